@@ -1,0 +1,88 @@
+//! The seam between the engine and a cloud: one driver reads and writes one kind of resource.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+
+use crate::{Cx, Fault, FieldDiff, Node};
+
+/// What a live resource offers to others and to the user: ids that the server picked, ARNs, URLs.
+pub type Outputs = BTreeMap<String, String>;
+
+/// A resource as it is now.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Live {
+    /// Its settings, normalised: the same shape as the wanted spec, with every default filled in.
+    pub spec: Json,
+    /// What it offers to others.
+    pub outputs: Outputs,
+    /// Whose it is.
+    pub owner: Owner,
+}
+
+/// Whose a live resource is, by its tags.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Owner {
+    /// This app's, in this env.
+    Ours,
+    /// Somebody else's: what its tags say of the owner, or "untagged".
+    Other(String),
+}
+
+/// Reads and writes one kind of resource in one cloud. It does the I/O; the engine does the thinking.
+///
+/// Specs are JSON here, so that one driver can serve kinds it knows nothing about; those it gets have every reference
+/// resolved. Each call may be made again after a lost answer: creating what is there already, as wanted, and deleting
+/// what is gone are both `Ok`.
+pub trait Driver: Send + Sync {
+    /// Reads the resource of that node's name; `None` when there is none. Never writes.
+    fn read<'a>(&'a self, cx: &'a Cx, node: &'a Node) -> BoxFuture<'a, Result<Option<Live>, Fault>>;
+
+    /// Makes the resource and returns once it can be used.
+    fn create<'a>(&'a self, cx: &'a Cx, node: &'a Node, want: &'a Json) -> BoxFuture<'a, Result<Outputs, Fault>>;
+
+    /// Changes the named fields and returns once the change is in force.
+    fn update<'a>(
+        &'a self,
+        cx: &'a Cx,
+        node: &'a Node,
+        have: &'a Live,
+        want: &'a Json,
+        fields: &'a [FieldDiff],
+    ) -> BoxFuture<'a, Result<Outputs, Fault>>;
+
+    /// Removes the resource and returns once its name is free again.
+    fn delete<'a>(&'a self, cx: &'a Cx, node: &'a Node, have: &'a Live) -> BoxFuture<'a, Result<(), Fault>>;
+}
+
+/// The drivers of one cloud, by kind.
+#[derive(Clone, Default)]
+pub struct Drivers {
+    by_kind: BTreeMap<String, Arc<dyn Driver>>,
+    fallback: Option<Arc<dyn Driver>>,
+}
+
+impl Drivers {
+    /// One driver for every kind.
+    pub fn all(driver: Arc<dyn Driver>) -> Self {
+        Self { by_kind: BTreeMap::new(), fallback: Some(driver) }
+    }
+
+    /// Adds the driver of one kind.
+    #[must_use]
+    pub fn with(mut self, kind: &str, driver: Arc<dyn Driver>) -> Self {
+        self.by_kind.insert(kind.to_owned(), driver);
+        self
+    }
+
+    /// The driver of a kind; a kind that nobody serves is a fault, not a panic.
+    pub fn get(&self, kind: &str) -> Result<&dyn Driver, Fault> {
+        self.by_kind.get(kind).or(self.fallback.as_ref()).map(AsRef::as_ref).ok_or_else(|| {
+            Fault::fatal("no_driver", format!("no driver for resources of kind {kind}"))
+        })
+    }
+}

@@ -1,0 +1,123 @@
+//! What happens during a run, as data. The report draws it; tests record and replay it.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Action, Address, Fault};
+
+/// The long parts of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// Starting the cloud on this machine.
+    Start,
+    /// Compiling and packing the function.
+    Build,
+    /// Reading what is live.
+    Survey,
+    /// Changing it.
+    Apply,
+    /// Asking the live URL.
+    Smoke,
+}
+
+/// One thing that happened. Times are milliseconds that the thing took.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// A part of the run began.
+    PhaseStarted {
+        /// Which.
+        phase: Phase,
+        /// What it works on, for people: "release build for this machine".
+        detail: String,
+    },
+    /// A part of the run has news for people, such as the crate being compiled.
+    PhaseNote {
+        /// Which.
+        phase: Phase,
+        /// The news, one line.
+        note: String,
+    },
+    /// A part of the run ended, well or not.
+    PhaseEnded {
+        /// Which.
+        phase: Phase,
+        /// Whether it did what it should.
+        ok: bool,
+        /// Milliseconds.
+        took_ms: u64,
+    },
+    /// A change is being made.
+    Started {
+        /// To what.
+        address: Address,
+        /// Its name in the cloud.
+        name: String,
+        /// What is done to it.
+        action: Action,
+    },
+    /// A call is tried again, or something is waited for.
+    Waiting {
+        /// For what.
+        address: Address,
+        /// The attempt that just failed, from 1.
+        attempt: u32,
+        /// Why we wait.
+        why: String,
+    },
+    /// A change is made.
+    Finished {
+        /// To what.
+        address: Address,
+        /// What was done.
+        action: Action,
+        /// Milliseconds.
+        took_ms: u64,
+    },
+    /// A change failed.
+    Failed {
+        /// To what.
+        address: Address,
+        /// What was tried.
+        action: Action,
+        /// Why.
+        fault: Fault,
+    },
+    /// A change was not tried, since something it depends on failed or the run was interrupted.
+    Skipped {
+        /// Which.
+        address: Address,
+        /// What was to be done.
+        action: Action,
+        /// The resource that failed; `None` when the run was interrupted.
+        because: Option<Address>,
+    },
+    /// The user asked to stop: nothing new starts, these calls are still running.
+    Interrupted {
+        /// The calls in flight.
+        in_flight: Vec<Address>,
+    },
+}
+
+/// Where events go. Cheap to clone; must not block.
+#[derive(Clone)]
+pub struct Sink(Arc<dyn Fn(Event) + Send + Sync>);
+
+impl Sink {
+    /// A sink that hands each event to `consumer`.
+    pub fn new(consumer: impl Fn(Event) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(consumer))
+    }
+
+    /// A sink that drops everything.
+    pub fn none() -> Self {
+        Self::new(drop)
+    }
+
+    /// Sends an event.
+    pub fn send(&self, event: Event) {
+        (self.0)(event);
+    }
+}

@@ -1,0 +1,31 @@
+//! The engine: from a graph of wanted resources and what is live, to a plan; from a plan to a changed cloud.
+//!
+//! It knows no cloud. Drivers (see [`Driver`]) read and write one kind of resource; everything between (diff, order,
+//! concurrency, waiting, skipping, reporting) is here, once. Planning is synchronous and pure: no clock, no environment,
+//! no await. Only [`survey`] and [`apply`] touch a driver; the first only reads.
+
+mod address;
+mod apply;
+mod check;
+mod cx;
+mod diff;
+mod driver;
+mod event;
+mod fault;
+mod graph;
+mod plan;
+mod survey;
+mod value;
+
+pub use address::{Address, AddressError};
+pub use apply::{Failure, Outcome, apply};
+pub use check::{Finding, Severity, check};
+pub use cx::{Cx, Wait};
+pub use diff::{FieldDiff, diff};
+pub use driver::{Driver, Drivers, Live, Outputs, Owner};
+pub use event::{Event, Phase, Sink};
+pub use fault::{Fault, FaultKind};
+pub use graph::{Graph, GraphError, Keep, Node, Want};
+pub use plan::{Action, Change, Plan, PlanError, Summary, Why, plan};
+pub use survey::{Snapshot, survey};
+pub use value::{References, Value, resolve};

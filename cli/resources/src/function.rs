@@ -1,0 +1,39 @@
+//! The Lambda function: a zip with a `bootstrap`, on the custom runtime `provided.al2023`.
+
+use std::collections::BTreeMap;
+
+use hitctl_engine::Value;
+use serde::{Deserialize, Serialize};
+
+use crate::{Spec, Tags};
+pub use hitctl_config::Arch;
+
+/// A function and its limits. Its code is named by hash; the bytes travel beside the plan.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FunctionSpec {
+    /// Lambda's name of the runtime.
+    pub runtime: String,
+    /// The instruction set that the code is compiled for.
+    pub arch: Arch,
+    /// SHA-256 of the zip, in hex.
+    pub code_sha256: String,
+    /// Memory in MB; CPU is given in proportion.
+    pub memory_mb: u32,
+    /// The longest an invocation may take, in seconds.
+    pub timeout_s: u32,
+    /// How many invocations may run at once; `None` draws on the account's pool.
+    pub reserved_concurrency: Option<u32>,
+    /// The environment, without what Lambda sets itself.
+    pub environment: BTreeMap<String, String>,
+    /// The role that it runs as.
+    pub role_arn: Value<String>,
+    /// The log group that it writes to, by name.
+    pub log_group: Value<String>,
+    /// Its tags.
+    pub tags: Tags,
+}
+
+impl Spec for FunctionSpec {
+    const KIND: &'static str = "function";
+    const SECRET: &'static [&'static str] = &["environment"];
+}

@@ -1,0 +1,26 @@
+//! The statement in the function's own policy that lets the HTTP API call it.
+
+use hitctl_engine::Value;
+use serde::{Deserialize, Serialize};
+
+use crate::Spec;
+
+/// A statement of the function's resource-based policy. Its name is the statement id; it takes no tags, and is ours by
+/// that id inside a function that is ours.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PermissionSpec {
+    /// The function that may be called, by name.
+    pub function_name: Value<String>,
+    /// Who may call: `apigateway.amazonaws.com`.
+    pub principal: String,
+    /// The id of the HTTP API that may call; its ARN is the source ARN.
+    pub api_id: Value<String>,
+    /// The account that the API must be in.
+    pub source_account: String,
+}
+
+impl Spec for PermissionSpec {
+    const KIND: &'static str = "permission";
+    // A statement cannot be changed, only removed and added.
+    const REPLACE_ON: &'static [&'static str] = &["function_name", "principal", "api_id", "source_account"];
+}
