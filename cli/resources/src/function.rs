@@ -23,14 +23,21 @@ pub struct FunctionSpec {
     pub timeout_s: u32,
     /// How many invocations may run at once; `None` draws on the account's pool.
     pub reserved_concurrency: Option<u32>,
-    /// The environment, without what Lambda sets itself.
-    pub environment: BTreeMap<String, String>,
+    /// The environment, without what Lambda sets itself. Values may name other resources, such as the table.
+    pub environment: BTreeMap<String, Value<String>>,
     /// The role that it runs as.
     pub role_arn: Value<String>,
     /// The log group that it writes to, by name.
     pub log_group: Value<String>,
     /// Its tags.
     pub tags: Tags,
+}
+
+impl FunctionSpec {
+    /// The environment as names and values, as far as these are known: all of it in a spec that a driver gets.
+    pub fn variables(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.environment.iter().filter_map(|(name, value)| Some((name.as_str(), value.get()?.as_str())))
+    }
 }
 
 impl Spec for FunctionSpec {
