@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
@@ -43,7 +44,12 @@ pub trait Driver: Send + Sync {
     fn read<'a>(&'a self, cx: &'a Cx, node: &'a Node) -> BoxFuture<'a, Result<Option<Live>, Fault>>;
 
     /// Makes the resource and returns once it can be used.
-    fn create<'a>(&'a self, cx: &'a Cx, node: &'a Node, want: &'a Json) -> BoxFuture<'a, Result<Outputs, Fault>>;
+    fn create<'a>(
+        &'a self,
+        cx: &'a Cx,
+        node: &'a Node,
+        want: &'a Json,
+    ) -> BoxFuture<'a, Result<Outputs, Fault>>;
 
     /// Changes the named fields and returns once the change is in force.
     fn update<'a>(
@@ -59,17 +65,34 @@ pub trait Driver: Send + Sync {
     fn delete<'a>(&'a self, cx: &'a Cx, node: &'a Node, have: &'a Live) -> BoxFuture<'a, Result<(), Fault>>;
 }
 
+/// How long one call of a driver may take, its own waiting included. Generous: they are for calls that hang.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// For a read.
+    pub read: Duration,
+    /// For a create, an update or a delete.
+    pub write: Duration,
+}
+
+impl Default for Limits {
+    /// Two minutes to read, twenty to write: some of AWS's resources take ten.
+    fn default() -> Self {
+        Self { read: Duration::from_secs(120), write: Duration::from_secs(1200) }
+    }
+}
+
 /// The drivers of one cloud, by kind.
 #[derive(Clone, Default)]
 pub struct Drivers {
     by_kind: BTreeMap<String, Arc<dyn Driver>>,
     fallback: Option<Arc<dyn Driver>>,
+    limits: Limits,
 }
 
 impl Drivers {
     /// One driver for every kind.
     pub fn all(driver: Arc<dyn Driver>) -> Self {
-        Self { by_kind: BTreeMap::new(), fallback: Some(driver) }
+        Self { fallback: Some(driver), ..Self::default() }
     }
 
     /// Adds the driver of one kind.
@@ -79,10 +102,24 @@ impl Drivers {
         self
     }
 
+    /// Bounds each call.
+    #[must_use]
+    pub fn within(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// The bounds of each call.
+    pub fn limits(&self) -> Limits {
+        self.limits
+    }
+
     /// The driver of a kind; a kind that nobody serves is a fault, not a panic.
     pub fn get(&self, kind: &str) -> Result<&dyn Driver, Fault> {
-        self.by_kind.get(kind).or(self.fallback.as_ref()).map(AsRef::as_ref).ok_or_else(|| {
-            Fault::fatal("no_driver", format!("no driver for resources of kind {kind}"))
-        })
+        self.by_kind
+            .get(kind)
+            .or(self.fallback.as_ref())
+            .map(AsRef::as_ref)
+            .ok_or_else(|| Fault::fatal("no_driver", format!("no driver for resources of kind {kind}")))
     }
 }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
+use crate::value::references;
 use crate::{Address, References};
 
 /// Whether a resource should be there.
@@ -45,10 +46,106 @@ pub struct Node {
     pub needs: References,
 }
 
-/// The wanted state as a whole: acyclic, with no dangling reference. In topological order.
+impl Node {
+    /// A wanted resource. What it needs is read off its spec.
+    pub fn present(address: Address, name: impl Into<String>, spec: Json) -> Self {
+        Self {
+            address,
+            name: name.into(),
+            needs: references(&spec),
+            want: Want::Present(spec),
+            keep: Keep::Never,
+            replace_on: Vec::new(),
+            secret: Vec::new(),
+        }
+    }
+
+    /// Names the fields whose change cannot be made in place: the resource is made anew for it.
+    #[must_use]
+    pub fn replaced_on(mut self, fields: &[&str]) -> Self {
+        self.replace_on = fields.iter().map(ToString::to_string).collect();
+        self
+    }
+
+    /// Names the fields whose values must not be shown.
+    #[must_use]
+    pub fn hiding(mut self, fields: &[&str]) -> Self {
+        self.secret = fields.iter().map(ToString::to_string).collect();
+        self
+    }
+
+    /// Says what deleting it would lose.
+    #[must_use]
+    pub fn keeping(mut self, keep: Keep) -> Self {
+        self.keep = keep;
+        self
+    }
+
+    /// The same resource, unwanted. What it needs stays, for the order of deletes.
+    #[must_use]
+    pub fn absent(mut self) -> Self {
+        self.want = Want::Absent;
+        self
+    }
+
+    /// The same resource, unwanted unless `wanted`.
+    #[must_use]
+    pub fn present_if(self, wanted: bool) -> Self {
+        if wanted { self } else { self.absent() }
+    }
+
+    /// What it shall be, references and all; `None` when it shall not be.
+    pub fn spec(&self) -> Option<&Json> {
+        match &self.want {
+            Want::Present(spec) => Some(spec),
+            Want::Absent => None,
+        }
+    }
+}
+
+/// The wanted state as a whole: acyclic, with no dangling reference. In topological order, ties by address.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Graph {
     nodes: Vec<Node>,
+    /// Whether the user agreed to lose what [`Keep::AskBeforeLoss`] holds.
+    deleting_data: bool,
+}
+
+impl Graph {
+    /// Puts the nodes in order.
+    pub fn new(nodes: Vec<Node>) -> Result<Self, GraphError> {
+        Ok(Self { nodes, deleting_data: false })
+    }
+
+    /// Every resource, what is needed before what needs it.
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// One resource.
+    pub fn node(&self, address: &Address) -> Option<&Node> {
+        self.nodes.iter().find(|node| node.address == *address)
+    }
+
+    /// The same resources, none of them wanted: what `destroy` plans for.
+    #[must_use]
+    pub fn all_absent(&self) -> Self {
+        Self { nodes: self.nodes.iter().cloned().map(Node::absent).collect(), ..*self }
+    }
+
+    /// Lets a plan delete what holds the user's data ([`Keep::AskBeforeLoss`]) where it is unwanted.
+    ///
+    /// Otherwise a plan keeps it, and says so. Even then [`check`](crate::check) asks for the user's consent.
+    #[must_use]
+    pub fn deleting_data(mut self) -> Self {
+        self.deleting_data = true;
+        self
+    }
+
+    /// Whether a plan may delete what holds the user's data.
+    pub fn deletes_data(&self) -> bool {
+        self.deleting_data
+    }
 }
 
 /// A graph that cannot be. These are mistakes of ours, not of users.

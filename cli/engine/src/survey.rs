@@ -1,0 +1,74 @@
+//! Reads what is live: everything at once, and only reading. Its result is plain data.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
+
+use crate::{Address, Drivers, Fault, Graph, Live, Sink};
+
+/// What is live, by address; `None` for what is not there.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Snapshot(BTreeMap<Address, Option<Live>>);
+
+impl Snapshot {
+    /// What was found at an address; `None` when nobody looked.
+    pub fn get(&self, address: &Address) -> Option<Option<&Live>> {
+        self.0.get(address).map(Option::as_ref)
+    }
+
+    /// The live resource at an address.
+    pub fn live(&self, address: &Address) -> Option<&Live> {
+        self.get(address).flatten()
+    }
+
+    /// Notes what was found at an address.
+    pub fn insert(&mut self, address: Address, found: Option<Live>) {
+        self.0.insert(address, found);
+    }
+
+    /// Every address with what was found there, by address.
+    pub fn iter(&self) -> impl Iterator<Item = (&Address, Option<&Live>)> {
+        self.0.iter().map(|(address, found)| (address, found.as_ref()))
+    }
+}
+
+impl FromIterator<(Address, Option<Live>)> for Snapshot {
+    fn from_iter<I: IntoIterator<Item = (Address, Option<Live>)>>(found: I) -> Self {
+        Self(found.into_iter().collect())
+    }
+}
+
+/// A survey that is not complete, and so is of no use for a plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{}", self.text())]
+pub struct SurveyError {
+    /// What could not be read, and why. Every fault is here.
+    pub faults: BTreeMap<Address, Fault>,
+    /// Whether the user stopped it.
+    pub interrupted: bool,
+}
+
+impl SurveyError {
+    fn text(&self) -> String {
+        match self.faults.values().next() {
+            None => "interrupted while reading what is live".to_owned(),
+            Some(first) if self.faults.len() == 1 => first.message.clone(),
+            Some(first) => format!("{} (and {} more)", first.message, self.faults.len() - 1),
+        }
+    }
+}
+
+/// Reads every resource of the graph, present or absent, at once.
+///
+/// Stops at once when `stop` is cancelled: reads change nothing.
+pub async fn survey(
+    graph: &Graph,
+    drivers: &Drivers,
+    sink: &Sink,
+    stop: &CancellationToken,
+) -> Result<Snapshot, SurveyError> {
+    drop((graph.clone(), drivers.clone(), sink.clone(), stop.clone()));
+    todo!()
+}
