@@ -9,6 +9,11 @@ pub const ENV_LOG_LEVEL: &str = "LOG_LEVEL";
 pub const ENV_DYNAMODB_ENDPOINT: &str = "DYNAMODB_ENDPOINT";
 /// The AWS SDKs' own name for the same; [`ENV_DYNAMODB_ENDPOINT`] wins.
 pub const ENV_AWS_DYNAMODB_ENDPOINT: &str = "AWS_ENDPOINT_URL_DYNAMODB";
+/// The AWS SDKs' own name for the endpoint of every service; the two above win.
+pub const ENV_AWS_ENDPOINT: &str = "AWS_ENDPOINT_URL";
+/// Environment variable of the function: the origins that may read its answers, separated by commas; unset or `*`
+/// means any.
+pub const ENV_ALLOW_ORIGINS: &str = "HITCTL_ALLOW_ORIGINS";
 /// Environment variable of the function: the id of the build, which `/healthz` answers in [`HEADER_BUILD`].
 pub const ENV_BUILD: &str = "HITCTL_BUILD";
 
@@ -34,6 +39,8 @@ pub const RESERVED_PREFIX: char = '!';
 
 /// The longest key, in bytes, after normalising.
 pub const MAX_KEY_BYTES: usize = 512;
+/// The largest request body, in bytes, that any route takes.
+pub const MAX_BODY_BYTES: usize = 2048;
 /// The most paths that one `/v1/count` may ask for.
 pub const MAX_PATHS: usize = 20;
 

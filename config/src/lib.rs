@@ -1,8 +1,48 @@
 //! What the user writes, and what the deployer and the function agree on.
+//!
+//! [`load`] turns the text of `hitctl.toml` into the [`App`] of one env, or into every problem that it has, each with its
+//! place and what was probably meant. The keys are declared once, in `schema.rs`; everything else follows from there.
+//! Without the feature `load` only [`contract`] is left, which needs no library.
 
 pub mod contract;
 
 #[cfg(feature = "load")]
+mod check;
+#[cfg(feature = "load")]
+mod environment;
+#[cfg(feature = "load")]
+mod keys;
+#[cfg(feature = "load")]
+mod load;
+#[cfg(feature = "load")]
+pub mod names;
+#[cfg(feature = "load")]
+mod pattern;
+#[cfg(feature = "load")]
+mod problem;
+#[cfg(feature = "load")]
+mod resolve;
+#[cfg(feature = "load")]
+mod rules;
+#[cfg(feature = "load")]
 mod schema;
 #[cfg(feature = "load")]
-pub use schema::Arch;
+mod shape;
+#[cfg(feature = "load")]
+mod suggest;
+#[cfg(feature = "load")]
+mod upcoming;
+#[cfg(feature = "load")]
+mod walk;
+#[cfg(feature = "load")]
+mod words;
+
+#[cfg(feature = "load")]
+pub use {
+    environment::fingerprint,
+    load::{Env, FILE_NAME, LOCAL, Loaded, MAX_FILE_BYTES, Overrides, find, load, read},
+    problem::{At, Errors, Lint, Problem},
+    resolve::Origin,
+    schema::{App, CloudFront, Counter, Events, Function, Http, Queue, Table},
+    words::{Arch, Bots, Expose, LogLevel, Paths, Target, Visitors},
+};

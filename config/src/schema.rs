@@ -1,15 +1,149 @@
-//! The keys of `hitctl.toml`.
+//! The configuration of one env, key by key: names, types, units, bounds and defaults. A new key is one line here; what
+//! reads, checks, shows and documents it follows from that line.
 
-use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
-/// The instruction set that the function is compiled for, by Lambda's names.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Arch {
-    /// Graviton: cheaper by a fifth.
-    #[default]
-    Arm64,
-    /// Intel and AMD.
-    #[serde(rename = "x86_64")]
-    X86_64,
+use crate::keys::{Kind, settings};
+use crate::shape;
+use crate::words::{Arch, Bots, Expose, LogLevel, Paths, Target, Visitors};
+
+/// The days that `CloudWatch` accepts as a log group's retention.
+pub(crate) const RETENTION_DAYS: &[i64] = &[
+    1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653,
+];
+
+/// How many origins the HTTP API takes.
+const MAX_ORIGINS: usize = 100;
+/// More than any account lets through; only keeps a slip of the finger from being taken for a wish.
+const MILLION: i64 = 1_000_000;
+const BILLION: i64 = 1_000_000_000;
+
+settings! {
+    /// The whole configuration of one env, with every default filled in.
+    [""] struct App {
+        /// Prefix of every name: resources are called `{app}-{env}`.
+        app: String = "hits" => Kind::Text(&shape::APP);
+        /// The env that commands mean without `--env`; else the only one declared, else `local`.
+        default_env: Option<String> = (unset "local") => Kind::Text(&shape::ENV), only Top;
+        /// The AWS region; else `AWS_REGION`, or that of the profile.
+        region: Option<String> = (unset "eu-central-1") => Kind::Text(&shape::REGION);
+        /// A guard: the only AWS account to deploy into. Twelve digits, in quotes.
+        account: Option<String> = (unset "123456789012") => Kind::Text(&shape::ACCOUNT);
+        /// Whether what AWS does not grant, such as reserved concurrency on a new account, is an error and not a warning.
+        strict: bool = false => Kind::Bool;
+        /// Where the env is deployed to: `aws` or `local`, the cloud on this machine.
+        target: Target = "aws" => Kind::Word(Target::WORDS), only Env;
+        /// Whether destroying the env asks for its name to be typed.
+        confirm: bool = false => Kind::Bool, only Env;
+        [tables] {
+            /// The Lambda function that counts.
+            function: Function,
+            /// The `DynamoDB` table that holds the counts.
+            table: Table,
+            /// The way in from the web.
+            http: Http,
+            /// What counts as a hit.
+            counter: Counter,
+            /// A `CloudFront` distribution whose cache is invalidated when counts change.
+            cloudfront: CloudFront,
+            /// Hits through an SQS queue instead of straight to the function.
+            queue: Queue,
+            /// Hits from `EventBridge`.
+            events: Events,
+        }
+    }
+
+    /// The Lambda function that counts.
+    ["function"] struct Function {
+        /// The instruction set: `arm64` or `x86_64`.
+        arch: Arch = "arm64" => Kind::Word(Arch::WORDS);
+        /// Memory in MB; CPU is given in proportion.
+        memory_mb: u32 = 128 => Kind::Integer { min: 128, max: 10_240 };
+        /// The longest that one invocation may take, in seconds.
+        timeout_s: u32 = 10 => Kind::Integer { min: 1, max: 900 };
+        /// How many invocations may run at once, or "none" to draw on the account's pool. With 1, a hit that arrives while another is served is refused with 503.
+        reserved_concurrency: Option<u32> = 1 => Kind::IntegerOrNone { min: 1, max: 100_000 };
+        /// How much it logs: `debug`, `info`, `warn` or `error`.
+        log_level: LogLevel = "info" => Kind::Word(LogLevel::WORDS);
+        /// How many days its log is kept.
+        log_retention_days: u32 = 14 => Kind::IntegerOf(RETENTION_DAYS);
+        /// Extra environment variables; their values are never shown.
+        environment: BTreeMap<String, String> = {} => Kind::Variables;
+    }
+
+    /// The `DynamoDB` table that holds the counts.
+    ["table"] struct Table {
+        /// Whether AWS keeps continuous backups of the last 35 days.
+        point_in_time_recovery: bool = true => Kind::Bool;
+        /// Whether AWS refuses to delete the table.
+        deletion_protection: bool = true => Kind::Bool;
+        /// The most write request units a second: a cap on the bill.
+        max_write_units: u32 = 100 => Kind::Integer { min: 1, max: MILLION };
+    }
+
+    /// The way in from the web.
+    ["http"] struct Http {
+        /// What it is: `api` (an HTTP API), `function-url` or `none`.
+        expose: Expose = "api" => Kind::Word(Expose::WORDS);
+        /// The web origins that may count, such as "https://example.com"; "*" is any.
+        allow_origins: Vec<String> = ["*"] => Kind::Texts { shape: &shape::ORIGIN, max: MAX_ORIGINS };
+        /// The HTTP methods that other origins may use; "*" is any.
+        allow_methods: Vec<String> = ["*"] => Kind::Texts { shape: &shape::METHOD, max: 8 };
+        /// Requests a second, in the long run; more are answered 429.
+        rate_per_second: f64 = 10 => Kind::Positive { max: MILLION };
+        /// Requests at once.
+        burst: u32 = 20 => Kind::Integer { min: 1, max: MILLION };
+    }
+
+    /// What counts as a hit.
+    ["counter"] struct Counter {
+        /// Which paths are counted: `strict` (those added by hand), `budget` (new ones within limits) or `open` (any).
+        paths: Paths = "budget" => Kind::Word(Paths::WORDS);
+        /// With `budget`: how many paths may be new in a day.
+        new_paths_per_day: u32 = 1000 => Kind::Integer { min: 1, max: BILLION };
+        /// With `budget`: how many paths there may be.
+        max_paths: u32 = 10000 => Kind::Integer { min: 1, max: BILLION };
+        /// The query parameters that belong to a path; all others are dropped.
+        keep_query: Vec<String> = [] => Kind::Texts { shape: &shape::PARAMETER, max: 20 };
+        /// What tells visitors apart: `none`, `hash` (anonymous after a day) or `raw` (their addresses).
+        visitors: Visitors = "hash" => Kind::Word(Visitors::WORDS);
+        /// With `raw`: says that you know what you keep.
+        i_know_this_is_personal_data: bool = false => Kind::Bool;
+        /// With `raw`: how many days an address is kept, at most 30.
+        ttl_days: u32 = 30 => Kind::Integer { min: 1, max: 30 };
+        /// What is done with hits of robots: `ignore` or `count`.
+        bots: Bots = "ignore" => Kind::Word(Bots::WORDS);
+    }
+
+    /// A `CloudFront` distribution whose cache is invalidated when counts change.
+    ["cloudfront"] struct CloudFront {
+        /// The distribution; the function may create invalidations of exactly this one.
+        distribution_id: Option<String> = (unset "E123ABC") => Kind::Text(&shape::DISTRIBUTION);
+        /// Seconds between two invalidations, at the least.
+        invalidate_after_s: u32 = 60 => Kind::Integer { min: 1, max: 86_400 };
+    }
+
+    /// Hits through an SQS queue instead of straight to the function.
+    ["queue"] struct Queue {
+        /// Whether there is a queue.
+        enabled: bool = false => Kind::Bool;
+        /// The most messages that one invocation gets.
+        batch_size: u32 = 25 => Kind::Integer { min: 1, max: 10_000 };
+        /// How long Lambda gathers messages for a batch, in seconds.
+        window_s: u32 = 60 => Kind::Integer { min: 0, max: 300 };
+        /// The most invocations at once; Lambda takes no less than 2.
+        max_concurrency: u32 = 2 => Kind::Integer { min: 2, max: 1000 };
+        /// How often a message is tried before it becomes a dead letter.
+        max_receive_count: u32 = 5 => Kind::Integer { min: 1, max: 1000 };
+    }
+
+    /// Hits from `EventBridge`.
+    ["events"] struct Events {
+        /// Whether events are counted.
+        enabled: bool = false => Kind::Bool;
+        /// The name of the bus.
+        bus: String = "default" => Kind::Text(&shape::BUS);
+        /// Which events: a pattern of `EventBridge`.
+        pattern: serde_json::Map<String, serde_json::Value> = { source = ["cli"] } => Kind::Pattern;
+    }
 }

@@ -1,0 +1,149 @@
+//! Reads the function's extra environment variables. Their values are secrets: no message here may carry one.
+
+use std::ops::Range;
+
+use sha2::{Digest, Sha256};
+use toml::Value;
+use toml::de::{DeTable, DeValue};
+
+use crate::check::{Written, Wrong, tame, text_of, type_of, wrong_type};
+use crate::contract;
+use crate::keys::Kind;
+use crate::problem::{Problem, Source};
+use crate::shape;
+use crate::walk::Entry;
+
+/// Lambda's limit on the names and values of all variables together, in bytes.
+const MAX_BYTES: usize = 4096;
+/// How much of it the function's own variables may take.
+const OWN_BYTES: usize = 256;
+/// The key that holds the variables.
+pub(crate) const KEY: &str = "function.environment";
+
+/// Names that Lambda keeps for itself.
+const RESERVED: &[&str] = &[
+    "_HANDLER",
+    "_X_AMZN_TRACE_ID",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_DEFAULT_REGION",
+    "AWS_EXECUTION_ENV",
+    "AWS_REGION",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "LAMBDA_RUNTIME_DIR",
+    "LAMBDA_TASK_ROOT",
+];
+/// What other names that Lambda keeps for itself begin with.
+const RESERVED_PREFIX: &str = "AWS_LAMBDA_";
+
+/// Reads the variables that `name` holds: the good ones by name, and what is wrong.
+pub(crate) fn read(name: &str, written: &Written<'_>) -> (Vec<(String, Entry)>, Vec<Wrong>) {
+    let DeValue::Table(table) = written.get_ref() else {
+        return (Vec::new(), vec![(wrong_type(Kind::Variables, name, written.get_ref()), written.span())]);
+    };
+    let mut good = Vec::new();
+    let mut wrong = Vec::new();
+    for (variable, value) in table.iter() {
+        if let Err(problem) = check_name(variable.get_ref()) {
+            wrong.push((problem, variable.span()));
+        }
+        match value.get_ref() {
+            DeValue::String(text) if text.contains('\0') => {
+                let problem = Problem::new(
+                    "bad_value",
+                    format!("`{}` holds a NUL character", tame(variable.get_ref())),
+                );
+                wrong.push((problem, value.span()));
+            }
+            DeValue::String(text) => {
+                let entry = Entry { value: Value::String(text.to_string()), span: value.span() };
+                good.push((variable.get_ref().to_string(), entry));
+            }
+            found => {
+                let shown = tame(variable.get_ref());
+                let problem = Problem::new(
+                    "wrong_type",
+                    format!("`{shown}`: expected a string, found {}", type_of(found)),
+                );
+                wrong.push((
+                    problem.help("values of variables are strings: write it in quotes"),
+                    value.span(),
+                ));
+            }
+        }
+    }
+    (good, wrong)
+}
+
+fn check_name(name: &str) -> Result<(), Problem> {
+    if RESERVED.contains(&name) || name.starts_with(RESERVED_PREFIX) {
+        return Err(Problem::new("reserved_variable", format!("Lambda keeps `{}` for itself", tame(name))));
+    }
+    let own = match name {
+        contract::ENV_TABLE => Some("it is the name of the table, which follows from `app` and the env"),
+        contract::ENV_LOG_LEVEL => Some("set `log_level` in `[function]`"),
+        contract::ENV_BUILD => Some("it is the id of the build"),
+        _ => None,
+    };
+    match own {
+        Some(help) => {
+            Err(Problem::new("reserved_variable", format!("hitctl sets `{name}` itself")).help(help))
+        }
+        None => text_of(&shape::VARIABLE, "environment", name).map(drop),
+    }
+}
+
+/// Checks the size of all variables of an env together.
+pub(crate) fn check_size<'a>(variables: impl Iterator<Item = (&'a str, &'a str)>) -> Result<(), Problem> {
+    let bytes: usize = variables.map(|(name, value)| name.len() + value.len()).sum();
+    let room = MAX_BYTES - OWN_BYTES;
+    if bytes <= room {
+        return Ok(());
+    }
+    Err(Problem::new(
+        "out_of_range",
+        format!("the variables take {bytes} bytes, and there is room for {room}"),
+    )
+    .help(format!("Lambda takes {MAX_BYTES} in all, of which {OWN_BYTES} are kept for the function's own")))
+}
+
+/// A secret as it may be shown: `#` and eight digits of its SHA-256, so that two can be told apart.
+pub fn fingerprint(secret: &str) -> String {
+    let digest = Sha256::digest(secret.as_bytes());
+    let digits: String = digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+    format!("#{digits}")
+}
+
+/// Keeps the values of variables out of every excerpt, even where the rest of the file is broken.
+pub(crate) fn hide(root: &DeTable<'_>, source: &mut Source<'_>) {
+    let mut spans: Vec<Range<usize>> = Vec::new();
+    collect(root, &mut spans);
+    if let Some(DeValue::Table(envs)) = get(root, "env") {
+        for (_, overlay) in envs.iter() {
+            if let DeValue::Table(overlay) = overlay.get_ref() {
+                collect(overlay, &mut spans);
+            }
+        }
+    }
+    spans.into_iter().for_each(|span| source.hide(span));
+}
+
+fn get<'t, 'i>(table: &'t DeTable<'i>, name: &str) -> Option<&'t DeValue<'i>> {
+    table.iter().find(|(key, _)| *key.get_ref() == name).map(|(_, value)| value.get_ref())
+}
+
+/// In `[function]`, whatever is or could have been meant to be the variables.
+fn collect(table: &DeTable<'_>, spans: &mut Vec<Range<usize>>) {
+    let Some(DeValue::Table(function)) = get(table, "function") else {
+        return;
+    };
+    for (name, value) in function.iter() {
+        match value.get_ref() {
+            DeValue::Table(variables) => spans.extend(variables.iter().map(|(_, value)| value.span())),
+            DeValue::String(_) | DeValue::Array(_) if *name.get_ref() == "environment" => {
+                spans.push(value.span())
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! What everything is called: pure functions of the app, the env and, for ARNs, of where it is. There is no state file, so
+//! these names are how a resource is found again.
+
+use std::collections::BTreeMap;
+
+/// Tag: the app that a resource belongs to.
+pub const TAG_APP: &str = "hitctl:app";
+/// Tag: the env that a resource belongs to.
+pub const TAG_ENV: &str = "hitctl:env";
+/// Tag: `true` on everything that hitctl made.
+pub const TAG_MANAGED: &str = "hitctl:managed";
+
+/// The longest `{app}-{env}`: Lambda's and IAM's limit on names, the lowest of all.
+pub const MAX_BASE: usize = 64;
+/// What names of other resources end in; no env may be called so, or two envs could want one name.
+pub const SUFFIXES: &[&str] = &["seen", "hits", "dlq"];
+
+/// `{app}-{env}`: the role, the function, the table of counts, the HTTP API and the rule.
+pub fn base(app: &str, env: &str) -> String {
+    format!("{app}-{env}")
+}
+
+/// The role that the function runs as.
+pub fn role(app: &str, env: &str) -> String {
+    base(app, env)
+}
+
+/// The function.
+pub fn function(app: &str, env: &str) -> String {
+    base(app, env)
+}
+
+/// The table of counts.
+pub fn table(app: &str, env: &str) -> String {
+    base(app, env)
+}
+
+/// The table of visitors.
+pub fn seen_table(app: &str, env: &str) -> String {
+    format!("{}-seen", base(app, env))
+}
+
+/// The HTTP API.
+pub fn http_api(app: &str, env: &str) -> String {
+    base(app, env)
+}
+
+/// The queue of hits.
+pub fn queue(app: &str, env: &str) -> String {
+    format!("{}-hits", base(app, env))
+}
+
+/// The queue of dead letters.
+pub fn dead_letter_queue(app: &str, env: &str) -> String {
+    format!("{}-dlq", base(app, env))
+}
+
+/// The rule on the event bus.
+pub fn rule(app: &str, env: &str) -> String {
+    base(app, env)
+}
+
+/// The function's log group.
+pub fn log_group(app: &str, env: &str) -> String {
+    format!("/aws/lambda/{}", base(app, env))
+}
+
+/// The tags of everything that takes tags.
+pub fn tags(app: &str, env: &str) -> BTreeMap<String, String> {
+    [(TAG_APP, app), (TAG_ENV, env), (TAG_MANAGED, "true")]
+        .into_iter()
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .collect()
+}
+
+/// The partition that a region is in, by the prefix of its name.
+pub fn partition(region: &str) -> &'static str {
+    const PREFIXES: &[(&str, &str)] = &[
+        ("cn-", "aws-cn"),
+        ("us-gov-", "aws-us-gov"),
+        ("us-isob-", "aws-iso-b"),
+        ("us-iso-", "aws-iso"),
+        ("eusc-", "aws-eusc"),
+    ];
+    PREFIXES.iter().find(|(prefix, _)| region.starts_with(prefix)).map_or("aws", |(_, partition)| partition)
+}
+
+/// Where resources are: what their ARNs are made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place<'a> {
+    /// `aws`, or another partition.
+    pub partition: &'a str,
+    /// The region's code.
+    pub region: &'a str,
+    /// The account: twelve digits.
+    pub account: &'a str,
+}
+
+impl Place<'_> {
+    fn regional(self, service: &str, resource: &str) -> String {
+        format!("arn:{}:{service}:{}:{}:{resource}", self.partition, self.region, self.account)
+    }
+
+    fn global(self, service: &str, resource: &str) -> String {
+        format!("arn:{}:{service}::{}:{resource}", self.partition, self.account)
+    }
+
+    /// The ARN of a role.
+    pub fn role_arn(self, name: &str) -> String {
+        self.global("iam", &format!("role/{name}"))
+    }
+
+    /// The ARN of a function.
+    pub fn function_arn(self, name: &str) -> String {
+        self.regional("lambda", &format!("function:{name}"))
+    }
+
+    /// The ARN of a table.
+    pub fn table_arn(self, name: &str) -> String {
+        self.regional("dynamodb", &format!("table/{name}"))
+    }
+
+    /// The ARN of a log group, without the `:*` that stands for its streams.
+    pub fn log_group_arn(self, name: &str) -> String {
+        self.regional("logs", &format!("log-group:{name}"))
+    }
+
+    /// The ARN of a queue.
+    pub fn queue_arn(self, name: &str) -> String {
+        self.regional("sqs", name)
+    }
+
+    /// The ARN of a rule; that of the default bus carries no bus.
+    pub fn rule_arn(self, bus: &str, name: &str) -> String {
+        let resource = if bus == "default" { format!("rule/{name}") } else { format!("rule/{bus}/{name}") };
+        self.regional("events", &resource)
+    }
+
+    /// The ARN of a call through any stage and route of an HTTP API.
+    pub fn http_api_call_arn(self, api_id: &str) -> String {
+        self.regional("execute-api", &format!("{api_id}/*/*"))
+    }
+
+    /// The ARN of a distribution.
+    pub fn distribution_arn(self, id: &str) -> String {
+        self.global("cloudfront", &format!("distribution/{id}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_follow_the_contract() {
+        assert_eq!(role("hits", "test"), "hits-test");
+        assert_eq!(function("hits", "test"), "hits-test");
+        assert_eq!(table("hits", "test"), "hits-test");
+        assert_eq!(http_api("hits", "test"), "hits-test");
+        assert_eq!(rule("hits", "test"), "hits-test");
+        assert_eq!(seen_table("hits", "test"), "hits-test-seen");
+        assert_eq!(queue("hits", "test"), "hits-test-hits");
+        assert_eq!(dead_letter_queue("hits", "test"), "hits-test-dlq");
+        assert_eq!(log_group("hits", "test"), "/aws/lambda/hits-test");
+    }
+
+    #[test]
+    fn arns_follow_each_service() {
+        let place =
+            Place { partition: partition("eu-central-1"), region: "eu-central-1", account: "123456789012" };
+        let arns = [
+            place.role_arn("hits-test"),
+            place.function_arn("hits-test"),
+            place.table_arn("hits-test"),
+            place.log_group_arn("/aws/lambda/hits-test"),
+            place.queue_arn("hits-test-hits"),
+            place.rule_arn("default", "hits-test"),
+            place.rule_arn("mine", "hits-test"),
+            place.http_api_call_arn("a1b2"),
+            place.distribution_arn("E123ABC"),
+        ];
+        insta::assert_snapshot!(arns.join("\n"), @r"
+        arn:aws:iam::123456789012:role/hits-test
+        arn:aws:lambda:eu-central-1:123456789012:function:hits-test
+        arn:aws:dynamodb:eu-central-1:123456789012:table/hits-test
+        arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/hits-test
+        arn:aws:sqs:eu-central-1:123456789012:hits-test-hits
+        arn:aws:events:eu-central-1:123456789012:rule/hits-test
+        arn:aws:events:eu-central-1:123456789012:rule/mine/hits-test
+        arn:aws:execute-api:eu-central-1:123456789012:a1b2/*/*
+        arn:aws:cloudfront::123456789012:distribution/E123ABC
+        ");
+    }
+
+    #[test]
+    fn a_region_tells_its_partition() {
+        let pairs = [("eu-west-1", "aws"), ("cn-north-1", "aws-cn"), ("us-gov-west-1", "aws-us-gov")];
+        for (region, expected) in
+            pairs.into_iter().chain([("eusc-de-east-1", "aws-eusc"), ("us-isob-east-1", "aws-iso-b")])
+        {
+            assert_eq!(partition(region), expected, "{region}");
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Reads a pattern of `EventBridge`: a table whose leaves are lists of what may match. Checks the form that every pattern
+//! has, not the content filters inside the lists.
+
+use toml::Value;
+use toml::de::{DeTable, DeValue};
+
+use crate::check::{Written, Wrong, tame, type_of, wrong_type};
+use crate::keys::Kind;
+use crate::problem::Problem;
+
+/// Reads the pattern that `name` holds.
+pub(crate) fn read(name: &str, written: &Written<'_>) -> Result<Value, Vec<Wrong>> {
+    let DeValue::Table(table) = written.get_ref() else {
+        return Err(vec![(wrong_type(Kind::Pattern, name, written.get_ref()), written.span())]);
+    };
+    let mut wrong = Vec::new();
+    if table.is_empty() {
+        wrong.push((
+            Problem::new("bad_value", format!("`{name}` is empty, and would match nothing")),
+            written.span(),
+        ));
+    }
+    let value = fields(table, &mut wrong);
+    if wrong.is_empty() { Ok(Value::Table(value)) } else { Err(wrong) }
+}
+
+fn fields(table: &DeTable<'_>, wrong: &mut Vec<Wrong>) -> toml::Table {
+    let mut read = toml::Table::new();
+    for (field, written) in table.iter() {
+        let shown = tame(field.get_ref());
+        let value = match written.get_ref() {
+            DeValue::Table(inner) if !inner.is_empty() => Value::Table(fields(inner, wrong)),
+            DeValue::Array(items) if !items.is_empty() => {
+                Value::Array(items.iter().filter_map(|item| leaf(item, wrong)).collect())
+            }
+            DeValue::Table(_) | DeValue::Array(_) => {
+                wrong.push((
+                    Problem::new("bad_value", format!("`{shown}` is empty, and would match nothing")),
+                    written.span(),
+                ));
+                continue;
+            }
+            found => {
+                let problem = Problem::new(
+                    "wrong_type",
+                    format!("`{shown}`: expected a list of what may match, found {}", type_of(found)),
+                );
+                let help = match found {
+                    DeValue::String(text) => {
+                        Some(format!("write it in brackets: `[{}]`", Value::String(tame(text))))
+                    }
+                    _ => None,
+                };
+                wrong.push((problem.maybe_help(help), written.span()));
+                continue;
+            }
+        };
+        read.insert(field.get_ref().to_string(), value);
+    }
+    read
+}
+
+/// Anything that JSON can say.
+fn leaf(written: &Written<'_>, wrong: &mut Vec<Wrong>) -> Option<Value> {
+    let value = match written.get_ref() {
+        DeValue::String(text) => Value::String(text.to_string()),
+        DeValue::Boolean(value) => Value::Boolean(*value),
+        DeValue::Integer(number) => match i64::from_str_radix(number.as_str(), number.radix()) {
+            Ok(number) => Value::Integer(number),
+            Err(_) => return fail(written, wrong, "an integer that is too large"),
+        },
+        DeValue::Float(number) => match number.as_str().parse::<f64>() {
+            Ok(number) if number.is_finite() => Value::Float(number),
+            _ => return fail(written, wrong, "a number that JSON cannot say"),
+        },
+        DeValue::Datetime(_) => return fail(written, wrong, "a date or time, which JSON cannot say"),
+        DeValue::Array(items) => Value::Array(items.iter().filter_map(|item| leaf(item, wrong)).collect()),
+        DeValue::Table(inner) => {
+            let pairs = inner
+                .iter()
+                .filter_map(|(name, value)| Some((name.get_ref().to_string(), leaf(value, wrong)?)));
+            Value::Table(pairs.collect())
+        }
+    };
+    Some(value)
+}
+
+fn fail(written: &Written<'_>, wrong: &mut Vec<Wrong>, found: &str) -> Option<Value> {
+    wrong.push((Problem::new("wrong_type", format!("a pattern cannot match {found}")), written.span()));
+    None
+}

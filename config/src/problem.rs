@@ -1,0 +1,271 @@
+//! What is wrong with a configuration, as data that can be shown: where, what, and what was probably meant. All problems
+//! of a file are gathered before any is shown.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::ops::Range;
+
+/// A place in a file.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct At {
+    /// The file, as it was named to the loader.
+    pub file: String,
+    /// The line, from 1.
+    pub line: usize,
+    /// The column, from 1, in characters.
+    pub column: usize,
+}
+
+impl fmt::Display for At {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}", self.file, self.line, self.column)
+    }
+}
+
+/// One thing that is wrong. Shown as `file:line:column: message`, the line with a caret under it, and a help.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// A stable word for scripts, such as `unknown_key`.
+    pub code: &'static str,
+    /// What is wrong: a lower-case fragment.
+    pub message: String,
+    /// Where, if it is in a file.
+    pub at: Option<At>,
+    /// What to write instead.
+    pub help: Option<String>,
+    excerpt: Option<Excerpt>,
+}
+
+impl Problem {
+    pub(crate) fn new(code: &'static str, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), at: None, help: None, excerpt: None }
+    }
+
+    pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    pub(crate) fn maybe_help(mut self, help: Option<String>) -> Self {
+        self.help = help.or(self.help);
+        self
+    }
+
+    pub(crate) fn at(mut self, source: &Source<'_>, span: &Range<usize>) -> Self {
+        self.at = Some(source.at(span.start));
+        self.excerpt = Some(source.excerpt(span));
+        self
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(at) = &self.at {
+            write!(f, "{at}: ")?;
+        }
+        f.write_str(&self.message)?;
+        let mut margin = 2;
+        if let (Some(at), Some(excerpt)) = (&self.at, &self.excerpt) {
+            let number = at.line.to_string();
+            margin += number.len();
+            write!(f, "\n {number} | {}", excerpt.text)?;
+            write!(
+                f,
+                "\n {:margin$}| {:indent$}{}",
+                "",
+                "",
+                "^".repeat(excerpt.width),
+                indent = excerpt.indent,
+                margin = margin - 1
+            )?;
+        }
+        match &self.help {
+            Some(help) => write!(f, "\n {:margin$}= {help}", "", margin = margin - 1),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A line of a file and the part of it that is meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Excerpt {
+    text: String,
+    indent: usize,
+    width: usize,
+}
+
+/// Everything that is wrong with a configuration: at least one problem.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Errors {
+    /// In the order of the file.
+    pub problems: Vec<Problem>,
+    /// How many more there were, beyond what is worth keeping.
+    pub more: usize,
+}
+
+impl fmt::Display for Errors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = self.problems.len() + self.more;
+        if count > 1 {
+            write!(f, "{count} problems in the configuration\n\n")?;
+        }
+        for (index, problem) in self.problems.iter().enumerate() {
+            if index > 0 {
+                f.write_str("\n\n")?;
+            }
+            problem.fmt(f)?;
+        }
+        if self.more > 0 {
+            write!(f, "\n\nand {} more", self.more)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Errors {}
+
+impl From<Problem> for Errors {
+    fn from(problem: Problem) -> Self {
+        Self { problems: vec![problem], more: 0 }
+    }
+}
+
+/// Something that works and is probably not meant, with the reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lint {
+    /// A stable word for scripts, such as `origins_any`.
+    pub code: &'static str,
+    /// What is odd and why it matters: a lower-case fragment.
+    pub message: String,
+    /// Where, if it is in a file.
+    pub at: Option<At>,
+}
+
+impl fmt::Display for Lint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(at) = &self.at {
+            write!(f, "{at}: ")?;
+        }
+        f.write_str(&self.message)
+    }
+}
+
+/// Gathers problems. Bounded, so that a file of nothing but mistakes is still answered at once.
+#[derive(Debug, Default)]
+pub(crate) struct Gathered {
+    problems: Vec<Problem>,
+    seen: BTreeSet<(Option<At>, String)>,
+    more: usize,
+}
+
+impl Gathered {
+    const MOST: usize = 50;
+
+    /// Whether another problem would be kept.
+    fn has_room(&self) -> bool {
+        self.problems.len() < Self::MOST
+    }
+
+    /// Adds a problem that is not about a place in the file.
+    pub(crate) fn push(&mut self, problem: Problem) {
+        if !self.has_room() {
+            self.more += 1;
+        } else if self.seen.insert((problem.at.clone(), problem.message.clone())) {
+            self.problems.push(problem);
+        }
+    }
+
+    /// Adds a problem of a span of the file.
+    pub(crate) fn push_at(&mut self, problem: Problem, source: &Source<'_>, span: &Range<usize>) {
+        if self.has_room() {
+            self.push(problem.at(source, span));
+        } else {
+            self.more += 1;
+        }
+    }
+
+    /// The problems in the order of the file, if there are any.
+    pub(crate) fn into_result(mut self) -> Result<(), Errors> {
+        if self.problems.is_empty() {
+            return Ok(());
+        }
+        self.problems.sort_by(|a, b| a.at.cmp(&b.at));
+        Err(Errors { problems: self.problems, more: self.more })
+    }
+}
+
+/// A text, and where its lines begin.
+#[derive(Debug)]
+pub(crate) struct Source<'a> {
+    file: String,
+    text: &'a str,
+    starts: Vec<usize>,
+    secrets: Vec<Range<usize>>,
+}
+
+impl<'a> Source<'a> {
+    /// How much of a long line is shown, in characters.
+    const WINDOW: usize = 100;
+    /// How much of it before the part that is meant.
+    const BEFORE: usize = 40;
+
+    pub(crate) fn new(file: String, text: &'a str) -> Self {
+        let starts = std::iter::once(0).chain(text.match_indices('\n').map(|(index, _)| index + 1)).collect();
+        Self { file, text, starts, secrets: Vec::new() }
+    }
+
+    /// Never shows what is there.
+    pub(crate) fn hide(&mut self, span: Range<usize>) {
+        self.secrets.push(span);
+    }
+
+    fn is_secret(&self, offset: usize) -> bool {
+        self.secrets.iter().any(|span| span.contains(&offset))
+    }
+
+    /// The line that an offset is on, from 0, and where that line starts.
+    fn line(&self, offset: usize) -> (usize, usize) {
+        let line = self.starts.partition_point(|start| *start <= offset).saturating_sub(1);
+        (line, self.starts[line])
+    }
+
+    /// The nearest offset, not above, at which a character begins.
+    fn floor(&self, offset: usize) -> usize {
+        let mut offset = offset.min(self.text.len());
+        while !self.text.is_char_boundary(offset) {
+            offset -= 1;
+        }
+        offset
+    }
+
+    pub(crate) fn at(&self, offset: usize) -> At {
+        let offset = self.floor(offset);
+        let (line, start) = self.line(offset);
+        let column = self.text[start..offset].chars().count() + 1;
+        At { file: self.file.clone(), line: line + 1, column }
+    }
+
+    fn excerpt(&self, span: &Range<usize>) -> Excerpt {
+        let from = self.floor(span.start);
+        let to = self.floor(span.end.max(from));
+        let (_, start) = self.line(from);
+        let line = self.text[start..].lines().next().unwrap_or_default();
+        let end = start + line.len();
+        let count = |range: Range<usize>| self.text[range].chars().count();
+        let before = count(start..from);
+        let width = count(from..to.min(end).max(from)).max(1);
+        let skip = if before + width > Self::WINDOW { before.saturating_sub(Self::BEFORE) } else { 0 };
+        // Whatever a terminal would obey, a tab included, takes one column here, so that the caret stays right.
+        let shown = line.char_indices().skip(skip).take(Self::WINDOW).map(|(offset, c)| match c {
+            _ if self.is_secret(start + offset) => '*',
+            '\t' => ' ',
+            c if c.is_control() => '\u{fffd}',
+            c => c,
+        });
+        Excerpt {
+            text: shown.collect(),
+            indent: before - skip,
+            width: width.min(Self::WINDOW - (before - skip).min(Self::WINDOW - 1)),
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! What no key can decide alone: impossible combinations, which are errors, and odd ones, which are warnings. Each says
+//! why. Judges one env, resolved.
+
+use std::ops::Range;
+
+use toml::Value;
+
+use crate::environment;
+use crate::names::{self, MAX_BASE};
+use crate::problem::Problem;
+use crate::resolve::Resolved;
+use crate::shape::{REGIONS, without_default_port};
+use crate::suggest::nearest;
+
+/// Longer than this the HTTP API does not wait for the function, in seconds.
+const GATEWAY_PATIENCE_S: i64 = 30;
+/// From this size on, Lambda wants a window to gather a batch in.
+const BATCH_WITHOUT_WINDOW: i64 = 10;
+/// What a new account lets through at once in all APIs of a region, by default.
+const ACCOUNT_RATE: f64 = 10_000.0;
+const ACCOUNT_BURST: i64 = 5000;
+
+/// A finding and the part of the file that it is about, if the file has a part in it.
+pub(crate) type Finding = (Problem, Option<Range<usize>>);
+
+/// Impossible combinations.
+pub(crate) fn errors(env: &Resolved) -> Vec<Finding> {
+    let mut found = Vec::new();
+    let mut find = |problem: Problem, path: &str| found.push((problem, env.span(path)));
+
+    if env.is_good(&["app"]) {
+        let base = names::base(env.text("app"), &env.name);
+        if base.len() > MAX_BASE {
+            let problem = Problem::new(
+                "out_of_range",
+                format!(
+                    "the name `{base}` is {} characters long; Lambda and IAM take {MAX_BASE}",
+                    base.len()
+                ),
+            );
+            find(problem.help("shorten `app` or the name of the env"), "app");
+        }
+    }
+    if env.name == "local" && env.is_good(&["target"]) && env.text("target") != "local" {
+        let problem = Problem::new("bad_value", "the env `local` is always this machine");
+        find(problem.help("give the env another name"), "target");
+    }
+    if env.is_good(&["queue.batch_size", "queue.window_s"])
+        && env.integer("queue.batch_size") > BATCH_WITHOUT_WINDOW
+        && env.integer("queue.window_s") == 0
+    {
+        let problem = Problem::new(
+            "bad_value",
+            format!("Lambda refuses batches above {BATCH_WITHOUT_WINDOW} without a window"),
+        );
+        let help = format!("set `window_s` to 1 or more, or `batch_size` to {BATCH_WITHOUT_WINDOW} or less");
+        find(problem.help(help), env.first_written(&["queue.window_s", "queue.batch_size"]));
+    }
+    if env.is_good(&["counter.visitors", "counter.i_know_this_is_personal_data"])
+        && env.text("counter.visitors") == "raw"
+        && !env.flag("counter.i_know_this_is_personal_data")
+    {
+        let problem = Problem::new(
+            "bad_value",
+            "`visitors = \"raw\"` keeps addresses of people, which are personal data",
+        );
+        find(
+            problem.help("say so with `i_know_this_is_personal_data = true`, or use \"hash\""),
+            "counter.visitors",
+        );
+    }
+    for origin in env.texts("http.allow_origins") {
+        let sent = without_default_port(origin);
+        if sent != origin {
+            let problem = Problem::new(
+                "bad_value",
+                format!("the origin \"{origin}\" never matches: browsers leave out the usual port"),
+            );
+            find(problem.help(format!("did you mean \"{sent}\"?")), "http.allow_origins");
+        }
+    }
+    if let Err(problem) = environment::check_size(env.variables()) {
+        let first = env.variables().find_map(|(name, _)| env.span(&format!("{}.{name}", environment::KEY)));
+        found.push((problem, first));
+    }
+    found
+}
+
+/// Odd combinations of a configuration without errors.
+pub(crate) fn warnings(env: &Resolved) -> Vec<Finding> {
+    let mut found = Vec::new();
+    let mut find = |code: &'static str, message: String, path: &str| {
+        found.push((Problem::new(code, message), env.span(path)))
+    };
+
+    for (key, what) in [("http.allow_origins", "origins"), ("http.allow_methods", "methods")] {
+        let listed = env.texts(key);
+        if listed.len() > 1 && listed.contains(&"*") {
+            find("any_and_some", format!("`*` allows any: the other {what} beside it change nothing"), key);
+        }
+    }
+    let region = env.text("region");
+    if !region.is_empty()
+        && !REGIONS.contains(&region)
+        && let Some(near) = nearest(region, REGIONS.iter().copied())
+    {
+        find(
+            "unknown_region",
+            format!("`{region}` is no region known to this version; did you mean `{near}`?"),
+            "region",
+        );
+    }
+    if env.text("http.expose") == "api" && env.integer("function.timeout_s") > GATEWAY_PATIENCE_S {
+        let message =
+            format!("the HTTP API gives up after {GATEWAY_PATIENCE_S} s: a longer `timeout_s` only costs");
+        find("timeout_beyond_api", message, "function.timeout_s");
+    }
+    if env.number("http.rate_per_second") > ACCOUNT_RATE {
+        let message = "`rate_per_second` is above 10,000, which is what an account lets through by default";
+        find("rate_beyond_account", message.to_owned(), "http.rate_per_second");
+    }
+    if env.integer("http.burst") > ACCOUNT_BURST {
+        let message = "`burst` is above 5,000, which is what an account lets through by default";
+        find("burst_beyond_account", message.to_owned(), "http.burst");
+    }
+    let queued = env.flag("queue.enabled") || env.is_written("queue.max_receive_count");
+    if queued
+        && env.integer("queue.max_receive_count") < 5
+        && env.setting("function.reserved_concurrency") == Some(&Value::Integer(1))
+    {
+        let message = "with a `reserved_concurrency` of 1 the queue is often refused, and each refusal is a receive: fewer than 5 turn \
+                       good hits into dead letters";
+        find("few_receives", message.to_owned(), "queue.max_receive_count");
+    }
+    found
+}

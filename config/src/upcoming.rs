@@ -1,0 +1,62 @@
+//! What does not work yet. Its keys are known and checked, but asking for it is refused with words. When an issue lands,
+//! its lines go.
+
+/// A key, what of it works today, and what the rest comes with.
+pub(crate) struct Upcoming {
+    /// The key.
+    pub(crate) key: &'static str,
+    /// The values that work, as in TOML.
+    pub(crate) works: &'static [&'static str],
+    /// What the rest comes with.
+    pub(crate) with: &'static str,
+}
+
+const fn upcoming(key: &'static str, works: &'static [&'static str], with: &'static str) -> Upcoming {
+    Upcoming { key, works, with }
+}
+
+const AWS: &str = "AWS";
+const COUNTER: &str = "the counter's own rules";
+const QUEUES: &str = "queues and events";
+
+pub(crate) const UPCOMING: &[Upcoming] = &[
+    upcoming("strict", &["false"], AWS),
+    upcoming("http.expose", &["\"api\"", "\"none\""], AWS),
+    upcoming("counter.paths", &["\"open\""], COUNTER),
+    upcoming("counter.new_paths_per_day", &[], COUNTER),
+    upcoming("counter.max_paths", &[], COUNTER),
+    upcoming("counter.keep_query", &["[]"], COUNTER),
+    upcoming("counter.visitors", &["\"none\""], COUNTER),
+    upcoming("counter.i_know_this_is_personal_data", &["false"], COUNTER),
+    upcoming("counter.ttl_days", &[], COUNTER),
+    upcoming("counter.bots", &["\"count\""], COUNTER),
+    upcoming("cloudfront.distribution_id", &[], AWS),
+    upcoming("queue.enabled", &["false"], QUEUES),
+    upcoming("events.enabled", &["false"], QUEUES),
+];
+
+/// What a value comes with, when it does not work yet.
+pub(crate) fn refused(key: &str, value: &toml::Value) -> Option<&'static Upcoming> {
+    let line = UPCOMING.iter().find(|line| line.key == key)?;
+    let text = value.to_string();
+    (!line.works.contains(&text.as_str())).then_some(line)
+}
+
+/// What the default of a key comes with, when it does not work yet.
+pub(crate) fn default_refused(key: &crate::keys::Key) -> Option<&'static Upcoming> {
+    refused(&key.path(), &key.default_value()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::KEYS;
+
+    #[test]
+    fn every_line_names_a_key_once() {
+        for (index, line) in UPCOMING.iter().enumerate() {
+            assert!(KEYS.iter().any(|key| key.path() == line.key), "{} is no key", line.key);
+            assert!(UPCOMING[index + 1..].iter().all(|other| other.key != line.key), "{} twice", line.key);
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! Walks a parsed file along the table of keys: known keys are checked and kept with their place, everything else is a
+//! problem. Decides nothing about which env is meant.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+use toml::Value;
+use toml::de::{DeTable, DeValue};
+
+use crate::check::{self, Written};
+use crate::keys::{Key, Kind, Scope};
+use crate::names::SUFFIXES;
+use crate::problem::{Gathered, Problem, Source};
+use crate::schema::{KEYS, SECTIONS};
+use crate::suggest::nearest;
+use crate::{environment, pattern, shape, upcoming};
+
+/// A value that the file gives.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    pub(crate) value: Value,
+    pub(crate) span: Range<usize>,
+}
+
+/// What one part of the file says: the top with its tables, or the overlay of an env.
+#[derive(Debug, Default)]
+pub(crate) struct Layer {
+    /// Good values by path; variables are `function.environment.NAME`.
+    pub(crate) entries: BTreeMap<String, Entry>,
+    /// Paths whose values are bad, and so say nothing.
+    pub(crate) bad: BTreeSet<String>,
+}
+
+/// What the whole file says.
+#[derive(Debug, Default)]
+pub(crate) struct Layers {
+    pub(crate) top: Layer,
+    /// The envs it declares, in its order.
+    pub(crate) envs: Vec<(String, Layer)>,
+}
+
+impl Layers {
+    pub(crate) fn env(&self, name: &str) -> Option<&Layer> {
+        self.envs.iter().find(|(env, _)| env == name).map(|(_, layer)| layer)
+    }
+}
+
+/// More envs than anybody has; each costs a check of everything.
+const MOST_ENVS: usize = 100;
+
+/// Reads the whole file.
+pub(crate) fn walk(root: &DeTable<'_>, source: &Source<'_>, gathered: &mut Gathered) -> Layers {
+    let mut layers = Layers::default();
+    let mut walker = Walker { source, gathered, layer: &mut layers.top, env: None };
+    walker.table("", root, Some("env"));
+    let Some((key, written)) = root.iter().find(|(key, _)| *key.get_ref() == "env") else {
+        return layers;
+    };
+    let DeValue::Table(envs) = written.get_ref() else {
+        let problem = check::wrong_type(Kind::Pattern, "env", written.get_ref()).help("write `[env.NAME]`");
+        gathered.push_at(problem, source, &written.span());
+        return layers;
+    };
+    if envs.len() > MOST_ENVS {
+        let problem = Problem::new("out_of_range", format!("there are more than {MOST_ENVS} envs"));
+        gathered.push_at(problem, source, &key.span());
+        return layers;
+    }
+    for (name, written) in envs.iter() {
+        if let Some(layer) = overlay(name.get_ref(), &name.span(), written, source, gathered) {
+            layers.envs.push((name.get_ref().to_string(), layer));
+        }
+    }
+    layers
+}
+
+/// Reads `[env.NAME]`.
+fn overlay(
+    name: &str,
+    span: &Range<usize>,
+    written: &Written<'_>,
+    source: &Source<'_>,
+    gathered: &mut Gathered,
+) -> Option<Layer> {
+    let DeValue::Table(table) = written.get_ref() else {
+        let problem =
+            check::wrong_type(Kind::Pattern, &format!("env.{}", check::tame(name)), written.get_ref());
+        gathered.push_at(problem.help("an env is a table: `[env.NAME]`"), source, &written.span());
+        return None;
+    };
+    let fits = match env_name(name) {
+        Ok(()) => true,
+        Err(problem) => {
+            gathered.push_at(problem, source, span);
+            false
+        }
+    };
+    let mut layer = Layer::default();
+    Walker { source, gathered, layer: &mut layer, env: Some(name) }.table("", table, None);
+    fits.then_some(layer)
+}
+
+/// Checks the name of an env.
+pub(crate) fn env_name(name: &str) -> Result<(), Problem> {
+    check::text_of(&shape::ENV, "env", name)?;
+    let suffix = SUFFIXES.iter().find(|suffix| name == **suffix || name.ends_with(&format!("-{suffix}")));
+    match suffix {
+        Some(suffix) => Err(Problem::new("bad_value", format!("no env can be called `{name}`"))
+            .help(format!("names of other resources end in `-{suffix}`, and two could become one"))),
+        None => Ok(()),
+    }
+}
+
+struct Walker<'a, 's, 't> {
+    source: &'a Source<'s>,
+    gathered: &'a mut Gathered,
+    layer: &'a mut Layer,
+    env: Option<&'t str>,
+}
+
+impl Walker<'_, '_, '_> {
+    fn problem(&mut self, problem: Problem, span: &Range<usize>) {
+        self.gathered.push_at(problem, self.source, span);
+    }
+
+    /// Reads the table of a section, but for one name that somebody else reads.
+    fn table(&mut self, section: &str, table: &DeTable<'_>, except: Option<&str>) {
+        for (name, written) in table.iter() {
+            let text: &str = name.get_ref();
+            if Some(text) == except {
+                continue;
+            }
+            let known = KEYS.iter().find(|key| key.section == section && key.name == text);
+            let is_section = section.is_empty()
+                && SECTIONS.iter().any(|(section, _)| !text.is_empty() && *section == text);
+            match (known, written.get_ref()) {
+                (Some(key), _) if !self.may_stand(key) => self.misplaced(key, &name.span()),
+                (Some(key), _) => self.key(key, written),
+                (None, DeValue::Table(inner)) if is_section => self.table(text, inner, None),
+                (None, found) if is_section => {
+                    let problem = check::wrong_type(Kind::Pattern, text, found);
+                    self.problem(problem.help(format!("write `[{text}]`")), &written.span());
+                }
+                (None, _) => {
+                    let problem = self.unknown(section, text);
+                    self.problem(problem, &name.span());
+                }
+            }
+        }
+    }
+
+    fn may_stand(&self, key: &Key) -> bool {
+        match key.scope {
+            Scope::Anywhere => true,
+            Scope::Top => self.env.is_none(),
+            Scope::Env => self.env.is_some(),
+        }
+    }
+
+    fn misplaced(&mut self, key: &Key, span: &Range<usize>) {
+        let (place, help) = match key.scope {
+            Scope::Env => {
+                ("an env", format!("write it below `[env.NAME]`: `{} = {}`", key.name, key.sample()))
+            }
+            Scope::Top | Scope::Anywhere => ("the top", "move it above the first `[table]`".to_owned()),
+        };
+        self.problem(
+            Problem::new("misplaced_key", format!("`{}` belongs in {place}", key.name)).help(help),
+            span,
+        );
+    }
+
+    fn key(&mut self, key: &Key, written: &Written<'_>) {
+        let path = key.path();
+        let read = match key.kind {
+            Kind::Variables => return self.variables(key, written),
+            Kind::Pattern => pattern::read(key.name, written),
+            kind => check::value(kind, key.name, written),
+        };
+        match read {
+            Ok(value) => {
+                if let Some(line) = upcoming::refused(&path, &value) {
+                    self.upcoming(key, &value, line, &written.span());
+                }
+                self.layer.entries.insert(path, Entry { value, span: written.span() });
+            }
+            Err(wrong) => {
+                self.layer.bad.insert(path);
+                for (problem, span) in wrong {
+                    self.problem(problem, &span);
+                }
+            }
+        }
+    }
+
+    fn variables(&mut self, key: &Key, written: &Written<'_>) {
+        let (good, wrong) = environment::read(key.name, written);
+        for (name, entry) in good {
+            self.layer.entries.insert(format!("{}.{name}", key.path()), entry);
+        }
+        for (problem, span) in wrong {
+            self.problem(problem, &span);
+        }
+    }
+
+    fn upcoming(&mut self, key: &Key, value: &Value, line: &upcoming::Upcoming, span: &Range<usize>) {
+        let message = format!(
+            "`{} = {}` comes with {}, and does not work yet",
+            line.key,
+            check::tame(&value.to_string()),
+            line.with
+        );
+        let help = match line.works {
+            [] => "leave the line out until then".to_owned(),
+            works => {
+                let works: Vec<String> =
+                    works.iter().map(|value| format!("`{} = {value}`", key.name)).collect();
+                format!("leave the line out until then, or write {}", works.join(" or "))
+            }
+        };
+        self.problem(Problem::new("comes_later", message).help(help), span);
+    }
+
+    /// A name that is no key here: what was meant, or where it belongs.
+    fn unknown(&self, section: &str, name: &str) -> Problem {
+        let shown = check::tame(name);
+        let problem = |rest: String| Problem::new("unknown_key", format!("unknown key `{shown}`{rest}"));
+        if let Some(key) = KEYS.iter().find(|key| key.name == name) {
+            let home = match key.section {
+                "" => "at the top, above the first `[table]`".to_owned(),
+                home => format!(
+                    "in `[{}{home}]`",
+                    self.env.map(|env| format!("env.{}.", check::tame(env))).unwrap_or_default()
+                ),
+            };
+            return problem(format!("{}; it belongs {home}", within(section)));
+        }
+        let keys =
+            KEYS.iter().filter(|key| key.section == section && self.may_stand(key)).map(|key| key.name);
+        let tables =
+            SECTIONS.iter().map(|(table, _)| *table).filter(|table| section.is_empty() && !table.is_empty());
+        let env = (section.is_empty() && self.env.is_none()).then_some("env");
+        let here: Vec<&str> = keys.chain(tables).chain(env).collect();
+        if let Some(near) = nearest(name, here.iter().copied()) {
+            return problem(format!("{}; did you mean `{near}`?", within(section)));
+        }
+        if let Some(key) = nearest(name, KEYS.iter().map(|key| key.name))
+            .and_then(|near| KEYS.iter().find(|key| key.name == near))
+        {
+            return problem(format!("{}; did you mean `{}`?", within(section), key.path()));
+        }
+        problem(within(section)).help(format!("known here: {}", here.join(", ")))
+    }
+}
+
+fn within(section: &str) -> String {
+    if section.is_empty() { String::new() } else { format!(" in `[{section}]`") }
+}
