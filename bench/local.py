@@ -1,0 +1,224 @@
+#!/usr/bin/env python3
+"""The local cloud and MiniStack, doing the same work in one run: gateway -> function -> table, with the same function zip.
+
+  bench/local.py                 builds, measures, prints, and writes bench/LOCAL.md and bench/local.json
+  bench/local.py --quick         a tenth of the requests, writes nothing
+
+Everything stays on loopback and is ended before the script ends, also by Ctrl-C.
+"""
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import time
+
+import common
+from common import get, milliseconds, process, run, say, until
+
+CONFIG = """\
+app = "bench"
+default_env = "local"
+
+[function]
+reserved_concurrency = "none"
+
+[http]
+rate_per_second = 1_000_000
+burst = 1_000_000
+"""
+# Created with boto3, as a user of the emulator would; prints the path of the URL, and what it took.
+SETUP = """
+import json, sys, time, boto3
+port, zip_file = sys.argv[1:]
+aws = lambda name: boto3.client(name, endpoint_url=f"http://127.0.0.1:{port}")
+table, iam, function, api = aws("dynamodb"), aws("iam"), aws("lambda"), aws("apigatewayv2")
+began = time.perf_counter()
+table.create_table(TableName="bench", BillingMode="PAY_PER_REQUEST", KeySchema=[{"AttributeName": "path", "KeyType": "HASH"}],
+                   AttributeDefinitions=[{"AttributeName": "path", "AttributeType": "S"}])
+trust = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}]}
+role = iam.create_role(RoleName="bench", AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
+variables = {"DYNAMODB_ENDPOINT": f"http://127.0.0.1:{port}", "HITS_TABLE_NAME": "bench", "LOG_LEVEL": "INFO"}
+arn = function.create_function(FunctionName="bench", Runtime="provided.al2023", Handler="bootstrap", Role=role, Timeout=10, MemorySize=128,
+                               Code={"ZipFile": open(zip_file, "rb").read()}, Environment={"Variables": variables})["FunctionArn"]
+while function.get_function_configuration(FunctionName="bench")["State"] != "Active":
+    time.sleep(0.02)
+id = api.create_api(Name="bench", ProtocolType="HTTP")["ApiId"]
+target = api.create_integration(ApiId=id, IntegrationType="AWS_PROXY", IntegrationUri=arn, PayloadFormatVersion="2.0")["IntegrationId"]
+for key in ("GET /counter", "HEAD /counter", "GET /v1/count", "GET /healthz"):
+    api.create_route(ApiId=id, RouteKey=key, Target=f"integrations/{target}")
+api.create_stage(ApiId=id, StageName="$default", AutoDeploy=True)
+function.add_permission(FunctionName="bench", StatementId="api", Action="lambda:InvokeFunction", Principal="apigateway.amazonaws.com",
+                        SourceArn=f"arn:aws:execute-api:us-east-1:000000000000:{id}/*/*")
+print(json.dumps({"path": f"/_aws/execute-api/{id}/$default", "created_ms": 1000 * (time.perf_counter() - began)}))
+"""
+COUNT = """
+import sys, boto3
+item = boto3.client("dynamodb", endpoint_url=f"http://127.0.0.1:{sys.argv[1]}").get_item(TableName="bench", Key={"path": {"S": "/"}}, ConsistentRead=True)
+print(item["Item"]["hits"]["N"])
+"""
+
+
+def load(program, url, concurrency, requests):
+    """One load. Returns its report; what failed in it is said, and stays in the figures."""
+    done = subprocess.run([program, "--json", "--url", url, "--concurrency", str(concurrency), "--requests", str(requests), "--seconds", "300"],
+                          stdout=subprocess.PIPE, text=True, timeout=400, check=False)
+    if not done.stdout:
+        sys.exit(f"bench: the load generator ended with {done.returncode}")
+    report = json.loads(done.stdout)
+    if report["errors"] or set(report["statuses"]) - {"200"}:
+        say(f"  not all were hits: {report['statuses']} {report['errors']}")
+    return report
+
+
+def loads(program, url, requests):
+    """A warm-up, then the two loads of the comparison: at 32 and at 4 at once."""
+    reports = [load(program, url, 32, max(100, requests // 10)), load(program, url, 32, requests), load(program, url, 4, max(200, requests // 5))]
+    _, wide, narrow = reports
+    return {"hits_per_s": wide["hits_per_s"], "p50_at_32_ms": wide["p50_ms"], "p99_at_32_ms": wide["p99_ms"],
+            "p50_at_4_ms": narrow["p50_ms"], "p99_at_4_ms": narrow["p99_ms"],
+            "answered": sum(report["statuses"].get("200", 0) for report in reports), "loads": reports}
+
+
+def ours(hitctl, program, home, runs, requests):
+    """Everything about hitctl. Returns the figures and the zip that it built."""
+    (home / "hitctl.toml").write_text(CONFIG)
+
+    def command(*args):
+        return [hitctl, "--env", "local", "--json", *args]
+
+    def ask(*args):
+        return json.loads(run(command(*args), cwd=home))
+
+    try:
+        say("hitctl: build ...")
+        figures, built = {}, ask("build")
+        ready = []
+        say("hitctl: local start ...")
+        for _ in range(runs):
+            began = time.perf_counter()
+            run(command("local", "start"), cwd=home)
+            ready.append(1000 * (time.perf_counter() - began))
+            status = ask("local", "status")
+            assert status["running"], status
+            time.sleep(1)
+            figures["idle_rss_mib"] = common.rss_mib(status["pid"])
+            run(command("local", "stop"), cwd=home)
+        figures["ready_ms"] = statistics.median(ready)
+        say("hitctl: deploy ...")
+        run(command("local", "start"), cwd=home)
+        began = time.perf_counter()
+        deployed = ask("deploy", "--yes")
+        figures["created_ms"] = 1000 * (time.perf_counter() - began)
+        figures["deploy_no_change_ms"] = milliseconds(command("deploy", "--yes"), runs, cwd=home)
+        again = ask("deploy", "--yes")["summary"]
+        figures["deploy_no_change_is_none"] = not any(count for action, count in again.items() if action != "keep")
+        say("hitctl: hits ...")
+        figures |= loads(program, deployed["outputs"]["url"] + "/counter?path=/", requests)
+        counted = ask("counts", "get", "/")["counts"][0]["hits"]
+        figures["exact"] = counted == figures["answered"]
+        figures["loaded_rss_mib"] = common.rss_mib(ask("local", "status")["pid"])
+        figures["help_ms"] = milliseconds([hitctl, "--help"], 5 * runs)
+        figures["installed_mib"] = common.size_mib(hitctl)
+        figures["zip_kib"] = built["bytes"] / 1024
+        return figures, built["zip"]
+    finally:
+        subprocess.run([hitctl, "--env", "local", "local", "stop"], cwd=home, timeout=30,
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+
+
+def peer(binaries, program, home, runs, requests, zip_file):
+    """MiniStack, with the same zip and the same load."""
+    figures, ready = {}, []
+    say("MiniStack: start ...")
+    for left in reversed(range(runs)):
+        port = common.free_port()
+        temp = home / f"ministack-{port}"
+        temp.mkdir()
+        env = {"PATH": str(binaries), **common.CREDENTIALS, "GATEWAY_PORT": str(port), "BIND_HOST": "127.0.0.1",
+               "LOG_LEVEL": "ERROR", "TMPDIR": str(temp), "HOME": str(temp)}
+        began = time.perf_counter()
+        with open(temp / "log", "wb") as log, process([binaries / "ministack"], env=env, stdout=log, stderr=log) as server:
+            until("MiniStack", lambda: get(port, "/_ministack/health")[0] == 200)
+            ready.append(1000 * (time.perf_counter() - began))
+            time.sleep(1)
+            figures["idle_rss_mib"] = common.rss_mib(server.pid)
+            if left:
+                continue
+            say("MiniStack: create ...")
+            created = json.loads(run([binaries / "python", "-c", SETUP, port, zip_file], env=env))
+            url = f"http://127.0.0.1:{port}{created['path']}/counter?path=/"
+            figures["created_ms"] = created["created_ms"]
+            say("MiniStack: hits ...")
+            figures |= loads(program, url, requests)
+            counted = int(run([binaries / "python", "-c", COUNT, port], env=env))
+            figures["exact"] = counted == figures["answered"]
+            figures["loaded_rss_mib"] = common.rss_mib(server.pid)
+    figures["ready_ms"] = statistics.median(ready)
+    figures["installed_mib"] = common.size_mib(binaries.parent)
+    return figures
+
+
+# What is shown: key, words, unit, digits, the goal's words, and the goal itself.
+ROWS = [
+    ("ready_ms", "ready after start", "ms", 0, "at most 100", lambda us: us <= 100),
+    ("idle_rss_mib", "memory, idle", "MiB", 1, "below 25", lambda us: us < 25),
+    ("loaded_rss_mib", "memory, after the hits", "MiB", 1, "", None),
+    ("created_ms", "everything created", "ms", 0, "", None),
+    ("hits_per_s", "hits, 32 at once", "/s", 0, "at least 2,500", lambda us: us >= 2500),
+    ("p50_at_32_ms", "median, 32 at once", "ms", 2, "", None),
+    ("p99_at_32_ms", "99th percentile, 32 at once", "ms", 2, "", None),
+    ("p50_at_4_ms", "median, 4 at once", "ms", 2, "under 5", lambda us: us < 5),
+    ("p99_at_4_ms", "99th percentile, 4 at once", "ms", 2, "", None),
+    ("exact", "every answered hit is counted", "", 0, "yes", lambda us: us),
+    ("installed_mib", "installed", "MiB", 1, "under 40 MB", lambda us: us * 1.048576 < 40),
+    ("deploy_no_change_ms", "`deploy` without changes", "ms", 0, "under 300", lambda us: us < 300),
+    ("help_ms", "`hitctl --help`", "ms", 1, "under 20", lambda us: us < 20),
+]
+
+
+def compare(us, them):
+    """The table, and the goals that were missed."""
+    rows, missed = [], []
+    for key, words, unit, digits, goal, met in ROWS:
+        mine, other = us[key], them.get(key)
+
+        def show(value):
+            return "-" if value is None else ("yes" if value else "NO") if isinstance(value, bool) else f"{value:,.{digits}f} {unit}"
+
+        more_is_better = unit == "/s"
+        ratio = "" if other is None or isinstance(mine, bool) else f"{(mine / other if more_is_better else other / mine):,.1f}x"
+        verdict = "" if met is None else f"{goal}: {'met' if met(mine) else 'MISSED'}"
+        if met is not None and not met(mine):
+            missed.append(f"{words}: {show(mine)}, wanted {goal}")
+        rows.append([words, show(mine), show(other), ratio, verdict])
+    head = ["", "hitctl", f"MiniStack {common.PEERS['ministack']}", "better by", "goal"]
+    return common.table(head, rows), missed
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="a tenth of the requests; writes nothing")
+    parser.add_argument("--venv", help="use (and complete) this virtual environment")
+    args = parser.parse_args()
+    requests, peer_requests, runs = (1000, 200, 3) if args.quick else (10_000, 2000, 7)
+    binaries = common.venv(args.venv)
+    hitctl, program = common.build()
+    with common.interruptible(), common.scratch() as home:
+        us, zip_file = ours(hitctl, program, home, runs, requests)
+        them = peer(binaries, program, home, runs, peer_requests, zip_file)
+    shown, missed = compare(us, them)
+    if args.quick:
+        print(shown)
+    else:
+        intro = ("The local cloud of hitctl and the emulator MiniStack, one after the other in one run, on the same machine: an HTTP API, the\n"
+                 "same function zip (`provided.al2023`) and a table; every hit adds one to the same item. The load generator shares the\n"
+                 f"cores with what it measures. {requests:,} hits for hitctl, {peer_requests:,} for MiniStack, after a warm-up each. Both keep\n"
+                 "the functions' processes warm. hitctl writes its table to disk before it answers; MiniStack keeps it in memory.")
+        common.publish("LOCAL", "The local cloud, measured", "bench/local.py", intro, shown, common.machine(), {"hitctl": us, "ministack": them})
+    if missed:
+        sys.exit("bench: goals missed:\n  " + "\n  ".join(missed))
+
+
+if __name__ == "__main__":
+    main()
