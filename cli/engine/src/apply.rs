@@ -1,10 +1,14 @@
 //! Carries out a plan. It never chooses: what it would have to decide belongs in the plan.
 
+mod order;
+mod run;
+
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
+use self::run::Run;
 use crate::{Action, Address, Drivers, Fault, Outputs, Plan, Sink};
 
 /// A change that failed.
@@ -64,8 +68,12 @@ impl Outcome {
     }
 }
 
-/// Carries out a plan.
-pub async fn apply(plan: Plan, drivers: &Drivers, sink: &Sink, stop: &CancellationToken) -> Outcome {
-    drop((plan, drivers.clone(), sink.clone(), stop.clone()));
-    todo!()
+/// Carries out a plan: creates and updates in the order of their references, with every ready one in flight at once,
+/// then deletes in reverse.
+///
+/// A failure skips exactly what depends on it; the rest is done, and every fault is in the outcome. When `stop` is
+/// cancelled nothing new starts, and running calls finish (a resource that was removed to be replaced is made again).
+/// Dropping the future abandons the calls in flight; the next run carries on from there.
+pub async fn apply(plan: &Plan, drivers: &Drivers, sink: &Sink, stop: &CancellationToken) -> Outcome {
+    Run::new(&plan.changes, drivers, sink, stop).carry_out().await
 }

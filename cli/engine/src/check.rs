@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Address, Plan};
+use crate::{Action, Address, Change, Keep, Plan, Why};
 
 /// How much a [`Finding`] matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -33,5 +33,47 @@ pub struct Finding {
 
 /// What there is to say about a plan, in its order.
 pub fn check(plan: &Plan) -> Vec<Finding> {
-    todo!("{plan:?}")
+    plan.changes.iter().filter_map(|change| ownership(change).or_else(|| data_loss(change))).collect()
+}
+
+fn ownership(change: &Change) -> Option<Finding> {
+    let Why::NotOurs(owner) = &change.why else { return None };
+    let (kind, name) = (change.kind(), change.name());
+    Some(if change.is_conflict() {
+        Finding {
+            severity: Severity::Error,
+            code: "not_ours".to_owned(),
+            address: change.address().clone(),
+            message: format!("{kind} {name} is there already and is not this app's ({owner})"),
+            hint: Some(format!(
+                "give `app` in hitctl.toml another name, or remove {kind} {name} first \
+                 (taking it over with `--adopt` comes with deploys to AWS)"
+            )),
+        }
+    } else {
+        Finding {
+            severity: Severity::Warning,
+            code: "left_alone".to_owned(),
+            address: change.address().clone(),
+            message: format!("{kind} {name} is not this app's ({owner}) and is left alone"),
+            hint: None,
+        }
+    })
+}
+
+fn data_loss(change: &Change) -> Option<Finding> {
+    let how = match change.action {
+        Action::Delete => "deleting",
+        Action::Replace => "replacing",
+        _ => return None,
+    };
+    (change.node.keep == Keep::AskBeforeLoss).then(|| Finding {
+        severity: Severity::Consent,
+        code: "data_loss".to_owned(),
+        address: change.address().clone(),
+        message: format!("{how} {} {} loses its data: {}", change.kind(), change.name(), change.why),
+        hint: Some(
+            "run `hitctl counts export` first, then run the command again with `--delete-data`".to_owned(),
+        ),
+    })
 }

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Address, Event, Fault, Sink};
+use crate::call::{AGAIN, spell};
+use crate::{Address, Event, Fault, FaultKind, Sink};
 
 /// How long and how often something is tried again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,16 +77,66 @@ impl Cx {
         self.sink.send(event);
     }
 
-    /// Does `op` until it works, it fails for good, the budget is spent or the user asks to stop.
+    /// Does `op` until it works, it fails for good, the budget is spent or the user asks to stop. It is done at least
+    /// once, and a running attempt is not cut short by the user.
     ///
-    /// `doing` says what is going on, as in "waiting for the role". Only [transient](crate::FaultKind::Transient)
-    /// faults are tried again; the last one is what is returned in the end, then no longer transient.
-    pub async fn wait<T, F, Fut>(&self, policy: &Wait, doing: &str, op: F) -> Result<T, Fault>
+    /// `doing` says what is going on, as in "waiting for the role". Only [transient](FaultKind::Transient) faults are
+    /// tried again; the last one is what is returned in the end, no longer transient.
+    pub async fn wait<T, F, Fut>(&self, policy: &Wait, doing: &str, mut op: F) -> Result<T, Fault>
     where
         F: FnMut() -> Fut + Send,
         Fut: Future<Output = Result<T, Fault>> + Send,
     {
-        drop((op, policy));
-        todo!("{doing}")
+        let begun = Instant::now();
+        let mut attempt = 1;
+        loop {
+            let late =
+                |_| Err(Fault::transient("timeout", format!("no answer within {}", spell(policy.attempt))));
+            let fault = match timeout(policy.attempt, op()).await.unwrap_or_else(late) {
+                Err(fault) if fault.kind == FaultKind::Transient => fault,
+                done => return done,
+            };
+            let left = policy.budget.saturating_sub(begun.elapsed());
+            if left.is_zero() {
+                return Err(gave_up(fault, doing, begun.elapsed(), attempt));
+            }
+            self.send(Event::Waiting {
+                address: self.address.clone(),
+                attempt,
+                why: format!("{doing}: {}", fault.message),
+            });
+            let pause = self.pause(policy, attempt).min(left);
+            // A pause that ends early when the user asks to stop.
+            if timeout(pause, self.stop.cancelled()).await.is_ok() {
+                return Err(Fault::fatal("interrupted", format!("interrupted while {doing}"))
+                    .caused_by(fault.cause.unwrap_or(fault.message))
+                    .hinted(AGAIN));
+            }
+            attempt = attempt.saturating_add(1);
+        }
+    }
+
+    /// The pause after an attempt: doubled each time, less up to a quarter that depends on the resource and the attempt,
+    /// so that resources do not ask in step, and a run can be repeated exactly.
+    fn pause(&self, policy: &Wait, attempt: u32) -> Duration {
+        let full = policy.first.saturating_mul(2_u32.saturating_pow(attempt - 1)).min(policy.longest);
+        if policy.first == policy.longest {
+            return full;
+        }
+        // FNV-1a: any even spread will do.
+        let bytes = self.address.as_str().bytes().chain(attempt.to_le_bytes());
+        let hash =
+            bytes.fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+        full.mul_f64(1.0 - f64::from(hash >> 16 & 0xff) / 1024.0)
+    }
+}
+
+fn gave_up(fault: Fault, doing: &str, tried: Duration, attempts: u32) -> Fault {
+    let times = if attempts == 1 { "once".to_owned() } else { format!("{attempts} times") };
+    Fault {
+        kind: FaultKind::Fatal,
+        message: format!("{} (gave up {doing} after {}, tried {times})", fault.message, spell(tried)),
+        hint: fault.hint.or_else(|| Some(AGAIN.to_owned())),
+        ..fault
     }
 }

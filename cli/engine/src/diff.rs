@@ -1,7 +1,14 @@
 //! Compares what is live with what is wanted: generic, on plain data, with no opinion of any kind of resource.
 
+use std::collections::BTreeSet;
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
+use sha2::{Digest, Sha256};
+
+use crate::path;
+use crate::value::{resolve, source, sources};
 
 /// What stands for a value that the server picks during the deploy.
 pub const UNKNOWN: &str = "(known after deploy)";
@@ -22,8 +29,153 @@ pub struct FieldDiff {
     pub unknown: bool,
 }
 
-/// The fields in which `want` differs from `have`, by path. `secret` names the fields (with all below them) whose
-/// values are replaced by a short hash.
+/// The fields in which `want` differs from `have`, by path. Objects are compared field by field, lists as a whole;
+/// a field that is missing and one that is null are the same.
+///
+/// `secret` names the fields (with all below them) whose values are replaced by a short hash. A reference to an output
+/// that is left in `want` differs from everything.
 pub fn diff(have: &Json, want: &Json, secret: &[String]) -> Vec<FieldDiff> {
-    todo!("{have} {want} {secret:?}")
+    let (want, _) = resolve(want, &|_| None);
+    let mut found = Vec::new();
+    compare("", have, &want, secret, &mut found);
+    found
+}
+
+fn compare(path: &str, have: &Json, want: &Json, secret: &[String], found: &mut Vec<FieldDiff>) {
+    match (have, want) {
+        (Json::Object(old), Json::Object(new)) if source(want).is_none() => {
+            let keys: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+            for key in keys {
+                let side = |map: &serde_json::Map<String, Json>| map.get(key).cloned().unwrap_or(Json::Null);
+                compare(&path::join(path, key), &side(old), &side(new), secret, found);
+            }
+        }
+        _ if have == want => {}
+        _ => found.push(FieldDiff {
+            field: path.to_owned(),
+            old: shown(path, have, secret),
+            new: shown(path, want, secret),
+            unknown: !sources(want).is_empty(),
+        }),
+    }
+}
+
+/// The value as a plan may hold it: no secrets, no references.
+fn shown(path: &str, json: &Json, secret: &[String]) -> Json {
+    if source(json).is_some() {
+        return Json::from(UNKNOWN);
+    }
+    let hidden = secret.iter().any(|field| path::is_within(path, field));
+    match json {
+        Json::Object(map) => Json::Object(
+            map.iter()
+                .map(|(key, value)| (key.clone(), shown(&path::join(path, key), value, secret)))
+                .collect(),
+        ),
+        Json::Array(items) if !hidden => {
+            Json::Array(items.iter().map(|item| shown(path, item, secret)).collect())
+        }
+        plain if hidden && !plain.is_null() => Json::from(hash(plain)),
+        plain => plain.clone(),
+    }
+}
+
+/// `#` and the first 8 hex digits of the SHA-256 of a text, or of the JSON of anything else.
+fn hash(json: &Json) -> String {
+    let digest = match json {
+        Json::String(text) => Sha256::digest(text.as_bytes()),
+        other => Sha256::digest(other.to_string().as_bytes()),
+    };
+    digest.iter().take(4).fold("#".to_owned(), |text, byte| format!("{text}{byte:02x}"))
+}
+
+impl fmt::Display for FieldDiff {
+    /// One line for people: `memory_mb: 128 -> 256`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let value = |json: &Json| match json {
+            Json::String(text) if text == UNKNOWN && self.unknown => text.clone(),
+            Json::String(text) if text.starts_with('#') && text.len() == 9 => text.clone(),
+            Json::Null => "(not set)".to_owned(),
+            other => other.to_string(),
+        };
+        write!(f, "{}: {} -> {}", self.field, value(&self.old), value(&self.new))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::{Address, Value};
+
+    fn lines(have: &Json, want: &Json, secret: &[&str]) -> String {
+        let secret: Vec<String> = secret.iter().map(ToString::to_string).collect();
+        diff(have, want, &secret).iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn objects_are_compared_by_field_and_lists_as_a_whole() {
+        let have =
+            json!({"memory_mb": 128, "cors": {"allow_origins": ["*"], "max_age": 1}, "same": {"a": [1]}});
+        let want = json!({"memory_mb": 256, "cors": {"allow_origins": ["https://a"], "max_age": 1},
+            "same": {"a": [1]}, "environment": {}, "tags": null});
+        insta::assert_snapshot!(lines(&have, &want, &[]), @r#"
+        cors.allow_origins: ["*"] -> ["https://a"]
+        environment: (not set) -> {}
+        memory_mb: 128 -> 256
+        "#);
+    }
+
+    #[test]
+    fn odd_keys_are_quoted_and_unset_fields_are_named() {
+        let have = json!({"env": {"a.b": "1", "C": "x"}, "gone": 1});
+        let want = json!({"env": {"a.b": "2"}});
+        insta::assert_snapshot!(lines(&have, &want, &[]), @r#"
+        env.C: "x" -> (not set)
+        env["a.b"]: "1" -> "2"
+        gone: 1 -> (not set)
+        "#);
+    }
+
+    #[test]
+    fn what_is_not_known_yet_differs_from_everything() {
+        let id = Value::<String>::output(Address::new("api", "http"), "id");
+        let have = json!({"api": "x7", "list": ["x7"], "role": "arn"});
+        let role = Value::known(Address::new("role", "f"), "arn");
+        let want = json!({"api": id, "list": [id, "y"], "role": role});
+        insta::assert_snapshot!(lines(&have, &want, &[]), @r#"
+        api: "x7" -> (known after deploy)
+        list: ["x7"] -> ["(known after deploy)","y"]
+        "#);
+        assert!(diff(&have, &want, &[]).iter().all(|field| field.unknown));
+        let literal = diff(&json!({"a": 1}), &json!({"a": UNKNOWN}), &[]);
+        assert!(!literal[0].unknown);
+    }
+
+    #[test]
+    fn secrets_are_hashed_wherever_they_are() {
+        let have = json!({"env": {"A": "hunter1", "N": 1}, "list": ["hunter2"], "deep": null});
+        let want = json!({"env": {"A": "hunter3", "B": "hunter4"}, "list": ["hunter5"],
+            "deep": {"token": "hunter6", "open": "seen", "items": [{"token": "hunter7"}]}});
+        let text = lines(&have, &want, &["env", "list", "deep.token", "deep.items.token"]);
+        assert!(!text.contains("hunter"), "{text}");
+        insta::assert_snapshot!(text, @r##"
+        deep: (not set) -> {"items":[{"token":"#e38bdb91"}],"open":"seen","token":"#6ab62aa8"}
+        env.A: #73660a4f -> #fb8c2e2b
+        env.B: (not set) -> #18183dd9
+        env.N: #6b86b273 -> (not set)
+        list: #1def95a8 -> #8669144e
+        "##);
+    }
+
+    #[test]
+    fn a_field_serialises_as_the_contract_says() {
+        let id = Value::<String>::output(Address::new("api", "http"), "id");
+        let found = diff(&json!({}), &json!({"api": id}), &[]);
+        insta::assert_snapshot!(
+            serde_json::to_string(&found).unwrap(),
+            @r#"[{"field":"api","old":null,"new":"(known after deploy)"}]"#
+        );
+    }
 }

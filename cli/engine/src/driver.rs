@@ -77,7 +77,7 @@ pub struct Limits {
 impl Default for Limits {
     /// Two minutes to read, twenty to write: some of AWS's resources take ten.
     fn default() -> Self {
-        Self { read: Duration::from_secs(120), write: Duration::from_secs(1200) }
+        Self { read: Duration::from_mins(2), write: Duration::from_mins(20) }
     }
 }
 

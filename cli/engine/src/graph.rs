@@ -1,5 +1,7 @@
 //! The wanted state: every resource that the app could own, each present or absent.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
@@ -112,8 +114,41 @@ pub struct Graph {
 }
 
 impl Graph {
-    /// Puts the nodes in order.
+    /// Puts the nodes in order, if there is one.
     pub fn new(nodes: Vec<Node>) -> Result<Self, GraphError> {
+        let mut waiting: BTreeMap<Address, Node> = BTreeMap::new();
+        for node in nodes {
+            if let Some(twice) = waiting.insert(node.address.clone(), node) {
+                return Err(GraphError::Twice(twice.address));
+            }
+        }
+        for node in waiting.values() {
+            for to in &node.needs {
+                let edge = || (node.address.clone(), to.clone());
+                match waiting.get(to).map(|needed| &needed.want) {
+                    None => {
+                        let (from, to) = edge();
+                        return Err(GraphError::Dangling { from, to });
+                    }
+                    Some(Want::Absent) if node.want != Want::Absent => {
+                        let (from, to) = edge();
+                        return Err(GraphError::Absent { from, to });
+                    }
+                    Some(_) => {}
+                }
+            }
+        }
+        let mut nodes: Vec<Node> = Vec::with_capacity(waiting.len());
+        let mut placed = References::new();
+        while !waiting.is_empty() {
+            let ready =
+                waiting.values().find(|node| node.needs.is_subset(&placed)).map(|n| n.address.clone());
+            let Some(node) = ready.and_then(|address| waiting.remove(&address)) else {
+                return Err(GraphError::Cycle(circle(&waiting)));
+            };
+            placed.insert(node.address.clone());
+            nodes.push(node);
+        }
         Ok(Self { nodes, deleting_data: false })
     }
 
@@ -148,6 +183,22 @@ impl Graph {
     }
 }
 
+/// A circle among nodes each of which needs another of them.
+fn circle(stuck: &BTreeMap<Address, Node>) -> Vec<Address> {
+    let mut path: Vec<Address> = Vec::new();
+    let mut at = stuck.keys().next();
+    while let Some(address) = at {
+        if let Some(start) = path.iter().position(|seen| seen == address) {
+            path.drain(..start);
+            path.push(address.clone());
+            break;
+        }
+        path.push(address.clone());
+        at = stuck[address].needs.iter().find(|need| stuck.contains_key(*need));
+    }
+    path
+}
+
 /// A graph that cannot be. These are mistakes of ours, not of users.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum GraphError {
@@ -173,4 +224,59 @@ pub enum GraphError {
     /// A circle of references, in order.
     #[error("the references go in a circle: {}", .0.iter().map(Address::as_str).collect::<Vec<_>>().join(" -> "))]
     Cycle(Vec<Address>),
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::Value;
+
+    fn at(name: &str) -> Address {
+        Address::new("toy", name)
+    }
+
+    fn node(name: &str, needs: &[&str]) -> Node {
+        let refs: Vec<_> = needs.iter().map(|need| Value::<String>::output(at(need), "id")).collect();
+        Node::present(at(name), name, json!({ "refs": refs }))
+    }
+
+    fn error(nodes: Vec<Node>) -> String {
+        Graph::new(nodes).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn order_is_topological_and_ties_go_by_address() {
+        let nodes =
+            vec![node("b", &["d"]), node("e", &[]), node("d", &[]), node("a", &["b"]), node("c", &[])];
+        let graph = Graph::new(nodes).unwrap();
+        let order: Vec<&str> = graph.nodes().iter().map(|node| node.name.as_str()).collect();
+        assert_eq!(order, ["c", "d", "b", "a", "e"]);
+        assert_eq!(graph.all_absent().nodes()[2].needs, References::from([at("d")]));
+        assert_eq!(graph.node(&at("b")).unwrap().name, "b");
+    }
+
+    #[test]
+    fn impossible_graphs_are_refused_with_the_reason() {
+        assert_eq!(error(vec![node("a", &[]), node("a", &[])]), "toy.a is in the graph twice");
+        assert_eq!(error(vec![node("a", &["x"])]), "toy.a refers to toy.x, which is not in the graph");
+        assert_eq!(
+            error(vec![node("a", &["b"]), node("b", &[]).absent()]),
+            "toy.a refers to toy.b, which is to be absent"
+        );
+        assert_eq!(
+            error(vec![node("a", &["b"]), node("b", &["c"]), node("c", &["b"]), node("d", &[])]),
+            "the references go in a circle: toy.b -> toy.c -> toy.b"
+        );
+        assert_eq!(error(vec![node("a", &["a"])]), "the references go in a circle: toy.a -> toy.a");
+    }
+
+    #[test]
+    fn an_unwanted_node_may_need_a_wanted_one() {
+        let graph =
+            Graph::new(vec![node("a", &["b"]).present_if(false), node("b", &[]).present_if(true)]).unwrap();
+        assert_eq!(graph.node(&at("a")).unwrap().spec(), None);
+        assert!(graph.node(&at("b")).unwrap().spec().is_some());
+    }
 }

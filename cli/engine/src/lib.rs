@@ -6,6 +6,8 @@
 
 mod address;
 mod apply;
+mod call;
+mod change;
 mod check;
 mod cx;
 mod diff;
@@ -13,12 +15,14 @@ mod driver;
 mod event;
 mod fault;
 mod graph;
+mod path;
 mod plan;
 mod survey;
 mod value;
 
 pub use address::{Address, AddressError};
 pub use apply::{Done, Failure, Outcome, Skipped, apply};
+pub use change::{Action, Change, Why};
 pub use check::{Finding, Severity, check};
 pub use cx::{Cx, Wait};
 pub use diff::{FieldDiff, UNKNOWN, diff};
@@ -26,6 +30,6 @@ pub use driver::{Driver, Drivers, Limits, Live, Outputs, Owner};
 pub use event::{Event, Phase, Sink};
 pub use fault::{Fault, FaultKind};
 pub use graph::{Graph, GraphError, Keep, Node, Want};
-pub use plan::{Action, Change, Plan, PlanError, Summary, Why, plan};
+pub use plan::{Plan, PlanError, Summary, plan};
 pub use survey::{Snapshot, SurveyError, survey};
 pub use value::{References, Source, Value, references, resolve};

@@ -1,67 +1,15 @@
 //! Decides what to do: a pure function from what is wanted and what is live. No clock, no environment, no await.
 
-use std::collections::BTreeMap;
-use std::fmt;
+use std::collections::{BTreeMap, BTreeSet};
 
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value as Json};
 
-use crate::{Address, FieldDiff, Graph, Live, Node, Outputs, Snapshot};
-
-/// What is done to a resource.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Action {
-    /// Nothing.
-    Keep,
-    /// It is made.
-    Create,
-    /// Fields of it are changed in place.
-    Update,
-    /// It is deleted and made anew, since names are fixed.
-    Replace,
-    /// It is removed.
-    Delete,
-}
-
-/// Why a change is planned, for people. It explains and never decides.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Why {
-    /// Keep: it is as wanted.
-    AsWanted,
-    /// Create: it is not there.
-    NotThere,
-    /// Update: these fields differ.
-    Differs(Vec<String>),
-    /// Replace: these fields differ, and cannot be changed in place.
-    Fixed(Vec<String>),
-    /// Replace: it is made from these, which are replaced or made anew.
-    MadeFrom(Vec<Address>),
-    /// Delete: it is not wanted any more.
-    NotWanted,
-    /// Keep, although it is not wanted: it holds the user's data.
-    DataKept,
-    /// Keep, although it is not wanted: this one, which keeps its data, needs it.
-    NeededBy(Address),
-    /// Keep: it is somebody else's, who is named here.
-    NotOurs(String),
-}
-
-/// What is to happen to one resource, and all that is needed to do it.
-///
-/// Serialises as `{"address","kind","name","action","fields","why"}`: never with its spec, which may hold secrets.
-#[derive(Clone, PartialEq)]
-pub struct Change {
-    /// What is done.
-    pub action: Action,
-    /// Why, for people.
-    pub why: Why,
-    /// What differs. Everything wanted for a create; nothing for a delete.
-    pub fields: Vec<FieldDiff>,
-    /// The resource as it is wanted, references and all.
-    pub node: Node,
-    /// The resource as it is; `None` when there is none.
-    pub have: Option<Live>,
-}
+use crate::value::{Source, resolve, sources};
+use crate::{
+    Action, Address, Change, FieldDiff, Graph, Keep, Live, Node, Outputs, Owner, Snapshot, Want, Why,
+};
+use crate::{diff, path};
 
 /// Everything that is to happen, in topological order. Applying it needs nothing else, and decides nothing.
 ///
@@ -106,142 +54,6 @@ pub enum PlanError {
     },
 }
 
-impl Action {
-    /// The word that the contract uses for it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Keep => "keep",
-            Self::Create => "create",
-            Self::Update => "update",
-            Self::Replace => "replace",
-            Self::Delete => "delete",
-        }
-    }
-
-    /// The sign in front of it in a plan: a blank, `+`, `~`, `±`, `-`.
-    pub fn sign(self) -> char {
-        match self {
-            Self::Keep => ' ',
-            Self::Create => '+',
-            Self::Update => '~',
-            Self::Replace => '±',
-            Self::Delete => '-',
-        }
-    }
-
-    /// "creating".
-    pub fn doing(self) -> &'static str {
-        match self {
-            Self::Keep => "keeping",
-            Self::Create => "creating",
-            Self::Update => "updating",
-            Self::Replace => "replacing",
-            Self::Delete => "deleting",
-        }
-    }
-
-    /// "created".
-    pub fn done(self) -> &'static str {
-        match self {
-            Self::Keep => "kept",
-            Self::Create => "created",
-            Self::Update => "updated",
-            Self::Replace => "replaced",
-            Self::Delete => "deleted",
-        }
-    }
-}
-
-impl fmt::Display for Action {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-impl fmt::Display for Why {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let addresses = |list: &[Address]| list.iter().map(Address::as_str).collect::<Vec<_>>().join(", ");
-        match self {
-            Self::AsWanted => f.write_str("as wanted"),
-            Self::NotThere => f.write_str("not there yet"),
-            Self::Differs(fields) => {
-                write!(f, "{} {}", fields.join(", "), if fields.len() == 1 { "differs" } else { "differ" })
-            }
-            Self::Fixed(fields) => write!(f, "{} cannot be changed in place", fields.join(", ")),
-            Self::MadeFrom(of) => {
-                write!(
-                    f,
-                    "made from {}, which {} made anew",
-                    addresses(of),
-                    if of.len() == 1 { "is" } else { "are" }
-                )
-            }
-            Self::NotWanted => f.write_str("no longer wanted"),
-            Self::DataKept => f.write_str("no longer wanted, but its data is kept"),
-            Self::NeededBy(by) => write!(f, "no longer wanted, but {by} is kept and needs it"),
-            Self::NotOurs(owner) => write!(f, "not ours: {owner}"),
-        }
-    }
-}
-
-impl Serialize for Why {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl Change {
-    /// The place of the resource in the graph.
-    pub fn address(&self) -> &Address {
-        &self.node.address
-    }
-
-    /// What kind of resource it is.
-    pub fn kind(&self) -> &str {
-        self.node.address.kind()
-    }
-
-    /// What it is called in the cloud.
-    pub fn name(&self) -> &str {
-        &self.node.name
-    }
-
-    /// What it offers to others now, unless this change takes that away.
-    pub fn outputs(&self) -> Option<&Outputs> {
-        match self.action {
-            Action::Keep | Action::Update => self.have.as_ref().map(|live| &live.outputs),
-            Action::Create | Action::Replace | Action::Delete => None,
-        }
-    }
-}
-
-impl fmt::Debug for Change {
-    /// Shows what a plan shows: a spec may hold secrets.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Change")
-            .field("address", self.address())
-            .field("name", &self.name())
-            .field("action", &self.action)
-            .field("fields", &self.fields)
-            .field("why", &self.why)
-            .finish_non_exhaustive()
-    }
-}
-
-impl Serialize for Change {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        use serde::ser::SerializeStruct;
-        let mut out = serializer.serialize_struct("Change", 6)?;
-        out.serialize_field("address", self.address())?;
-        out.serialize_field("kind", self.kind())?;
-        out.serialize_field("name", self.name())?;
-        out.serialize_field("action", &self.action)?;
-        out.serialize_field("fields", &self.fields)?;
-        out.serialize_field("why", &self.why)?;
-        out.end()
-    }
-}
-
 impl Plan {
     /// The change of one resource.
     pub fn change(&self, address: &Address) -> Option<&Change> {
@@ -276,5 +88,117 @@ impl Plan {
 
 /// Decides what to do to get from what is live to what is wanted.
 pub fn plan(graph: &Graph, live: &Snapshot) -> Result<Plan, PlanError> {
-    todo!("{graph:?} {live:?}")
+    let mut plan = Plan::default();
+    for node in graph.nodes() {
+        let have =
+            live.get(&node.address).ok_or_else(|| PlanError::NotSurveyed(node.address.clone()))?.cloned();
+        let change = match &node.want {
+            Want::Present(spec) => wanted(&plan, node, spec, have)?,
+            Want::Absent => match have {
+                Some(have) => unwanted(graph, node, have),
+                None => continue,
+            },
+        };
+        plan.changes.push(change);
+    }
+    keep_what_kept_ones_need(&mut plan);
+    Ok(plan)
+}
+
+/// What happens to a resource that shall be there. `plan` has everything that it refers to.
+fn wanted(plan: &Plan, node: &Node, spec: &Json, have: Option<Live>) -> Result<Change, PlanError> {
+    let (want, _) = resolve(spec, &|of| plan.change(of).and_then(Change::outputs));
+    let change = |action, why, fields, have| Change { action, why, fields, node: node.clone(), have };
+    let Some(have) = have else {
+        let fields = diff(&Json::Object(Map::new()), &want, &node.secret);
+        return Ok(change(Action::Create, Why::NotThere, fields, None));
+    };
+    if let Owner::Other(owner) = &have.owner {
+        let why = Why::NotOurs(owner.clone());
+        return Ok(change(Action::Keep, why, Vec::new(), Some(have)));
+    }
+    missing_output(plan, node, &want)?;
+
+    let fields = diff(&have.spec, &want, &node.secret);
+    let fixed = |path: &str| node.replace_on.iter().any(|field| path::overlap(path, field));
+    let names = |only: &dyn Fn(&FieldDiff) -> bool| -> Vec<String> {
+        fields.iter().filter(|field| only(field)).map(|field| field.field.clone()).collect()
+    };
+    let differing_fixed = names(&|field| fixed(&field.field) && !field.unknown);
+    let made_from = made_from(plan, spec, &fixed);
+    let (action, why) = if !differing_fixed.is_empty() {
+        (Action::Replace, Why::Fixed(differing_fixed))
+    } else if !made_from.is_empty() {
+        (Action::Replace, Why::MadeFrom(made_from))
+    } else if fields.is_empty() {
+        (Action::Keep, Why::AsWanted)
+    } else if fields.iter().any(|field| fixed(&field.field)) {
+        (Action::Replace, Why::Fixed(names(&|field| fixed(&field.field))))
+    } else {
+        (Action::Update, Why::Differs(names(&|_| true)))
+    };
+    Ok(change(action, why, fields, Some(have)))
+}
+
+/// An output that stays unknown although its resource stays as it is would never be known.
+fn missing_output(plan: &Plan, node: &Node, want: &Json) -> Result<(), PlanError> {
+    for (_, source) in sources(want) {
+        if let Source::Output { of, output } = source
+            && plan.change(&of).is_some_and(|from| from.action == Action::Keep && !from.is_conflict())
+        {
+            return Err(PlanError::NoOutput { from: node.address.clone(), of, output });
+        }
+    }
+    Ok(())
+}
+
+/// Those that a fixed field refers to and that this plan makes anew.
+///
+/// A name that is known beforehand counts too when its bearer is replaced: a part goes down with its whole. It does not
+/// when the bearer is merely made: what is live without it is no part of it.
+fn made_from(plan: &Plan, spec: &Json, fixed: &dyn Fn(&str) -> bool) -> Vec<Address> {
+    let mut found = BTreeSet::new();
+    for (_, source) in sources(spec).into_iter().filter(|(path, _)| fixed(path)) {
+        let (of, picked) = match source {
+            Source::Output { of, .. } => (of, true),
+            Source::Known { of, .. } => (of, false),
+        };
+        match plan.change(&of).map(|change| change.action) {
+            Some(Action::Replace) => drop(found.insert(of)),
+            Some(Action::Create) if picked => drop(found.insert(of)),
+            _ => {}
+        }
+    }
+    found.into_iter().collect()
+}
+
+/// What happens to a live resource that shall not be there.
+fn unwanted(graph: &Graph, node: &Node, have: Live) -> Change {
+    let (action, why) = match &have.owner {
+        Owner::Other(owner) => (Action::Keep, Why::NotOurs(owner.clone())),
+        Owner::Ours if node.keep == Keep::AskBeforeLoss && !graph.deletes_data() => {
+            (Action::Keep, Why::DataKept)
+        }
+        Owner::Ours => (Action::Delete, Why::NotWanted),
+    };
+    Change { action, why, fields: Vec::new(), node: node.clone(), have: Some(have) }
+}
+
+/// Keeps what those need that keep their data, directly or not.
+fn keep_what_kept_ones_need(plan: &mut Plan) {
+    // From the dependents to what they need, so that one pass does it.
+    let mut needed_by: BTreeMap<Address, Address> = BTreeMap::new();
+    for change in plan.changes.iter_mut().rev() {
+        if change.action == Action::Delete
+            && let Some(by) = needed_by.get(change.address())
+        {
+            change.action = Action::Keep;
+            change.why = Why::NeededBy(by.clone());
+        }
+        if matches!(change.why, Why::DataKept | Why::NeededBy(_)) {
+            for needed in &change.node.needs {
+                needed_by.insert(needed.clone(), change.address().clone());
+            }
+        }
+    }
 }

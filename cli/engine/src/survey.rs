@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use futures::future::join_all;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Address, Drivers, Fault, Graph, Live, Sink};
+use crate::call::bounded;
+use crate::{Address, Cx, Drivers, Fault, Graph, Live, Sink};
 
 /// What is live, by address; `None` for what is not there.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -69,6 +71,23 @@ pub async fn survey(
     sink: &Sink,
     stop: &CancellationToken,
 ) -> Result<Snapshot, SurveyError> {
-    drop((graph.clone(), drivers.clone(), sink.clone(), stop.clone()));
-    todo!()
+    let reads = graph.nodes().iter().map(|node| async move {
+        let cx = Cx::new(node.address.clone(), sink.clone(), stop.clone());
+        let tried = format!("read {} {}", node.address.kind(), node.name);
+        let read = async { drivers.get(node.address.kind())?.read(&cx, node).await };
+        (node.address.clone(), bounded(&tried, drivers.limits().read, read).await)
+    });
+    let Some(answers) = stop.run_until_cancelled(join_all(reads)).await else {
+        return Err(SurveyError { faults: BTreeMap::new(), interrupted: true });
+    };
+
+    let mut snapshot = Snapshot::default();
+    let mut faults = BTreeMap::new();
+    for (address, answer) in answers {
+        match answer {
+            Ok(found) => snapshot.insert(address, found),
+            Err(fault) => drop(faults.insert(address, fault)),
+        }
+    }
+    if faults.is_empty() { Ok(snapshot) } else { Err(SurveyError { faults, interrupted: false }) }
 }

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
 
-use crate::{Address, Outputs};
+use crate::{Address, Outputs, path};
 
 /// A field of a spec: a plain value, or one that comes from another resource.
 ///
@@ -74,14 +75,125 @@ pub type References = BTreeSet<Address>;
 /// Replaces the references in `spec` by plain values, asking `outputs` for what other resources have.
 ///
 /// What is not known yet stays a reference, and its source is in the answer: it is `(known after deploy)`.
-pub fn resolve<'a>(
-    spec: &serde_json::Value,
-    outputs: &dyn Fn(&Address) -> Option<&'a Outputs>,
-) -> (serde_json::Value, References) {
-    todo!("{spec} {}", outputs(&Address::new("a", "b")).is_some())
+pub fn resolve<'a>(spec: &Json, outputs: &dyn Fn(&Address) -> Option<&'a Outputs>) -> (Json, References) {
+    let mut unknown = References::new();
+    let resolved = resolve_into(spec, outputs, &mut unknown);
+    (resolved, unknown)
 }
 
-/// The resources that a spec refers to, wherever in it the references are.
-pub fn references(spec: &serde_json::Value) -> References {
-    todo!("{spec}")
+fn resolve_into<'a>(
+    json: &Json,
+    outputs: &dyn Fn(&Address) -> Option<&'a Outputs>,
+    unknown: &mut References,
+) -> Json {
+    match source(json) {
+        Some(Source::Known { value, .. }) => return value,
+        Some(Source::Output { of, output }) => {
+            return if let Some(value) = outputs(&of).and_then(|all| all.get(&output)) {
+                Json::String(value.clone())
+            } else {
+                unknown.insert(of);
+                json.clone()
+            };
+        }
+        None => {}
+    }
+    match json {
+        Json::Object(map) => Json::Object(
+            map.iter().map(|(key, value)| (key.clone(), resolve_into(value, outputs, unknown))).collect(),
+        ),
+        Json::Array(items) => {
+            Json::Array(items.iter().map(|item| resolve_into(item, outputs, unknown)).collect())
+        }
+        plain => plain.clone(),
+    }
+}
+
+/// The resources that a spec refers to, wherever in it the references are: the edges of the graph.
+pub fn references(spec: &Json) -> References {
+    sources(spec)
+        .into_iter()
+        .map(|(_, source)| match source {
+            Source::Output { of, .. } | Source::Known { of, .. } => of,
+        })
+        .collect()
+}
+
+/// Every reference in a spec, with the path of the field that it is in.
+pub(crate) fn sources(spec: &Json) -> Vec<(String, Source<Json>)> {
+    let mut found = Vec::new();
+    collect_sources("", spec, &mut found);
+    found
+}
+
+fn collect_sources(path: &str, json: &Json, found: &mut Vec<(String, Source<Json>)>) {
+    if let Some(source) = source(json) {
+        found.push((path.to_owned(), source));
+        return;
+    }
+    match json {
+        Json::Object(map) => {
+            for (key, value) in map {
+                collect_sources(&path::join(path, key), value, found);
+            }
+        }
+        Json::Array(items) => items.iter().for_each(|item| collect_sources(path, item, found)),
+        _ => {}
+    }
+}
+
+/// The source that this JSON is a reference to, if it is one.
+pub(crate) fn source(json: &Json) -> Option<Source<Json>> {
+    let map = json.as_object().filter(|map| map.len() == 1)?;
+    Source::deserialize(map.get("$ref")?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn api() -> Address {
+        Address::new("api", "http")
+    }
+
+    fn spec() -> Json {
+        json!({
+            "id": Value::<String>::output(api(), "id"),
+            "role": Value::known(Address::new("role", "f"), "arn:role"),
+            "deep": {"list": [1, {"id": Value::<String>::output(api(), "id")}]},
+            "plain": {"$ref": "a variable that only looks like one"},
+        })
+    }
+
+    #[test]
+    fn references_are_found_anywhere() {
+        let found: Vec<_> = references(&spec()).into_iter().collect();
+        assert_eq!(found, [api(), Address::new("role", "f")]);
+        let paths: Vec<_> = sources(&spec()).into_iter().map(|(path, _)| path).collect();
+        assert_eq!(paths, ["deep.list.id", "id", "role"]);
+    }
+
+    #[test]
+    fn what_is_known_is_replaced_and_the_rest_is_named() {
+        let (resolved, unknown) = resolve(&spec(), &|_| None);
+        assert_eq!(resolved["role"], "arn:role");
+        assert_eq!(resolved["id"], spec()["id"]);
+        assert_eq!(resolved["plain"], spec()["plain"]);
+        assert_eq!(unknown.into_iter().collect::<Vec<_>>(), [api()]);
+
+        let outputs = Outputs::from([("id".to_owned(), "x7".to_owned())]);
+        let (resolved, unknown) = resolve(&spec(), &|of| (*of == api()).then_some(&outputs));
+        assert_eq!(resolved["id"], "x7");
+        assert_eq!(resolved["deep"]["list"][1]["id"], "x7");
+        assert!(unknown.is_empty());
+    }
+
+    #[test]
+    fn an_output_that_the_resource_does_not_have_stays_unknown() {
+        let outputs = Outputs::new();
+        let (_, unknown) = resolve(&spec(), &|_| Some(&outputs));
+        assert!(unknown.contains(&api()));
+    }
 }
