@@ -164,7 +164,7 @@ fn texts(
 ) -> Result<Value, Vec<Wrong>> {
     let mut good: Vec<Value> = Vec::new();
     let mut wrong: Vec<Wrong> = Vec::new();
-    for item in items.iter() {
+    for item in items {
         let DeValue::String(text) = item.get_ref() else {
             let found = type_of(item.get_ref());
             wrong.push((

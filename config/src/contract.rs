@@ -5,7 +5,7 @@
 pub const ENV_TABLE: &str = "HITS_TABLE_NAME";
 /// Environment variable of the function: `debug`, `info`, `warn` or `error`.
 pub const ENV_LOG_LEVEL: &str = "LOG_LEVEL";
-/// Environment variable of the function: a DynamoDB endpoint that is not AWS's own.
+/// Environment variable of the function: a `DynamoDB` endpoint that is not AWS's own.
 pub const ENV_DYNAMODB_ENDPOINT: &str = "DYNAMODB_ENDPOINT";
 /// The AWS SDKs' own name for the same; [`ENV_DYNAMODB_ENDPOINT`] wins.
 pub const ENV_AWS_DYNAMODB_ENDPOINT: &str = "AWS_ENDPOINT_URL_DYNAMODB";

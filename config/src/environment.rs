@@ -43,7 +43,7 @@ pub(crate) fn read(name: &str, written: &Written<'_>) -> (Vec<(String, Entry)>, 
     };
     let mut good = Vec::new();
     let mut wrong = Vec::new();
-    for (variable, value) in table.iter() {
+    for (variable, value) in table {
         if let Err(problem) = check_name(variable.get_ref()) {
             wrong.push((problem, variable.span()));
         }
@@ -110,8 +110,7 @@ pub(crate) fn check_size<'a>(variables: impl Iterator<Item = (&'a str, &'a str)>
 /// A secret as it may be shown: `#` and eight digits of its SHA-256, so that two can be told apart.
 pub fn fingerprint(secret: &str) -> String {
     let digest = Sha256::digest(secret.as_bytes());
-    let digits: String = digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
-    format!("#{digits}")
+    format!("#{:08x}", u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]))
 }
 
 /// Keeps the values of variables out of every excerpt, even where the rest of the file is broken.
@@ -119,13 +118,15 @@ pub(crate) fn hide(root: &DeTable<'_>, source: &mut Source<'_>) {
     let mut spans: Vec<Range<usize>> = Vec::new();
     collect(root, &mut spans);
     if let Some(DeValue::Table(envs)) = get(root, "env") {
-        for (_, overlay) in envs.iter() {
+        for (_, overlay) in envs {
             if let DeValue::Table(overlay) = overlay.get_ref() {
                 collect(overlay, &mut spans);
             }
         }
     }
-    spans.into_iter().for_each(|span| source.hide(span));
+    for span in spans {
+        source.hide(span);
+    }
 }
 
 fn get<'t, 'i>(table: &'t DeTable<'i>, name: &str) -> Option<&'t DeValue<'i>> {
@@ -137,11 +138,11 @@ fn collect(table: &DeTable<'_>, spans: &mut Vec<Range<usize>>) {
     let Some(DeValue::Table(function)) = get(table, "function") else {
         return;
     };
-    for (name, value) in function.iter() {
+    for (name, value) in function {
         match value.get_ref() {
             DeValue::Table(variables) => spans.extend(variables.iter().map(|(_, value)| value.span())),
             DeValue::String(_) | DeValue::Array(_) if *name.get_ref() == "environment" => {
-                spans.push(value.span())
+                spans.push(value.span());
             }
             _ => {}
         }

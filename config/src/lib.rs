@@ -11,6 +11,8 @@ mod check;
 #[cfg(feature = "load")]
 mod environment;
 #[cfg(feature = "load")]
+mod json_schema;
+#[cfg(feature = "load")]
 mod keys;
 #[cfg(feature = "load")]
 mod load;
@@ -29,7 +31,11 @@ mod schema;
 #[cfg(feature = "load")]
 mod shape;
 #[cfg(feature = "load")]
+mod show;
+#[cfg(feature = "load")]
 mod suggest;
+#[cfg(feature = "load")]
+mod template;
 #[cfg(feature = "load")]
 mod upcoming;
 #[cfg(feature = "load")]
@@ -40,9 +46,11 @@ mod words;
 #[cfg(feature = "load")]
 pub use {
     environment::fingerprint,
+    json_schema::json_schema,
     load::{Env, FILE_NAME, LOCAL, Loaded, MAX_FILE_BYTES, Overrides, find, load, read},
     problem::{At, Errors, Lint, Problem},
     resolve::Origin,
     schema::{App, CloudFront, Counter, Events, Function, Http, Queue, Table},
+    template::template,
     words::{Arch, Bots, Expose, LogLevel, Paths, Target, Visitors},
 };

@@ -130,7 +130,7 @@ pub fn read(path: &Path) -> Result<String, Errors> {
     }
     String::from_utf8(bytes).map_err(|error| {
         let valid = error.utf8_error().valid_up_to();
-        let line = error.as_bytes()[..valid].iter().filter(|byte| **byte == b'\n').count() + 1;
+        let line = error.as_bytes()[..valid].split(|byte| *byte == b'\n').count();
         problem("not_utf8", format!("line {line} is not UTF-8"))
     })
 }

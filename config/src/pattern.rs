@@ -26,7 +26,7 @@ pub(crate) fn read(name: &str, written: &Written<'_>) -> Result<Value, Vec<Wrong
 
 fn fields(table: &DeTable<'_>, wrong: &mut Vec<Wrong>) -> toml::Table {
     let mut read = toml::Table::new();
-    for (field, written) in table.iter() {
+    for (field, written) in table {
         let shown = tame(field.get_ref());
         let value = match written.get_ref() {
             DeValue::Table(inner) if !inner.is_empty() => Value::Table(fields(inner, wrong)),

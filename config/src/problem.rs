@@ -33,7 +33,7 @@ pub struct Problem {
     pub at: Option<At>,
     /// What to write instead.
     pub help: Option<String>,
-    excerpt: Option<Excerpt>,
+    excerpt: Option<Box<Excerpt>>,
 }
 
 impl Problem {
@@ -53,7 +53,7 @@ impl Problem {
 
     pub(crate) fn at(mut self, source: &Source<'_>, span: &Range<usize>) -> Self {
         self.at = Some(source.at(span.start));
-        self.excerpt = Some(source.excerpt(span));
+        self.excerpt = Some(Box::new(source.excerpt(span)));
         self
     }
 }

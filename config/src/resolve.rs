@@ -184,19 +184,16 @@ impl Resolved {
     pub(crate) fn nested(&self, shown: impl Fn(&str, &Value) -> Json) -> Map<String, Json> {
         let mut root = Map::new();
         for key in KEYS {
-            let value = match key.kind {
-                Kind::Variables => {
-                    let value = |name: &str, text: &str| {
-                        shown(&format!("{}.{name}", environment::KEY), &Value::String(text.to_owned()))
-                    };
-                    Json::Object(
-                        self.variables().map(|(name, text)| (name.to_owned(), value(name, text))).collect(),
-                    )
-                }
-                _ => {
-                    let path = key.path();
-                    self.setting(&path).map_or(Json::Null, |value| shown(&path, value))
-                }
+            let value = if let Kind::Variables = key.kind {
+                let value = |name: &str, text: &str| {
+                    shown(&format!("{}.{name}", environment::KEY), &Value::String(text.to_owned()))
+                };
+                Json::Object(
+                    self.variables().map(|(name, text)| (name.to_owned(), value(name, text))).collect(),
+                )
+            } else {
+                let path = key.path();
+                self.setting(&path).map_or(Json::Null, |value| shown(&path, value))
             };
             let table = if key.section.is_empty() {
                 &mut root

@@ -90,7 +90,7 @@ pub(crate) fn errors(env: &Resolved) -> Vec<Finding> {
 pub(crate) fn warnings(env: &Resolved) -> Vec<Finding> {
     let mut found = Vec::new();
     let mut find = |code: &'static str, message: String, path: &str| {
-        found.push((Problem::new(code, message), env.span(path)))
+        found.push((Problem::new(code, message), env.span(path)));
     };
 
     for (key, what) in [("http.allow_origins", "origins"), ("http.allow_methods", "methods")] {

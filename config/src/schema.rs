@@ -85,7 +85,7 @@ settings! {
     ["http"] struct Http {
         /// What it is: `api` (an HTTP API), `function-url` or `none`.
         expose: Expose = "api" => Kind::Word(Expose::WORDS);
-        /// The web origins that may count, such as "https://example.com"; "*" is any.
+        /// The web origins that may count, such as "<https://example.com>"; "*" is any.
         allow_origins: Vec<String> = ["*"] => Kind::Texts { shape: &shape::ORIGIN, max: MAX_ORIGINS };
         /// The HTTP methods that other origins may use; "*" is any.
         allow_methods: Vec<String> = ["*"] => Kind::Texts { shape: &shape::METHOD, max: 8 };

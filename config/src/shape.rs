@@ -189,7 +189,8 @@ mod tests {
 
     #[test]
     fn shapes_take_what_they_should_and_guess_what_was_meant() {
-        let table: &[(&Shape, &str, Result<(), Option<&str>>)] = &[
+        type Expected = Result<(), Option<&'static str>>;
+        let table: &[(&Shape, &str, Expected)] = &[
             (&APP, "hits", Ok(())),
             (&APP, "my-2nd-app", Ok(())),
             (&APP, "My App!", Err(Some("my-app"))),

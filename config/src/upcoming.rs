@@ -1,6 +1,8 @@
 //! What does not work yet. Its keys are known and checked, but asking for it is refused with words. When an issue lands,
 //! its lines go.
 
+use crate::keys::Key;
+
 /// A key, what of it works today, and what the rest comes with.
 pub(crate) struct Upcoming {
     /// The key.
@@ -15,7 +17,7 @@ const fn upcoming(key: &'static str, works: &'static [&'static str], with: &'sta
     Upcoming { key, works, with }
 }
 
-const AWS: &str = "AWS";
+const AWS: &str = "deploying to AWS";
 const COUNTER: &str = "the counter's own rules";
 const QUEUES: &str = "queues and events";
 
@@ -42,9 +44,13 @@ pub(crate) fn refused(key: &str, value: &toml::Value) -> Option<&'static Upcomin
     (!line.works.contains(&text.as_str())).then_some(line)
 }
 
-/// What the default of a key comes with, when it does not work yet.
-pub(crate) fn default_refused(key: &crate::keys::Key) -> Option<&'static Upcoming> {
-    refused(&key.path(), &key.default_value()?)
+/// A sentence for whoever reads about a key, when not all of it works yet.
+pub(crate) fn remark(key: &Key) -> Option<String> {
+    let line = UPCOMING.iter().find(|line| line.key == key.path())?;
+    Some(match line.works {
+        [] | ["false" | "[]"] => format!("Comes with {}.", line.with),
+        works => format!("Only {} works until {} comes.", works.join(" or "), line.with),
+    })
 }
 
 #[cfg(test)]

@@ -66,7 +66,7 @@ pub(crate) fn walk(root: &DeTable<'_>, source: &Source<'_>, gathered: &mut Gathe
         gathered.push_at(problem, source, &key.span());
         return layers;
     }
-    for (name, written) in envs.iter() {
+    for (name, written) in envs {
         if let Some(layer) = overlay(name.get_ref(), &name.span(), written, source, gathered) {
             layers.envs.push((name.get_ref().to_string(), layer));
         }
@@ -125,7 +125,7 @@ impl Walker<'_, '_, '_> {
 
     /// Reads the table of a section, but for one name that somebody else reads.
     fn table(&mut self, section: &str, table: &DeTable<'_>, except: Option<&str>) {
-        for (name, written) in table.iter() {
+        for (name, written) in table {
             let text: &str = name.get_ref();
             if Some(text) == except {
                 continue;
