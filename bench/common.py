@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import types
 
 TOP = pathlib.Path(__file__).resolve().parent.parent
 BENCH = TOP / "bench"
@@ -142,6 +143,31 @@ def until(what, ready, seconds=30, pause=0.002):
                 return answer
         time.sleep(pause)
     sys.exit(f"bench: {what} was not there after {seconds} s")
+
+
+@contextlib.contextmanager
+def ministack(binaries, home):
+    """A fresh MiniStack that keeps all it writes below `home`: its port, pid and environment, and what it took to get ready."""
+    port = free_port()
+    temp = home / f"ministack-{port}"
+    temp.mkdir()
+    env = {"PATH": str(binaries), **CREDENTIALS, "GATEWAY_PORT": str(port), "BIND_HOST": "127.0.0.1",
+           "LOG_LEVEL": "ERROR", "TMPDIR": str(temp), "HOME": str(temp)}
+    began = time.perf_counter()
+    with open(temp / "log", "wb") as log, process([binaries / "ministack"], env=env, stdout=log, stderr=log) as child:
+        until("MiniStack", lambda: get(port, "/_ministack/health")[0] == 200)
+        yield types.SimpleNamespace(port=port, pid=child.pid, env=env, ready_ms=1000 * (time.perf_counter() - began))
+
+
+@contextlib.contextmanager
+def local_cloud(hitctl, home):
+    """hitctl's local cloud, of the config in `home`: its status."""
+    command = [hitctl, "--env", "local", "--json", "local"]
+    try:
+        run([*command, "start"], cwd=home)
+        yield json.loads(run([*command, "status"], cwd=home))
+    finally:
+        subprocess.run([*command, "stop"], cwd=home, timeout=30, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
 
 
 def rss_mib(pid):

@@ -14,7 +14,7 @@ import sys
 import time
 
 import common
-from common import get, milliseconds, process, run, say, until
+from common import milliseconds, run, say
 
 CONFIG = """\
 app = "bench"
@@ -90,71 +90,53 @@ def ours(hitctl, program, home, runs, requests):
     def ask(*args):
         return json.loads(run(command(*args), cwd=home))
 
-    try:
-        say("hitctl: build ...")
-        figures, built = {}, ask("build")
-        ready = []
-        say("hitctl: local start ...")
-        for _ in range(runs):
-            began = time.perf_counter()
-            run(command("local", "start"), cwd=home)
+    say("hitctl: build ...")
+    figures, built = {}, ask("build")
+    say("hitctl: start ...")
+    ready = []
+    for _ in range(runs):
+        began = time.perf_counter()
+        with common.local_cloud(hitctl, home) as cloud:
+            # Two programs started: `local start`, which returns when the cloud answers, and `local status`, which asks it.
             ready.append(1000 * (time.perf_counter() - began))
-            status = ask("local", "status")
-            assert status["running"], status
             time.sleep(1)
-            figures["idle_rss_mib"] = common.rss_mib(status["pid"])
-            run(command("local", "stop"), cwd=home)
-        figures["ready_ms"] = statistics.median(ready)
+            figures["idle_rss_mib"] = common.rss_mib(cloud["pid"])
+    figures["ready_ms"] = statistics.median(ready)
+    with common.local_cloud(hitctl, home) as cloud:
         say("hitctl: deploy ...")
-        run(command("local", "start"), cwd=home)
         began = time.perf_counter()
         deployed = ask("deploy", "--yes")
         figures["created_ms"] = 1000 * (time.perf_counter() - began)
         figures["deploy_no_change_ms"] = milliseconds(command("deploy", "--yes"), runs, cwd=home)
-        again = ask("deploy", "--yes")["summary"]
-        figures["deploy_no_change_is_none"] = not any(count for action, count in again.items() if action != "keep")
+        figures["deploy_no_change"] = ask("deploy", "--yes")["summary"]
         say("hitctl: hits ...")
         figures |= loads(program, deployed["outputs"]["url"] + "/counter?path=/", requests)
-        counted = ask("counts", "get", "/")["counts"][0]["hits"]
-        figures["exact"] = counted == figures["answered"]
-        figures["loaded_rss_mib"] = common.rss_mib(ask("local", "status")["pid"])
-        figures["help_ms"] = milliseconds([hitctl, "--help"], 5 * runs)
-        figures["installed_mib"] = common.size_mib(hitctl)
-        figures["zip_kib"] = built["bytes"] / 1024
-        return figures, built["zip"]
-    finally:
-        subprocess.run([hitctl, "--env", "local", "local", "stop"], cwd=home, timeout=30,
-                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+        figures["exact"] = ask("counts", "get", "/")["counts"][0]["hits"] == figures["answered"]
+        figures["loaded_rss_mib"] = common.rss_mib(cloud["pid"])
+    figures["help_ms"] = milliseconds([hitctl, "--help"], 5 * runs)
+    figures["installed_mib"] = common.size_mib(hitctl)
+    figures["zip_bytes"] = built["bytes"]
+    return figures, built["zip"]
 
 
 def peer(binaries, program, home, runs, requests, zip_file):
     """MiniStack, with the same zip and the same load."""
     figures, ready = {}, []
     say("MiniStack: start ...")
-    for left in reversed(range(runs)):
-        port = common.free_port()
-        temp = home / f"ministack-{port}"
-        temp.mkdir()
-        env = {"PATH": str(binaries), **common.CREDENTIALS, "GATEWAY_PORT": str(port), "BIND_HOST": "127.0.0.1",
-               "LOG_LEVEL": "ERROR", "TMPDIR": str(temp), "HOME": str(temp)}
-        began = time.perf_counter()
-        with open(temp / "log", "wb") as log, process([binaries / "ministack"], env=env, stdout=log, stderr=log) as server:
-            until("MiniStack", lambda: get(port, "/_ministack/health")[0] == 200)
-            ready.append(1000 * (time.perf_counter() - began))
+    for _ in range(runs):
+        with common.ministack(binaries, home) as server:
+            ready.append(server.ready_ms)
             time.sleep(1)
             figures["idle_rss_mib"] = common.rss_mib(server.pid)
-            if left:
-                continue
-            say("MiniStack: create ...")
-            created = json.loads(run([binaries / "python", "-c", SETUP, port, zip_file], env=env))
-            url = f"http://127.0.0.1:{port}{created['path']}/counter?path=/"
-            figures["created_ms"] = created["created_ms"]
-            say("MiniStack: hits ...")
-            figures |= loads(program, url, requests)
-            counted = int(run([binaries / "python", "-c", COUNT, port], env=env))
-            figures["exact"] = counted == figures["answered"]
-            figures["loaded_rss_mib"] = common.rss_mib(server.pid)
     figures["ready_ms"] = statistics.median(ready)
+    with common.ministack(binaries, home) as server:
+        say("MiniStack: create ...")
+        created = json.loads(run([binaries / "python", "-c", SETUP, server.port, zip_file], env=server.env))
+        figures["created_ms"] = created["created_ms"]
+        say("MiniStack: hits ...")
+        figures |= loads(program, f"http://127.0.0.1:{server.port}{created['path']}/counter?path=/", requests)
+        figures["exact"] = int(run([binaries / "python", "-c", COUNT, server.port], env=server.env)) == figures["answered"]
+        figures["loaded_rss_mib"] = common.rss_mib(server.pid)
     figures["installed_mib"] = common.size_mib(binaries.parent)
     return figures
 
