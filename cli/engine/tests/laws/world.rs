@@ -56,10 +56,13 @@ pub(crate) fn name(at: usize) -> String {
     format!("app-{}", address(at))
 }
 
-/// Whether the resource holds data.
+/// Whether the resource holds data. Only later ones are made inside of something: what holds data, or is needed by what
+/// does, would otherwise go down with a whole that it was inside of once. No plan can know of that, and no kind is so.
 pub(crate) fn holds_data(at: usize) -> bool {
-    at % 4 == 3
+    (2..=LAST_HOLDER).contains(&at)
 }
+
+const LAST_HOLDER: usize = 3;
 
 pub(crate) fn nodes(world: &World) -> Vec<Node> {
     let mut present: Vec<bool> = Vec::new();
@@ -70,7 +73,7 @@ pub(crate) fn nodes(world: &World) -> Vec<Node> {
             _ => Value::known(address(to), name(to)),
         };
         let linked: Vec<usize> = (0..at).filter(|to| toy.links >> to & 1 == 1).collect();
-        let parent = toy.parent.filter(|parent| *parent < at && !holds_data(at));
+        let parent = toy.parent.filter(|parent| *parent < at && at > LAST_HOLDER);
         let links: Map<String, Json> =
             linked.iter().map(|&to| (format!("to.{to}"), json!(refer(to)))).collect();
         let spec = json!({
