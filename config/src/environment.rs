@@ -1,15 +1,13 @@
 //! Reads the function's extra environment variables. Their values are secrets: no message here may carry one.
 
-use std::ops::Range;
-
 use sha2::{Digest, Sha256};
 use toml::Value;
-use toml::de::{DeTable, DeValue};
+use toml::de::DeValue;
 
 use crate::check::{Written, Wrong, tame, text_of, type_of, wrong_type};
 use crate::contract;
 use crate::keys::Kind;
-use crate::problem::{Problem, Source};
+use crate::problem::Problem;
 use crate::shape;
 use crate::walk::Entry;
 
@@ -17,6 +15,8 @@ use crate::walk::Entry;
 const MAX_BYTES: usize = 4096;
 /// How much of it the function's own variables may take.
 const OWN_BYTES: usize = 256;
+/// More variables than fit into that.
+const MOST: usize = MAX_BYTES / 2;
 /// The key that holds the variables.
 pub(crate) const KEY: &str = "function.environment";
 
@@ -41,6 +41,10 @@ pub(crate) fn read(name: &str, written: &Written<'_>) -> (Vec<(String, Entry)>, 
     let DeValue::Table(table) = written.get_ref() else {
         return (Vec::new(), vec![(wrong_type(Kind::Variables, name, written.get_ref()), written.span())]);
     };
+    if table.len() > MOST {
+        let problem = Problem::new("out_of_range", format!("`{name}` takes at most {MOST} variables"));
+        return (Vec::new(), vec![(problem, written.span())]);
+    }
     let mut good = Vec::new();
     let mut wrong = Vec::new();
     for (variable, value) in table {
@@ -111,40 +115,4 @@ pub(crate) fn check_size<'a>(variables: impl Iterator<Item = (&'a str, &'a str)>
 pub fn fingerprint(secret: &str) -> String {
     let digest = Sha256::digest(secret.as_bytes());
     format!("#{:08x}", u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]))
-}
-
-/// Keeps the values of variables out of every excerpt, even where the rest of the file is broken.
-pub(crate) fn hide(root: &DeTable<'_>, source: &mut Source<'_>) {
-    let mut spans: Vec<Range<usize>> = Vec::new();
-    collect(root, &mut spans);
-    if let Some(DeValue::Table(envs)) = get(root, "env") {
-        for (_, overlay) in envs {
-            if let DeValue::Table(overlay) = overlay.get_ref() {
-                collect(overlay, &mut spans);
-            }
-        }
-    }
-    for span in spans {
-        source.hide(span);
-    }
-}
-
-fn get<'t, 'i>(table: &'t DeTable<'i>, name: &str) -> Option<&'t DeValue<'i>> {
-    table.iter().find(|(key, _)| *key.get_ref() == name).map(|(_, value)| value.get_ref())
-}
-
-/// In `[function]`, whatever is or could have been meant to be the variables.
-fn collect(table: &DeTable<'_>, spans: &mut Vec<Range<usize>>) {
-    let Some(DeValue::Table(function)) = get(table, "function") else {
-        return;
-    };
-    for (name, value) in function {
-        match value.get_ref() {
-            DeValue::Table(variables) => spans.extend(variables.iter().map(|(_, value)| value.span())),
-            DeValue::String(_) | DeValue::Array(_) if *name.get_ref() == "environment" => {
-                spans.push(value.span());
-            }
-            _ => {}
-        }
-    }
 }

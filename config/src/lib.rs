@@ -29,6 +29,8 @@ mod rules;
 #[cfg(feature = "load")]
 mod schema;
 #[cfg(feature = "load")]
+mod secrets;
+#[cfg(feature = "load")]
 mod shape;
 #[cfg(feature = "load")]
 mod show;

@@ -9,11 +9,11 @@ use std::path::{Path, PathBuf};
 use toml::de::DeTable;
 
 use crate::check;
-use crate::environment;
 use crate::problem::{Errors, Gathered, Lint, Problem, Source};
 use crate::resolve::{Origin, Resolved, resolve};
 use crate::rules;
 use crate::schema::App;
+use crate::secrets;
 use crate::shape;
 use crate::suggest::nearest;
 use crate::walk::{self, Layers};
@@ -146,7 +146,10 @@ pub fn load(
     let file = path.as_deref().map_or_else(|| FILE_NAME.to_owned(), |path| path.display().to_string());
     let mut source = Source::new(file, &text);
     let (root, syntax) = DeTable::parse_recoverable(&text);
-    environment::hide(root.get_ref(), &mut source);
+    secrets::hide(root.get_ref(), &mut source);
+    if !syntax.is_empty() {
+        secrets::hide_by_line(&text, &mut source);
+    }
     // What a broken file says about its keys would mislead, so that its syntax comes first.
     check_syntax(&syntax, &source, text.len())?;
 

@@ -161,8 +161,8 @@ pub(crate) struct Gathered {
 impl Gathered {
     const MOST: usize = 50;
 
-    /// Whether another problem would be kept.
-    fn has_room(&self) -> bool {
+    /// Whether another problem would be kept; worth asking before a long search for words.
+    pub(crate) fn has_room(&self) -> bool {
         self.problems.len() < Self::MOST
     }
 
@@ -173,6 +173,11 @@ impl Gathered {
         } else if self.seen.insert((problem.at.clone(), problem.message.clone())) {
             self.problems.push(problem);
         }
+    }
+
+    /// Counts a problem that there is no room for.
+    pub(crate) fn count(&mut self) {
+        self.more += 1;
     }
 
     /// Adds a problem of a span of the file.

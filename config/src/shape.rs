@@ -72,8 +72,7 @@ pub(crate) static DISTRIBUTION: Shape = Shape {
 
 /// A web origin, exactly as browsers send it; anything else never matches.
 pub(crate) static ORIGIN: Shape = Shape {
-    what: "`*`, or an origin as browsers send it: scheme, host in lower case and port if unusual, and no path or slash \
-           at the end",
+    what: "`*`, or an origin just as browsers send it, such as `https://example.com`: no path, and no slash at the end",
     pattern: r"^(\*|[a-z][a-z0-9+.-]*://([a-z0-9]([a-z0-9._-]*[a-z0-9])?|\[[0-9a-f:.]+\])(:[0-9]{1,5})?)$",
     max: 253,
     guess: as_origin,

@@ -83,9 +83,9 @@ impl Loaded {
             Some(path) => {
                 format!("from {}", path.display().to_string().replace(char::is_control, "\u{fffd}"))
             }
-            None => "no hitctl.toml: the defaults".to_owned(),
+            None => "no hitctl.toml, so these are the defaults".to_owned(),
         };
-        format!("env {} on {}, {from}", self.env, self.target)
+        format!("env {}, target {}; {from}", self.env, self.target)
     }
 
     fn line(&self, key: &Key, origins: bool) -> Option<Line> {

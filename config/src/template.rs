@@ -129,6 +129,21 @@ mod tests {
         let text = template();
         assert!(text.lines().all(|line| line.chars().count() <= 110), "lines fit a window");
         let start: Vec<&str> = text.lines().take(14).collect();
-        insta::assert_snapshot!(start.join("\n"), @"");
+        insta::assert_snapshot!(start.join("\n"), @r#"
+        #:schema https://github.com/hitctl/hitctl/raw/main/config/hitctl.schema.json
+
+        # The settings of hitctl, and their defaults. Remove the # before a name to change it; leave out
+        # what you do not change.
+
+        # Prefix of every name: resources are called `{app}-{env}`.
+        #app = "hits"
+        # The env that commands mean without `--env`; else the only one declared, else `local`.
+        #default_env = "local"
+        # The AWS region; else AWS_REGION, or that of the profile.
+        #region = "eu-central-1"
+        # A guard: the only AWS account to deploy into. Twelve digits, in quotes.
+        #account = "123456789012"
+        # Whether what AWS does not grant, such as reserved concurrency on a new account, is an error and
+        "#);
     }
 }

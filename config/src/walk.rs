@@ -141,6 +141,7 @@ impl Walker<'_, '_, '_> {
                     let problem = check::wrong_type(Kind::Pattern, text, found);
                     self.problem(problem.help(format!("write `[{text}]`")), &written.span());
                 }
+                (None, _) if !self.gathered.has_room() => self.gathered.count(),
                 (None, _) => {
                     let problem = self.unknown(section, text);
                     self.problem(problem, &name.span());
@@ -159,13 +160,11 @@ impl Walker<'_, '_, '_> {
 
     fn misplaced(&mut self, key: &Key, span: &Range<usize>) {
         let (place, help) = match key.scope {
-            Scope::Env => {
-                ("an env", format!("write it below `[env.NAME]`: `{} = {}`", key.name, key.sample()))
-            }
-            Scope::Top | Scope::Anywhere => ("the top", "move it above the first `[table]`".to_owned()),
+            Scope::Env => ("in an env", "write it below `[env.NAME]`".to_owned()),
+            Scope::Top | Scope::Anywhere => ("at the top", "move it above the first `[table]`".to_owned()),
         };
         self.problem(
-            Problem::new("misplaced_key", format!("`{}` belongs in {place}", key.name)).help(help),
+            Problem::new("misplaced_key", format!("`{}` belongs {place}", key.name)).help(help),
             span,
         );
     }

@@ -1,0 +1,267 @@
+//! Values of the wrong type, range or shape: what is said of each.
+
+use crate::errors;
+
+#[test]
+fn wrong_types_say_what_was_expected_and_how_to_write_it() {
+    insta::assert_snapshot!(errors("wrong_types.toml"), @r#"
+    14 problems in the configuration
+
+    wrong_types.toml:1:7: `app`: expected a string, found an integer
+     1 | app = 5
+       |       ^
+       = write it in quotes: `app = "5"`
+
+    wrong_types.toml:2:11: `account`: expected a string, found an integer
+     2 | account = 123456789012
+       |           ^^^^^^^^^^^^
+       = write it in quotes: `account = "123456789012"`
+
+    wrong_types.toml:3:10: `strict`: expected a boolean, found a string
+     3 | strict = "true"
+       |          ^^^^^^
+       = write it without quotes: `strict = true`
+
+    wrong_types.toml:4:9: `table`: expected a table, found a string
+     4 | table = "hits"
+       |         ^^^^^^
+       = write `[table]`
+
+    wrong_types.toml:5:7: `env`: expected a table, found an integer
+     5 | env = 1
+       |       ^
+       = write `[env.NAME]`
+
+    wrong_types.toml:8:8: `arch`: expected a string, found a boolean
+     8 | arch = true
+       |        ^^^^
+       = one of "arm64", "x86_64"
+
+    wrong_types.toml:9:13: `memory_mb`: expected an integer, found a string
+     9 | memory_mb = "128"
+       |             ^^^^^
+       = write it without quotes: `memory_mb = 128`
+
+    wrong_types.toml:10:13: `timeout_s`: expected an integer, found a float
+     10 | timeout_s = 10.5
+        |             ^^^^
+
+    wrong_types.toml:11:24: `reserved_concurrency`: expected an integer or "none", found a string
+     11 | reserved_concurrency = "all"
+        |                        ^^^^^
+
+    wrong_types.toml:12:22: `log_retention_days`: expected an integer, found a date or time
+     12 | log_retention_days = 2026-01-01
+        |                      ^^^^^^^^^^
+
+    wrong_types.toml:15:17: `allow_origins`: expected an array of strings, found a string
+     15 | allow_origins = "https://example.com"
+        |                 ^^^^^^^^^^^^^^^^^^^^^
+        = write it in brackets: `allow_origins = ["https://example.com"]`
+
+    wrong_types.toml:16:25: `allow_methods`: expected strings, found an integer
+     16 | allow_methods = ["GET", 5]
+        |                         ^
+
+    wrong_types.toml:17:19: `rate_per_second`: expected a number, found a string
+     17 | rate_per_second = "10"
+        |                   ^^^^
+        = write it without quotes: `rate_per_second = 10`
+
+    wrong_types.toml:19:1: `queue`: expected a table, found an array
+     19 | [[queue]]
+        | ^^^^^^^^^
+        = write `[queue]`
+    "#);
+}
+
+#[test]
+fn impossible_numbers_say_the_range() {
+    insta::assert_snapshot!(errors("out_of_range.toml"), @r#"
+    12 problems in the configuration
+
+    out_of_range.toml:2:13: `memory_mb` must be from 128 to 10,240
+     2 | memory_mb = 64
+       |             ^^
+
+    out_of_range.toml:3:13: `timeout_s` must be from 1 to 900
+     3 | timeout_s = 901
+       |             ^^^
+
+    out_of_range.toml:4:24: `reserved_concurrency` must be from 1 to 100,000, or "none"
+     4 | reserved_concurrency = 0
+       |                        ^
+
+    out_of_range.toml:5:22: `log_retention_days` must be one of 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653
+     5 | log_retention_days = 10
+       |                      ^^
+       = the nearest is 7
+
+    out_of_range.toml:8:19: `max_write_units` must be from 1 to 1,000,000
+     8 | max_write_units = 0
+       |                   ^
+
+    out_of_range.toml:11:19: `rate_per_second` must be above 0 and at most 1,000,000
+     11 | rate_per_second = 0
+        |                   ^
+
+    out_of_range.toml:12:9: `burst` must be from 1 to 1,000,000
+     12 | burst = 0
+        |         ^
+
+    out_of_range.toml:15:14: `batch_size` must be from 1 to 10,000
+     15 | batch_size = 10_001
+        |              ^^^^^^
+
+    out_of_range.toml:16:12: `window_s` must be from 0 to 300
+     16 | window_s = -1
+        |            ^^
+
+    out_of_range.toml:17:19: `max_concurrency` must be from 2 to 1,000
+     17 | max_concurrency = 1
+        |                   ^
+
+    out_of_range.toml:18:21: `max_receive_count` must be from 1 to 1,000
+     18 | max_receive_count = 9223372036854775808
+        |                     ^^^^^^^^^^^^^^^^^^^
+
+    out_of_range.toml:21:24: `rate_per_second` must be above 0 and at most 1,000,000
+     21 | http.rate_per_second = nan
+        |                        ^^^
+    "#);
+}
+
+#[test]
+fn wrong_words_and_shapes_say_what_was_meant() {
+    insta::assert_snapshot!(errors("words.toml"), @r#"
+    12 problems in the configuration
+
+    words.toml:1:10: `region`: expected the code of an AWS region, such as `eu-central-1`, found "EU_CENTRAL_1"
+     1 | region = "EU_CENTRAL_1"
+       |          ^^^^^^^^^^^^^^
+       = did you mean "eu-central-1"?
+
+    words.toml:2:7: `app`: expected a name of lower-case letters, digits and single hyphens, beginning with a letter, at most 40 long, found "My Hits"
+     2 | app = "My Hits"
+       |       ^^^^^^^^^
+       = did you mean "my-hits"?
+
+    words.toml:3:11: `account`: expected the twelve digits of an AWS account, found "1234-5678-9012"
+     3 | account = "1234-5678-9012"
+       |           ^^^^^^^^^^^^^^^^
+       = did you mean "123456789012"?
+
+    words.toml:6:8: `arch` has no "x86-64"; did you mean "x86_64"?
+     6 | arch = "x86-64"
+       |        ^^^^^^^^
+       = one of "arm64", "x86_64"
+
+    words.toml:7:13: `log_level` has no "warning"; did you mean "warn"?
+     7 | log_level = "warning"
+       |             ^^^^^^^^^
+       = one of "debug", "info", "warn", "error"
+
+    words.toml:10:10: `expose` has no "function_url"; did you mean "function-url"?
+     10 | expose = "function_url"
+        |          ^^^^^^^^^^^^^^
+        = one of "api", "function-url", "none"
+
+    words.toml:11:18: `allow_methods`: expected `*` or one of `GET`, `HEAD`, `POST`, `PUT`, `PATCH`, `DELETE`, `OPTIONS`, found "get"
+     11 | allow_methods = ["get", "TRACE", "GET", "GET"]
+        |                  ^^^^^
+        = did you mean "GET"?
+
+    words.toml:11:25: `allow_methods`: expected `*` or one of `GET`, `HEAD`, `POST`, `PUT`, `PATCH`, `DELETE`, `OPTIONS`, found "TRACE"
+     11 | allow_methods = ["get", "TRACE", "GET", "GET"]
+        |                         ^^^^^^^
+
+    words.toml:11:41: `allow_methods` lists "GET" twice
+     11 | allow_methods = ["get", "TRACE", "GET", "GET"]
+        |                                         ^^^^^
+
+    words.toml:14:12: `visitors` has no "everybody"
+     14 | visitors = "everybody"
+        |            ^^^^^^^^^^^
+        = one of "none", "hash", "raw"
+
+    words.toml:17:19: `distribution_id`: expected the id of a CloudFront distribution, such as `E123ABC`, found "e123abc"
+     17 | distribution_id = "e123abc"
+        |                   ^^^^^^^^^
+        = did you mean "E123ABC"?
+
+    words.toml:20:7: `bus`: expected the name of an event bus: letters, digits, `.`, `_`, `-` and `/`, found "my bus"
+     20 | bus = "my bus"
+        |       ^^^^^^^^
+    "#);
+}
+
+#[test]
+fn origins_that_never_match_are_errors() {
+    insta::assert_snapshot!(errors("origins.toml"), @r#"
+    6 problems in the configuration
+
+    origins.toml:3:5: `allow_origins`: expected `*`, or an origin just as browsers send it, such as `https://example.com`: no path, and no slash at the end, found "https://example.com/"
+     3 |     "https://example.com/",
+       |     ^^^^^^^^^^^^^^^^^^^^^^
+       = did you mean "https://example.com"?
+
+    origins.toml:4:5: `allow_origins`: expected `*`, or an origin just as browsers send it, such as `https://example.com`: no path, and no slash at the end, found "https://Example.com/blog"
+     4 |     "https://Example.com/blog",
+       |     ^^^^^^^^^^^^^^^^^^^^^^^^^^
+       = did you mean "https://example.com"?
+
+    origins.toml:5:5: `allow_origins`: expected `*`, or an origin just as browsers send it, such as `https://example.com`: no path, and no slash at the end, found "example.com"
+     5 |     "example.com",
+       |     ^^^^^^^^^^^^^
+       = did you mean "https://example.com"?
+
+    origins.toml:6:5: `allow_origins`: expected `*`, or an origin just as browsers send it, such as `https://example.com`: no path, and no slash at the end, found "https://*.example.com"
+     6 |     "https://*.example.com",
+       |     ^^^^^^^^^^^^^^^^^^^^^^^
+
+    origins.toml:7:5: `allow_origins`: expected `*`, or an origin just as browsers send it, such as `https://example.com`: no path, and no slash at the end, found ""
+     7 |     "",
+       |     ^^
+
+    origins.toml:11:17: the origin "https://example.com:443" never matches: browsers leave out the usual port
+     11 | allow_origins = ["https://example.com:443"]
+        |                 ^^^^^^^^^^^^^^^^^^^^^^^^^^^
+        = did you mean "https://example.com"?
+    "#);
+}
+
+#[test]
+fn patterns_that_match_nothing_are_errors() {
+    insta::assert_snapshot!(errors("pattern.toml"), @r#"
+    7 problems in the configuration
+
+    pattern.toml:2:22: `source`: expected a list of what may match, found a string
+     2 | pattern = { source = "cli", detail = { kind = [], when = [2026-01-01], size = [inf] }, account = 5 }
+       |                      ^^^^^
+       = write it in brackets: `["cli"]`
+
+    pattern.toml:2:47: `kind` is empty, and would match nothing
+     2 | pattern = { source = "cli", detail = { kind = [], when = [2026-01-01], size = [inf] }, account = 5 }
+       |                                               ^^
+
+    pattern.toml:2:59: a pattern cannot match a date or time, which JSON cannot say
+     2 | pattern = { source = "cli", detail = { kind = [], when = [2026-01-01], size = [inf] }, account = 5 }
+       |                                                           ^^^^^^^^^^
+
+    pattern.toml:2:80: a pattern cannot match a number that JSON cannot say
+     2 | pattern = { source = "cli", detail = { kind = [], when = [2026-01-01], size = [inf] }, account = 5 }
+       |                                                                                ^^^
+
+    pattern.toml:2:98: `account`: expected a list of what may match, found an integer
+     2 | pattern = { source = "cli", detail = { kind = [], when = [2026-01-01], size = [inf] }, account = 5 }
+       |                                                                                                  ^
+
+    pattern.toml:5:18: `pattern` is empty, and would match nothing
+     5 | events.pattern = {}
+       |                  ^^
+
+    pattern.toml:8:18: `pattern`: expected a table, found an array
+     8 | events.pattern = ["cli"]
+       |                  ^^^^^^^
+    "#);
+}

@@ -1,0 +1,160 @@
+//! Which file, which env, and who has the last word on a setting.
+
+use std::fs;
+use std::path::Path;
+
+use hitctl_config::{FILE_NAME, Loaded, MAX_FILE_BYTES, Origin, Overrides, Target, find, load, read};
+
+const TWO: &str = "region = 'eu-west-1'\n[env.prod]\n[env.test]\nregion = 'eu-west-2'\n";
+
+fn text(text: &str, env: Option<&str>, overrides: &Overrides) -> Result<Loaded, String> {
+    load(Some((FILE_NAME.into(), text.to_owned())), env, overrides).map_err(|errors| errors.to_string())
+}
+
+fn env_of(config: &str, env: Option<&str>) -> Result<(String, Target), String> {
+    text(config, env, &Overrides::new()).map(|loaded| (loaded.env, loaded.target))
+}
+
+#[test]
+fn the_env_is_the_one_asked_for_or_the_default_or_the_only_one_or_local() {
+    let found = |name: &str, target| Ok((name.to_owned(), target));
+    assert_eq!(env_of(TWO, Some("test")), found("test", Target::Aws));
+    assert_eq!(env_of(TWO, None), found("local", Target::Local));
+    assert_eq!(env_of("default_env = 'prod'\n[env.prod]\n[env.test]", None), found("prod", Target::Aws));
+    assert_eq!(
+        env_of("default_env = 'prod'\n[env.prod]\n[env.test]", Some("local")),
+        found("local", Target::Local)
+    );
+    assert_eq!(env_of("[env.prod]", None), found("prod", Target::Aws));
+    assert_eq!(env_of("[env.local]\nfunction.memory_mb = 256", None), found("local", Target::Local));
+    assert_eq!(env_of("[env.dev]\ntarget = 'local'", None), found("dev", Target::Local));
+    assert_eq!(env_of("", Some("test")), found("test", Target::Aws));
+}
+
+#[test]
+fn an_unknown_env_is_an_error_that_lists_the_known() {
+    insta::assert_snapshot!(env_of(TWO, Some("tset")).unwrap_err(), @"
+    there is no env `tset`; did you mean `test`?
+      = known: prod, test, local; a line `[env.tset]` in hitctl.toml adds it
+    ");
+    insta::assert_snapshot!(env_of(TWO, Some("staging")).unwrap_err(), @"
+    there is no env `staging`
+      = known: prod, test, local; a line `[env.staging]` in hitctl.toml adds it
+    ");
+    // Without a file any name will do, but not one that is nearly `local`: that would go to AWS.
+    insta::assert_snapshot!(env_of("", Some("locla")).unwrap_err(), @"
+    there is no env `locla`; did you mean `local`?
+      = known: local; a line `[env.locla]` in hitctl.toml adds it
+    ");
+    insta::assert_snapshot!(env_of("", Some("Test")).unwrap_err(), @r#"
+    `env`: expected a name of lower-case letters, digits and single hyphens, beginning with a letter, at most 30 long, found "Test"
+      = did you mean "test"?
+    "#);
+}
+
+#[test]
+fn a_flag_wins_over_the_file_and_the_file_over_what_every_aws_tool_reads() {
+    let flag = || Some("us-east-1".to_owned());
+    let ambient = || Some(("us-west-2".to_owned(), "AWS_REGION".to_owned()));
+    let region = |config: &str, env, overrides: Overrides| {
+        let loaded = text(config, Some(env), &overrides).unwrap();
+        (loaded.app.region.unwrap(), loaded.origins["region"].to_string())
+    };
+    let says = |region: &str, origin: &str| (region.to_owned(), origin.to_owned());
+    let both = || Overrides::new().region(flag(), ambient());
+    let variable = || Overrides::new().region(None, ambient());
+    assert_eq!(region(TWO, "test", both()), says("us-east-1", "flag --region"));
+    assert_eq!(region(TWO, "test", variable()), says("eu-west-2", "hitctl.toml:4:10 [env.test]"));
+    assert_eq!(region(TWO, "prod", variable()), says("eu-west-1", "hitctl.toml:1:10"));
+    assert_eq!(
+        region("[env.test]", "test", variable()),
+        says("us-west-2", "environment variable AWS_REGION")
+    );
+
+    let loaded = text(TWO, Some("test"), &Overrides::new()).unwrap();
+    assert_eq!(loaded.origins["app"], Origin::Default);
+    assert_eq!(loaded.to_json(true)["origins"]["region"], "hitctl.toml:4:10 [env.test]");
+}
+
+#[test]
+fn a_bad_region_from_outside_names_who_said_it() {
+    let flag = Overrides::new().region(Some("frankfurt".to_owned()), None);
+    insta::assert_snapshot!(text("", None, &flag).unwrap_err(), @r#"`--region`: expected the code of an AWS region, such as `eu-central-1`, found "frankfurt""#);
+    let ambient = Overrides::new().region(None, Some(("EU-WEST-1".to_owned(), "AWS_REGION".to_owned())));
+    insta::assert_snapshot!(text("", None, &ambient).unwrap_err(), @r#"
+    `AWS_REGION`: expected the code of an AWS region, such as `eu-central-1`, found "EU-WEST-1"
+      = did you mean "eu-west-1"?
+    "#);
+}
+
+#[test]
+fn the_whole_file_is_checked_whichever_env_is_meant() {
+    let error = env_of("[env.prod]\n[env.test.function]\nmemory_mb = 1", Some("prod")).unwrap_err();
+    assert!(error.contains("hitctl.toml:3:13: `memory_mb` must be from 128 to 10,240"), "{error}");
+}
+
+#[test]
+fn variables_have_a_limit_together() {
+    let values = |size: usize| {
+        format!(
+            "[function.environment]\nAA = '{}'\n[env.prod.function.environment]\nBB = 's3cret'",
+            "x".repeat(size)
+        )
+    };
+    assert!(env_of(&values(3000), None).is_ok());
+    let error = env_of(&values(3834), None).unwrap_err();
+    assert!(
+        error.starts_with("hitctl.toml:2:6: the variables take 3844 bytes, and there is room for 3840"),
+        "{error}"
+    );
+    assert!(!error.contains("xxx") && !error.contains("s3cret"));
+}
+
+#[test]
+fn the_nearest_file_upwards_is_found() {
+    let dir = tempfile::tempdir().unwrap();
+    let inner = dir.path().join("a/b");
+    fs::create_dir_all(&inner).unwrap();
+    fs::write(dir.path().join(FILE_NAME), "").unwrap();
+    assert_eq!(find(&inner), Some(dir.path().join(FILE_NAME)));
+    fs::write(dir.path().join("a").join(FILE_NAME), "").unwrap();
+    assert_eq!(find(&inner), Some(dir.path().join("a").join(FILE_NAME)));
+}
+
+#[test]
+fn a_file_that_cannot_be_read_says_why() {
+    let dir = tempfile::tempdir().unwrap();
+    let why = |name: &str| {
+        let shown = read(&dir.path().join(name)).unwrap_err().to_string();
+        shown.replace(&dir.path().display().to_string(), "..")
+    };
+    let write = |name: &str, bytes: &[u8]| fs::write(dir.path().join(name), bytes).unwrap();
+    write("latin1.toml", b"# one\n# caf\xe9\n");
+    write("large.toml", &vec![b'#'; usize::try_from(MAX_FILE_BYTES).unwrap() + 1]);
+    write("full.toml", &vec![b'#'; usize::try_from(MAX_FILE_BYTES).unwrap()]);
+    fs::create_dir(dir.path().join(FILE_NAME)).unwrap();
+
+    insta::assert_snapshot!(why("latin1.toml"), @"cannot read ../latin1.toml: line 2 is not UTF-8");
+    insta::assert_snapshot!(why("large.toml"), @"cannot read ../large.toml: it is larger than 1,000,000 bytes");
+    insta::assert_snapshot!(why("none.toml"), @"cannot read ../none.toml: No such file or directory (os error 2)");
+    assert_eq!(find(dir.path()), Some(dir.path().join(FILE_NAME)), "a directory is in the way, and said so");
+    insta::assert_snapshot!(why(FILE_NAME), @"cannot read ../hitctl.toml: it is not a file");
+    assert!(read(&dir.path().join("full.toml")).is_ok());
+}
+
+#[test]
+fn a_byte_order_mark_and_windows_line_ends_are_fine() {
+    let loaded = text("\u{feff}app = 'shop'\r\n[env.prod]\r\n", None, &Overrides::new()).unwrap();
+    assert_eq!((loaded.app.app.as_str(), loaded.env.as_str()), ("shop", "prod"));
+    assert_eq!(loaded.path.as_deref(), Some(Path::new(FILE_NAME)));
+}
+
+#[test]
+fn long_and_strange_lines_are_shown_in_part() {
+    let long = format!("app = '{}' # \u{1b}[31m\nregion\t= 5", "\u{e4}".repeat(500));
+    insta::assert_snapshot!(text(&long, None, &Overrides::new()).unwrap_err(), @"
+    hitctl.toml:1:512: invalid comment character, expected printable characters
+     1 | ääääääääääääääääääääääääääääääääääää' # �[31m
+       |                                         ^
+    ");
+}

@@ -1,0 +1,41 @@
+//! Whole files, valid and not, and what the loader makes of them. The files in `configs` are data: add one, then its test.
+
+mod bad_keys;
+mod bad_values;
+mod choosing;
+mod robust;
+mod valid;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use hitctl_config::{Errors, Loaded, Overrides, load};
+
+fn folder(kind: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/configs").join(kind)
+}
+
+fn load_file(kind: &str, name: &str, env: Option<&str>) -> Result<Loaded, Errors> {
+    let text = hitctl_config::read(&folder(kind).join(name)).expect("the file is there");
+    load(Some((name.into(), text)), env, &Overrides::new())
+}
+
+fn errors(name: &str) -> String {
+    load_file("invalid", name, None).expect_err("the file is not valid").to_string()
+}
+
+fn valid(name: &str, env: Option<&str>) -> Loaded {
+    load_file("valid", name, env).unwrap_or_else(|errors| panic!("{errors}"))
+}
+
+#[test]
+fn no_file_is_forgotten() {
+    let source =
+        [include_str!("bad_keys.rs"), include_str!("bad_values.rs"), include_str!("valid.rs")].concat();
+    for kind in ["valid", "invalid"] {
+        for entry in fs::read_dir(folder(kind)).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            assert!(source.contains(&format!("\"{name}\"")), "{kind}/{name} has no test");
+        }
+    }
+}

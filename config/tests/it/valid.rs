@@ -1,0 +1,179 @@
+//! Files that load, and what they come to.
+
+use hitctl_config::{Overrides, load};
+
+use crate::valid;
+
+#[test]
+fn an_empty_file_is_the_defaults() {
+    let empty = valid("empty.toml", None);
+    let none = load(None, None, &Overrides::new()).unwrap();
+    assert_eq!(empty.app, none.app);
+    assert_eq!((empty.env.as_str(), none.env.as_str()), ("local", "local"));
+    insta::assert_snapshot!(none.show(false), @r#"
+    # env local, target local; no hitctl.toml, so these are the defaults
+    app = "hits"
+    # default_env is not set
+    # region is not set
+    # account is not set
+    strict = false
+
+    [function]
+    arch = "arm64"
+    memory_mb = 128
+    timeout_s = 10
+    reserved_concurrency = 1
+    log_level = "info"
+    log_retention_days = 14
+
+    [table]
+    point_in_time_recovery = true
+    deletion_protection = true
+    max_write_units = 100
+
+    [http]
+    expose = "api"
+    allow_origins = ["*"]
+    allow_methods = ["*"]
+    rate_per_second = 10
+    burst = 20
+
+    [counter]
+    # paths = "budget"          # comes with the counter's own rules
+    # new_paths_per_day = 1000  # comes with the counter's own rules
+    # max_paths = 10000         # comes with the counter's own rules
+    keep_query = []
+    # visitors = "hash"         # comes with the counter's own rules
+    i_know_this_is_personal_data = false
+    # ttl_days = 30             # comes with the counter's own rules
+    # bots = "ignore"           # comes with the counter's own rules
+
+    [cloudfront]
+    # distribution_id is not set
+    invalidate_after_s = 60
+
+    [queue]
+    enabled = false
+    batch_size = 25
+    window_s = 60
+    max_concurrency = 2
+    max_receive_count = 5
+
+    [events]
+    enabled = false
+    bus = "default"
+    pattern = { source = ["cli"] }
+
+    [env.local]
+    target = "local"
+    confirm = false
+    "#);
+}
+
+#[test]
+fn every_key_can_be_set() {
+    let loaded = valid("full.toml", None);
+    assert_eq!(loaded.env, "prod");
+    assert!(loaded.app.confirm);
+    assert_eq!(loaded.lints, []);
+    let names: Vec<&str> = loaded.envs.iter().map(|env| env.name.as_str()).collect();
+    assert_eq!(names, ["prod", "on-this-machine", "local"]);
+    let shown = loaded.show(true);
+    insta::assert_snapshot!(shown, @r##"
+    # env prod, target aws; from full.toml
+    app = "my-hits"                       # full.toml:1:7
+    default_env = "prod"                  # full.toml:2:15
+    region = "eu-central-1"               # full.toml:3:10
+    account = "123456789012"              # full.toml:4:11
+    strict = false                        # full.toml:5:10
+
+    [function]
+    arch = "x86_64"                       # full.toml:8:8
+    memory_mb = 1769                      # full.toml:9:13
+    timeout_s = 30                        # full.toml:10:13
+    reserved_concurrency = "none"         # full.toml:11:24
+    log_level = "debug"                   # full.toml:12:13
+    log_retention_days = 3653             # full.toml:13:22
+
+    [function.environment]
+    EMPTY_ONE = "#e3b0c442"               # full.toml:14:51
+    GREETING = "#2cf24dba"                # full.toml:14:28
+
+    [table]
+    point_in_time_recovery = false        # full.toml:17:26
+    deletion_protection = false           # full.toml:18:23
+    max_write_units = 40000               # full.toml:19:19
+
+    [http]
+    expose = "none"                       # full.toml:22:10
+    allow_origins = ["https://example.com", "http://localhost:8080", "http://[::1]:3000"]  # full.toml:23:17
+    allow_methods = ["GET", "POST"]       # full.toml:24:17
+    rate_per_second = 0.5                 # full.toml:25:19
+    burst = 1                             # full.toml:26:9
+
+    [counter]
+    paths = "open"                        # full.toml:29:9
+    # new_paths_per_day = 1000            # default; comes with the counter's own rules
+    # max_paths = 10000                   # default; comes with the counter's own rules
+    keep_query = []                       # full.toml:32:14
+    visitors = "none"                     # full.toml:30:12
+    i_know_this_is_personal_data = false  # default
+    # ttl_days = 30                       # default; comes with the counter's own rules
+    bots = "count"                        # full.toml:31:8
+
+    [cloudfront]
+    # distribution_id is not set
+    invalidate_after_s = 300              # full.toml:35:22
+
+    [queue]
+    enabled = false                       # full.toml:38:11
+    batch_size = 10                       # full.toml:39:14
+    window_s = 0                          # full.toml:40:12
+    max_concurrency = 1000                # full.toml:41:19
+    max_receive_count = 5                 # full.toml:42:21
+
+    [events]
+    enabled = false                       # full.toml:45:11
+    bus = "my.bus/with_all-kinds"         # full.toml:46:7
+    pattern = { source = ["cli"], detail = { coordinate = [{ exists = true }], n = [1, 2.5, true] } }  # full.toml:47:11
+
+    [env.prod]
+    target = "aws"                        # default
+    confirm = true                        # full.toml:50:11 [env.prod]
+    "##);
+
+    // What is shown loads again, and says the same but for the secrets.
+    let mut again = load(Some(("shown.toml".into(), shown)), None, &Overrides::new()).unwrap();
+    again.app.function.environment.clone_from(&loaded.app.function.environment);
+    assert_eq!(again.app, loaded.app);
+}
+
+#[test]
+fn an_env_overlays_the_top_key_by_key() {
+    let test = valid("overlays.toml", Some("test"));
+    insta::assert_snapshot!(test.show(true).lines().filter(|line| line.contains("overlays")).collect::<Vec<_>>().join("\n"), @r##"
+    # env test, target aws; from overlays.toml
+    region = "eu-west-1"                  # overlays.toml:7:10 [env.test]
+    memory_mb = 512                       # overlays.toml:10:13 [env.test]
+    SHARED = "#9f86d081"                  # overlays.toml:11:26 [env.test]
+    TEST = "#d4735e3a"                    # overlays.toml:11:41 [env.test]
+    TOP = "#6b86b273"                     # overlays.toml:4:28
+    "##);
+    let prod = valid("overlays.toml", Some("prod"));
+    assert_eq!((prod.app.app.as_str(), prod.app.http.burst, prod.app.function.memory_mb), ("shop", 40, 256));
+    assert_eq!(prod.app.region.as_deref(), Some("eu-central-1"));
+}
+
+#[test]
+fn odd_settings_are_warnings_with_a_reason() {
+    let lints = valid("odd.toml", Some("local")).lints;
+    insta::assert_snapshot!(lints.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"), @"
+    odd.toml:7:17: `*` allows any: the other origins beside it change nothing
+    odd.toml:8:17: `*` allows any: the other methods beside it change nothing
+    odd.toml:1:10: `eu-centrla-1` is no region known to this version; did you mean `eu-central-1`?
+    odd.toml:4:13: the HTTP API gives up after 30 s: a longer `timeout_s` only costs
+    odd.toml:9:19: `rate_per_second` is above 10,000, which is what an account lets through by default
+    odd.toml:10:9: `burst` is above 5,000, which is what an account lets through by default
+    odd.toml:13:21: with a `reserved_concurrency` of 1 the queue is often refused, and each refusal is a receive: fewer than 5 turn good hits into dead letters
+    ");
+}
