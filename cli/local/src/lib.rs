@@ -4,5 +4,29 @@
 //! API over a file; the Lambda Runtime API for the processes of a function; and one HTTP API gateway an API. Everything
 //! that it acknowledged survives a SIGKILL.
 
+pub mod client;
 mod clock;
+mod cloud;
+mod code;
+mod control;
+pub mod daemon;
+pub mod driver;
+pub mod gateway;
+mod host;
+mod journal;
+pub mod lambda;
 pub mod logs;
+mod ports;
+pub mod protocol;
+mod registry;
+pub mod state;
+mod table;
+
+pub use client::Client;
+pub use daemon::ServeOptions;
+pub use driver::{Artifact, LocalDriver};
+
+/// The account that this cloud says it is.
+pub const ACCOUNT: &str = "000000000000";
+/// The region that this cloud says it is.
+pub const REGION: &str = "local";

@@ -72,7 +72,7 @@ pub(super) fn generations(dir: &Path, stem: &str) -> io::Result<Vec<u64>> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(dir)? {
         let name = entry?.file_name();
-        let generation = name
+        let generation: Option<u64> = name
             .to_str()
             .and_then(|name| name.strip_prefix(stem))
             .and_then(|rest| rest.strip_prefix('.'))

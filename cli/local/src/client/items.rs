@@ -1,0 +1,101 @@
+//! Reading counts through the DynamoDB endpoint, as any SDK would.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use hitctl_engine::Fault;
+use http_body_util::Full;
+use hyper::Request;
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE};
+use serde::Deserialize;
+use serde_json::{Map, Value as Json, json};
+
+use super::Client;
+
+/// How long one page may take.
+const PAGE: Duration = Duration::from_secs(30);
+/// Signatures are not checked on this machine; their form is.
+const UNSIGNED: &str = "AWS4-HMAC-SHA256 Credential=local/20260101/local/dynamodb/aws4_request, SignedHeaders=host, \
+                        Signature=0";
+
+/// Some items of a table, in DynamoDB's JSON (`{"hits": {"N": "7"}}`), and where the next begin.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+pub struct ItemPage {
+    /// The items, in no order that means anything.
+    #[serde(rename = "Items", default)]
+    pub items: Vec<Map<String, Json>>,
+    /// To be passed to the next call; `None` when these were the last.
+    #[serde(rename = "LastEvaluatedKey", default)]
+    pub next: Option<Map<String, Json>>,
+}
+
+impl Client {
+    /// Reads a page of a table: at most `limit` items (0: as many as fit into 1 MB) after `after`.
+    pub async fn items(
+        &self,
+        table: &str,
+        after: Option<&Map<String, Json>>,
+        limit: u32,
+    ) -> Result<ItemPage, Fault> {
+        let mut request = json!({ "TableName": table, "ConsistentRead": true });
+        if let Some(after) = after {
+            request["ExclusiveStartKey"] = Json::Object(after.clone());
+        }
+        if limit > 0 {
+            request["Limit"] = limit.into();
+        }
+        self.dynamodb("Scan", table, &request).await
+    }
+
+    /// Reads one item by its key, in DynamoDB's JSON; `None` when there is none.
+    pub async fn item(
+        &self,
+        table: &str,
+        key: &Map<String, Json>,
+    ) -> Result<Option<Map<String, Json>>, Fault> {
+        #[derive(Deserialize)]
+        struct Got {
+            #[serde(rename = "Item", default)]
+            item: Option<Map<String, Json>>,
+        }
+        let request = json!({ "TableName": table, "Key": key, "ConsistentRead": true });
+        self.dynamodb::<Got>("GetItem", table, &request).await.map(|got| got.item)
+    }
+
+    async fn dynamodb<T: serde::de::DeserializeOwned>(
+        &self,
+        operation: &str,
+        table: &str,
+        request: &Json,
+    ) -> Result<T, Fault> {
+        let http = Request::post(format!("{}/", self.endpoint.table))
+            .header(CONTENT_TYPE, "application/x-amz-json-1.0")
+            .header("x-amz-target", format!("DynamoDB_20120810.{operation}"))
+            .header("x-amz-date", "20260101T000000Z")
+            .header(AUTHORIZATION, UNSIGNED)
+            .body(Full::from(Bytes::from(request.to_string())))
+            .map_err(|error| Fault::fatal("local_call", "a call could not be made").caused_by(error))?;
+        let (status, body) = self.exchange(http, PAGE).await?;
+        if status.is_success() {
+            return serde_json::from_slice(&body).map_err(|error| {
+                Fault::fatal("local_answer", format!("the table {table} gave an answer that makes no sense"))
+                    .caused_by(error)
+            });
+        }
+        Err(refused(operation, table, &body))
+    }
+}
+
+/// What DynamoDB said, as a fault with its own code.
+fn refused(operation: &str, table: &str, body: &[u8]) -> Fault {
+    let error: Json = serde_json::from_slice(body).unwrap_or_default();
+    let code =
+        error["__type"].as_str().and_then(|kind| kind.rsplit('#').next()).unwrap_or("InternalServerError");
+    let message = error["message"].as_str().or(error["Message"].as_str()).unwrap_or("no more was said");
+    let fault = Fault::fatal(code, format!("could not read the table {table}"))
+        .caused_by(format!("{code}: {message} (dynamodb:{operation})"));
+    if code == "ResourceNotFoundException" {
+        return fault.hinted("run `hitctl deploy --env local`");
+    }
+    fault
+}

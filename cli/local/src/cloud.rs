@@ -1,0 +1,308 @@
+//! Resources brought to life: what each kind does when it is put, deleted and restored after a start.
+//!
+//! A change is made in the world first, then written to the registry, then acknowledged. When the registry cannot be
+//! written, the world is put back. So whatever was acknowledged comes back after a SIGKILL, and what was not is either
+//! done or not, which the next put settles: every put may be made again.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use hitctl_engine::{Fault, Outputs};
+use hitctl_resources::{
+    FunctionSpec, HttpApiSpec, KINDS, LogGroupSpec, PermissionSpec, RoleSpec, Spec, TableSpec,
+};
+use serde_json::Value as Json;
+
+use crate::clock::random;
+use crate::code::CodeStore;
+use crate::gateway::Gateway;
+use crate::lambda::Runner;
+use crate::logs::Logs;
+use crate::registry::{Entry, Registry};
+use crate::state::StateDir;
+use crate::table::Tables;
+use crate::{ACCOUNT, REGION, ports};
+
+/// The cloud, as one.
+pub(crate) struct Cloud {
+    pub(crate) dir: StateDir,
+    pub(crate) registry: Registry,
+    pub(crate) tables: Tables,
+    pub(crate) runner: Runner,
+    pub(crate) gateway: Gateway,
+    pub(crate) logs: Logs,
+    pub(crate) code: CodeStore,
+    /// One change at a time: they are short, and what they do to each other stays simple.
+    pub(crate) changing: tokio::sync::Mutex<()>,
+    pub(crate) notices: Mutex<Vec<String>>,
+}
+
+impl Cloud {
+    /// Makes a resource, or changes it to what is wanted.
+    pub(crate) async fn put(self: &Arc<Self>, kind: &str, name: &str, spec: Json) -> Result<Entry, Fault> {
+        let _one = self.changing.lock().await;
+        let old = self.registry.get(kind, name);
+        let entry = self.bring(kind, name, spec, old.as_ref()).await?;
+        let kept = {
+            let (this, kind, name, entry) =
+                (Arc::clone(self), kind.to_owned(), name.to_owned(), entry.clone());
+            blocking(move || this.registry.put(&kind, &name, entry)).await
+        };
+        if let Err(fault) = kept {
+            self.undo(kind, name, old).await;
+            return Err(fault);
+        }
+        self.collect().await;
+        Ok(entry)
+    }
+
+    /// Removes a resource; one that is not there is fine.
+    pub(crate) async fn delete(self: &Arc<Self>, kind: &str, name: &str) -> Result<(), Fault> {
+        known(kind)?;
+        let _one = self.changing.lock().await;
+        let Some(old) = self.registry.get(kind, name) else { return Ok(()) };
+        self.end(kind, name, &old).await?;
+        let (this, kind, name) = (Arc::clone(self), kind.to_owned(), name.to_owned());
+        blocking(move || this.registry.remove(&kind, &name)).await
+    }
+
+    /// Brings back everything that the registry has. What fails is said in the status, and does not stop the rest.
+    pub(crate) async fn restore(self: &Arc<Self>) {
+        for kind in KINDS {
+            for (name, old) in self.registry.of_kind(kind) {
+                let brought = self.bring(kind, &name, old.spec.clone(), Some(&old)).await;
+                let kept = match brought {
+                    Ok(entry) if entry != old => {
+                        if entry.port != old.port {
+                            let url = |entry: &Entry| entry.outputs.get("url").cloned().unwrap_or_default();
+                            self.notice(format!(
+                                "{kind} {name} moved from {} to {}: another program has its port",
+                                url(&old),
+                                url(&entry)
+                            ));
+                        }
+                        self.registry.put(kind, &name, entry)
+                    }
+                    Ok(_) => Ok(()),
+                    Err(fault) => Err(fault),
+                };
+                if let Err(fault) = kept {
+                    let cause = fault.cause.map(|cause| format!(": {cause}")).unwrap_or_default();
+                    self.notice(format!("{kind} {name} was not brought back: {}{cause}", fault.message));
+                }
+            }
+        }
+    }
+
+    /// Says something to the user, in the status.
+    pub(crate) fn notice(&self, text: String) {
+        self.notices.lock().unwrap_or_else(PoisonError::into_inner).push(text);
+    }
+
+    /// Makes it so in the world. May be repeated.
+    async fn bring(
+        self: &Arc<Self>,
+        kind: &str,
+        name: &str,
+        spec: Json,
+        old: Option<&Entry>,
+    ) -> Result<Entry, Fault> {
+        named(kind, name)?;
+        let mut port = None;
+        let outputs = match kind {
+            TableSpec::KIND => self.bring_table(name, parse(kind, name, &spec)?, old).await?,
+            RoleSpec::KIND => bring_role(name, &parse(kind, name, &spec)?)?,
+            LogGroupSpec::KIND => self.bring_log_group(name, &parse(kind, name, &spec)?).await,
+            FunctionSpec::KIND => self.bring_function(name, &parse(kind, name, &spec)?).await?,
+            HttpApiSpec::KIND => {
+                let (outputs, at) = self.bring_http_api(name, &parse(kind, name, &spec)?, old).await?;
+                port = Some(at);
+                outputs
+            }
+            PermissionSpec::KIND => self.bring_permission(name, &parse(kind, name, &spec)?, old)?,
+            _ => return Err(unknown(kind)),
+        };
+        Ok(Entry { spec, outputs, port })
+    }
+
+    async fn bring_table(
+        self: &Arc<Self>,
+        name: &str,
+        spec: TableSpec,
+        old: Option<&Entry>,
+    ) -> Result<Outputs, Fault> {
+        let old: Option<TableSpec> = old.and_then(|old| serde_json::from_value(old.spec.clone()).ok());
+        let (this, owned) = (Arc::clone(self), name.to_owned());
+        blocking(move || this.tables.put(&owned, &spec, old.as_ref())).await?;
+        Ok(outputs(&[("arn", arn("dynamodb", &format!("table/{name}"))), ("name", name.to_owned())]))
+    }
+
+    async fn bring_log_group(self: &Arc<Self>, name: &str, spec: &LogGroupSpec) -> Outputs {
+        let (this, owned, days) = (Arc::clone(self), name.to_owned(), spec.retention_days);
+        drop(tokio::task::spawn_blocking(move || this.logs.keep(&owned, days)).await);
+        outputs(&[("arn", arn("logs", &format!("log-group:{name}"))), ("name", name.to_owned())])
+    }
+
+    async fn bring_function(&self, name: &str, spec: &FunctionSpec) -> Result<Outputs, Fault> {
+        if !self.code.has(&spec.code_sha256) {
+            return Err(Fault::fatal("code_missing", format!("the code of the function {name} is not here"))
+                .caused_by(format!("no zip with SHA-256 {} was uploaded", spec.code_sha256))
+                .hinted("run `hitctl deploy --env local`, which uploads it"));
+        }
+        self.runner.put(name, spec).await?;
+        Ok(outputs(&[("arn", arn("lambda", &format!("function:{name}"))), ("name", name.to_owned())]))
+    }
+
+    async fn bring_http_api(
+        &self,
+        name: &str,
+        spec: &HttpApiSpec,
+        old: Option<&Entry>,
+    ) -> Result<(Outputs, u16), Fault> {
+        let api_id = match old.and_then(|old| old.outputs.get("api_id")) {
+            Some(id) => id.clone(),
+            None => new_api_id()?,
+        };
+        let first = old
+            .and_then(|old| old.port)
+            .unwrap_or_else(|| ports::preferred(self.dir.path(), &format!("http_api/{name}")));
+        // Asking for the port that it has already is no conflict with itself.
+        let port = match self.gateway.put(name, &api_id, spec, Some(first)).await {
+            Ok(port) => port,
+            Err(_) => self.gateway.put(name, &api_id, spec, ports::free(first)).await?,
+        };
+        let url = format!("http://127.0.0.1:{port}");
+        Ok((outputs(&[("api_id", api_id), ("name", name.to_owned()), ("url", url)]), port))
+    }
+
+    fn bring_permission(
+        &self,
+        name: &str,
+        spec: &PermissionSpec,
+        old: Option<&Entry>,
+    ) -> Result<Outputs, Fault> {
+        if let Some(Ok(old)) = old.map(|old| parse::<PermissionSpec>(PermissionSpec::KIND, name, &old.spec)) {
+            if old != *spec {
+                self.forbid(&old);
+            }
+        }
+        match (spec.api_id.get(), spec.function_name.get()) {
+            (Some(api), Some(function)) => self.gateway.permit(api, function),
+            _ => return Err(invalid("permission", name, "its api_id and function_name are not known yet")),
+        }
+        Ok(outputs(&[("statement_id", name.to_owned())]))
+    }
+
+    fn forbid(&self, spec: &PermissionSpec) {
+        if let (Some(api), Some(function)) = (spec.api_id.get(), spec.function_name.get()) {
+            self.gateway.forbid(api, function);
+        }
+    }
+
+    /// Takes it out of the world. May be repeated.
+    async fn end(self: &Arc<Self>, kind: &str, name: &str, old: &Entry) -> Result<(), Fault> {
+        match kind {
+            TableSpec::KIND => {
+                let (this, name) = (Arc::clone(self), name.to_owned());
+                blocking(move || this.tables.delete(&name)).await?;
+            }
+            LogGroupSpec::KIND => {
+                let (this, name) = (Arc::clone(self), name.to_owned());
+                drop(tokio::task::spawn_blocking(move || this.logs.remove(&name)).await);
+            }
+            FunctionSpec::KIND => self.runner.delete(name).await,
+            HttpApiSpec::KIND => self.gateway.delete(name).await,
+            PermissionSpec::KIND => {
+                if let Ok(spec) = parse::<PermissionSpec>(kind, name, &old.spec) {
+                    self.forbid(&spec);
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// After a change that could not be kept: back to what the registry says. A table's items are never touched by it.
+    async fn undo(self: &Arc<Self>, kind: &str, name: &str, old: Option<Entry>) {
+        let back = match old {
+            Some(old) => self.bring(kind, name, old.spec.clone(), Some(&old)).await.map(drop),
+            None if kind == TableSpec::KIND => Ok(()),
+            None => {
+                let nothing = Entry { spec: Json::Null, outputs: Outputs::new(), port: None };
+                self.end(kind, name, &nothing).await
+            }
+        };
+        if let Err(fault) = back {
+            self.notice(format!("{kind} {name} is not as the registry says: {}", fault.message));
+        }
+    }
+
+    async fn collect(self: &Arc<Self>) {
+        let this = Arc::clone(self);
+        drop(tokio::task::spawn_blocking(move || this.code.collect(&this.registry.code_in_use())).await);
+    }
+}
+
+fn bring_role(name: &str, spec: &RoleSpec) -> Result<Outputs, Fault> {
+    if !spec.trusted_service.ends_with(".amazonaws.com") {
+        return Err(invalid("role", name, "its trusted service is none of AWS's"));
+    }
+    if spec.statements.iter().any(|statement| statement.actions.is_empty() || statement.resources.is_empty())
+    {
+        return Err(invalid("role", name, "a statement needs actions and resources"));
+    }
+    Ok(outputs(&[("arn", format!("arn:aws:iam::{ACCOUNT}:role/{name}")), ("name", name.to_owned())]))
+}
+
+/// Runs what waits for the disk where it holds nobody up.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
+) -> Result<T, Fault> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
+        Err(Fault::fatal("local_bug", "the local cloud failed inside").caused_by(error))
+    })
+}
+
+fn parse<S: Spec>(kind: &str, name: &str, spec: &Json) -> Result<S, Fault> {
+    serde_json::from_value(spec.clone()).map_err(|error| invalid(kind, name, &error.to_string()))
+}
+
+fn invalid(kind: &str, name: &str, why: &str) -> Fault {
+    Fault::fatal("invalid_request", format!("the spec of {kind} {name} is not valid")).caused_by(why)
+}
+
+fn unknown(kind: &str) -> Fault {
+    Fault::fatal("unknown_kind", format!("the local cloud has no resources of kind {kind:?}"))
+        .caused_by(format!("it knows {}", KINDS.join(", ")))
+        .hinted("run `hitctl local stop`, then the command again: the daemon may be of an older program")
+}
+
+fn known(kind: &str) -> Result<(), Fault> {
+    if KINDS.contains(&kind) { Ok(()) } else { Err(unknown(kind)) }
+}
+
+/// Names become part of file names, ARNs and URLs.
+fn named(kind: &str, name: &str) -> Result<(), Fault> {
+    known(kind)?;
+    let max = if kind == LogGroupSpec::KIND { 512 } else { 255 };
+    if name.is_empty() || name.len() > max || !name.bytes().all(|b| b.is_ascii_graphic()) {
+        return Err(invalid(kind, name, &format!("a name has 1 to {max} visible ASCII characters")));
+    }
+    Ok(())
+}
+
+fn arn(service: &str, resource: &str) -> String {
+    format!("arn:aws:{service}:{REGION}:{ACCOUNT}:{resource}")
+}
+
+fn outputs(pairs: &[(&str, String)]) -> Outputs {
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect()
+}
+
+/// Ten of `a-z` and `0-9`, as API Gateway picks them.
+fn new_api_id() -> Result<String, Fault> {
+    const LETTERS: &[u8; 36] = b"abcdefghijklmnopqrstuvwxyz0123456789";
+    let bytes = random::<10>()
+        .map_err(|error| Fault::fatal("local_random", "the system gives no random bytes").caused_by(error))?;
+    // A little skew towards the first letters does no harm: the id is no secret.
+    Ok(bytes.iter().map(|byte| char::from(LETTERS[usize::from(*byte) % LETTERS.len()])).collect())
+}

@@ -1,0 +1,167 @@
+//! The zips of functions, by hash: taken in, verified, and collected once no function uses them.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use futures::{Stream, StreamExt as _};
+use hitctl_engine::Fault;
+use sha2::{Digest as _, Sha256};
+use tempfile::NamedTempFile;
+
+use crate::clock::{hex, now_ms};
+use crate::state;
+
+/// The largest zip that Lambda takes in a call, in bytes.
+pub(crate) const MAX_ZIP: usize = 50 * 1024 * 1024;
+/// A zip that no function uses may belong to a deploy that is under way.
+const GRACE: Duration = Duration::from_secs(600);
+
+/// Where zips lie.
+pub(crate) struct CodeStore {
+    dir: PathBuf,
+}
+
+impl CodeStore {
+    pub(crate) fn open(dir: PathBuf) -> Result<Self, Fault> {
+        use std::os::unix::fs::DirBuilderExt as _;
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&dir)
+            .map_err(|error| state::fault("make", &dir, &error))?;
+        Ok(Self { dir })
+    }
+
+    /// Where the zip of that hash lies, or would.
+    pub(crate) fn path(&self, sha256: &str) -> PathBuf {
+        self.dir.join(format!("{sha256}.zip"))
+    }
+
+    pub(crate) fn has(&self, sha256: &str) -> bool {
+        is_sha256(sha256) && self.path(sha256).is_file()
+    }
+
+    /// Takes in a zip that must have that hash; it is there as a whole or not at all.
+    pub(crate) async fn take<B, E>(
+        &self,
+        sha256: &str,
+        mut bytes: impl Stream<Item = Result<B, E>> + Unpin,
+    ) -> Result<(), Fault>
+    where
+        B: AsRef<[u8]>,
+        E: std::fmt::Display,
+    {
+        if !is_sha256(sha256) {
+            return Err(Fault::fatal("invalid_request", "a SHA-256 is 64 lower-case hex digits"));
+        }
+        let path = self.path(sha256);
+        let failed = |error: &io::Error| state::fault("write", &path, error);
+        let mut temp =
+            NamedTempFile::with_prefix_in(".upload-", &self.dir).map_err(|error| failed(&error))?;
+        let mut hash = Sha256::new();
+        let mut size = 0;
+        while let Some(chunk) = bytes.next().await {
+            let chunk = chunk
+                .map_err(|error| Fault::transient("upload_cut", "the upload ended early").caused_by(error))?;
+            let chunk = chunk.as_ref();
+            size += chunk.len();
+            if size > MAX_ZIP {
+                return Err(Fault::fatal(
+                    "code_too_large",
+                    "the zip is larger than the 50 MB that Lambda takes",
+                )
+                .hinted("build the function in release mode, without debug symbols"));
+            }
+            hash.update(chunk);
+            temp.write_all(chunk).map_err(|error| failed(&error))?;
+        }
+        let found = hex(&hash.finalize());
+        if found != sha256 {
+            return Err(Fault::fatal(
+                "code_mismatch",
+                "the zip that arrived is not the one that was announced",
+            )
+            .caused_by(format!("its SHA-256 is {found}, announced was {sha256}"))
+            .hinted("run the command again; if the file changes while it is sent, build it anew"));
+        }
+        temp.as_file().sync_all().map_err(|error| failed(&error))?;
+        temp.persist(&path).map_err(|error| failed(&error.error))?;
+        Ok(())
+    }
+
+    /// Removes zips that no function uses, and torn uploads, except those that are new.
+    pub(crate) fn collect(&self, in_use: &BTreeSet<String>) {
+        collect(&self.dir, in_use);
+    }
+}
+
+/// Removes what lies in `dir` under the name of a hash that is not in use and is older than ten minutes.
+pub(crate) fn collect(dir: &Path, in_use: &BTreeSet<String>) {
+    let old = u128::from(now_ms()).saturating_sub(GRACE.as_millis());
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        let hash = name.strip_suffix(".zip").unwrap_or(&name);
+        let ours = is_sha256(hash) || name.starts_with(".upload-");
+        let Ok(meta) = entry.metadata() else { continue };
+        let changed = meta.modified().ok().and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
+        if ours && !in_use.contains(hash) && changed.is_some_and(|time| time.as_millis() < old) {
+            // What cannot be removed now is tried again next time.
+            let path = entry.path();
+            drop(if meta.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) });
+        }
+    }
+}
+
+fn is_sha256(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHA_OF_ABC: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+
+    fn chunks(parts: &[&'static str]) -> impl Stream<Item = Result<&'static str, String>> + Unpin {
+        futures::stream::iter(parts.iter().map(|part| Ok(*part)).collect::<Vec<_>>())
+    }
+
+    #[tokio::test]
+    async fn a_zip_is_taken_in_when_its_hash_is_right() {
+        let temp = tempfile::tempdir().unwrap();
+        let store = CodeStore::open(temp.path().join("zips")).unwrap();
+        store.take(SHA_OF_ABC, chunks(&["a", "bc"])).await.unwrap();
+        assert!(store.has(SHA_OF_ABC));
+        assert_eq!(fs::read(store.path(SHA_OF_ABC)).unwrap(), b"abc");
+    }
+
+    #[tokio::test]
+    async fn a_torn_or_wrong_upload_leaves_nothing() {
+        let temp = tempfile::tempdir().unwrap();
+        let store = CodeStore::open(temp.path().to_owned()).unwrap();
+        let cut = futures::stream::iter([Ok("ab"), Err("connection reset")]);
+        assert_eq!(store.take(SHA_OF_ABC, cut).await.unwrap_err().code, "upload_cut");
+        assert_eq!(store.take(SHA_OF_ABC, chunks(&["abd"])).await.unwrap_err().code, "code_mismatch");
+        assert_eq!(store.take("../../etc", chunks(&["abc"])).await.unwrap_err().code, "invalid_request");
+        assert_eq!(fs::read_dir(temp.path()).unwrap().count(), 0);
+    }
+
+    #[tokio::test]
+    async fn only_old_unused_zips_are_collected() {
+        let temp = tempfile::tempdir().unwrap();
+        let store = CodeStore::open(temp.path().to_owned()).unwrap();
+        store.take(SHA_OF_ABC, chunks(&["abc"])).await.unwrap();
+        store.collect(&BTreeSet::new());
+        assert!(store.has(SHA_OF_ABC), "it is new");
+        let file = fs::File::options().write(true).open(store.path(SHA_OF_ABC)).unwrap();
+        file.set_modified(std::time::UNIX_EPOCH).unwrap();
+        store.collect(&BTreeSet::from([SHA_OF_ABC.to_owned()]));
+        assert!(store.has(SHA_OF_ABC), "it is used");
+        store.collect(&BTreeSet::new());
+        assert!(!store.has(SHA_OF_ABC));
+    }
+}

@@ -1,0 +1,160 @@
+//! The local driver: one for every kind, since here a resource is its spec.
+//!
+//! It reads what the daemon has, or, when none is running, what the registry's file says, so that `plan` and `status` of a
+//! stopped cloud tell the truth without starting it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use hitctl_engine::{Cx, Driver, Fault, FieldDiff, Live, Node, Outputs, Owner};
+use hitctl_resources::{FunctionSpec, PermissionSpec, Spec as _, TableSpec, Tags};
+use serde_json::Value as Json;
+
+use crate::client::{Client, unreachable};
+use crate::protocol::{Resources, Stored};
+use crate::registry;
+use crate::state::StateDir;
+
+/// The tags that say whose a resource is.
+const OWNER_TAGS: [&str; 2] = ["hitctl:app", "hitctl:env"];
+
+/// A zip that was built for this run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Artifact {
+    /// Its SHA-256, in hex.
+    pub sha256: String,
+    /// Where it lies.
+    pub path: PathBuf,
+}
+
+/// Reads and writes every kind of resource of one app and env in the local cloud.
+pub struct LocalDriver {
+    cloud: Cloud,
+    tags: Tags,
+    artifact: Option<Artifact>,
+}
+
+enum Cloud {
+    /// A daemon is running.
+    Online(Client),
+    /// None is: what was deployed when it ran.
+    Offline { dir: PathBuf, resources: Resources },
+}
+
+impl LocalDriver {
+    /// Works on a running cloud. `tags` are those that our resources carry; `artifact` is uploaded when a function wants it.
+    pub fn new(client: Client, tags: Tags, artifact: Option<Artifact>) -> Self {
+        Self { cloud: Cloud::Online(client), tags, artifact }
+    }
+
+    /// Reads what is deployed in a cloud that is not running; writes are refused. Starts nothing and makes nothing.
+    pub fn offline(state_dir: &Path, tags: Tags) -> Result<Self, Fault> {
+        let resources = match StateDir::existing(state_dir)? {
+            Some(dir) => registry::peek(&dir)?,
+            None => BTreeMap::new(),
+        };
+        Ok(Self { cloud: Cloud::Offline { dir: state_dir.to_owned(), resources }, tags, artifact: None })
+    }
+
+    async fn get(&self, kind: &str, name: &str) -> Result<Option<Stored>, Fault> {
+        match &self.cloud {
+            Cloud::Online(client) => client.resource(kind, name).await,
+            Cloud::Offline { resources, .. } => {
+                Ok(resources.get(kind).and_then(|names| names.get(name)).cloned())
+            }
+        }
+    }
+
+    fn client(&self) -> Result<&Client, Fault> {
+        match &self.cloud {
+            Cloud::Online(client) => Ok(client),
+            Cloud::Offline { dir, .. } => Err(unreachable(dir)),
+        }
+    }
+
+    async fn put(&self, node: &Node, want: &Json) -> Result<Outputs, Fault> {
+        let client = self.client()?;
+        let kind = node.address.kind();
+        if kind == FunctionSpec::KIND {
+            let wanted = want["code_sha256"].as_str();
+            if let Some(artifact) =
+                self.artifact.as_ref().filter(|artifact| Some(artifact.sha256.as_str()) == wanted)
+            {
+                client.put_code(&artifact.sha256, &artifact.path).await?;
+            }
+        }
+        Ok(client.put_resource(kind, &self.key(node), want).await?.outputs)
+    }
+
+    async fn remove(&self, node: &Node, have: &Live) -> Result<(), Fault> {
+        let client = self.client()?;
+        let (kind, name) = (node.address.kind(), self.key(node));
+        // The plan asked for the loss of the data, by name, before it got here; the protection is against everything else.
+        if kind == TableSpec::KIND && have.spec["deletion_protection"] == Json::Bool(true) {
+            let mut open = have.spec.clone();
+            open["deletion_protection"] = Json::Bool(false);
+            client.put_resource(kind, &name, &open).await?;
+        }
+        client.delete_resource(kind, &name).await
+    }
+
+    /// What a resource is called in the registry: its name, and for a statement, which is unique within its function
+    /// only, the app and env before it.
+    fn key(&self, node: &Node) -> String {
+        if node.address.kind() == PermissionSpec::KIND {
+            let [app, env] = OWNER_TAGS.map(|tag| self.tags.get(tag).map_or("", String::as_str));
+            return format!("{app}-{env}:{}", node.name);
+        }
+        node.name.clone()
+    }
+
+    /// Whose a resource is, by its tags; a kind that takes none is ours by its name.
+    fn owner(&self, spec: &Json) -> Owner {
+        let Some(tags) = spec.get("tags") else { return Owner::Ours };
+        let found = OWNER_TAGS.map(|tag| tags.get(tag).and_then(Json::as_str));
+        let wanted = OWNER_TAGS.map(|tag| self.tags.get(tag).map(String::as_str));
+        if found == wanted {
+            return Owner::Ours;
+        }
+        match found {
+            [Some(app), Some(env)] => Owner::Other(format!("app {app}, env {env}")),
+            _ => Owner::Other("untagged".to_owned()),
+        }
+    }
+}
+
+impl Driver for LocalDriver {
+    fn read<'a>(&'a self, _cx: &'a Cx, node: &'a Node) -> BoxFuture<'a, Result<Option<Live>, Fault>> {
+        async move {
+            let stored = self.get(node.address.kind(), &self.key(node)).await?;
+            Ok(stored.map(|Stored { spec, outputs }| Live { owner: self.owner(&spec), spec, outputs }))
+        }
+        .boxed()
+    }
+
+    fn create<'a>(
+        &'a self,
+        _cx: &'a Cx,
+        node: &'a Node,
+        want: &'a Json,
+    ) -> BoxFuture<'a, Result<Outputs, Fault>> {
+        self.put(node, want).boxed()
+    }
+
+    fn update<'a>(
+        &'a self,
+        _cx: &'a Cx,
+        node: &'a Node,
+        _have: &'a Live,
+        want: &'a Json,
+        _fields: &'a [FieldDiff],
+    ) -> BoxFuture<'a, Result<Outputs, Fault>> {
+        self.put(node, want).boxed()
+    }
+
+    fn delete<'a>(&'a self, _cx: &'a Cx, node: &'a Node, have: &'a Live) -> BoxFuture<'a, Result<(), Fault>> {
+        self.remove(node, have).boxed()
+    }
+}

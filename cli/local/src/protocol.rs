@@ -1,0 +1,76 @@
+//! What the control API says and hears, as data: shared by its server and its client.
+//!
+//! JSON over HTTP/1.1 on 127.0.0.1, with the token of `daemon.json` as a bearer. A failed call answers with a
+//! [`Fault`](hitctl_engine::Fault).
+
+use std::collections::BTreeMap;
+
+use hitctl_engine::Outputs;
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+
+pub use crate::logs::{LogEvent, Page as LogPage};
+
+/// `GET /v1/status`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// The daemon's process.
+    pub pid: u32,
+    /// Which build of the program it is.
+    pub build_id: String,
+    /// The base of the control API.
+    pub control: String,
+    /// The DynamoDB endpoint.
+    pub table: String,
+    /// The state directory.
+    pub state_dir: String,
+    /// When it started, in milliseconds since the Unix epoch.
+    pub started_ms: u64,
+    /// How many resources are deployed.
+    pub resources: usize,
+    /// What the user should know: a port that had to move, a resource that could not be brought back.
+    pub notices: Vec<String>,
+}
+
+/// A resource as it is deployed: `GET /v1/resources/KIND/NAME`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Stored {
+    /// Its settings, as they were put.
+    pub spec: Json,
+    /// What it offers to others.
+    pub outputs: Outputs,
+}
+
+/// `GET /v1/resources`: by kind, then by name.
+pub type Resources = BTreeMap<String, BTreeMap<String, Stored>>;
+
+/// The body of `PUT /v1/resources/KIND/NAME`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Put {
+    /// The settings, every reference resolved.
+    pub spec: Json,
+}
+
+/// `POST /v1/functions/NAME/invocations`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Invoked {
+    /// The id of the invocation, as in the log.
+    pub request_id: String,
+    /// What the function answered: JSON, or its text when it is none.
+    pub payload: Json,
+    /// Set when the function failed: `Handled` or `Unhandled`.
+    pub function_error: Option<String>,
+    /// How long it ran, in milliseconds.
+    pub duration_ms: f64,
+    /// How long the process took to start, in milliseconds, when this call started one.
+    pub init_ms: Option<f64>,
+    /// The most memory it used, in MB.
+    pub max_memory_mb: u32,
+    /// The last lines of its log.
+    pub log_tail: String,
+}
+
+/// The header that carries the token.
+pub(crate) fn bearer(token: &str) -> String {
+    format!("Bearer {token}")
+}

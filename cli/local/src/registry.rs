@@ -1,0 +1,184 @@
+//! What is deployed: every resource's spec and outputs, in one file that is written as a whole before a change is
+//! acknowledged. It brings nothing to life; `cloud` does.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
+
+use hitctl_engine::{Fault, Outputs};
+use hitctl_resources::{FunctionSpec, Spec as _};
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+
+use crate::protocol::{Resources, Stored};
+use crate::state::{self, STATE_VERSION, StateDir};
+
+/// A resource as it is kept.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Entry {
+    /// Its settings.
+    pub(crate) spec: Json,
+    /// What it offers to others.
+    pub(crate) outputs: Outputs,
+    /// The port that it listens on, when it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) port: Option<u16>,
+}
+
+/// The whole file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Data {
+    v: u32,
+    /// Where the tables are served.
+    #[serde(default)]
+    table_port: Option<u16>,
+    resources: BTreeMap<String, BTreeMap<String, Entry>>,
+}
+
+/// The registry in memory and on disk; the two are never apart for longer than a write takes.
+pub(crate) struct Registry {
+    dir: StateDir,
+    data: Mutex<Data>,
+}
+
+impl Registry {
+    /// Reads the registry; a directory without one has an empty one. What cannot be read is left as it is.
+    pub(crate) fn open(dir: &StateDir) -> Result<Self, Fault> {
+        Ok(Self { dir: dir.clone(), data: Mutex::new(read(dir)?) })
+    }
+
+    pub(crate) fn get(&self, kind: &str, name: &str) -> Option<Entry> {
+        self.locked(|data| data.resources.get(kind)?.get(name).cloned())
+    }
+
+    /// The names and entries of one kind.
+    pub(crate) fn of_kind(&self, kind: &str) -> BTreeMap<String, Entry> {
+        self.locked(|data| data.resources.get(kind).cloned().unwrap_or_default())
+    }
+
+    pub(crate) fn all(&self) -> Resources {
+        self.locked(|data| resources(data))
+    }
+
+    pub(crate) fn table_port(&self) -> Option<u16> {
+        self.locked(|data| data.table_port)
+    }
+
+    /// The hashes of the code that functions use.
+    pub(crate) fn code_in_use(&self) -> BTreeSet<String> {
+        let functions = self.of_kind(FunctionSpec::KIND).into_values();
+        functions.filter_map(|entry| Some(entry.spec.get("code_sha256")?.as_str()?.to_owned())).collect()
+    }
+
+    pub(crate) fn put(&self, kind: &str, name: &str, entry: Entry) -> Result<(), Fault> {
+        self.change(|data| {
+            data.resources.entry(kind.to_owned()).or_default().insert(name.to_owned(), entry);
+        })
+    }
+
+    pub(crate) fn remove(&self, kind: &str, name: &str) -> Result<(), Fault> {
+        self.change(|data| {
+            if let Some(names) = data.resources.get_mut(kind) {
+                names.remove(name);
+            }
+            data.resources.retain(|_, names| !names.is_empty());
+        })
+    }
+
+    pub(crate) fn set_table_port(&self, port: u16) -> Result<(), Fault> {
+        self.change(|data| data.table_port = Some(port))
+    }
+
+    /// Changes the file, then memory: a change that could not be written did not happen.
+    fn change(&self, change: impl FnOnce(&mut Data)) -> Result<(), Fault> {
+        let mut data = self.data.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut next = data.clone();
+        change(&mut next);
+        if next != *data {
+            self.dir.write(state::REGISTRY, &serde_json::to_vec_pretty(&next).unwrap_or_default())?;
+            *data = next;
+        }
+        Ok(())
+    }
+
+    fn locked<T>(&self, look: impl FnOnce(&Data) -> T) -> T {
+        look(&self.data.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// What a directory's registry says, without a daemon. Writes nothing.
+pub(crate) fn peek(dir: &StateDir) -> Result<Resources, Fault> {
+    read(dir).map(|data| resources(&data))
+}
+
+fn resources(data: &Data) -> Resources {
+    let stored = |entry: &Entry| Stored { spec: entry.spec.clone(), outputs: entry.outputs.clone() };
+    data.resources
+        .iter()
+        .map(|(kind, names)| {
+            (kind.clone(), names.iter().map(|(name, entry)| (name.clone(), stored(entry))).collect())
+        })
+        .collect()
+}
+
+fn read(dir: &StateDir) -> Result<Data, Fault> {
+    let path = dir.path().join(state::REGISTRY);
+    let text = match std::fs::read(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Ok(Data { v: STATE_VERSION, table_port: None, resources: BTreeMap::new() });
+        }
+        Err(error) => return Err(state::fault("read", &path, &error)),
+    };
+    serde_json::from_slice(&text).map_err(|error| state::corrupt(&path, &error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(n: u32) -> Entry {
+        Entry { spec: serde_json::json!({ "n": n }), outputs: Outputs::new(), port: None }
+    }
+
+    #[test]
+    fn what_was_put_is_there_after_opening_again() {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = StateDir::prepare(temp.path()).unwrap();
+        let registry = Registry::open(&dir).unwrap();
+        registry.put("role", "a", entry(1)).unwrap();
+        registry.put("role", "b", entry(2)).unwrap();
+        registry.remove("role", "a").unwrap();
+        registry.set_table_port(11_000).unwrap();
+        drop(registry);
+        let again = Registry::open(&dir).unwrap();
+        assert_eq!(again.get("role", "b"), Some(entry(2)));
+        assert_eq!(again.get("role", "a"), None);
+        assert_eq!(again.table_port(), Some(11_000));
+        assert_eq!(peek(&dir).unwrap()["role"]["b"].spec["n"], 2);
+    }
+
+    #[test]
+    fn garbage_is_refused_and_not_overwritten() {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = StateDir::prepare(temp.path()).unwrap();
+        let path = temp.path().join(state::REGISTRY);
+        for garbage in ["", "{\"v\":1,\"resou", "[]", "\0\0\0\0"] {
+            std::fs::write(&path, garbage).unwrap();
+            let fault = Registry::open(&dir).err().unwrap();
+            assert_eq!(fault.code, "local_state_corrupt");
+            assert!(fault.message.ends_with("registry.json is damaged; it was left as it is"), "{fault}");
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), garbage);
+        }
+    }
+
+    #[test]
+    fn a_change_that_cannot_be_written_did_not_happen() {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = StateDir::prepare(&temp.path().join("state")).unwrap();
+        let registry = Registry::open(&dir).unwrap();
+        registry.put("role", "a", entry(1)).unwrap();
+        std::fs::remove_dir_all(dir.path()).unwrap();
+        registry.put("role", "a", entry(2)).unwrap_err();
+        assert_eq!(registry.get("role", "a"), Some(entry(1)));
+    }
+}

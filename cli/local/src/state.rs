@@ -1,0 +1,404 @@
+//! The state directory: made, checked, locked and written here, and nowhere else.
+//!
+//! It is for this user only (0700, files 0600), it is ours only when it holds our marker, and every file that must not be
+//! half-written goes through [`StateDir::write`]. One daemon holds the lock for its life; the kernel gives it back when the
+//! daemon dies, however it dies, so that no stale lock exists.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use hitctl_engine::Fault;
+use serde::{Deserialize, Serialize};
+
+/// The layout that this program writes. Higher numbers are from newer programs.
+pub const STATE_VERSION: u32 = 1;
+
+const MARKER: &str = "hitctl-local.json";
+const LOCK: &str = "daemon.lock";
+const ENDPOINT: &str = "daemon.json";
+/// The daemon's own log.
+pub const DAEMON_LOG: &str = "daemon.log";
+/// The registry of what is deployed.
+pub(crate) const REGISTRY: &str = "registry.json";
+/// The tables.
+pub(crate) const TABLES: &str = "tables.db";
+const TABLES_WAL: &str = "tables.db-wal";
+const TABLES_SHM: &str = "tables.db-shm";
+/// The logs of functions.
+pub(crate) const LOGS: &str = "logs";
+/// Unpacked code.
+pub(crate) const CODE: &str = "code";
+/// Zips, by hash.
+pub(crate) const ZIPS: &str = "zips";
+
+/// The files and directories that we make; [`StateDir::remove_all`] removes nothing else.
+const OURS: &[&str] =
+    &[ENDPOINT, DAEMON_LOG, REGISTRY, TABLES_WAL, TABLES_SHM, TABLES, LOGS, CODE, ZIPS, LOCK, MARKER];
+
+/// The beginning of the name of a file that is being written.
+const TEMP: &str = ".writing-";
+
+/// A state directory that was checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StateDir {
+    path: PathBuf,
+}
+
+/// Held by the daemon for its life.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
+/// Where a running daemon is reached: the content of `daemon.json`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Endpoint {
+    /// The layout of this file.
+    pub v: u32,
+    /// The daemon's process.
+    pub pid: u32,
+    /// The base of the control API.
+    pub control: String,
+    /// The DynamoDB endpoint.
+    pub table: String,
+    /// What callers of the control API show.
+    pub token: String,
+    /// Which build of the program the daemon is.
+    pub build_id: String,
+    /// When it started, in milliseconds since the Unix epoch.
+    pub started_ms: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Marker {
+    v: u32,
+}
+
+impl StateDir {
+    /// Makes the directory when it is not there, and checks it.
+    pub fn prepare(path: &Path) -> Result<Self, Fault> {
+        let path =
+            std::path::absolute(path).map_err(|error| fault("find the state directory", path, &error))?;
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&path)
+            .map_err(|error| fault("make the state directory", &path, &error))?;
+        if let Some(dir) = Self::existing(&path)? {
+            return Ok(dir);
+        }
+        if !is_empty(&path)? {
+            return Err(foreign(&path));
+        }
+        let dir = Self { path };
+        dir.guard_permissions()?;
+        let marker = serde_json::to_vec(&Marker { v: STATE_VERSION }).unwrap_or_default();
+        dir.write(MARKER, &marker)?;
+        Ok(dir)
+    }
+
+    /// The directory when it is there and ours; makes nothing. `None` when there is none, or an empty one.
+    pub fn existing(path: &Path) -> Result<Option<Self>, Fault> {
+        let Some((dir, marker)) = Self::marked(path)? else { return Ok(None) };
+        let marker: Marker =
+            serde_json::from_slice(&marker).map_err(|error| corrupt(&dir.path.join(MARKER), &error))?;
+        if marker.v > STATE_VERSION {
+            let shown = dir.path.display();
+            return Err(Fault::fatal(
+                "local_state_newer",
+                format!("the state directory {shown} was written by a newer hitctl"),
+            )
+            .caused_by(format!("its layout is version {}, this program knows up to {STATE_VERSION}", marker.v))
+            .hinted("use that newer hitctl, or run `hitctl local reset` to begin anew; that loses the local counts"));
+        }
+        dir.guard_permissions()?;
+        Ok(Some(dir))
+    }
+
+    /// The directory when it holds our marker, whatever that says: enough to stop its daemon and to remove it.
+    pub(crate) fn to_remove(path: &Path) -> Result<Option<Self>, Fault> {
+        Ok(Self::marked(path)?.map(|(dir, _)| dir))
+    }
+
+    fn marked(path: &Path) -> Result<Option<(Self, Vec<u8>)>, Fault> {
+        let path =
+            std::path::absolute(path).map_err(|error| fault("find the state directory", path, &error))?;
+        match fs::read(path.join(MARKER)) {
+            Ok(marker) => Ok(Some((Self { path }, marker))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => match is_empty(&path) {
+                Ok(false) => Err(foreign(&path)),
+                _ => Ok(None),
+            },
+            Err(error) => Err(fault("read the state directory", &path, &error)),
+        }
+    }
+
+    /// Where it is, absolute.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Refuses what others own or can write to; closes what others can only read.
+    fn guard_permissions(&self) -> Result<(), Fault> {
+        let meta = fs::metadata(&self.path).map_err(|error| fault("look at", &self.path, &error))?;
+        let path = self.path.display();
+        if meta.uid() != rustix::process::geteuid().as_raw() {
+            return Err(Fault::fatal(
+                "local_state_owner",
+                format!("the state directory {path} belongs to another user"),
+            )
+            .caused_by(format!("its owner is uid {}", meta.uid()))
+            .hinted("run hitctl as that user, or in another directory"));
+        }
+        let mode = meta.permissions().mode() & 0o777;
+        if mode & 0o022 != 0 {
+            return Err(Fault::fatal(
+                "local_state_open",
+                format!("other users can write to the state directory {path}"),
+            )
+            .caused_by(format!("its mode is {mode:04o}, so what it holds cannot be trusted"))
+            .hinted(format!("run `chmod 700 {path}` if nobody else has been in it")));
+        }
+        if mode & 0o077 != 0 {
+            fs::set_permissions(&self.path, fs::Permissions::from_mode(0o700))
+                .map_err(|error| fault("close to other users", &self.path, &error))?;
+        }
+        Ok(())
+    }
+
+    /// Takes the lock; `None` when another process has it.
+    pub fn try_lock(&self) -> Result<Option<Lock>, Fault> {
+        let path = self.path.join(LOCK);
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&path)
+            .map_err(|error| fault("open the lock", &path, &error))?;
+        match file.try_lock() {
+            // A reset may have removed this very file between the opening and the locking.
+            Ok(()) if same_file(&file, &path) => Ok(Some(Lock { _file: file })),
+            Ok(()) => Ok(None),
+            Err(fs::TryLockError::WouldBlock) => Ok(None),
+            Err(fs::TryLockError::Error(error)) => Err(fault("take the lock", &path, &error)),
+        }
+    }
+
+    /// Writes a file as a whole: after a crash at any moment there is the old content or the new one.
+    pub fn write(&self, name: &str, content: &[u8]) -> Result<(), Fault> {
+        let path = self.path.join(name);
+        self.write_inner(&path, content).map_err(|error| fault("write", &path, &error))
+    }
+
+    fn write_inner(&self, path: &Path, content: &[u8]) -> io::Result<()> {
+        let mut temp = tempfile::Builder::new().prefix(TEMP).tempfile_in(&self.path)?;
+        temp.write_all(content)?;
+        temp.as_file().sync_all()?;
+        temp.persist(path).map_err(|error| error.error)?;
+        File::open(&self.path)?.sync_all()
+    }
+
+    /// Says where the daemon is reached.
+    pub fn write_endpoint(&self, endpoint: &Endpoint) -> Result<(), Fault> {
+        self.write(ENDPOINT, &serde_json::to_vec_pretty(endpoint).unwrap_or_default())
+    }
+
+    /// Where the daemon says it is reached; it may be long dead. What cannot be read as such counts as none: a daemon
+    /// writes it anew.
+    pub fn endpoint(&self) -> Result<Option<Endpoint>, Fault> {
+        let path = self.path.join(ENDPOINT);
+        match fs::read(&path) {
+            Ok(text) => Ok(serde_json::from_slice(&text).ok()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(fault("read", &path, &error)),
+        }
+    }
+
+    /// Forgets where a daemon was reached. Only the holder of the lock may.
+    pub fn remove_endpoint(&self, _lock: &Lock) {
+        drop(fs::remove_file(self.path.join(ENDPOINT)));
+    }
+
+    /// Removes what a killed daemon left half-written.
+    pub(crate) fn sweep(&self, _lock: &Lock) {
+        for entry in fs::read_dir(&self.path).into_iter().flatten().flatten() {
+            if entry.file_name().to_string_lossy().starts_with(TEMP) {
+                drop(fs::remove_file(entry.path()));
+            }
+        }
+    }
+
+    /// Removes everything that we made here, and the directory when nothing else is in it.
+    ///
+    /// The marker goes last, so that a run that was cut short is carried on by the next.
+    pub(crate) fn remove_all(&self, lock: Lock) -> Result<(), Fault> {
+        self.sweep(&lock);
+        for name in OURS {
+            let path = self.path.join(name);
+            let removed = match path.symlink_metadata() {
+                Ok(meta) if meta.is_dir() => fs::remove_dir_all(&path),
+                Ok(_) => fs::remove_file(&path),
+                Err(error) => Err(error),
+            };
+            match removed {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(fault("remove", &path, &error));
+                }
+                _ => {}
+            }
+        }
+        drop(lock);
+        // It stays when the user keeps something else in it.
+        drop(fs::remove_dir(&self.path));
+        Ok(())
+    }
+
+    /// The last lines of the daemon's own log, for the cause of a failed start.
+    pub fn log_tail(&self, lines: usize) -> String {
+        let text = fs::read(self.path.join(DAEMON_LOG)).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
+        let all: Vec<&str> = text.lines().collect();
+        all[all.len().saturating_sub(lines)..].join("\n")
+    }
+}
+
+fn same_file(file: &File, path: &Path) -> bool {
+    let id = |meta: fs::Metadata| (meta.dev(), meta.ino());
+    file.metadata().ok().map(id) == fs::metadata(path).ok().map(id)
+}
+
+fn is_empty(path: &Path) -> Result<bool, Fault> {
+    let mut entries = fs::read_dir(path).map_err(|error| fault("read the state directory", path, &error))?;
+    // A first start that was killed leaves the marker being written.
+    Ok(entries.all(|entry| entry.is_ok_and(|entry| entry.file_name().to_string_lossy().starts_with(TEMP))))
+}
+
+fn foreign(path: &Path) -> Fault {
+    Fault::fatal("local_state_foreign", format!("{} is not a state directory of hitctl", path.display()))
+        .caused_by(format!("it holds files, but no {MARKER}"))
+        .hinted("choose another directory, or an empty one")
+}
+
+/// A file that is not what we wrote.
+pub(crate) fn corrupt(path: &Path, error: &dyn std::fmt::Display) -> Fault {
+    Fault::fatal("local_state_corrupt", format!("{} is damaged; it was left as it is", path.display()))
+        .caused_by(error)
+        .hinted("restore the file from a backup, or run `hitctl local reset` to begin anew; that loses the local counts")
+}
+
+/// What the system said of a file, with what to do about it.
+pub(crate) fn fault(doing: &str, path: &Path, error: &io::Error) -> Fault {
+    use io::ErrorKind as Kind;
+    let shown = path.display();
+    let message = format!("could not {doing} {shown}");
+    let (code, hint) = match error.kind() {
+        Kind::StorageFull | Kind::QuotaExceeded | Kind::FileTooLarge => {
+            ("local_disk_full", "free some space on that disk, then run the command again".to_owned())
+        }
+        Kind::PermissionDenied | Kind::ReadOnlyFilesystem => (
+            "local_state_read_only",
+            "make it writable for this user, or run hitctl in a directory that is".to_owned(),
+        ),
+        Kind::InvalidFilename => {
+            ("local_path_too_long", "work in a directory with a shorter path".to_owned())
+        }
+        Kind::NotADirectory | Kind::AlreadyExists => (
+            "local_state_foreign",
+            "move the file that is in the way, or choose another directory".to_owned(),
+        ),
+        _ => ("local_state_io", "look at what the system says, then run the command again".to_owned()),
+    };
+    Fault::fatal(code, message).caused_by(error).hinted(hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_directory_is_for_this_user_only_and_is_ours_from_then_on() {
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("a/b");
+        assert!(StateDir::existing(&path).unwrap().is_none());
+        let dir = StateDir::prepare(&path).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
+        let marker = fs::metadata(path.join(MARKER)).unwrap();
+        assert_eq!(marker.permissions().mode() & 0o777, 0o600);
+        assert_eq!(StateDir::existing(&path).unwrap(), Some(dir));
+    }
+
+    #[test]
+    fn a_directory_with_other_files_is_refused_and_left_alone() {
+        let temp = tempfile::tempdir().unwrap();
+        fs::write(temp.path().join("thesis.txt"), "years of work").unwrap();
+        let fault = StateDir::prepare(temp.path()).unwrap_err();
+        assert_eq!(fault.code, "local_state_foreign");
+        assert_eq!(StateDir::existing(temp.path()).unwrap_err().code, "local_state_foreign");
+        assert_eq!(fs::read_dir(temp.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn the_state_of_a_newer_program_is_refused() {
+        let temp = tempfile::tempdir().unwrap();
+        fs::write(temp.path().join(MARKER), r#"{"v":2}"#).unwrap();
+        let fault = StateDir::prepare(temp.path()).unwrap_err();
+        assert_eq!(fault.code, "local_state_newer");
+        assert_eq!(fault.cause.unwrap(), "its layout is version 2, this program knows up to 1");
+    }
+
+    #[test]
+    fn what_others_can_write_is_refused_and_what_they_can_read_is_closed() {
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("state");
+        StateDir::prepare(&path).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        StateDir::prepare(&path).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o770)).unwrap();
+        let fault = StateDir::prepare(&path).unwrap_err();
+        assert_eq!(fault.code, "local_state_open");
+        assert!(fault.hint.unwrap().starts_with("run `chmod 700 "));
+    }
+
+    #[test]
+    fn the_lock_is_held_by_one() {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = StateDir::prepare(temp.path()).unwrap();
+        let lock = dir.try_lock().unwrap().unwrap();
+        assert!(dir.try_lock().unwrap().is_none());
+        drop(lock);
+        assert!(dir.try_lock().unwrap().is_some());
+    }
+
+    #[test]
+    fn a_place_where_nothing_can_be_made_is_named_with_what_to_do() {
+        // No user, not even root, makes directories there.
+        let fault = StateDir::prepare(Path::new("/sys/hitctl/local")).unwrap_err();
+        assert_eq!(fault.code, "local_state_read_only");
+        assert!(fault.message.contains("/sys/hitctl/local"), "{}", fault.message);
+        let long = format!("/tmp/{}", "x".repeat(300));
+        assert_eq!(StateDir::prepare(Path::new(&long)).unwrap_err().code, "local_path_too_long");
+        let file = tempfile::NamedTempFile::new().unwrap();
+        assert_eq!(StateDir::prepare(&file.path().join("local")).unwrap_err().code, "local_state_foreign");
+    }
+
+    #[test]
+    fn removing_leaves_what_is_not_ours() {
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("state");
+        let dir = StateDir::prepare(&path).unwrap();
+        dir.write(REGISTRY, b"{}").unwrap();
+        fs::create_dir(path.join(LOGS)).unwrap();
+        fs::write(path.join("mine.txt"), "keep").unwrap();
+        dir.remove_all(dir.try_lock().unwrap().unwrap()).unwrap();
+        let left: Vec<_> = fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left, ["mine.txt"]);
+        fs::remove_file(path.join("mine.txt")).unwrap();
+        let dir = StateDir::prepare(&path).unwrap();
+        dir.remove_all(dir.try_lock().unwrap().unwrap()).unwrap();
+        assert!(!path.exists());
+    }
+}

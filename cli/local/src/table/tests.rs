@@ -1,0 +1,62 @@
+use super::*;
+
+fn spec() -> TableSpec {
+    TableSpec {
+        partition_key: "path".into(),
+        point_in_time_recovery: true,
+        deletion_protection: true,
+        max_write_units: 100,
+        tags: BTreeMap::from([("hitctl:app".into(), "hits".into())]),
+    }
+}
+
+fn tables() -> (tempfile::TempDir, Tables) {
+    let dir = tempfile::tempdir().unwrap();
+    let tables = Tables::open(&dir.path().join("tables.db")).unwrap();
+    (dir, tables)
+}
+
+#[test]
+fn a_table_is_made_once_and_changed_in_place() {
+    let (_dir, tables) = tables();
+    tables.put("hits-test", &spec(), None).unwrap();
+    tables.put("hits-test", &spec(), Some(&spec())).unwrap();
+    let changed = TableSpec { max_write_units: 7, tags: BTreeMap::new(), ..spec() };
+    tables.put("hits-test", &changed, Some(&spec())).unwrap();
+    let request = dynoxide::actions::describe_table::DescribeTableRequest { table_name: "hits-test".into() };
+    let live = serde_json::to_value(tables.db.describe_table(request).unwrap()).unwrap();
+    assert_eq!(live["Table"]["OnDemandThroughput"]["MaxWriteRequestUnits"], 7, "{live}");
+    assert_eq!(live["Table"]["BillingModeSummary"]["BillingMode"], "PAY_PER_REQUEST");
+}
+
+#[test]
+fn a_protected_table_is_not_deleted() {
+    let (_dir, tables) = tables();
+    tables.put("hits-test", &spec(), None).unwrap();
+    let fault = tables.delete("hits-test").unwrap_err();
+    assert_eq!(fault.code, "ValidationException");
+    assert!(fault.hint.unwrap().contains("deletion_protection = false"));
+    tables.put("hits-test", &TableSpec { deletion_protection: false, ..spec() }, Some(&spec())).unwrap();
+    tables.delete("hits-test").unwrap();
+    tables.delete("hits-test").unwrap();
+}
+
+#[test]
+fn another_key_is_refused_and_named() {
+    let (_dir, tables) = tables();
+    tables.put("hits-test", &spec(), None).unwrap();
+    let fault =
+        tables.put("hits-test", &TableSpec { partition_key: "page".into(), ..spec() }, None).unwrap_err();
+    assert_eq!(fault.cause.unwrap(), "its partition key is path, wanted is page");
+}
+
+#[test]
+fn what_is_no_database_is_left_as_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("tables.db");
+    let garbage = "not a database, but somebody's file ".repeat(100);
+    std::fs::write(&path, &garbage).unwrap();
+    let fault = Tables::open(&path).err().unwrap();
+    assert_eq!(fault.code, "local_state_corrupt");
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), garbage);
+}

@@ -1,0 +1,156 @@
+//! A state directory, the daemon's program, and a plain HTTP client that sends exactly what a test says.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use hitctl_local::client::{Client, Started};
+use serde_json::{Value as Json, json};
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+/// More than anything here takes, and still an end.
+pub const LONG: Duration = Duration::from_secs(20);
+
+/// The program that `examples/daemon.rs` is; cargo builds it with the tests.
+pub fn exe() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let exe = test.parent().and_then(Path::parent).unwrap().join("examples/daemon");
+    if !exe.exists() {
+        let built = std::process::Command::new(env!("CARGO"))
+            .args(["build", "--quiet", "--package", "hitctl-local", "--example", "daemon"])
+            .status()
+            .unwrap();
+        assert!(built.success());
+    }
+    exe
+}
+
+/// A state directory; its daemon ends with it.
+pub struct Machine {
+    pub temp: TempDir,
+}
+
+impl Machine {
+    pub fn new() -> Self {
+        Self { temp: tempfile::tempdir().unwrap() }
+    }
+
+    pub fn dir(&self) -> PathBuf {
+        self.temp.path().join("state")
+    }
+
+    pub async fn start(&self) -> Client {
+        Client::ensure(&self.dir(), &exe(), "daemon").await.unwrap().0
+    }
+
+    pub async fn start_new(&self) -> Client {
+        let (client, started) = Client::ensure(&self.dir(), &exe(), "daemon").await.unwrap();
+        assert_eq!(started, Started::New);
+        client
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        if let Ok(text) = std::fs::read(self.dir().join("daemon.json")) {
+            let endpoint: Json = serde_json::from_slice(&text).unwrap_or_default();
+            if let Some(pid) = endpoint["pid"].as_i64().filter(|_| self.is_locked()) {
+                kill(i32::try_from(pid).unwrap());
+            }
+        }
+    }
+}
+
+impl Machine {
+    /// Whether a daemon lives.
+    pub fn is_locked(&self) -> bool {
+        let lock = std::fs::File::options().write(true).open(self.dir().join("daemon.lock"));
+        lock.is_ok_and(|lock| matches!(lock.try_lock(), Err(std::fs::TryLockError::WouldBlock)))
+    }
+}
+
+/// SIGKILL.
+pub fn kill(pid: i32) {
+    let pid = rustix::process::Pid::from_raw(pid).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+}
+
+pub fn pid(client: &Client) -> i32 {
+    i32::try_from(client.endpoint().pid).unwrap()
+}
+
+/// The spec of a table.
+pub fn table_spec() -> Json {
+    json!({
+        "partition_key": "path",
+        "point_in_time_recovery": true,
+        "deletion_protection": true,
+        "max_write_units": 100,
+        "tags": { "hitctl:app": "hits", "hitctl:env": "local" },
+    })
+}
+
+/// A connection to a port on loopback that sends what it is told.
+pub struct Raw {
+    stream: TcpStream,
+}
+
+impl Raw {
+    pub async fn connect(url: &str) -> std::io::Result<Self> {
+        let address = url.strip_prefix("http://").unwrap();
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        Ok(Self { stream })
+    }
+
+    /// Sends one request and reads its answer: the status, and the body of a length that is told.
+    pub async fn send(&mut self, head: &str, body: &str) -> std::io::Result<(u16, String)> {
+        let request = format!("{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+        self.stream.write_all(request.as_bytes()).await?;
+        let mut answer = Vec::new();
+        loop {
+            let text = String::from_utf8_lossy(&answer).into_owned();
+            if let Some((head, body)) = text.split_once("\r\n\r\n") {
+                let length = head
+                    .lines()
+                    .find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok())
+                    .unwrap_or(0);
+                if body.len() >= length {
+                    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
+                    return Ok((status, body.to_owned()));
+                }
+            }
+            if self.stream.read_buf(&mut answer).await? == 0 {
+                return Err(std::io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+    }
+
+    /// Counts one hit, as the function does.
+    pub async fn hit(&mut self, table: &str, path: &str) -> std::io::Result<(u16, String)> {
+        let body = json!({
+            "TableName": table,
+            "Key": { "path": { "S": path } },
+            "UpdateExpression": "ADD hits :one",
+            "ExpressionAttributeValues": { ":one": { "N": "1" } },
+            "ReturnValues": "UPDATED_NEW",
+        });
+        self.send(&dynamodb_head("UpdateItem", "127.0.0.1"), &body.to_string()).await
+    }
+}
+
+pub fn dynamodb_head(operation: &str, host: &str) -> String {
+    format!(
+        "POST / HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/x-amz-json-1.0\r\nx-amz-target: \
+         DynamoDB_20120810.{operation}\r\nx-amz-date: 20260101T000000Z\r\nauthorization: AWS4-HMAC-SHA256 \
+         Credential=a/20260101/local/dynamodb/aws4_request, SignedHeaders=host, Signature=0"
+    )
+}
+
+/// How often a path was counted.
+pub async fn hits(client: &Client, table: &str, path: &str) -> u64 {
+    let key = json!({ "path": { "S": path } });
+    let item = client.item(table, key.as_object().unwrap()).await.unwrap();
+    item.map_or(0, |item| item["hits"]["N"].as_str().unwrap().parse().unwrap())
+}
