@@ -61,7 +61,7 @@ settings! {
         memory_mb: u32 = 128 => Kind::Integer { min: 128, max: 10_240 };
         /// The longest that one invocation may take, in seconds.
         timeout_s: u32 = 10 => Kind::Integer { min: 1, max: 900 };
-        /// How many invocations may run at once, or "none" to draw on the account's pool. With 1, a hit that arrives while another is served is refused with 503.
+        /// How many invocations may run at once, or `"none"` to draw on the account's pool. With 1, a hit that arrives while another is served is refused with 503.
         reserved_concurrency: Option<u32> = 1 => Kind::IntegerOrNone { min: 1, max: 100_000 };
         /// How much it logs: `debug`, `info`, `warn` or `error`.
         log_level: LogLevel = "info" => Kind::Word(LogLevel::WORDS);
@@ -85,9 +85,9 @@ settings! {
     ["http"] struct Http {
         /// What it is: `api` (an HTTP API), `function-url` or `none`.
         expose: Expose = "api" => Kind::Word(Expose::WORDS);
-        /// The web origins that may count, such as "<https://example.com>"; "*" is any.
+        /// The web origins that may count, such as `https://example.com`; `*` is any.
         allow_origins: Vec<String> = ["*"] => Kind::Texts { shape: &shape::ORIGIN, max: MAX_ORIGINS };
-        /// The HTTP methods that other origins may use; "*" is any.
+        /// The HTTP methods that other origins may use; `*` is any.
         allow_methods: Vec<String> = ["*"] => Kind::Texts { shape: &shape::METHOD, max: 8 };
         /// Requests a second, in the long run; more are answered 429.
         rate_per_second: f64 = 10 => Kind::Positive { max: MILLION };

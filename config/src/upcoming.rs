@@ -49,7 +49,7 @@ pub(crate) fn remark(key: &Key) -> Option<String> {
     let line = UPCOMING.iter().find(|line| line.key == key.path())?;
     Some(match line.works {
         [] | ["false" | "[]"] => format!("Comes with {}.", line.with),
-        works => format!("Only {} works until {} comes.", works.join(" or "), line.with),
+        works => format!("Only {} works for now; the rest comes with {}.", works.join(" or "), line.with),
     })
 }
 
