@@ -33,7 +33,8 @@ pub struct Finding {
 
 /// What there is to say about a plan, in its order.
 pub fn check(plan: &Plan) -> Vec<Finding> {
-    plan.changes.iter().filter_map(|change| ownership(change).or_else(|| data_loss(change))).collect()
+    let about = |change| ownership(change).or_else(|| data_loss(change)).or_else(|| under_kept(plan, change));
+    plan.changes.iter().filter_map(about).collect()
 }
 
 fn ownership(change: &Change) -> Option<Finding> {
@@ -77,3 +78,25 @@ fn data_loss(change: &Change) -> Option<Finding> {
         ),
     })
 }
+
+/// What holds data and is kept although it is not wanted has no say in the plan: it may go down with its whole.
+fn under_kept(plan: &Plan, change: &Change) -> Option<Finding> {
+    let is_kept = |other: &&Change| {
+        matches!(other.why, Why::DataKept | Why::NeededBy(_)) && other.node.needs.contains(change.address())
+    };
+    let kept = (change.action == Action::Replace).then(|| plan.changes.iter().find(is_kept)).flatten()?;
+    let (kind, name) = (change.kind(), change.name());
+    Some(Finding {
+        severity: Severity::Consent,
+        code: "data_loss".to_owned(),
+        address: kept.address().clone(),
+        message: format!(
+            "replacing {kind} {name} may lose the data of {} {}, which needs it",
+            kept.kind(),
+            kept.name()
+        ),
+        hint: Some(EXPORT.to_owned()),
+    })
+}
+
+const EXPORT: &str = "run `hitctl counts export` first, then run the command again with `--delete-data`";

@@ -28,6 +28,8 @@ pub(super) struct Step {
     pub(super) change: usize,
     /// Which half of the change.
     pub(super) half: Half,
+    /// The step that is the other half of a replacement.
+    pub(super) twin: Option<usize>,
     /// The steps without whose success it cannot be done.
     pub(super) needs: Vec<usize>,
     /// The steps that it lets go first, whatever becomes of them.
@@ -53,17 +55,19 @@ pub(super) fn steps(changes: &[Change]) -> Vec<Step> {
         for (half, of) in [(Half::Remove, &mut remove_of), (Half::Make, &mut make_of)] {
             if has(it, half) {
                 of[change] = Some(steps.len());
-                steps.push(Step { change, half, needs: Vec::new(), after: Vec::new() });
+                steps.push(Step { change, half, twin: None, needs: Vec::new(), after: Vec::new() });
             }
         }
     }
 
     for (change, needs) in shape.needs.iter().enumerate() {
         if let Some(make) = make_of[change] {
+            steps[make].twin = remove_of[change];
             steps[make].needs.extend(remove_of[change]);
             steps[make].needs.extend(needs.iter().filter_map(|&need| make_of[need]));
         }
         if let Some(remove) = remove_of[change] {
+            steps[remove].twin = make_of[change];
             for needed in needs.iter().filter_map(|&need| remove_of[need]) {
                 steps[needed].needs.push(remove);
             }

@@ -104,19 +104,24 @@ impl<'a> Run<'a> {
         self.sink.send(Event::Interrupted { in_flight });
     }
 
-    /// Rules out each step that needs one that failed, and those that need it in turn.
+    /// Rules out each step that needs one that failed, and those that need it in turn. What could not be made again is
+    /// not removed either.
     fn skip_what_cannot_be(&mut self) {
         loop {
             let out = self.steps.iter().zip(&self.states).enumerate().find_map(|(at, (step, state))| {
                 let State::Waiting = state else { return None };
-                step.needs.iter().find_map(|&need| match &self.states[need] {
+                let made_again = step.twin.filter(|_| step.half == Half::Remove);
+                step.needs.iter().copied().chain(made_again).find_map(|other| match &self.states[other] {
                     State::Out(because) => Some((at, because.clone())),
                     _ => None,
                 })
             });
             let Some((at, because)) = out else { return };
             self.states[at] = State::Out(because.clone());
-            self.skip(self.steps[at].change, Some(because));
+            // While it is being removed, it is not said yet: that may fail as well.
+            if self.steps[at].twin.is_none_or(|twin| !matches!(self.states[twin], State::Running)) {
+                self.skip(self.steps[at].change, Some(because));
+            }
         }
     }
 
@@ -212,6 +217,8 @@ impl<'a> Run<'a> {
             let took_ms = millis(self.begun[place].map_or(Duration::ZERO, |begun| begun.elapsed()));
             self.sink.send(Event::Finished { address: address.clone(), action, took_ms });
             self.outcome.done.push(Done { address, action, took_ms });
+        } else if let Some(State::Out(because)) = self.steps[at].twin.map(|twin| self.states[twin].clone()) {
+            self.skip(place, Some(because));
         }
     }
 

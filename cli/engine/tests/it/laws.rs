@@ -1,12 +1,7 @@
-//! The laws of the engine, for random graphs in a toy cloud. Time is paused: nothing here sleeps.
-
-#![expect(clippy::unwrap_used, reason = "a test's helpers may panic as the test may")]
-
-mod toy;
-mod world;
+//! The laws of the engine, for random graphs.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
 use hitctl_engine::{
     Action, Address, Event, Graph, Outcome, Owner, Plan, Severity, Sink, Want, Why, apply, check, plan,
@@ -17,11 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::toy::{Call, Cloud, Op, Trouble};
 use crate::world::{SECRET, SIZE, World, address, graph, holds_data, name, nodes, world};
-
-fn run<T>(test: impl Future<Output = T>) -> T {
-    let mut runtime = tokio::runtime::Builder::new_current_thread();
-    runtime.enable_time().start_paused(true).build().unwrap().block_on(test)
-}
+use crate::{recorder, run};
 
 async fn plan_for(cloud: &Cloud, graph: &Graph) -> Plan {
     let never = CancellationToken::new();
@@ -119,13 +110,6 @@ fn expected_skips(plan: &Plan, failed: &BTreeSet<Address>) -> BTreeSet<Address> 
             None => return &out - failed,
         };
     }
-}
-
-/// A sink that keeps everything.
-fn recorder() -> (Sink, Arc<Mutex<Vec<Event>>>) {
-    let events = Arc::new(Mutex::new(Vec::new()));
-    let into = Arc::clone(&events);
-    (Sink::new(move |event| into.lock().unwrap().push(event)), events)
 }
 
 /// A sink that asks to stop at the `n`th event.
