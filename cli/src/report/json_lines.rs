@@ -1,0 +1,60 @@
+//! Events for programs: one JSON object a line, `{"v":1,"at_ms":n,"event":..}`.
+
+use std::time::Duration;
+
+use hitctl_engine::Event;
+use serde::Serialize;
+
+use super::progress::Consumer;
+use super::term::Shared;
+
+/// Writes events as NDJSON.
+pub(crate) struct JsonLines {
+    out: Shared,
+}
+
+impl JsonLines {
+    pub(crate) fn new(out: Shared) -> Self {
+        Self { out }
+    }
+}
+
+impl Consumer for JsonLines {
+    fn event(&mut self, event: &Event, at: Duration) {
+        #[derive(Serialize)]
+        struct Line<'a> {
+            v: u8,
+            at_ms: u128,
+            #[serde(flatten)]
+            event: &'a Event,
+        }
+        if let Ok(mut line) = serde_json::to_string(&Line { v: 1, at_ms: at.as_millis(), event }) {
+            line.push('\n');
+            // A reader of events that went away is no reason to stop the work.
+            drop(self.out.write(line.as_bytes()));
+        }
+    }
+
+    fn say(&mut self, text: &str) {
+        drop(self.out.write(text.as_bytes()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::progress::replay::{QUICK, replay};
+    use super::super::term::tests::Captured;
+    use super::*;
+
+    #[test]
+    fn a_recorded_run_comes_out_as_it_went_in() {
+        let out = Captured::default();
+        replay(QUICK, &mut JsonLines::new(out.shared()), None);
+        insta::assert_snapshot!(out.text(), @r#"
+        {"v":1,"at_ms":0,"event":"phase_started","phase":"survey","detail":"what is deployed"}
+        {"v":1,"at_ms":31,"event":"phase_ended","phase":"survey","ok":true,"took_ms":31}
+        {"v":1,"at_ms":33,"event":"phase_started","phase":"smoke","detail":"http://127.0.0.1:8700/healthz"}
+        {"v":1,"at_ms":41,"event":"phase_ended","phase":"smoke","ok":true,"took_ms":8}
+        "#);
+    }
+}

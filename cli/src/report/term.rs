@@ -1,0 +1,137 @@
+//! The terminal behind the bars: turns what indicatif wants to do into bytes on the console's stderr, one write a frame.
+
+use std::fmt;
+use std::fmt::Write as _;
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use indicatif::TermLike;
+
+/// A stream that several threads write to, whole texts at a time.
+#[derive(Clone)]
+pub(crate) struct Shared(Arc<Mutex<Box<dyn Write + Send>>>);
+
+impl Shared {
+    pub(crate) fn new(stream: Box<dyn Write + Send>) -> Self {
+        Self(Arc::new(Mutex::new(stream)))
+    }
+
+    /// Writes all of `text` and flushes.
+    pub(crate) fn write(&self, text: &[u8]) -> io::Result<()> {
+        // A thread that panicked while it wrote leaves at worst half a line.
+        let mut stream = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        stream.write_all(text)?;
+        stream.flush()
+    }
+}
+
+/// A terminal on a shared stream.
+#[derive(Clone)]
+pub(crate) struct StreamTerm {
+    stream: Shared,
+    width: u16,
+    frame: Arc<Mutex<String>>,
+}
+
+impl StreamTerm {
+    pub(crate) fn new(stream: Shared, width: u16) -> Self {
+        Self { stream, width, frame: Arc::default() }
+    }
+
+    fn push(&self, add: impl FnOnce(&mut String) -> fmt::Result) -> io::Result<()> {
+        let mut frame = self.frame.lock().unwrap_or_else(PoisonError::into_inner);
+        add(&mut frame).map_err(io::Error::other)
+    }
+
+    fn move_by(&self, n: usize, direction: char) -> io::Result<()> {
+        if n == 0 { Ok(()) } else { self.push(|frame| write!(frame, "\u{1b}[{n}{direction}")) }
+    }
+}
+
+impl fmt::Debug for StreamTerm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StreamTerm").field("width", &self.width).finish_non_exhaustive()
+    }
+}
+
+impl TermLike for StreamTerm {
+    fn width(&self) -> u16 {
+        self.width
+    }
+
+    fn move_cursor_up(&self, n: usize) -> io::Result<()> {
+        self.move_by(n, 'A')
+    }
+
+    fn move_cursor_down(&self, n: usize) -> io::Result<()> {
+        self.move_by(n, 'B')
+    }
+
+    fn move_cursor_right(&self, n: usize) -> io::Result<()> {
+        self.move_by(n, 'C')
+    }
+
+    fn move_cursor_left(&self, n: usize) -> io::Result<()> {
+        self.move_by(n, 'D')
+    }
+
+    fn write_line(&self, s: &str) -> io::Result<()> {
+        self.push(|frame| writeln!(frame, "{s}"))
+    }
+
+    fn write_str(&self, s: &str) -> io::Result<()> {
+        self.push(|frame| frame.write_str(s))
+    }
+
+    fn clear_line(&self) -> io::Result<()> {
+        self.push(|frame| frame.write_str("\r\u{1b}[2K"))
+    }
+
+    fn flush(&self) -> io::Result<()> {
+        let frame = std::mem::take(&mut *self.frame.lock().unwrap_or_else(PoisonError::into_inner));
+        if frame.is_empty() { Ok(()) } else { self.stream.write(frame.as_bytes()) }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A stream that keeps what is written.
+    #[derive(Clone, Default)]
+    pub(crate) struct Captured(Arc<Mutex<Vec<u8>>>);
+
+    impl Captured {
+        pub(crate) fn shared(&self) -> Shared {
+            Shared::new(Box::new(self.clone()))
+        }
+
+        pub(crate) fn text(&self) -> String {
+            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        }
+    }
+
+    impl Write for Captured {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_frame_is_one_write() {
+        let out = Captured::default();
+        let term = StreamTerm::new(out.shared(), 80);
+        term.move_cursor_up(0).unwrap();
+        term.move_cursor_up(2).unwrap();
+        term.clear_line().unwrap();
+        term.write_line("a").unwrap();
+        assert_eq!(out.text(), "");
+        term.flush().unwrap();
+        assert_eq!(out.text(), "\u{1b}[2A\r\u{1b}[2Ka\n");
+    }
+}

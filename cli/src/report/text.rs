@@ -1,0 +1,201 @@
+//! Text from outside made safe for a terminal, and made to fit it.
+//!
+//! Names, log lines and server messages pass through [`clean`] or [`clean_lines`] before they are shown, so that no
+//! log can move the cursor, rename the window or hide what follows. Nothing here knows what the text is about.
+
+use std::borrow::Cow;
+
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+use super::style::Style;
+
+/// One line without anything that a terminal would obey: control characters become `\n`, `\u{1b}` and so on, and so do
+/// the characters that turn the direction of writing.
+pub(crate) fn clean(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(is_unsafe) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        if is_unsafe(c) {
+            out.extend(c.escape_default());
+        } else {
+            out.push(c);
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// Like [`clean`], but line ends stay and tabs become spaces.
+pub(crate) fn clean_lines(text: &str) -> String {
+    let text = text.replace("\r\n", "\n").replace('\t', "    ");
+    text.split('\n').map(clean).collect::<Vec<_>>().join("\n")
+}
+
+fn is_unsafe(c: char) -> bool {
+    // Bidirectional controls can make a line read as something else; U+2028/9 end a line in some terminals.
+    c.is_control()
+        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
+/// How many columns `text` takes; colour codes take none.
+pub(crate) fn width(text: &str) -> usize {
+    if !text.contains('\u{1b}') {
+        return UnicodeWidthStr::width(text);
+    }
+    let mut columns = 0;
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        if c == '\u{1b}' {
+            // Only our own colours come here: ESC [ .. m.
+            for c in chars.by_ref() {
+                if c.is_ascii_alphabetic() {
+                    break;
+                }
+            }
+        } else {
+            columns += c.width().unwrap_or(0);
+        }
+    }
+    columns
+}
+
+/// `text` in at most `columns` columns, its end cut off when it does not fit. For text without colour codes.
+pub(crate) fn truncate(text: &str, columns: usize, style: Style) -> Cow<'_, str> {
+    if width(text) <= columns {
+        return Cow::Borrowed(text);
+    }
+    let mark = style.ellipsis();
+    let room = columns.saturating_sub(width(mark));
+    let mut out = String::new();
+    let mut used = 0;
+    for c in text.chars() {
+        let w = c.width().unwrap_or(0);
+        if used + w > room {
+            break;
+        }
+        used += w;
+        out.push(c);
+    }
+    if columns >= width(mark) {
+        out.push_str(mark);
+    }
+    Cow::Owned(out)
+}
+
+/// `text` with spaces after it up to `columns`.
+pub(crate) fn pad(text: &str, columns: usize) -> String {
+    format!("{text}{}", " ".repeat(columns.saturating_sub(width(text))))
+}
+
+/// `text` with spaces before it up to `columns`.
+pub(crate) fn pad_left(text: &str, columns: usize) -> String {
+    format!("{}{text}", " ".repeat(columns.saturating_sub(width(text))))
+}
+
+/// A head such as `hint:`, and prose after it that is wrapped at words to the width of the terminal, with later lines
+/// indented by `indent` spaces. The prose is not [cleaned](clean_lines) here: it may have colours.
+///
+/// What stands between backquotes is for copying and is never broken.
+pub(crate) fn headed(head: &str, body: &str, indent: usize, style: Style) -> String {
+    let body = flow(body, width(head) + 1, indent, style);
+    let gap = if body.starts_with('\n') { "" } else { " " };
+    format!("{head}{gap}{body}")
+}
+
+/// Prose without a head, wrapped like that of [`headed`].
+pub(crate) fn wrap(text: &str, indent: usize, style: Style) -> String {
+    flow(text, 0, indent, style)
+}
+
+/// Wraps text whose first line begins after `used` columns.
+fn flow(text: &str, used: usize, indent: usize, style: Style) -> String {
+    let columns = style.columns();
+    let new_line = format!("\n{:indent$}", "");
+    let mut out = String::new();
+    let mut at = used;
+    for (n, line) in text.split('\n').enumerate() {
+        if n > 0 {
+            out.push_str(&new_line);
+            at = indent;
+        }
+        let mut gap = 0;
+        for word in words(line) {
+            let w = width(word);
+            // A word that fits nowhere still gets a line of its own.
+            if at + gap + w > columns && at > indent {
+                out.push_str(&new_line);
+                at = indent;
+            } else if gap > 0 {
+                out.push(' ');
+                at += 1;
+            }
+            out.push_str(word);
+            at += w;
+            gap = 1;
+        }
+    }
+    out
+}
+
+/// Splits at single spaces, but not between backquotes.
+fn words(line: &str) -> impl Iterator<Item = &str> {
+    let mut quoted = false;
+    line.split(move |c: char| {
+        if c == '`' {
+            quoted = !quoted;
+        }
+        c == ' ' && !quoted
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ASCII: Style = Style { unicode: false, ..Style::PLAIN };
+
+    #[test]
+    fn nothing_that_a_terminal_obeys_passes() {
+        assert_eq!(clean("plain é 数"), "plain é 数");
+        assert_eq!(clean("\u{1b}]0;owned\u{7}\u{1b}[2J"), "\\u{1b}]0;owned\\u{7}\\u{1b}[2J");
+        assert_eq!(clean("a\r\nb\0\u{9b}"), "a\\r\\nb\\u{0}\\u{9b}");
+        assert_eq!(clean("abc\u{202e}fdp.exe"), "abc\\u{202e}fdp.exe");
+        assert_eq!(clean_lines("a\r\nb\tc\u{1b}\rd"), "a\nb    c\\u{1b}\\rd");
+        let all: String = (0..0x300).filter_map(char::from_u32).collect();
+        assert!(clean(&all).chars().all(|c| !c.is_control()));
+    }
+
+    #[test]
+    fn widths_are_columns() {
+        assert_eq!(width("abc"), 3);
+        assert_eq!(width("数え"), 4);
+        assert_eq!(width("\u{1b}[32mabc\u{1b}[0m"), 3);
+        assert_eq!(pad("数", 4), "数  ");
+        assert_eq!(pad_left("7", 3), "  7");
+    }
+
+    #[test]
+    fn long_text_is_cut_to_fit() {
+        assert_eq!(truncate("abcdef", 6, Style::PLAIN), "abcdef");
+        assert_eq!(truncate("abcdef", 5, Style::PLAIN), "abcd…");
+        assert_eq!(truncate("abcdef", 5, ASCII), "ab...");
+        assert_eq!(truncate("数数数", 5, Style::PLAIN), "数数…");
+        assert_eq!(truncate("数数数", 4, Style::PLAIN), "数…");
+        assert_eq!(truncate("abc", 0, Style::PLAIN), "");
+    }
+
+    #[test]
+    fn prose_wraps_at_words_and_never_in_a_command() {
+        let narrow = Style { width: Some(40), ..Style::PLAIN };
+        insta::assert_snapshot!(
+            wrap("hint: the table is kept. Run `hitctl destroy --env local --delete-data` to remove it too.", 6, narrow),
+            @r"
+        hint: the table is kept. Run
+              `hitctl destroy --env local --delete-data`
+              to remove it too.
+        "
+        );
+        assert_eq!(wrap("one\ntwo", 2, Style::PLAIN), "one\n  two");
+    }
+}

@@ -1,0 +1,76 @@
+//! What commands have found out, as plain data: it serialises to exactly the contract's JSON, and renders itself for
+//! people. A view is built by a command and never does anything.
+
+mod applied;
+mod counts;
+mod invoke;
+mod logs;
+mod plan;
+mod simple;
+mod status;
+
+use serde::Serialize;
+
+use super::style::Style;
+
+pub use applied::{DeployView, DestroyView, Left};
+pub use counts::{CountRow, CountsView, csv, ndjson};
+pub use invoke::InvokeView;
+pub use logs::{LogLine, LogsView};
+pub use plan::PlanView;
+pub use simple::{
+    BuildView, Check, CheckStatus, ConfigView, DoctorView, EnvListView, EnvRow, ExplainView, InitView,
+    LocalStatusView,
+};
+pub use status::{ResourceRow, StatusView};
+
+/// A view: its fields are its JSON, with `"v":1` in front.
+pub trait View: Serialize {
+    /// The text for people: whole lines.
+    fn render(&self, style: Style) -> String;
+}
+
+/// A result that can be shown, of whatever kind.
+pub trait Report {
+    /// The text for people: whole lines.
+    fn human(&self, style: Style) -> String;
+    /// One JSON object on one line, without its end.
+    fn json(&self) -> String;
+}
+
+impl<T: View> Report for T {
+    fn human(&self, style: Style) -> String {
+        self.render(style)
+    }
+
+    fn json(&self) -> String {
+        #[derive(Serialize)]
+        struct Versioned<'a, T: Serialize> {
+            v: u8,
+            #[serde(flatten)]
+            view: &'a T,
+        }
+        // Views have string keys and finite numbers: this cannot fail.
+        serde_json::to_string(&Versioned { v: 1, view: self }).unwrap_or_default()
+    }
+}
+
+/// The styles that views are tested with.
+#[cfg(test)]
+pub(crate) mod styles {
+    use super::Style;
+
+    pub(crate) const NARROW: Style = Style { color: false, tty: true, width: Some(40), unicode: true };
+    pub(crate) const WIDE: Style = Style { color: false, tty: true, width: Some(100), unicode: true };
+    pub(crate) const COLOUR: Style = Style { color: true, tty: true, width: Some(100), unicode: true };
+
+    /// Colour codes made visible, for snapshots.
+    pub(crate) fn visible(text: &str) -> String {
+        text.replace("\u{1b}[0m", "</>").replace("\u{1b}[", "<")
+    }
+
+    /// No line is wider than the terminal.
+    pub(crate) fn fits(text: &str, style: Style) -> bool {
+        text.lines().all(|line| super::super::text::width(line) <= style.columns())
+    }
+}

@@ -1,0 +1,186 @@
+//! What is deployed, on one screen.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use super::super::style::{Style, Tone};
+use super::super::table::{Cell, Column, Table};
+use super::super::{human, text};
+use super::View;
+
+/// What is deployed.
+#[derive(Clone, Debug, Serialize)]
+pub struct StatusView {
+    /// The environment.
+    pub env: String,
+    /// `aws` or `local`.
+    pub target: String,
+    /// Every resource that the app could own and that is there, or should be.
+    pub resources: Vec<ResourceRow>,
+    /// The base of the live URL, without a trailing slash.
+    pub url: Option<String>,
+    /// The hits of all paths.
+    pub hits: u64,
+    /// Whether the local cloud runs; true for one that always does.
+    pub running: bool,
+}
+
+/// One resource.
+#[derive(Clone, Debug, Serialize)]
+pub struct ResourceRow {
+    /// Its place in the graph.
+    pub address: String,
+    /// What kind it is.
+    pub kind: String,
+    /// What it is called.
+    pub name: String,
+    /// Whether it is there.
+    pub present: bool,
+    /// The fields that are not as configured.
+    pub drift: Vec<String>,
+    /// What it offers to others.
+    pub outputs: BTreeMap<String, String>,
+}
+
+impl StatusView {
+    /// Whether something is missing, or is not as configured.
+    pub fn is_drifted(&self) -> bool {
+        self.resources.iter().any(|row| !row.present || !row.drift.is_empty())
+    }
+
+    fn advice(&self) -> Option<String> {
+        let env = text::clean(&self.env);
+        let deployed = self.resources.iter().any(|row| row.present);
+        match () {
+            () if !self.running => Some("hitctl local start".to_owned()),
+            () if !deployed => Some(format!("hitctl deploy --env {env}")),
+            () if self.is_drifted() => Some(format!("hitctl plan --env {env}")),
+            () => None,
+        }
+    }
+}
+
+impl View for StatusView {
+    fn render(&self, style: Style) -> String {
+        let mut out = String::new();
+        if !self.running {
+            let _ = writeln!(out, "{} The local cloud does not run.\n", style.paint(Tone::Warn, "stopped"));
+        }
+        let mut table = Table::new([
+            Column::text("RESOURCE"),
+            Column::text("STATE").flexible(),
+            Column::text("NAME").optional(),
+        ]);
+        for row in &self.resources {
+            let state = match (row.present, row.drift.is_empty()) {
+                (false, _) => Cell::toned("missing", Tone::Bad),
+                (true, true) => Cell::toned("ok", Tone::Good),
+                (true, false) => {
+                    Cell::toned(format!("drift: {}", text::clean(&row.drift.join(", "))), Tone::Warn)
+                }
+            };
+            table.row([text::clean(&row.address).into(), state, text::clean(&row.name).into()]);
+        }
+        out.push_str(&table.render(2, style));
+        let url = self.url.as_deref().map_or("(none)".into(), text::clean);
+        let _ = writeln!(out, "\n  url   {}", style.paint(Tone::Link, url));
+        let _ = writeln!(out, "  hits  {}", style.paint(Tone::Strong, human::number(self.hits, style)));
+        if let Some(next) = self.advice() {
+            let _ = writeln!(out, "  next  {}", style.paint(Tone::Link, next));
+        }
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Report;
+    use super::super::styles::{COLOUR, NARROW, WIDE, fits, visible};
+    use super::*;
+
+    fn row(address: &str, present: bool, drift: &[&str]) -> ResourceRow {
+        ResourceRow {
+            address: address.to_owned(),
+            kind: address.split('.').next().unwrap_or_default().to_owned(),
+            name: "hits-local".to_owned(),
+            present,
+            drift: drift.iter().map(ToString::to_string).collect(),
+            outputs: BTreeMap::new(),
+        }
+    }
+
+    fn view() -> StatusView {
+        StatusView {
+            env: "local".to_owned(),
+            target: "local".to_owned(),
+            resources: vec![
+                row("table.hits", true, &[]),
+                row("function.counter", true, &["memory_mb", "environment.LOG_LEVEL"]),
+                row("permission.http_api", false, &[]),
+            ],
+            url: Some("http://127.0.0.1:8700".to_owned()),
+            hits: 1_234_567,
+            running: true,
+        }
+    }
+
+    #[test]
+    fn one_screen() {
+        insta::assert_snapshot!(view().human(WIDE), @"
+          RESOURCE             STATE                                    NAME
+          table.hits           ok                                       hits-local
+          function.counter     drift: memory_mb, environment.LOG_LEVEL  hits-local
+          permission.http_api  missing                                  hits-local
+
+          url   http://127.0.0.1:8700
+          hits  1,234,567
+          next  hitctl plan --env local
+        ");
+        insta::assert_snapshot!(view().human(NARROW), @"
+          RESOURCE             STATE
+          table.hits           ok
+          function.counter     drift: memory_mb…
+          permission.http_api  missing
+
+          url   http://127.0.0.1:8700
+          hits  1,234,567
+          next  hitctl plan --env local
+        ");
+        assert!(fits(&view().human(NARROW), NARROW));
+        assert!(
+            visible(&view().human(COLOUR)).contains("<31mmissing</>"),
+            "{}",
+            visible(&view().human(COLOUR))
+        );
+    }
+
+    #[test]
+    fn nothing_deployed_says_what_to_do() {
+        let view = StatusView {
+            resources: vec![row("table.hits", false, &[])],
+            url: None,
+            hits: 0,
+            running: false,
+            ..view()
+        };
+        insta::assert_snapshot!(view.human(Style::PLAIN), @"
+        stopped The local cloud does not run.
+
+          RESOURCE    STATE    NAME
+          table.hits  missing  hits-local
+
+          url   (none)
+          hits  0
+          next  hitctl local start
+        ");
+        assert!(view.is_drifted());
+    }
+
+    #[test]
+    fn json_is_the_contract() {
+        let view = StatusView { resources: vec![row("table.hits", true, &["x"])], ..view() };
+        insta::assert_snapshot!(view.json(), @r#"{"v":1,"env":"local","target":"local","resources":[{"address":"table.hits","kind":"table","name":"hits-local","present":true,"drift":["x"],"outputs":{}}],"url":"http://127.0.0.1:8700","hits":1234567,"running":true}"#);
+    }
+}
