@@ -1,1 +1,96 @@
-//! tbd
+//! hitctl: deploys a hit counter, onto this machine or into an AWS account.
+//!
+//! One way through: config -> graph ([`stack`]) -> survey -> plan -> apply -> report. This crate is the edge of it: the
+//! command line, the build of the function, and everything that is drawn. Tests enter at [`run`], in process.
+
+pub mod args;
+pub mod artifact;
+pub mod cloud;
+pub mod commands;
+pub mod report;
+mod session;
+mod smoke;
+pub mod stack;
+mod world;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, FromArgMatches as _};
+
+pub use session::Session;
+pub use world::{Interrupts, World};
+
+use report::{Exit, Failure};
+
+/// Runs the program once.
+pub fn run(world: World) -> ExitCode {
+    ExitCode::from(exit(world))
+}
+
+/// Runs the program once, and gives back the exit code as a number.
+pub fn exit(mut world: World) -> u8 {
+    let interrupts = std::mem::replace(&mut world.interrupts, Interrupts::None);
+    let args = std::mem::take(&mut world.args);
+    let json = args.iter().any(|arg| arg == "--json");
+    let parsed = args::Cli::command()
+        .try_get_matches_from(&args)
+        .and_then(|matches| args::Cli::from_arg_matches(&matches));
+    let exit: Exit = match parsed {
+        Ok(cli) => dispatch(world, interrupts, cli),
+        Err(error) => usage(world, &error, json),
+    };
+    exit.code()
+}
+
+/// Runs a command on a runtime of its own, until it ends or is interrupted twice.
+fn dispatch(world: World, mut interrupts: Interrupts, cli: args::Cli) -> Exit {
+    let args::Cli { global, command } = cli;
+    let mut session = Session::new(world, global);
+    if let args::Command::Local(commands::local::Command::Serve(args)) = command {
+        return commands::local::serve(&session, args).unwrap_or_else(|failure| session.console.failure(&failure));
+    }
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            let failure = Failure::new("runtime", "failed to start the program's threads").caused_by(error);
+            return session.console.failure(&failure);
+        }
+    };
+    let stop = session.stop.clone();
+    let exit = runtime.block_on(async {
+        let quit = async {
+            interrupts.next().await;
+            stop.cancel();
+            interrupts.next().await;
+        };
+        tokio::select! {
+            result = commands::run(&mut session, command) => Some(result),
+            () = quit => None,
+        }
+    });
+    // A blocking read of the terminal may still be under way: it must not keep the program.
+    runtime.shutdown_background();
+    match exit {
+        Some(Ok(exit)) => exit,
+        Some(Err(failure)) => session.console.failure(&failure),
+        None => Exit::Interrupted,
+    }
+}
+
+/// Shows what clap has to say: help and version on stdout, mistakes on stderr.
+fn usage(world: World, error: &clap::Error, json: bool) -> Exit {
+    let asked_for = !error.use_stderr();
+    let global = args::Global { json: json && !asked_for, ..args::Global::default() };
+    let session = Session::new(world, global);
+    if asked_for {
+        session.console.text(&error.render().to_string());
+        return Exit::Done;
+    }
+    if json {
+        let message = error.render().to_string();
+        let first = message.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        return session.console.failure(&Failure::usage(first).hinted("run `hitctl --help`"));
+    }
+    session.console.complain(&error.render().to_string());
+    Exit::Usage
+}

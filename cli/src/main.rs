@@ -1,1 +1,7 @@
-fn main(){}
+//! The program: gathers the world, runs, and gives back the exit code.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    hitctl::run(hitctl::World::of_this_process())
+}

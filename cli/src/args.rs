@@ -1,0 +1,129 @@
+//! What can be typed. Nothing but clap structs: no defaults that depend on anything, no logic.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::commands::{
+    build, completions, config, counts, deploy, destroy, doctor, env, exit_codes, explain, init, invoke, local,
+    logs, man, plan, status,
+};
+
+/// A hit counter for your web pages, on this machine or in your own AWS account, in seconds
+///
+/// Start with `hitctl deploy --env local`: it builds the counter, starts a small cloud on this machine, deploys to it,
+/// and prints a URL that counts.
+#[derive(Debug, Parser)]
+#[command(name = "hitctl", version, max_term_width = 100, propagate_version = true, arg_required_else_help = true)]
+#[command(after_help = "Exit codes: `hitctl help exit-codes`. Configuration: `hitctl init` writes a commented hitctl.toml.")]
+pub struct Cli {
+    /// Flags of every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Flags that every command takes, in any order.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Global options")]
+pub struct Global {
+    /// Use this environment [default: `default_env` of the config, else its only one, else local]
+    #[arg(short, long, global = true, env = "HITCTL_ENV", hide_env_values = true, value_name = "NAME")]
+    pub env: Option<String>,
+    /// Read this file instead of the nearest hitctl.toml
+    #[arg(short, long, global = true, env = "HITCTL_CONFIG", hide_env_values = true, value_name = "PATH")]
+    pub config: Option<PathBuf>,
+    /// Use this AWS profile
+    #[arg(short, long, global = true, env = "HITCTL_PROFILE", hide_env_values = true, value_name = "NAME")]
+    pub profile: Option<String>,
+    /// Use this AWS region
+    #[arg(short, long, global = true, env = "HITCTL_REGION", hide_env_values = true, value_name = "REGION")]
+    pub region: Option<String>,
+    /// Send AWS calls to this endpoint, such as an emulator
+    #[arg(long, global = true, env = "HITCTL_ENDPOINT_URL", hide_env_values = true, value_name = "URL")]
+    pub endpoint_url: Option<String>,
+    /// Print exactly one JSON object on stdout
+    #[arg(long, global = true, env = "HITCTL_JSON", hide_env_values = true)]
+    pub json: bool,
+    /// Say nothing but results and errors
+    #[arg(short, long, global = true, env = "HITCTL_QUIET", hide_env_values = true)]
+    pub quiet: bool,
+    /// Say more; with --json, stream events on stderr
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// Answer yes to questions, but never to the loss of data
+    #[arg(short, long, global = true, env = "HITCTL_YES", hide_env_values = true)]
+    pub yes: bool,
+    /// Never ask: fail where an answer is needed
+    #[arg(long, global = true, env = "HITCTL_NO_INPUT", hide_env_values = true)]
+    pub no_input: bool,
+    /// Use colour
+    #[arg(
+        long,
+        global = true,
+        env = "HITCTL_COLOR",
+        hide_env_values = true,
+        value_name = "WHEN",
+        default_value = "auto"
+    )]
+    pub color: Color,
+}
+
+/// When to use colour.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless `NO_COLOR` is set
+    #[default]
+    Auto,
+    /// Even into a file
+    Always,
+    /// Not at all
+    Never,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Write a commented hitctl.toml
+    Init(init::Args),
+    /// Compile the counter function and pack it into a zip
+    Build(build::Args),
+    /// Show what a deploy would change, and why; changes nothing
+    #[command(visible_alias = "diff")]
+    Plan(plan::Args),
+    /// Build the counter, create or update what it needs, and check that it answers
+    Deploy(deploy::Args),
+    /// Show each resource, its drift, the URL and the hits
+    Status(status::Args),
+    /// Remove what hitctl made; keeps the counts unless told otherwise
+    Destroy(destroy::Args),
+    /// Call the deployed function itself with a generated event
+    Invoke(invoke::Args),
+    /// Show or export the counts, straight from the table
+    #[command(subcommand)]
+    Counts(counts::Command),
+    /// Show what the function logged
+    Logs(logs::Args),
+    /// Start, stop, look at or reset the cloud on this machine
+    #[command(subcommand)]
+    Local(local::Command),
+    /// Show the configuration in force
+    #[command(subcommand)]
+    Config(config::Command),
+    /// List the environments
+    #[command(subcommand)]
+    Env(env::Command),
+    /// Say what would be counted for a path, under which key, or why not
+    Explain(explain::Args),
+    /// Check this machine: toolchain, targets, ports, directories
+    Doctor(doctor::Args),
+    /// Print a completion script for your shell
+    Completions(completions::Args),
+    /// Print the manual page, or write one a command
+    Man(man::Args),
+    /// Say what the exit codes mean
+    #[command(hide = true, long_about = exit_codes::TEXT)]
+    ExitCodes,
+}

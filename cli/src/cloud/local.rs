@@ -1,0 +1,154 @@
+//! The cloud on this machine, as the commands see it.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use hitctl_config::{Loaded, contract, names};
+use hitctl_engine::{Driver, Drivers, Event, Fault, Phase, Sink};
+use hitctl_local::logs::Query;
+use hitctl_local::{Client, LocalDriver};
+use hitctl_resources::Tags;
+use serde_json::Value as Json;
+
+use super::{Access, Answer, Cloud, Item, LogPage};
+use crate::artifact::Artifact;
+use crate::report::Failure;
+use crate::session::Session;
+use crate::stack::Place;
+
+/// The cloud on this machine.
+pub(super) struct Local {
+    place: Place,
+    tags: Tags,
+    client: Option<Client>,
+    /// What is deployed to it, while it does not run.
+    stopped: Option<Arc<LocalDriver>>,
+}
+
+impl Local {
+    /// Opens it; starts it where it has to run.
+    pub(super) async fn open(
+        session: &Session,
+        loaded: &Loaded,
+        access: Access,
+        sink: &Sink,
+    ) -> Result<Self, Failure> {
+        let state_dir = session.state_dir(loaded);
+        let place = Place {
+            partition: "aws".to_owned(),
+            region: hitctl_local::REGION.to_owned(),
+            account: hitctl_local::ACCOUNT.to_owned(),
+        };
+        let tags = names::tags(&loaded.app.app, &loaded.env);
+        let client = match access {
+            Access::Read => Client::connect(&state_dir).await?,
+            Access::Write => Some(start(session, &state_dir, sink).await?),
+        };
+        let stopped = match client {
+            Some(_) => None,
+            None => Some(Arc::new(LocalDriver::offline(&state_dir, tags.clone())?)),
+        };
+        Ok(Self { place, tags, client, stopped })
+    }
+
+    fn running(&self) -> Result<&Client, Fault> {
+        self.client.as_ref().ok_or_else(|| {
+            Fault::fatal("local_stopped", "the local cloud does not run").hinted("run `hitctl local start`")
+        })
+    }
+}
+
+/// Starts it unless it runs, and says so only when that took something.
+async fn start(session: &Session, state_dir: &Path, sink: &Sink) -> Result<Client, Failure> {
+    let started = Instant::now();
+    let build_id = session.build_id();
+    if let Some(client) = Client::connect(state_dir).await?
+        && client.endpoint().build_id == build_id
+    {
+        return Ok(client);
+    }
+    sink.send(Event::PhaseStarted { phase: Phase::Start, detail: "starting the local cloud".to_owned() });
+    let client = Client::ensure(state_dir, &session.exe, &build_id).await;
+    let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    sink.send(Event::PhaseEnded { phase: Phase::Start, ok: client.is_ok(), took_ms });
+    Ok(client?.0)
+}
+
+impl Cloud for Local {
+    fn place(&self) -> &Place {
+        &self.place
+    }
+
+    fn is_running(&self) -> bool {
+        self.client.is_some()
+    }
+
+    fn drivers(&self, artifact: Option<&Artifact>) -> Drivers {
+        match (&self.client, &self.stopped) {
+            (Some(client), _) => {
+                let code = artifact.map(|artifact| hitctl_local::Artifact {
+                    sha256: artifact.sha256.clone(),
+                    path: artifact.zip.clone(),
+                });
+                Drivers::all(Arc::new(LocalDriver::new(client.clone(), self.tags.clone(), code)))
+            }
+            (None, Some(stopped)) => Drivers::all(Arc::clone(stopped) as Arc<dyn Driver>),
+            (None, None) => Drivers::default(),
+        }
+    }
+
+    fn invoke<'a>(&'a self, function: &'a str, event: &'a Json) -> BoxFuture<'a, Result<Answer, Fault>> {
+        async move {
+            let event = Bytes::from(event.to_string());
+            let invoked = self.running()?.invoke(function, event).await?;
+            Ok(Answer {
+                payload: invoked.payload,
+                function_error: invoked.function_error,
+                duration_ms: invoked.duration_ms,
+                log_tail: invoked.log_tail,
+            })
+        }
+        .boxed()
+    }
+
+    fn items<'a>(
+        &'a self,
+        table: &'a str,
+        after: Option<Item>,
+    ) -> BoxFuture<'a, Result<(Vec<Item>, Option<Item>), Fault>> {
+        async move {
+            // 0: as many as fit into one answer.
+            let page = self.running()?.items(table, after.as_ref(), 0).await?;
+            Ok((page.items, page.next))
+        }
+        .boxed()
+    }
+
+    fn item<'a>(&'a self, table: &'a str, key: &'a str) -> BoxFuture<'a, Result<Option<Item>, Fault>> {
+        async move {
+            let key = Item::from_iter([(contract::ATTR_PATH.to_owned(), serde_json::json!({ "S": key }))]);
+            self.running()?.item(table, &key).await
+        }
+        .boxed()
+    }
+
+    fn logs<'a>(
+        &'a self,
+        group: &'a str,
+        since_ms: i64,
+        after: Option<String>,
+    ) -> BoxFuture<'a, Result<LogPage, Fault>> {
+        async move {
+            let query = Query { after, since_ms: u64::try_from(since_ms).unwrap_or(0), limit: 0 };
+            let page = self.running()?.logs(group, &query).await?;
+            let time = |ms: u64| i64::try_from(ms).unwrap_or(i64::MAX);
+            let events = page.events.into_iter().map(|event| (time(event.timestamp), event.message)).collect();
+            Ok(LogPage { events, next: Some(page.next) })
+        }
+        .boxed()
+    }
+}

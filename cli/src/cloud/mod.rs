@@ -1,0 +1,100 @@
+//! A place to deploy to, as the commands see it. What a deploy does to it goes through [`Cloud::drivers`] and the engine;
+//! the rest is what people ask of something that is deployed: call it, read its counts, read its log.
+
+mod local;
+
+use futures::future::BoxFuture;
+use hitctl_config::{Loaded, Target};
+use hitctl_engine::{Drivers, Fault, Sink};
+use serde_json::{Map, Value as Json};
+
+use crate::artifact::Artifact;
+use crate::report::Failure;
+use crate::session::Session;
+use crate::stack::Place;
+
+/// A place to deploy to.
+pub trait Cloud: Send + Sync {
+    /// What its ARNs are made of.
+    fn place(&self) -> &Place;
+
+    /// Whether it can be called. What is deployed can be read of one that cannot.
+    fn is_running(&self) -> bool;
+
+    /// What reads and writes its resources. `artifact` is the code that the function should run.
+    fn drivers(&self, artifact: Option<&Artifact>) -> Drivers;
+
+    /// Calls a function and waits for its answer.
+    fn invoke<'a>(&'a self, function: &'a str, event: &'a Json) -> BoxFuture<'a, Result<Answer, Fault>>;
+
+    /// One page of a table's items, in no order that means anything, after the key that an earlier page ended with.
+    fn items<'a>(
+        &'a self,
+        table: &'a str,
+        after: Option<Item>,
+    ) -> BoxFuture<'a, Result<(Vec<Item>, Option<Item>), Fault>>;
+
+    /// One item of a table.
+    fn item<'a>(&'a self, table: &'a str, key: &'a str) -> BoxFuture<'a, Result<Option<Item>, Fault>>;
+
+    /// What was logged to a group since a time, after a cursor of an earlier page.
+    fn logs<'a>(
+        &'a self,
+        group: &'a str,
+        since_ms: i64,
+        after: Option<String>,
+    ) -> BoxFuture<'a, Result<LogPage, Fault>>;
+}
+
+/// An item of a table: attribute names, and values in DynamoDB's JSON.
+pub type Item = Map<String, Json>;
+
+/// What a function answered.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer {
+    /// The payload.
+    pub payload: Json,
+    /// Lambda's word for a failed invocation: `Unhandled`.
+    pub function_error: Option<String>,
+    /// How long it took, in milliseconds.
+    pub duration_ms: f64,
+    /// The last lines of the log of this invocation.
+    pub log_tail: String,
+}
+
+/// Some of what was logged.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LogPage {
+    /// Milliseconds since 1970 and message, oldest first.
+    pub events: Vec<(i64, String)>,
+    /// Where to go on.
+    pub next: Option<String>,
+}
+
+/// What a command is about to do with a cloud.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Only look: what is not running is not started.
+    Read,
+    /// Change or call: it has to run.
+    Write,
+}
+
+/// Opens the cloud of the environment in force.
+pub async fn open(
+    session: &Session,
+    loaded: &Loaded,
+    access: Access,
+    sink: &Sink,
+) -> Result<Box<dyn Cloud>, Failure> {
+    match loaded.target {
+        Target::Local => Ok(Box::new(local::Local::open(session, loaded, access, sink).await?)),
+        Target::Aws => Err(aws_comes_next(&loaded.env)),
+    }
+}
+
+/// What an AWS environment is answered for now.
+fn aws_comes_next(env: &str) -> Failure {
+    Failure::new("aws_comes_next", format!("environment {env:?} is on AWS, and deploying to AWS comes with the next release"))
+        .hinted("run the same command with `--env local`: the same plan, on a small cloud on this machine")
+}

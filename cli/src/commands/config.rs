@@ -1,0 +1,27 @@
+//! `hitctl config show`.
+
+use crate::report::{ConfigView, Exit, Failure};
+use crate::session::Session;
+
+/// What to do with the configuration.
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    /// Show every setting in force
+    Show(Show),
+}
+
+/// Show every setting in force, as TOML
+#[derive(Debug, clap::Args)]
+pub struct Show {
+    /// Say where each setting comes from
+    #[arg(long)]
+    pub origin: bool,
+}
+
+/// Shows the configuration.
+pub fn run(session: &mut Session, command: &Command) -> Result<Exit, Failure> {
+    let Command::Show(args) = command;
+    let loaded = session.load()?;
+    session.console.result(&ConfigView { toml: loaded.show(args.origin), json: loaded.to_json(args.origin) });
+    Ok(Exit::Done)
+}

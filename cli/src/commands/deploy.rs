@@ -1,0 +1,77 @@
+//! `hitctl deploy`: build, plan, apply, and a look at the live URL.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use hitctl_config::Loaded;
+use hitctl_engine::{Event, Phase, Sink};
+
+use crate::cloud::{self, Access};
+use crate::commands::steps::{self, PlanRun, millis};
+use crate::report::{DeployView, Exit, Failure};
+use crate::session::Session;
+use crate::smoke;
+use crate::stack::Code;
+
+/// Build the counter, create or update what it needs, ask the live URL, and print it
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  hitctl deploy --env local\n  hitctl deploy --env local --artifact function.zip")]
+pub struct Args {
+    /// Deploy this zip or binary instead of compiling
+    #[arg(long, value_name = "FILE", env = "HITCTL_ARTIFACT", hide_env_values = true)]
+    pub artifact: Option<PathBuf>,
+    /// Do not ask the live URL at the end
+    #[arg(long)]
+    pub no_smoke: bool,
+}
+
+/// Deploys.
+pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
+    let loaded = session.load()?;
+    steps::banner(session, &loaded);
+    let progress = session.console.progress();
+    let deployed = deploy(session, &loaded, args, &progress.sink()).await;
+    progress.finish();
+    let (view, failure) = deployed?;
+    session.console.result(&view);
+    failure.map_or(Ok(Exit::Done), Err)
+}
+
+/// Deploys, and gives back what became of it and what failed.
+async fn deploy(
+    session: &Session,
+    loaded: &Loaded,
+    args: Args,
+    sink: &Sink,
+) -> Result<(DeployView, Option<Failure>), Failure> {
+    let started = Instant::now();
+    // Neither needs the other, and each may take a while the first time.
+    let (cloud, artifact) = tokio::try_join!(
+        cloud::open(session, loaded, Access::Write, sink),
+        steps::build(session, loaded, args.artifact, sink),
+    )?;
+    let code = Code { sha256: artifact.sha256.clone(), arch: artifact.arch };
+    let graph = steps::design(loaded, cloud.place(), &code)?;
+    let drivers = cloud.drivers(Some(&artifact));
+    let PlanRun { plan, findings } = steps::plan(session, &graph, &drivers, sink).await?;
+    let view = steps::plan_view("deploy", loaded, cloud.place(), &plan, &findings, started);
+    let outcome = steps::apply(session, plan, &drivers, sink).await;
+    let mut failure = Failure::outcome(&outcome, AGAIN);
+    if let (None, false, Some(url)) = (&failure, args.no_smoke, steps::url(&outcome.outputs)) {
+        failure = look(session, &url, &code, sink).await.err();
+    }
+    let view = view.outputs(steps::outputs(loaded, &outcome.outputs)).took_ms(millis(started));
+    Ok((DeployView::new(view, &outcome), failure))
+}
+
+/// Asks the live URL until the new build answers.
+async fn look(session: &Session, url: &str, code: &Code, sink: &Sink) -> Result<(), Failure> {
+    let started = Instant::now();
+    sink.send(Event::PhaseStarted { phase: Phase::Smoke, detail: format!("asking {url}/healthz") });
+    let seen = smoke::check(url, &code.build_id(), &session.stop).await;
+    sink.send(Event::PhaseEnded { phase: Phase::Smoke, ok: seen.is_ok(), took_ms: millis(started) });
+    seen
+}
+
+/// What to do after a deploy that did not come to its end.
+const AGAIN: &str = "Run the same command again; it continues where it stopped.";

@@ -1,0 +1,28 @@
+//! `hitctl env list`.
+
+use crate::report::{EnvListView, EnvRow, Exit, Failure};
+use crate::session::Session;
+
+/// What to do with the environments.
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    /// List the environments of the configuration, and which is in force
+    List,
+}
+
+/// Lists the environments.
+pub fn run(session: &mut Session, command: &Command) -> Result<Exit, Failure> {
+    let Command::List = command;
+    let loaded = session.load()?;
+    let envs = loaded
+        .envs
+        .iter()
+        .map(|env| EnvRow {
+            name: env.name.clone(),
+            target: env.target.to_string(),
+            current: env.name == loaded.env,
+        })
+        .collect();
+    session.console.result(&EnvListView { envs });
+    Ok(Exit::Done)
+}

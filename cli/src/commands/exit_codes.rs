@@ -1,0 +1,13 @@
+//! `hitctl help exit-codes`.
+
+use crate::report::{Exit, Failure};
+use crate::session::Session;
+
+/// What each exit code means.
+pub const TEXT: &str = crate::report::EXIT_CODES;
+
+/// Prints them.
+pub fn run(session: &mut Session) -> Result<Exit, Failure> {
+    session.console.text(TEXT);
+    Ok(Exit::Done)
+}

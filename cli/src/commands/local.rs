@@ -1,0 +1,112 @@
+//! `hitctl local`: the cloud on this machine.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use hitctl_local::client::{Started, Stopped};
+use hitctl_local::protocol::Status;
+use hitctl_local::{Client, ServeOptions, daemon};
+
+use crate::report::{Exit, Failure, LocalStatusView};
+use crate::session::Session;
+
+/// What to do with the cloud on this machine.
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    /// Start it, with everything that was deployed to it
+    Start,
+    /// Stop it; what is deployed stays, and comes back with `start`
+    Stop,
+    /// Say whether it runs, and where
+    Status,
+    /// Stop it and forget everything that was deployed to it, counts too
+    Reset(Reset),
+    /// Run it in the foreground
+    #[command(hide = true)]
+    Serve(Serve),
+}
+
+/// Stop it and forget everything that was deployed to it, counts too
+#[derive(Debug, clap::Args)]
+pub struct Reset {
+    /// Confirm without a question: the word `local`
+    #[arg(long, value_name = "NAME")]
+    pub confirm: Option<String>,
+}
+
+/// Run it in the foreground.
+#[derive(Debug, clap::Args)]
+pub struct Serve {
+    /// Where it keeps its state.
+    #[arg(long, value_name = "DIR")]
+    pub state_dir: PathBuf,
+}
+
+/// How long what runs may take to come to its end before it is killed.
+const STOP_WITHIN: Duration = Duration::from_secs(30);
+
+/// Does it.
+pub async fn run(session: &mut Session, command: Command) -> Result<Exit, Failure> {
+    let loaded = session.load_quietly()?;
+    let dir = session.state_dir(&loaded);
+    match command {
+        Command::Start => {
+            let (_, started) = Client::ensure(&dir, &session.exe, &session.build_id()).await?;
+            session.console.talk(match started {
+                Started::New => "started the local cloud",
+                Started::Already => "the local cloud runs already",
+                Started::Replaced => "started this version of the local cloud in place of another",
+            });
+        }
+        Command::Stop => {
+            let stopped = Client::stop(&dir, STOP_WITHIN).await?;
+            session.console.talk(match stopped {
+                Stopped::NotRunning => "the local cloud does not run",
+                Stopped::Gracefully => "stopped the local cloud; `hitctl local start` brings it back with its counts",
+                Stopped::Killed => "the local cloud did not answer and was killed; what it had counted is safe",
+            });
+        }
+        Command::Reset(args) => {
+            let warning = format!("This removes everything in {}, counts too.", dir.display());
+            session.console.confirm_loss(&warning, "local", args.confirm.as_deref())?;
+            Client::reset(&dir, STOP_WITHIN).await?;
+            session.console.talk("the local cloud is as new");
+        }
+        Command::Status | Command::Serve(_) => {}
+    }
+    let status = match Client::connect(&dir).await? {
+        Some(client) => Some(client.status().await?),
+        None => None,
+    };
+    session.console.result(&view(dir, status));
+    Ok(Exit::Done)
+}
+
+/// Runs it in the foreground until it is told to stop. On a runtime of its own, small enough to idle for days.
+pub fn serve(session: &Session, args: Serve) -> Result<Exit, Failure> {
+    daemon::run(ServeOptions { state_dir: args.state_dir, build_id: session.build_id() })?;
+    Ok(Exit::Done)
+}
+
+fn view(state_dir: PathBuf, status: Option<Status>) -> LocalStatusView {
+    match status {
+        Some(status) => LocalStatusView {
+            running: true,
+            pid: Some(status.pid),
+            control: Some(status.control),
+            table: Some(status.table),
+            state_dir,
+            resources: status.resources as u64,
+            notices: status.notices,
+        },
+        None => LocalStatusView {
+            running: false,
+            pid: None,
+            control: None,
+            table: None,
+            state_dir,
+            resources: 0,
+            notices: Vec::new(),
+        },
+    }
+}

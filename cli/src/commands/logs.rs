@@ -1,0 +1,112 @@
+//! `hitctl logs`.
+
+use std::time::Duration;
+
+use hitctl_config::names;
+
+use crate::cloud::{self, Access, Cloud};
+use crate::report::{Exit, Failure, LogLine};
+use crate::session::Session;
+
+/// How often `--follow` asks for more.
+const FOLLOW_EVERY: Duration = Duration::from_millis(200);
+
+/// Show what the function logged
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  hitctl logs --since 1h\n  hitctl logs --follow --filter error")]
+pub struct Args {
+    /// Go on showing what comes, until Ctrl-C
+    #[arg(short, long)]
+    pub follow: bool,
+    /// Begin so long ago: 30s, 10m, 2h, 7d
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = duration)]
+    pub since: Duration,
+    /// Show only lines that contain this text
+    #[arg(long, value_name = "TEXT")]
+    pub filter: Option<String>,
+}
+
+/// Shows the log.
+pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
+    let loaded = session.load()?;
+    let cloud = cloud::open(session, &loaded, Access::Read, &hitctl_engine::Sink::none()).await?;
+    let group = names::log_group(&loaded.app.app, &loaded.env);
+    let since = jiff::Timestamp::now().as_millisecond() - i64::try_from(args.since.as_millis()).unwrap_or(i64::MAX);
+    let mut after = None;
+    let mut lines = Vec::new();
+    loop {
+        let more = pull(&*cloud, &group, since, &mut after, args.filter.as_deref()).await?;
+        if args.follow {
+            for line in &more {
+                session.console.stream(line);
+            }
+            let pause = wait(FOLLOW_EVERY);
+            tokio::select! {
+                () = pause => {}
+                () = session.stop.cancelled() => return Ok(Exit::Interrupted),
+            }
+        } else if more.is_empty() {
+            session.console.log(&lines);
+            return Ok(Exit::Done);
+        } else {
+            lines.extend(more);
+        }
+    }
+}
+
+/// The events since the cursor, which moves on.
+async fn pull(
+    cloud: &dyn Cloud,
+    group: &str,
+    since_ms: i64,
+    after: &mut Option<String>,
+    filter: Option<&str>,
+) -> Result<Vec<LogLine>, Failure> {
+    let mut lines = Vec::new();
+    loop {
+        let page = cloud.logs(group, since_ms, after.clone()).await?;
+        let done = page.events.is_empty();
+        if page.next.is_some() {
+            *after = page.next;
+        }
+        let wanted = page.events.into_iter().filter(|(_, text)| filter.is_none_or(|filter| text.contains(filter)));
+        lines.extend(wanted.map(|(timestamp_ms, message)| LogLine { timestamp_ms, message }));
+        if done || !lines.is_empty() {
+            return Ok(lines);
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "following a log is polling by nature; Ctrl-C ends it")]
+async fn wait(pause: Duration) {
+    tokio::time::sleep(pause).await;
+}
+
+/// Reads `90s`, `10m`, `2h` or `7d`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("{text:?} is not a time such as 30s, 10m, 2h or 7d");
+    let unit = text.chars().next_back().ok_or_else(wrong)?;
+    let seconds = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3_600,
+        'd' => 86_400,
+        _ => return Err(wrong()),
+    };
+    let number: u32 = text[..text.len() - 1].parse().map_err(|_| wrong())?;
+    Ok(Duration::from_secs(u64::from(number) * seconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read() {
+        assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
+        assert_eq!(duration("7d"), Ok(Duration::from_secs(604_800)));
+        for wrong in ["", "m", "10", "-1m", "1w", "1.5h", "ä"] {
+            assert!(duration(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! `hitctl man`.
+
+use std::path::PathBuf;
+
+use clap::CommandFactory as _;
+
+use crate::args::Cli;
+use crate::report::{Exit, Failure};
+use crate::session::Session;
+
+/// Print the manual page in roff, such as `hitctl man | man -l -`
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Write a page for each command into this directory instead
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+}
+
+/// Prints or writes the manual.
+pub fn run(session: &mut Session, args: &Args) -> Result<Exit, Failure> {
+    if let Some(out) = &args.out {
+        let dir = session.cwd.join(out);
+        std::fs::create_dir_all(&dir)
+            .and_then(|()| clap_mangen::generate_to(Cli::command(), &dir))
+            .map_err(|error| {
+                Failure::new("not_written", format!("failed to write the manual to {}", dir.display()))
+                    .caused_by(error)
+            })?;
+        session.console.talk(&format!("wrote the manual to {}", dir.display()));
+        return Ok(Exit::Done);
+    }
+    let mut page = Vec::new();
+    clap_mangen::Man::new(Cli::command())
+        .render(&mut page)
+        .map_err(|error| Failure::new("not_written", "failed to render the manual").caused_by(error))?;
+    session.console.text(&String::from_utf8_lossy(&page));
+    Ok(Exit::Done)
+}

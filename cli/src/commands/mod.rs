@@ -1,0 +1,48 @@
+//! One file a command: its arguments and one `run` that returns how it ended. Nothing is printed here; what there is to
+//! show goes to the console as a view.
+
+pub mod build;
+pub mod completions;
+pub mod config;
+pub mod counts;
+pub mod deploy;
+pub mod destroy;
+pub mod doctor;
+pub mod env;
+pub mod exit_codes;
+pub mod explain;
+pub mod init;
+pub mod invoke;
+pub mod local;
+pub mod logs;
+pub mod man;
+pub mod plan;
+pub mod status;
+mod steps;
+
+use crate::args::Command;
+use crate::report::{Exit, Failure};
+use crate::session::Session;
+
+/// Runs a command.
+pub async fn run(session: &mut Session, command: Command) -> Result<Exit, Failure> {
+    match command {
+        Command::Init(args) => init::run(session, &args),
+        Command::Build(args) => build::run(session, args).await,
+        Command::Plan(args) => plan::run(session, args).await,
+        Command::Deploy(args) => deploy::run(session, args).await,
+        Command::Status(args) => status::run(session, args).await,
+        Command::Destroy(args) => destroy::run(session, args).await,
+        Command::Invoke(args) => invoke::run(session, args).await,
+        Command::Counts(command) => counts::run(session, command).await,
+        Command::Logs(args) => logs::run(session, args).await,
+        Command::Local(command) => local::run(session, command).await,
+        Command::Config(command) => config::run(session, &command),
+        Command::Env(command) => env::run(session, &command),
+        Command::Explain(args) => explain::run(session, &args),
+        Command::Doctor(args) => doctor::run(session, args).await,
+        Command::Completions(args) => completions::run(session, &args),
+        Command::Man(args) => man::run(session, &args),
+        Command::ExitCodes => exit_codes::run(session),
+    }
+}

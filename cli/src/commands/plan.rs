@@ -1,0 +1,44 @@
+//! `hitctl plan`: a deploy that stops before it changes anything.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use crate::cloud::{self, Access};
+use crate::commands::steps::{self, PlanRun};
+use crate::report::{Exit, Failure};
+use crate::session::Session;
+use crate::stack::Code;
+
+/// Show every change that a deploy would make, field by field, and why; only reads
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Plan with this zip or binary instead of compiling
+    #[arg(long, value_name = "FILE", env = "HITCTL_ARTIFACT", hide_env_values = true)]
+    pub artifact: Option<PathBuf>,
+    /// Exit with 2 when there is something to change
+    #[arg(long)]
+    pub detailed_exitcode: bool,
+}
+
+/// Plans.
+pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
+    let started = Instant::now();
+    let loaded = session.load()?;
+    let progress = session.console.progress();
+    let sink = progress.sink();
+    let planned = async {
+        let artifact = steps::build(session, &loaded, args.artifact, &sink).await?;
+        let cloud = cloud::open(session, &loaded, Access::Read, &sink).await?;
+        let code = Code { sha256: artifact.sha256.clone(), arch: artifact.arch };
+        let graph = steps::design(&loaded, cloud.place(), &code)?;
+        let planned = steps::plan(session, &graph, &cloud.drivers(Some(&artifact)), &sink).await?;
+        Ok::<_, Failure>((cloud, planned))
+    }
+    .await;
+    progress.finish();
+    let (cloud, PlanRun { plan, findings }) = planned?;
+    let changes = !plan.is_empty();
+    let view = steps::plan_view("plan", &loaded, cloud.place(), &plan, &findings, started);
+    session.console.result(&view.outputs(steps::outputs(&loaded, &plan.outputs())));
+    Ok(if changes && args.detailed_exitcode { Exit::Changes } else { Exit::Done })
+}

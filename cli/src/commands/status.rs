@@ -1,0 +1,77 @@
+//! `hitctl status`: what is deployed, from live reads.
+
+use hitctl_config::Loaded;
+use hitctl_engine::{Action, Change, Sink, Snapshot};
+use hitctl_resources::{Spec as _, TableSpec};
+
+use crate::cloud::{self, Access, Cloud};
+use crate::commands::{counts, steps};
+use crate::report::{Exit, Failure, ResourceRow, StatusView};
+use crate::session::Session;
+use crate::stack::Code;
+
+/// Show each resource, its real name, its drift from the configuration, the URL and the hits; only reads
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Exit with 2 when something is missing or has drifted
+    #[arg(long)]
+    pub detailed_exitcode: bool,
+}
+
+/// What depends on the build, which a look at what is deployed does not make: `plan` compares it.
+const OF_THE_BUILD: &[&str] = &["code_sha256", "environment.HITCTL_BUILD"];
+
+/// Looks.
+pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
+    let loaded = session.load()?;
+    let progress = session.console.progress();
+    let seen = look(session, &loaded, &progress.sink()).await;
+    progress.finish();
+    let view = seen?;
+    let drifted = view.is_drifted();
+    session.console.result(&view);
+    Ok(if drifted && args.detailed_exitcode { Exit::Changes } else { Exit::Done })
+}
+
+async fn look(session: &Session, loaded: &Loaded, sink: &Sink) -> Result<StatusView, Failure> {
+    let cloud = cloud::open(session, loaded, Access::Read, sink).await?;
+    let code = Code { sha256: String::new(), arch: loaded.app.function.arch };
+    let graph = steps::design(loaded, cloud.place(), &code)?;
+    let live = steps::survey(session, &graph, &cloud.drivers(None), sink).await?;
+    let plan = hitctl_engine::plan(&graph, &live).map_err(|error| Failure::new("plan", error.to_string()))?;
+    let resources: Vec<_> = plan.changes.iter().map(|change| row(change, &live)).collect();
+    let has_table = resources.iter().any(|row| row.kind == TableSpec::KIND && row.present);
+    // What does not run cannot be asked for its counts; the view says that it does not.
+    let hits = if has_table && cloud.is_running() { total(&*cloud, loaded).await? } else { 0 };
+    let url = steps::url(&plan.outputs());
+    Ok(StatusView {
+        env: loaded.env.clone(),
+        target: loaded.target.to_string(),
+        resources,
+        url,
+        hits,
+        running: cloud.is_running(),
+    })
+}
+
+/// A resource as it is shown.
+fn row(change: &Change, live: &Snapshot) -> ResourceRow {
+    let found = live.live(change.address());
+    let drift = match change.action {
+        Action::Update | Action::Replace => change.fields.iter().map(|field| field.field.clone()).collect(),
+        Action::Keep | Action::Create | Action::Delete => Vec::new(),
+    };
+    ResourceRow {
+        address: change.address().to_string(),
+        kind: change.kind().to_owned(),
+        name: change.name().to_owned(),
+        present: found.is_some(),
+        drift: drift.into_iter().filter(|field: &String| !OF_THE_BUILD.contains(&field.as_str())).collect(),
+        outputs: found.map(|live| live.outputs.clone()).unwrap_or_default(),
+    }
+}
+
+/// The sum of all counts.
+async fn total(cloud: &dyn Cloud, loaded: &Loaded) -> Result<u64, Failure> {
+    Ok(counts::all(cloud, loaded).await?.iter().map(|row| row.hits).sum())
+}

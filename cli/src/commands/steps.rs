@@ -1,0 +1,140 @@
+//! The steps that `plan`, `deploy`, `status` and `destroy` share.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use hitctl_config::{Loaded, Target, names};
+use hitctl_engine::{
+    Address, Drivers, Event, Finding, Graph, Outcome, Outputs, Phase, Plan, Severity, Sink, Snapshot,
+};
+use hitctl_resources::{FunctionSpec, HttpApiSpec, Spec as _, TableSpec};
+
+use crate::artifact::{self, Artifact, BuildRequest};
+use crate::report::{Exit, Failure, PlanView};
+use crate::session::Session;
+use crate::stack::{self, Code, Place};
+
+/// What a survey and a plan found.
+pub(super) struct PlanRun {
+    /// What to do about it.
+    pub(super) plan: Plan,
+    /// What there is to say about that; none of them forbids it.
+    pub(super) findings: Vec<Finding>,
+}
+
+/// Builds the function for the environment's target, or checks and packs the file that the user gave.
+pub(super) async fn build(
+    session: &Session,
+    loaded: &Loaded,
+    given: Option<PathBuf>,
+    sink: &Sink,
+) -> Result<Artifact, Failure> {
+    let target = match loaded.target {
+        Target::Local => artifact::Target::Host,
+        Target::Aws => artifact::Target::Lambda(loaded.app.function.arch),
+    };
+    let request = BuildRequest::new(target, &session.cwd, &session.cache_dir(), session.env.clone())
+        .given(given.map(|path| session.cwd.join(path)));
+    Ok(artifact::build(&request, sink, &session.stop).await?)
+}
+
+/// Designs the app around the built code.
+pub(super) fn design(loaded: &Loaded, place: &Place, code: &Code) -> Result<Graph, Failure> {
+    stack::design(&loaded.app, &loaded.env, place, code).map_err(|error| {
+        Failure::new("design", format!("the parts do not fit together: {error}"))
+            .hinted("this is a mistake in hitctl: please report it with your hitctl.toml")
+    })
+}
+
+/// Reads what is live and plans what to do. Refuses a plan that must not be carried out.
+pub(super) async fn plan(
+    session: &Session,
+    graph: &Graph,
+    drivers: &Drivers,
+    sink: &Sink,
+) -> Result<PlanRun, Failure> {
+    let live = survey(session, graph, drivers, sink).await?;
+    let plan = hitctl_engine::plan(graph, &live).map_err(|error| Failure::new("plan", error.to_string()))?;
+    let findings = hitctl_engine::check(&plan);
+    let (errors, findings): (Vec<_>, Vec<_>) = findings.into_iter().partition(|finding| finding.severity == Severity::Error);
+    if !errors.is_empty() {
+        return Err(Failure::findings(&errors));
+    }
+    Ok(PlanRun { plan, findings })
+}
+
+/// Reads what is live.
+pub(super) async fn survey(
+    session: &Session,
+    graph: &Graph,
+    drivers: &Drivers,
+    sink: &Sink,
+) -> Result<Snapshot, Failure> {
+    let started = Instant::now();
+    sink.send(Event::PhaseStarted { phase: Phase::Survey, detail: "reading what is deployed".to_owned() });
+    let live = hitctl_engine::survey(graph, drivers, sink, &session.stop).await;
+    sink.send(Event::PhaseEnded { phase: Phase::Survey, ok: live.is_ok(), took_ms: millis(started) });
+    live.map_err(|error| Failure::faults("failed to read what is deployed", &error, Exit::Error))
+}
+
+/// Carries out a plan.
+pub(super) async fn apply(session: &Session, plan: Plan, drivers: &Drivers, sink: &Sink) -> Outcome {
+    let started = Instant::now();
+    let idle = plan.is_empty();
+    if !idle {
+        sink.send(Event::PhaseStarted { phase: Phase::Apply, detail: "applying the plan".to_owned() });
+    }
+    let outcome = hitctl_engine::apply(&plan, drivers, sink, &session.stop).await;
+    if !idle {
+        sink.send(Event::PhaseEnded { phase: Phase::Apply, ok: outcome.is_ok(), took_ms: millis(started) });
+    }
+    outcome
+}
+
+/// Says, before the first write, where it will go.
+pub(super) fn banner(session: &Session, loaded: &Loaded) {
+    let place = match loaded.target {
+        Target::Local => "the local cloud".to_owned(),
+        Target::Aws => format!("AWS, {}", loaded.app.region.as_deref().unwrap_or("no region")),
+    };
+    session.console.talk(&format!("{} in {} on {place}", loaded.app.app, loaded.env));
+}
+
+/// The URL of the deployed API, without a trailing slash.
+pub(super) fn url(outputs: &BTreeMap<Address, Outputs>) -> Option<String> {
+    outputs.get(&HttpApiSpec::address("api"))?.get("url").cloned()
+}
+
+/// What scripts want to know of what is deployed.
+pub(super) fn outputs(loaded: &Loaded, live: &BTreeMap<Address, Outputs>) -> Vec<(&'static str, String)> {
+    let (app, env) = (&loaded.app.app, &loaded.env);
+    let mut outputs: Vec<_> = url(live).map(|url| ("url", url)).into_iter().collect();
+    if live.contains_key(&FunctionSpec::address("counter")) {
+        outputs.push(("function", names::function(app, env)));
+    }
+    if live.contains_key(&TableSpec::address("hits")) {
+        outputs.push(("table", names::table(app, env)));
+    }
+    outputs
+}
+
+/// The view of a plan that was, or will be, carried out.
+pub(super) fn plan_view(
+    command: &str,
+    loaded: &Loaded,
+    place: &Place,
+    plan: &Plan,
+    findings: &[Finding],
+    started: Instant,
+) -> PlanView {
+    PlanView::new(command, &loaded.env, &loaded.target.to_string(), plan)
+        .place(&place.account, &place.region)
+        .warnings(findings.iter().map(|finding| format!("{}: {}", finding.address, finding.message)).collect())
+        .took_ms(millis(started))
+}
+
+/// Milliseconds since then.
+pub(super) fn millis(started: Instant) -> u64 {
+    u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX)
+}

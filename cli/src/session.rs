@@ -1,0 +1,125 @@
+//! One run of the program: its world, its global flags, and what every command needs of them.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use hitctl_config::{Loaded, Overrides};
+use tokio_util::sync::CancellationToken;
+
+use crate::args::{Color, Global};
+use crate::report::{ColorChoice, Console, ConsoleOptions, Failure};
+use crate::world::World;
+
+/// One run of the program.
+pub struct Session {
+    /// The flags of every command.
+    pub global: Global,
+    /// The environment.
+    pub env: BTreeMap<String, String>,
+    /// The working directory.
+    pub cwd: PathBuf,
+    /// This very program.
+    pub exe: PathBuf,
+    /// Where everything is shown.
+    pub console: Console,
+    /// Cancelled by the first Ctrl-C: start nothing new.
+    pub stop: CancellationToken,
+}
+
+impl Session {
+    /// Starts a run.
+    pub fn new(world: World, global: Global) -> Self {
+        let console = Console::new(ConsoleOptions {
+            stdout: world.stdout,
+            stderr: world.stderr,
+            stdin: world.stdin,
+            stdout_tty: world.stdout_tty,
+            stderr_tty: world.stderr_tty,
+            stdin_tty: world.stdin_tty,
+            width: world.width,
+            color: match global.color {
+                Color::Auto => ColorChoice::Auto,
+                Color::Always => ColorChoice::Always,
+                Color::Never => ColorChoice::Never,
+            },
+            env: &world.env,
+            json: global.json,
+            quiet: global.quiet,
+            verbose: global.verbose,
+            no_input: global.no_input,
+        });
+        Self { global, env: world.env, cwd: world.cwd, exe: world.exe, console, stop: CancellationToken::new() }
+    }
+
+    /// Reads the configuration in force: the named file, the nearest one, or the defaults. Shows its warnings.
+    pub fn load(&mut self) -> Result<Loaded, Failure> {
+        let loaded = self.load_quietly()?;
+        for lint in &loaded.lints {
+            self.console.warn(&lint.to_string());
+        }
+        Ok(loaded)
+    }
+
+    /// As [`Session::load`], for commands whose output the warnings would only disturb.
+    pub fn load_quietly(&self) -> Result<Loaded, Failure> {
+        let path = match &self.global.config {
+            Some(path) => Some(self.cwd.join(path)),
+            None => hitctl_config::find(&self.cwd),
+        };
+        let source = match path {
+            Some(path) => {
+                let text = hitctl_config::read(&path).map_err(|error| Failure::usage(error.to_string()))?;
+                Some((path, text))
+            }
+            None => None,
+        };
+        hitctl_config::load(source, self.global.env.as_deref(), &self.overrides())
+            .map_err(|errors| Failure::config(&errors.to_string()))
+    }
+
+    /// The settings that flags and the environment decide. A flag has won over its own variable already.
+    fn overrides(&self) -> Overrides {
+        let from_env = |names: &[&str]| {
+            names.iter().find_map(|name| {
+                let value = self.env.get(*name).filter(|value| !value.is_empty())?;
+                Some((value.clone(), (*name).to_owned()))
+            })
+        };
+        Overrides::new()
+            .region(self.global.region.clone(), from_env(&["AWS_REGION", "AWS_DEFAULT_REGION"]))
+    }
+
+    /// Where the cloud on this machine keeps its state: beside the config, or in the user's state directory.
+    pub fn state_dir(&self, loaded: &Loaded) -> PathBuf {
+        match loaded.path.as_deref().and_then(Path::parent) {
+            Some(dir) => dir.join(".hitctl").join("local"),
+            None => self.user_dir("XDG_STATE_HOME", ".local/state", "Library/Application Support").join("local"),
+        }
+    }
+
+    /// Where what can be made again is kept.
+    pub fn cache_dir(&self) -> PathBuf {
+        self.user_dir("XDG_CACHE_HOME", ".cache", "Library/Caches")
+    }
+
+    /// Which build of the program this is: its version and, so that a rebuilt one counts as another, its file.
+    pub fn build_id(&self) -> String {
+        let version = env!("CARGO_PKG_VERSION");
+        let file = std::fs::metadata(&self.exe).ok().and_then(|file| {
+            let age = file.modified().ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
+            Some(format!("{version}+{:x}.{:x}", file.len(), age.as_nanos()))
+        });
+        file.unwrap_or_else(|| version.to_owned())
+    }
+
+    fn user_dir(&self, variable: &str, unix: &str, macos: &str) -> PathBuf {
+        let absolute = |name: &str| self.env.get(name).map(PathBuf::from).filter(|path| path.is_absolute());
+        let home = absolute("HOME").unwrap_or_else(|| self.cwd.clone());
+        let base = match absolute(variable) {
+            Some(dir) => dir,
+            None if cfg!(target_os = "macos") => home.join(macos),
+            None => home.join(unix),
+        };
+        base.join("hitctl")
+    }
+}

@@ -1,0 +1,174 @@
+//! What a hit counter is made of. The only file that knows; it reads like a parts list.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use hitctl_config::{App, Expose, contract, names};
+use hitctl_engine::{Graph, GraphError, Node, Value};
+use hitctl_resources::{
+    Cors, FunctionSpec, HttpApiSpec, LogGroupSpec, PermissionSpec, RoleSpec, Spec, Statement, TableSpec, Tags,
+    Throttle,
+};
+
+/// Where the resources live: what ARNs are made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// `aws`, or another partition.
+    pub partition: String,
+    /// The region's code.
+    pub region: String,
+    /// Twelve digits.
+    pub account: String,
+}
+
+/// The code that the function runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Code {
+    /// SHA-256 of the zip, in hex.
+    pub sha256: String,
+    /// What it is compiled for.
+    pub arch: hitctl_resources::Arch,
+}
+
+impl Code {
+    /// What `/healthz` calls the build.
+    pub fn build_id(&self) -> String {
+        self.sha256.chars().take(12).collect()
+    }
+}
+
+/// The browser may remember a preflight for so long, in seconds.
+const PREFLIGHT_MAX_AGE_S: u32 = 3600;
+
+/// Designs the app: every resource that it could own, each present or absent.
+pub fn design(app: &App, env: &str, place: &Place, code: &Code) -> Result<Graph, GraphError> {
+    let parts = Parts { app, env, place, code, name: names::base(&app.app, env), tags: names::tags(&app.app, env) };
+    let with_api = app.http.expose == Expose::Api;
+    Graph::new(vec![
+        parts.table(),
+        parts.role(),
+        parts.log_group(),
+        parts.function(),
+        parts.http_api().present_if(with_api),
+        parts.permission().present_if(with_api),
+    ])
+}
+
+struct Parts<'a> {
+    app: &'a App,
+    env: &'a str,
+    place: &'a Place,
+    code: &'a Code,
+    name: String,
+    tags: Tags,
+}
+
+impl Parts<'_> {
+    fn arn(&self, service: &str, resource: &str) -> String {
+        let Place { partition, region, account } = self.place;
+        match service {
+            "iam" => format!("arn:{partition}:iam::{account}:{resource}"),
+            _ => format!("arn:{partition}:{service}:{region}:{account}:{resource}"),
+        }
+    }
+
+    fn table(&self) -> Node {
+        let table = &self.app.table;
+        TableSpec {
+            partition_key: contract::ATTR_PATH.to_owned(),
+            point_in_time_recovery: table.point_in_time_recovery,
+            deletion_protection: table.deletion_protection,
+            max_write_units: table.max_write_units,
+            tags: self.tags.clone(),
+        }
+        .node("hits", &self.name)
+    }
+
+    fn role(&self) -> Node {
+        let statement = |sid: &str, actions: &[&str], resource: String| Statement {
+            sid: sid.to_owned(),
+            actions: actions.iter().map(ToString::to_string).collect(),
+            resources: BTreeSet::from([resource]),
+        };
+        let group = names::log_group(&self.app.app, self.env);
+        RoleSpec {
+            trusted_service: "lambda.amazonaws.com".to_owned(),
+            statements: vec![
+                statement(
+                    "Logs",
+                    &["logs:CreateLogStream", "logs:PutLogEvents"],
+                    self.arn("logs", &format!("log-group:{group}:*")),
+                ),
+                statement(
+                    "Table",
+                    &["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Scan", "dynamodb:UpdateItem"],
+                    self.arn("dynamodb", &format!("table/{}", self.name)),
+                ),
+            ],
+            tags: self.tags.clone(),
+        }
+        .node("function", &self.name)
+    }
+
+    fn log_group(&self) -> Node {
+        LogGroupSpec { retention_days: self.app.function.log_retention_days, tags: self.tags.clone() }
+            .node("function", &names::log_group(&self.app.app, self.env))
+    }
+
+    fn function(&self) -> Node {
+        let function = &self.app.function;
+        let mut environment = BTreeMap::from([
+            (contract::ENV_TABLE.to_owned(), Value::known(TableSpec::address("hits"), self.name.clone())),
+            (contract::ENV_LOG_LEVEL.to_owned(), Value::from(function.log_level.to_string())),
+            (contract::ENV_BUILD.to_owned(), Value::from(self.code.build_id())),
+        ]);
+        environment.extend(function.environment.iter().map(|(name, value)| (name.clone(), value.clone().into())));
+        FunctionSpec {
+            runtime: "provided.al2023".to_owned(),
+            arch: self.code.arch,
+            code_sha256: self.code.sha256.clone(),
+            memory_mb: function.memory_mb,
+            timeout_s: function.timeout_s,
+            reserved_concurrency: function.reserved_concurrency,
+            environment,
+            role_arn: Value::known(RoleSpec::address("function"), self.arn("iam", &format!("role/{}", self.name))),
+            log_group: Value::known(
+                LogGroupSpec::address("function"),
+                names::log_group(&self.app.app, self.env),
+            ),
+            tags: self.tags.clone(),
+        }
+        .node("counter", &self.name)
+    }
+
+    fn http_api(&self) -> Node {
+        let http = &self.app.http;
+        let set = |items: &[&str]| items.iter().map(ToString::to_string).collect::<BTreeSet<_>>();
+        HttpApiSpec {
+            function_arn: Value::known(
+                FunctionSpec::address("counter"),
+                self.arn("lambda", &format!("function:{}", self.name)),
+            ),
+            routes: set(contract::ROUTES),
+            cors: Cors {
+                allow_origins: http.allow_origins.iter().cloned().collect(),
+                allow_methods: http.allow_methods.iter().cloned().collect(),
+                allow_headers: set(&["content-type"]),
+                expose_headers: set(&[contract::HEADER_BUILD, contract::HEADER_IGNORED]),
+                max_age_s: PREFLIGHT_MAX_AGE_S,
+            },
+            throttle: Throttle { rate_per_second: http.rate_per_second, burst: http.burst },
+            tags: self.tags.clone(),
+        }
+        .node("api", &self.name)
+    }
+
+    fn permission(&self) -> Node {
+        PermissionSpec {
+            function_name: Value::known(FunctionSpec::address("counter"), self.name.clone()),
+            principal: "apigateway.amazonaws.com".to_owned(),
+            api_id: Value::output(HttpApiSpec::address("api"), "api_id"),
+            source_account: self.place.account.clone(),
+        }
+        .node("http_api", "hitctl-http-api")
+    }
+}

@@ -1,0 +1,244 @@
+//! Every command from end to end on the local cloud: what it says, what it exits with, and that a second run changes nothing.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use crate::support::{Yard, artifact, get};
+
+#[test]
+fn deploy_status_and_destroy_go_round() {
+    let yard = Yard::with("");
+    let zip = artifact();
+
+    let plan = yard.run(&["plan", "--detailed-exitcode", "--json", "--artifact", &zip]);
+    assert_eq!(plan.code, 2, "{plan:?}");
+    let actions = |json: &serde_json::Value| {
+        json["changes"].as_array().unwrap().iter().map(|change| change["action"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(actions(&plan.json()), ["create"; 6]);
+    assert!(!yard.state().join("daemon.json").exists(), "a plan must not start the cloud");
+
+    let first = yard.run(&["deploy", "--json", "--artifact", &zip]);
+    assert_eq!((first.code, actions(&first.json())), (0, vec!["create".to_owned(); 6]), "{first:?}");
+    let url = first.json()["outputs"]["url"].as_str().unwrap().to_owned();
+    assert_eq!(get(&url, "/counter?path=/").json()["hits"], 1);
+
+    let second = yard.run(&["deploy", "--json", "--artifact", &zip]);
+    assert_eq!((second.code, actions(&second.json())), (0, vec!["keep".to_owned(); 6]), "{second:?}");
+    assert_eq!(second.json()["outputs"]["url"], url.as_str());
+    assert_eq!(yard.run(&["plan", "--detailed-exitcode", "--artifact", &zip]).code, 0);
+
+    let status = yard.run(&["status", "--json", "--detailed-exitcode"]);
+    assert_eq!(status.code, 0, "{status:?}");
+    assert_eq!((&status.json()["hits"], &status.json()["url"]), (&1.into(), &url.as_str().into()));
+    assert!(status.json()["resources"].as_array().unwrap().iter().all(|resource| resource["present"] == true));
+
+    let refused = yard.run(&["destroy"]);
+    assert_eq!(refused.code, 3, "without a terminal nobody can be asked: {refused:?}");
+    let destroyed = yard.run(&["destroy", "--yes", "--json"]);
+    assert_eq!(destroyed.code, 0, "{destroyed:?}");
+    let left: Vec<_> = destroyed.json()["changes"].as_array().unwrap().iter().filter(|change| change["action"] == "keep").map(|change| change["address"].clone()).collect();
+    assert_eq!(left, ["table.hits"]);
+    assert_eq!(yard.run(&["counts", "get", "/", "--json"]).json()["counts"][0]["hits"], 1, "the counts are kept");
+
+    // A new deploy goes on from there, and a destroy of everything exports first.
+    let url = yard.deploy();
+    assert_eq!(get(&url, "/counter?path=/").json()["hits"], 2);
+    assert_eq!(yard.run(&["destroy", "--yes", "--delete-data"]).code, 3, "-y never covers the loss of data");
+    assert_eq!(yard.run(&["destroy", "--delete-data", "--confirm", "prod"]).code, 3);
+    let gone = yard.run(&["destroy", "--delete-data", "--confirm", "local", "--export", "counts.ndjson"]);
+    assert_eq!(gone.code, 0, "{gone:?}");
+    let export = std::fs::read_to_string(yard.path().join("counts.ndjson")).unwrap();
+    assert!(export.contains(r#""path":"/""#) && export.contains(r#""hits":2"#), "{export}");
+    let nothing = yard.run(&["status", "--json", "--detailed-exitcode"]);
+    assert_eq!((nothing.code, &nothing.json()["hits"]), (2, &0.into()), "{nothing:?}");
+    let again = yard.run(&["destroy", "--yes"]);
+    assert_eq!(again.code, 0, "{again:?}");
+}
+
+#[test]
+fn a_changed_setting_is_planned_field_by_field_and_applied() {
+    let yard = Yard::with("[function]\nenvironment = { GREETING = \"first secret\" }\n");
+    let url = yard.deploy();
+    assert_eq!(get(&url, "/counter?path=/").json()["hits"], 1);
+    yard.write("hitctl.toml", "[function]\nmemory_mb = 256\nenvironment = { GREETING = \"second secret\" }\n\n[http]\nburst = 40\n");
+    let zip = artifact();
+    let plan = yard.run(&["plan", "--artifact", &zip]);
+    for part in ["memory_mb", "128 -> 256", "environment.GREETING", "throttle.burst", "20 -> 40", "2 to update"] {
+        assert!(plan.stdout.contains(part), "{part:?} is not in\n{}", plan.stdout);
+    }
+    let json = yard.run(&["plan", "--json", "--artifact", &zip]);
+    for shown in [&plan.stdout, &json.stdout, &json.stderr] {
+        assert!(!shown.contains("secret"), "a value of the environment is shown: {shown}");
+    }
+    let deployed = yard.run(&["deploy", "--json", "--artifact", &zip]);
+    assert_eq!((deployed.code, &deployed.json()["summary"]["update"]), (0, &2.into()), "{deployed:?}");
+    assert_eq!(get(&url, "/counter?path=/").json()["hits"], 2, "the URL and the counts stay");
+}
+
+#[test]
+fn without_http_there_is_no_api_and_invoke_still_counts() {
+    let yard = Yard::with("");
+    let url = yard.deploy();
+    yard.write("hitctl.toml", "[http]\nexpose = \"none\"\n");
+    let deployed = yard.run(&["deploy", "--json", "--artifact", &artifact()]);
+    assert_eq!((deployed.code, &deployed.json()["summary"]["delete"]), (0, &2.into()), "{deployed:?}");
+    assert!(deployed.json()["outputs"].get("url").is_none_or(serde_json::Value::is_null), "{deployed:?}");
+    assert!(std::net::TcpStream::connect(url.trim_start_matches("http://")).is_err(), "the gateway is gone");
+    let invoked = yard.run(&["invoke", "--path", "/x", "--json"]);
+    assert_eq!((&invoked.json()["status"], &invoked.json()["body"]["hits"]), (&200.into(), &1.into()), "{invoked:?}");
+}
+
+#[test]
+fn invoke_prints_the_answer_the_duration_and_the_log() {
+    let yard = Yard::with("[function]\nlog_level = \"debug\"\n");
+    yard.deploy();
+    let invoked = yard.run(&["invoke", "--path", "/a b?x#y", "--json"]);
+    assert_eq!(invoked.code, 0, "{invoked:?}");
+    let json = invoked.json();
+    assert_eq!((&json["status"], &json["body"]["hits"]), (&200.into(), &1.into()));
+    assert!(json["duration_ms"].as_f64().unwrap() > 0.0);
+    assert!(json["log"].as_str().unwrap().contains("REPORT RequestId"), "{json}");
+    assert_eq!(yard.run(&["invoke", "--path", "/%00", "--json"]).json()["status"], 400);
+    yard.write("event.json", "{\"no\":\"shape\"}");
+    let strange = yard.run(&["invoke", "--payload", "event.json"]);
+    assert_eq!(strange.code, 1, "an event of no known shape is an error of the function: {strange:?}");
+
+    let logs = yard.run(&["logs", "--since", "1h"]);
+    assert!(logs.code == 0 && logs.stdout.contains("REPORT"), "{logs:?}");
+    let filtered = yard.run(&["logs", "--filter", "no such text"]);
+    assert_eq!((filtered.code, filtered.stdout.trim()), (0, ""), "{filtered:?}");
+}
+
+#[test]
+fn counts_are_listed_and_exported() {
+    let yard = Yard::with("[http]\nburst = 1000\n[function]\nreserved_concurrency = \"none\"\n");
+    let url = yard.deploy();
+    for (path, times) in [("/b", 3), ("/a,\"x\"", 1), ("/c", 2)] {
+        for _ in 0..times {
+            assert_eq!(get(&url, &format!("/counter?path={}", path.replace('"', "%22"))).status, 200);
+        }
+    }
+    let list = yard.run(&["counts", "list", "--json"]).json();
+    let paths: Vec<_> = list["counts"].as_array().unwrap().iter().map(|row| (row["path"].as_str().unwrap(), row["hits"].as_u64().unwrap())).collect();
+    assert_eq!(paths, [("/b", 3), ("/c", 2), ("/a,%22x%22", 1)]);
+    assert_eq!(yard.run(&["counts", "list", "--limit", "1", "--json"]).json()["counts"].as_array().unwrap().len(), 1);
+    assert_eq!(yard.run(&["counts", "get", "/never", "--json"]).json()["counts"][0]["hits"], 0);
+
+    let csv = yard.run(&["counts", "export"]).stdout;
+    let mut lines = csv.lines();
+    assert!(lines.next().unwrap().starts_with("path,hits"));
+    assert!(lines.next().unwrap().starts_with("\"/a,%22x%22\",1,"), "{csv}");
+    let to_file = yard.run(&["counts", "export", "--format", "ndjson", "--out", "all.ndjson"]);
+    assert_eq!((to_file.code, to_file.stdout.as_str()), (0, ""), "{to_file:?}");
+    assert_eq!(std::fs::read_to_string(yard.path().join("all.ndjson")).unwrap().lines().count(), 3);
+    assert_eq!(yard.run(&["counts", "export", "--out", "all.ndjson"]).code, 1, "a file is never overwritten");
+}
+
+#[test]
+fn the_local_cloud_starts_stops_and_comes_back() {
+    let yard = Yard::with("");
+    assert_eq!(yard.run(&["local", "status", "--json"]).json()["running"], false);
+    assert_eq!(yard.run(&["local", "stop"]).code, 0, "stopping what does not run is done already");
+    let url = yard.deploy();
+    assert_eq!(get(&url, "/counter?path=/").json()["hits"], 1);
+    assert_eq!(yard.run(&["local", "stop"]).code, 0);
+    assert!(std::net::TcpStream::connect(url.trim_start_matches("http://")).is_err());
+
+    let status = yard.run(&["status", "--json"]);
+    assert_eq!(status.code, 0, "{status:?}");
+    assert!(status.json()["resources"].as_array().unwrap().iter().all(|resource| resource["present"] == true));
+    let logs = yard.run(&["logs"]);
+    assert!(logs.code == 1 && logs.stderr.contains("hitctl local start"), "{logs:?}");
+
+    assert_eq!(yard.run(&["local", "start"]).code, 0);
+    assert_eq!(get(&url, "/counter?path=/").json()["hits"], 2, "same URL, same counts");
+    assert_eq!(yard.run(&["local", "reset"]).code, 3);
+    assert_eq!(yard.run(&["local", "reset", "--confirm", "local"]).code, 0);
+    assert_eq!(yard.run(&["status", "--json", "--detailed-exitcode"]).code, 2);
+}
+
+#[test]
+fn three_first_deploys_at_once_make_one_api() {
+    let yard = Yard::with("");
+    let zip = artifact();
+    let urls: Vec<String> = std::thread::scope(|scope| {
+        let runs: Vec<_> = (0..3)
+            .map(|_| scope.spawn(|| yard.run(&["deploy", "--json", "--artifact", &zip])))
+            .collect();
+        runs.into_iter()
+            .map(|run| {
+                let ran = run.join().unwrap();
+                assert_eq!(ran.code, 0, "{ran:?}");
+                ran.json()["outputs"]["url"].as_str().unwrap().to_owned()
+            })
+            .collect()
+    });
+    assert!(urls.iter().all(|url| *url == urls[0]), "{urls:?}");
+    assert_eq!(get(&urls[0], "/counter?path=/").json()["hits"], 1);
+}
+
+#[test]
+fn logs_follow_until_interrupted() {
+    let yard = Yard::with("");
+    let url = yard.deploy();
+    let mut follow = yard.command(&["logs", "--follow"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    assert_eq!(get(&url, "/counter?path=/").status, 200);
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(follow.stdout.take().unwrap()));
+    assert!(lines.by_ref().any(|line| line.unwrap().contains("REPORT")));
+    interrupt(&follow);
+    assert_eq!(follow.wait().unwrap().code(), Some(130));
+}
+
+#[test]
+fn the_program_answers_at_once_and_in_words() {
+    let yard = Yard::new();
+    let help = yard.run(&["--help"]);
+    assert!(help.code == 0 && help.stdout.contains("deploy") && help.stderr.is_empty(), "{help:?}");
+    assert!(yard.run(&["help", "exit-codes"]).stdout.contains("130  interrupted"));
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        assert!(yard.run(&["completions", shell]).stdout.contains("hitctl"), "{shell}");
+    }
+    assert!(yard.run(&["man"]).stdout.contains(".TH"));
+    assert_eq!(yard.run(&["man", "--out", "man"]).code, 0);
+    assert!(yard.path().join("man/hitctl-deploy.1").exists());
+    assert_eq!(yard.run(&["explain", "--path", "//a//b/index.html?x=1", "--json"]).json()["path"], "/a/b");
+    assert!(yard.run(&["explain", "--path", "/\u{0}"]).stdout.contains("control"));
+    assert_eq!(yard.run(&["env", "list", "--json"]).code, 0);
+    let config = yard.run(&["config", "show", "--origin"]);
+    assert!(config.stdout.contains("memory_mb = 128") && config.stdout.contains("# default"), "{config:?}");
+
+    let init = yard.run(&["init"]);
+    assert!(init.code == 0 && yard.path().join("hitctl.toml").exists(), "{init:?}");
+    assert_eq!(yard.run(&["config", "show"]).code, 0, "what init writes is valid");
+    assert_eq!(yard.run(&["init"]).code, 1, "init never overwrites");
+    let doctor = yard.run(&["doctor", "--json"]);
+    assert!(doctor.stdout.contains("cargo"), "{doctor:?}");
+}
+
+#[test]
+fn ctrl_c_during_a_build_that_hangs_stops_it() {
+    let yard = Yard::with("");
+    yard.tool("cargo", "echo 'cargo 1.95.0'; case \"$1\" in -V|--version|-vV) ;; *) echo $$ > cargo.pid; exec sleep 600 ;; esac");
+    let mut deploy = yard.command(&["deploy"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let started = || std::fs::read_to_string(yard.path().join("cargo.pid")).ok().filter(|pid| pid.ends_with('\n'));
+    let mut pid = started();
+    while pid.is_none() && deploy.try_wait().unwrap().is_none() {
+        std::thread::park_timeout(Duration::from_millis(5));
+        pid = started();
+    }
+    interrupt(&deploy);
+    let code = deploy.wait().unwrap().code();
+    let mut said = String::new();
+    std::io::Read::read_to_string(&mut deploy.stderr.take().unwrap(), &mut said).unwrap();
+    assert_eq!(code, Some(130), "{said}");
+    let pid: i32 = pid.expect("the build was started").trim().parse().unwrap();
+    let pid = rustix::process::Pid::from_raw(pid).unwrap();
+    assert!(rustix::process::test_kill_process(pid).is_err(), "the build outlived its Ctrl-C");
+}
+
+fn interrupt(child: &std::process::Child) {
+    let pid = rustix::process::Pid::from_child(child);
+    // It may have ended by itself.
+    drop(rustix::process::kill_process(pid, rustix::process::Signal::INT));
+}

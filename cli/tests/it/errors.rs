@@ -1,0 +1,96 @@
+//! Bad input, from end to end: a clear error with the right exit code, before anything is sent, and nothing half-written.
+
+use crate::support::{Ran, Yard, artifact};
+
+/// Runs and expects an error with that exit code whose text has all these parts.
+#[track_caller]
+fn fails(yard: &Yard, args: &[&str], code: u8, parts: &[&str]) -> Ran {
+    let ran = yard.run(args);
+    assert_eq!(ran.code, code, "{ran:?}");
+    assert_eq!(ran.stdout, "", "an error is no result");
+    for part in parts {
+        assert!(ran.stderr.contains(part), "{part:?} is not in\n{}", ran.stderr);
+    }
+    ran
+}
+
+#[test]
+fn a_wrong_command_line_is_64() {
+    let yard = Yard::new();
+    fails(&yard, &["deplyo"], 64, &["deplyo", "deploy"]);
+    fails(&yard, &["deploy", "--memory"], 64, &["--memory"]);
+    fails(&yard, &["invoke"], 64, &["--path"]);
+    fails(&yard, &["logs", "--since", "yesterday"], 64, &["30s, 10m, 2h or 7d"]);
+    let json = yard.run(&["invoke", "--json"]);
+    assert_eq!((json.code, json.json()["error"]["code"].as_str().is_some()), (64, true), "{json:?}");
+}
+
+#[test]
+fn every_mistake_of_the_configuration_is_named_at_once_with_its_place() {
+    let yard = Yard::with("app = 7\n\n[function]\nmemory = 128\nmemory_mb = 64\n\n[http]\nburst = 0\n");
+    let ran = fails(&yard, &["deploy"], 64, &["hitctl.toml:1:7", "hitctl.toml:4:1", "memory_mb", "hitctl.toml:5:13", "128", "hitctl.toml:8:9"]);
+    assert!(!yard.path().join(".hitctl").exists(), "nothing is started for a config that is wrong: {ran:?}");
+    fails(&yard, &["status", "--config", "no.toml"], 64, &["no.toml"]);
+    yard.write("hitctl.toml", "[env.tset]\ntarget = \"local\"\n");
+    fails(&yard, &["deploy", "--env", "test"], 64, &["test", "tset"]);
+}
+
+#[test]
+fn aws_comes_next_and_says_so() {
+    let yard = Yard::with("[env.test]\n");
+    fails(&yard, &["plan", "-e", "test", "--artifact", &artifact()], 1, &["AWS", "--env local"]);
+    fails(&yard, &["status", "-e", "test"], 1, &["AWS"]);
+}
+
+#[test]
+fn a_bad_artifact_is_refused_before_anything_is_deployed() {
+    let yard = Yard::with("");
+    yard.write("text.zip", "not a zip");
+    yard.write("empty.zip", "");
+    let whole = std::fs::read(artifact()).unwrap();
+    std::fs::write(yard.path().join("cut.zip"), &whole[..whole.len() / 2]).unwrap();
+    for (file, part) in [("no.zip", "no.zip"), ("text.zip", "text.zip"), ("empty.zip", "empty"), ("cut.zip", "cut.zip"), (".", "directory")] {
+        fails(&yard, &["deploy", "--artifact", file], 1, &[part]);
+    }
+    // A program of another machine: this one's header with another architecture in it.
+    let mut elf = std::fs::read(crate::support::EXE).unwrap();
+    elf[18..20].copy_from_slice(&0xF3_u16.to_le_bytes());
+    std::fs::write(yard.path().join("riscv"), &elf).unwrap();
+    fails(&yard, &["deploy", "--artifact", "riscv"], 1, &["riscv"]);
+    assert_eq!(yard.run(&["status", "--json", "--detailed-exitcode"]).code, 2, "nothing was deployed");
+}
+
+#[test]
+fn a_missing_toolchain_says_what_to_install() {
+    let yard = Yard::with("");
+    let ran = yard.run_as(&["build"], |world| {
+        world.env.insert("PATH".to_owned(), yard.path().display().to_string());
+    });
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(ran.stderr.contains("rustup.rs"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_state_directory_that_cannot_be_used_is_named() {
+    let yard = Yard::with("");
+    yard.write(".hitctl", "a file where a directory should be");
+    fails(&yard, &["local", "start"], 1, &[".hitctl"]);
+}
+
+#[test]
+fn a_foreign_state_directory_is_not_reset() {
+    let yard = Yard::with("");
+    std::fs::create_dir_all(yard.state()).unwrap();
+    std::fs::write(yard.state().join("precious"), "mine").unwrap();
+    fails(&yard, &["local", "reset", "--confirm", "local"], 1, &["precious"]);
+    assert!(yard.state().join("precious").exists());
+    std::fs::remove_dir_all(yard.state()).unwrap();
+}
+
+#[test]
+fn a_closed_stdout_is_no_error() {
+    let yard = Yard::with("");
+    let mut child = yard.command(&["config", "show"]).stdout(std::process::Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
