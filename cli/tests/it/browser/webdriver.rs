@@ -1,0 +1,198 @@
+//! A browser to look through: headless Chromium, driven by chromedriver with the few calls of the W3C `WebDriver` protocol
+//! that the tests need. Nothing in here knows what is looked at.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use serde_json::{Value as Json, json};
+
+use crate::support::{Http, env_var};
+
+/// What the pages get to see, in CSS pixels of one pixel each.
+pub(crate) const VIEW: (u32, u32) = (1200, 720);
+
+/// How long a script may wait for what it waits for; shorter than a connection waits for an answer.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Quiet, without a network of its own, and without a sandbox, which root and many containers cannot have: it opens the
+/// tests' own pages only.
+const SWITCHES: &[&str] = &[
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--disable-quic",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+    "--hide-scrollbars",
+    "--force-prefers-reduced-motion",
+    "--lang=en-US",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+    // As people have it: a headless browser says so in its own, and robots are not counted for ever.
+    "--user-agent=Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36",
+];
+
+/// A session with a browser of its own, which ends with it.
+pub(crate) struct Browser {
+    driver: Child,
+    url: String,
+    session: String,
+}
+
+impl Browser {
+    /// Opens a browser that keeps its profile below `home`. Without one on this machine: a panic on CI, and elsewhere a loud
+    /// word and `None`.
+    pub(crate) fn open(home: &Path) -> Option<Self> {
+        let (chromium, chromedriver) = match installed() {
+            Ok(found) => found,
+            Err(missing) if on_ci() => panic!("{missing}: install it (Debian: chromium, chromium-driver)"),
+            Err(missing) => {
+                // Past the test harness, which swallows what passing tests print.
+                let word = format!(
+                    "\nNOT RUN: {missing}, so no browser looked at the page (Debian: chromium-driver)\n"
+                );
+                std::io::stderr().write_all(word.as_bytes()).ok();
+                return None;
+            }
+        };
+        let (driver, url) = start(&chromedriver, home);
+        let mut browser = Self { driver, url, session: String::new() };
+        let profile = format!("--user-data-dir={}", home.join("profile").display());
+        let switches: Vec<&str> = SWITCHES.iter().copied().chain([profile.as_str()]).collect();
+        let wish = json!({"capabilities": {"alwaysMatch": {
+            "goog:chromeOptions": {"binary": chromium, "args": switches},
+            "timeouts": {"script": PATIENCE.as_millis(), "pageLoad": PATIENCE.as_millis()},
+        }}});
+        let made = browser.call("POST", "/session", &wish);
+        browser.session = format!("/session/{}", made["sessionId"].as_str().expect("a session id"));
+        let view = json!({"width": VIEW.0, "height": VIEW.1, "deviceScaleFactor": 1, "mobile": false});
+        let command = json!({"cmd": "Emulation.setDeviceMetricsOverride", "params": view});
+        browser.ask("POST", "/goog/cdp/execute", &command);
+        Some(browser)
+    }
+
+    /// Opens a page, and returns when it is loaded.
+    pub(crate) fn goto(&self, url: &str) {
+        self.ask("POST", "/url", &json!({"url": url}));
+    }
+
+    /// Loads the page again.
+    pub(crate) fn reload(&self) {
+        self.ask("POST", "/refresh", &json!({}));
+    }
+
+    /// Evaluates an expression in the page every few milliseconds until it is neither null nor false; returns what it then is.
+    pub(crate) fn wait_for(&self, expression: &str) -> Json {
+        let script = format!(
+            "const done = arguments[0]; \
+             const look = () => {{ const seen = {expression}; seen ? done(seen) : setTimeout(look, 10) }}; look();"
+        );
+        self.ask("POST", "/execute/async", &json!({"script": script, "args": []}))
+    }
+
+    /// A picture of what is seen, as a PNG.
+    pub(crate) fn screenshot(&self) -> Vec<u8> {
+        base64(self.ask("GET", "/screenshot", &Json::Null).as_str().expect("a picture"))
+    }
+
+    fn ask(&self, method: &str, command: &str, body: &Json) -> Json {
+        self.call(method, &format!("{}{command}", self.session), body)
+    }
+
+    /// One call on a connection of its own. What the driver refuses is a panic with its words.
+    fn call(&self, method: &str, target: &str, body: &Json) -> Json {
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let answer = Http::connect(&self.url)
+            .and_then(|mut http| http.ask(method, target, "", body.as_bytes()))
+            .unwrap_or_else(|error| panic!("{method} {target}: {error}"));
+        let mut said = answer.json();
+        assert_eq!(
+            answer.status, 200,
+            "{method} {target} {body}: {} {}",
+            said["value"]["error"], said["value"]["message"]
+        );
+        said["value"].take()
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        if !self.session.is_empty() {
+            // Lets the browser end by itself; whatever is left of it goes with the group.
+            Http::connect(&self.url).and_then(|mut http| http.ask("DELETE", &self.session, "", b"")).ok();
+        }
+        if let Some(group) = i32::try_from(self.driver.id()).ok().and_then(rustix::process::Pid::from_raw) {
+            rustix::process::kill_process_group(group, rustix::process::Signal::KILL).ok();
+        }
+        self.driver.wait().ok();
+    }
+}
+
+/// Starts chromedriver on a port that it picks. Returns it with its URL.
+fn start(program: &Path, home: &Path) -> (Child, String) {
+    let mut driver = Command::new(program)
+        .args(["--port=0", "--allowed-ips=127.0.0.1"])
+        .env("HOME", home)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .process_group(0)
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(driver.stdout.take().unwrap()).lines();
+    let (found, port) = mpsc::channel();
+    std::thread::spawn(move || {
+        // Read to the end, so that the driver never waits for a reader.
+        for line in lines.map_while(Result::ok) {
+            let port = line
+                .rsplit_once(" successfully on port ")
+                .map(|(_, port)| port.trim_end_matches('.').to_owned());
+            port.map(|port| found.send(port));
+        }
+    });
+    let port = port.recv_timeout(PATIENCE).expect("chromedriver says its port");
+    (driver, format!("http://127.0.0.1:{port}"))
+}
+
+/// Chromium and its driver, or which of them is missing.
+fn installed() -> Result<(PathBuf, PathBuf), String> {
+    let path = env_var("PATH").unwrap_or_default();
+    let find = |names: &[&str]| {
+        let places = || std::env::split_paths(&path);
+        let found =
+            names.iter().find_map(|name| places().map(|dir| dir.join(name)).find(|file| file.is_file()));
+        found.ok_or_else(|| format!("there is no `{}` on this machine", names[0]))
+    };
+    Ok((find(&["chromium", "chromium-browser", "google-chrome"])?, find(&["chromedriver"])?))
+}
+
+fn on_ci() -> bool {
+    env_var("CI").is_some_and(|value| !matches!(value.as_str(), "" | "false" | "0"))
+}
+
+/// Decodes standard base64, which is how `WebDriver` sends pictures.
+fn base64(text: &str) -> Vec<u8> {
+    const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let (mut out, mut bits, mut have) = (Vec::new(), 0_u32, 0);
+    for value in text.bytes().filter_map(|byte| ALPHABET.iter().position(|&letter| letter == byte)) {
+        bits = (bits << 6) | u32::try_from(value).expect("64 letters");
+        have += 6;
+        if have >= 8 {
+            have -= 8;
+            out.push(u8::try_from((bits >> have) & 0xff).expect("a byte"));
+        }
+    }
+    out
+}
+
+#[test]
+fn base64_is_decoded() {
+    assert_eq!(base64("aGl0cw=="), b"hits");
+    assert_eq!(base64("AP/+"), [0, 255, 254]);
+}
