@@ -1,0 +1,349 @@
+//! Where the function's sources are: in a checkout, or in this program, which unpacks them into the user's cache.
+//!
+//! Knows files only; what is done with them is the build's business.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use hitctl_engine::Fault;
+
+use super::listing;
+use super::store::{self, Hasher};
+
+/// The function's sources as they were when this program was built: relative path and content, sorted.
+static CARRIED: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/carried.rs"));
+
+/// Files beside the folders that a build depends on. Those that are missing are missed by nobody.
+const BESIDE: [&str; 5] =
+    ["Cargo.toml", "Cargo.lock", "rust-toolchain.toml", "rust-toolchain", ".cargo/config.toml"];
+
+/// Where the function is built from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A checkout of this project: what is edited there is what is deployed.
+    Checkout {
+        /// Its top folder.
+        root: PathBuf,
+    },
+    /// The sources that the program carries.
+    Carried {
+        /// The folder of the user's cache that is ours.
+        cache: PathBuf,
+    },
+}
+
+impl Source {
+    /// The checkout that `cwd` is in, else the carried sources, unpacked below `cache` (see [`cache_dir`]) when a build
+    /// needs them.
+    pub fn locate(cwd: &Path, cache: &Path) -> Self {
+        let checkout = cwd.ancestors().find(|folder| is_checkout(folder));
+        match checkout {
+            Some(root) => Self::Checkout { root: root.to_owned() },
+            None => Self::Carried { cache: cache.to_owned() },
+        }
+    }
+
+    /// The top of the workspace to build: the checkout, or the folder that the carried sources are unpacked into.
+    pub(super) fn root(&self) -> PathBuf {
+        match self {
+            Self::Checkout { root } => root.clone(),
+            Self::Carried { cache } => cache.join("src").join(&carried_hash()[..16]),
+        }
+    }
+
+    /// Cargo's build folder for the function.
+    ///
+    /// It is not the checkout's own `target/`: a build there by an editor or by `cargo test` would make a deploy wait for
+    /// cargo's lock, and the other way round. Nothing is built twice for that, since no other build uses the profile. It
+    /// lies within `target/`, so that `cargo clean` takes it along.
+    pub(super) fn target_dir(&self, env: &BTreeMap<String, String>) -> PathBuf {
+        match self {
+            Self::Checkout { root } => {
+                let own = env.get("CARGO_TARGET_DIR").filter(|dir| !dir.is_empty());
+                own.map_or_else(|| root.join("target"), |dir| root.join(dir)).join("hitctl")
+            }
+            Self::Carried { cache } => cache.join("target"),
+        }
+    }
+
+    /// The file whose lock keeps two builds apart.
+    pub(super) fn lock_file(&self, env: &BTreeMap<String, String>) -> PathBuf {
+        match self {
+            Self::Checkout { .. } => self.target_dir(env).join("build.lock"),
+            Self::Carried { cache } => cache.join("build.lock"),
+        }
+    }
+
+    /// Adds every source file, by name and content, to a fingerprint.
+    pub(super) fn fingerprint(&self, into: &mut Hasher) -> Result<(), Fault> {
+        let root = match self {
+            Self::Carried { .. } => {
+                into.field("carried", carried_hash().as_bytes());
+                return Ok(());
+            }
+            Self::Checkout { root } => root,
+        };
+        let unreadable = |path: &Path, error: io::Error| {
+            Fault::fatal("source_unreadable", format!("failed to read {}", path.display())).caused_by(error)
+        };
+        for name in listing::list(root).map_err(|error| unreadable(root, error))? {
+            let path = root.join(&name);
+            let content = fs::read(&path).map_err(|error| unreadable(&path, error))?;
+            into.field(&name, &content);
+        }
+        for name in BESIDE {
+            let path = root.join(name);
+            match fs::read(&path) {
+                Ok(content) => into.field(name, &content),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(unreadable(&path, error)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes sure that the sources are on disk, whole. Of what an earlier run left half-unpacked or somebody changed,
+    /// only what differs is written, so that cargo sees no change where there is none.
+    pub(super) fn unpack(&self) -> Result<(), Fault> {
+        if matches!(self, Self::Checkout { .. }) {
+            return Ok(());
+        }
+        let root = self.root();
+        for (name, content) in CARRIED {
+            let path = root.join(name);
+            if fs::read(&path).is_ok_and(|found| found == *content) {
+                continue;
+            }
+            store::write_atomically(&path, content)?;
+        }
+        Ok(())
+    }
+
+    /// Whether building the function compiles C, by its lock file. Cryptography for TLS usually does.
+    pub(super) fn needs_c_compiler(&self) -> bool {
+        let lock = match self {
+            Self::Checkout { root } => fs::read_to_string(root.join("Cargo.lock")).unwrap_or_default(),
+            Self::Carried { .. } => {
+                let lock = CARRIED.iter().find(|(name, _)| *name == "Cargo.lock");
+                lock.map(|(_, content)| String::from_utf8_lossy(content).into_owned()).unwrap_or_default()
+            }
+        };
+        let pruned = listing::prune_lock(&lock, &[listing::PACKAGE]);
+        pruned.lines().any(|line| line == "name = \"cc\"")
+    }
+}
+
+/// Whether a folder is the top of a checkout of this project.
+fn is_checkout(folder: &Path) -> bool {
+    let names = |file: &str, needle: &str| {
+        fs::read_to_string(folder.join(file))
+            .is_ok_and(|text| text.lines().any(|line| line.trim_end() == needle))
+    };
+    names("function/Cargo.toml", "name = \"hit-counter\"") && names("Cargo.toml", "[workspace]")
+}
+
+/// SHA-256 of the carried sources, in hex.
+fn carried_hash() -> String {
+    let mut hasher = Hasher::default();
+    for (name, content) in CARRIED {
+        hasher.field(name, content);
+    }
+    hasher.hex()
+}
+
+/// The folder of the user's cache that is hitctl's: `$XDG_CACHE_HOME/hitctl`, else `~/Library/Caches/hitctl` on macOS and
+/// `~/.cache/hitctl` elsewhere. `None` where there is no home.
+pub fn cache_dir(env: &BTreeMap<String, String>) -> Option<PathBuf> {
+    let absolute = |name: &str| env.get(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    if let Some(xdg) = absolute("XDG_CACHE_HOME") {
+        return Some(xdg.join("hitctl"));
+    }
+    let below = if cfg!(target_os = "macos") { "Library/Caches" } else { ".cache" };
+    absolute("HOME").map(|home| home.join(below).join("hitctl"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn checkout() -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().unwrap()
+    }
+
+    fn env(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    #[test]
+    fn a_checkout_is_found_from_any_folder_within() {
+        let root = checkout();
+        let cache = Path::new("/cache");
+        for inner in ["", "function/src", "cli"] {
+            assert_eq!(Source::locate(&root.join(inner), cache), Source::Checkout { root: root.clone() });
+        }
+        let elsewhere = tempfile::tempdir().unwrap();
+        assert_eq!(Source::locate(elsewhere.path(), cache), Source::Carried { cache: cache.to_owned() });
+    }
+
+    #[test]
+    fn the_build_folder_is_not_the_checkouts_own() {
+        let source = Source::Checkout { root: "/code".into() };
+        assert_eq!(source.target_dir(&env(&[])), Path::new("/code/target/hitctl"));
+        assert_eq!(source.target_dir(&env(&[("CARGO_TARGET_DIR", "/big")])), Path::new("/big/hitctl"));
+        assert_eq!(source.target_dir(&env(&[("CARGO_TARGET_DIR", "out")])), Path::new("/code/out/hitctl"));
+        let source = Source::Carried { cache: "/cache".into() };
+        assert_eq!(source.target_dir(&env(&[("CARGO_TARGET_DIR", "/big")])), Path::new("/cache/target"));
+    }
+
+    #[test]
+    fn the_cache_is_where_users_expect_it() {
+        let home = if cfg!(target_os = "macos") { "/h/Library/Caches/hitctl" } else { "/h/.cache/hitctl" };
+        assert_eq!(cache_dir(&env(&[("HOME", "/h")])), Some(home.into()));
+        assert_eq!(cache_dir(&env(&[("HOME", "/h"), ("XDG_CACHE_HOME", "/x")])), Some("/x/hitctl".into()));
+        assert_eq!(cache_dir(&env(&[("HOME", "/h"), ("XDG_CACHE_HOME", "relative")])), Some(home.into()));
+        assert_eq!(cache_dir(&env(&[])), None);
+    }
+
+    #[test]
+    fn the_carried_sources_are_those_of_the_checkout() {
+        let names: Vec<&str> = CARRIED.iter().map(|(name, _)| *name).collect();
+        for wanted in
+            ["Cargo.lock", "Cargo.toml", "config/Cargo.toml", "config/src/contract.rs", "function/Cargo.toml"]
+        {
+            assert!(names.contains(&wanted), "{wanted} is not among {names:?}");
+        }
+        let manifest = CARRIED.iter().find(|(name, _)| *name == "Cargo.toml").unwrap().1;
+        let manifest = std::str::from_utf8(manifest).unwrap();
+        assert!(manifest.contains("members = [\"config\", \"function\"]\n"), "{manifest}");
+        assert!(manifest.contains("[profile.lambda]"), "{manifest}");
+    }
+
+    /// The folders of [`listing::FOLDERS`] must be all that the function is made of.
+    #[test]
+    fn no_other_folder_of_the_checkout_is_needed() {
+        for folder in listing::FOLDERS {
+            let manifest = fs::read_to_string(checkout().join(folder).join("Cargo.toml")).unwrap();
+            for line in manifest.lines().filter(|line| line.contains("path = \"..")) {
+                assert!(
+                    listing::FOLDERS.iter().any(|known| line.contains(&format!("\"../{known}\""))),
+                    "{line}"
+                );
+            }
+            for line in manifest.lines().filter(|line| line.starts_with("hitctl-")) {
+                assert!(line.starts_with("hitctl-config = { path"), "{folder} must not need {line}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_half_unpacked_or_changed_is_repaired_and_the_rest_left_alone() {
+        let cache = tempfile::tempdir().unwrap();
+        let source = Source::Carried { cache: cache.path().to_owned() };
+        source.unpack().unwrap();
+        let root = source.root();
+        let (whole, cut, gone) =
+            (root.join("Cargo.toml"), root.join("Cargo.lock"), root.join("function/Cargo.toml"));
+        let time = |path: &Path| fs::metadata(path).unwrap().modified().unwrap();
+        let before = time(&whole);
+        fs::write(&cut, "half").unwrap();
+        fs::remove_file(&gone).unwrap();
+        source.unpack().unwrap();
+        assert_eq!(time(&whole), before);
+        for (name, content) in CARRIED {
+            assert_eq!(fs::read(root.join(name)).unwrap(), *content, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_changed_source_changes_the_fingerprint_and_a_touched_one_does_not() {
+        let copy = tempfile::tempdir().unwrap();
+        for (name, content) in CARRIED {
+            store::write_atomically(&copy.path().join(name), content).unwrap();
+        }
+        let source = Source::Checkout { root: copy.path().to_owned() };
+        let print = || {
+            let mut hasher = Hasher::default();
+            source.fingerprint(&mut hasher).unwrap();
+            hasher.hex()
+        };
+        let before = print();
+        let file = copy.path().join("function/Cargo.toml");
+        let content = fs::read(&file).unwrap();
+        fs::write(&file, &content).unwrap();
+        assert_eq!(print(), before);
+        fs::write(&file, [&content[..], b"\n"].concat()).unwrap();
+        assert_ne!(print(), before);
+        fs::write(&file, &content).unwrap();
+        fs::write(copy.path().join("rust-toolchain.toml"), "[toolchain]\nchannel = \"beta\"\n").unwrap();
+        assert_ne!(print(), before);
+    }
+
+    const LOCK: &str = "\
+# generated
+version = 4
+
+[[package]]
+name = \"app\"
+version = \"0.1.0\"
+dependencies = [
+ \"left 2.0.0\",
+ \"ring\",
+]
+
+[[package]]
+name = \"left\"
+version = \"1.0.0\"
+source = \"registry+https://example.org/index\"
+checksum = \"aa\"
+
+[[package]]
+name = \"left\"
+version = \"2.0.0\"
+source = \"registry+https://example.org/index\"
+checksum = \"bb\"
+
+[[package]]
+name = \"other\"
+version = \"0.1.0\"
+dependencies = [
+ \"left 1.0.0\",
+]
+
+[[package]]
+name = \"ring\"
+version = \"0.17.0\"
+source = \"registry+https://example.org/index\"
+checksum = \"cc\"
+";
+
+    #[test]
+    fn a_lock_file_is_pruned_to_what_a_package_needs() {
+        insta::assert_snapshot!(listing::prune_lock(LOCK, &["app"]), @r#"
+        # generated
+        version = 4
+
+        [[package]]
+        name = "app"
+        version = "0.1.0"
+        dependencies = [
+         "left",
+         "ring",
+        ]
+
+        [[package]]
+        name = "left"
+        version = "2.0.0"
+        source = "registry+https://example.org/index"
+        checksum = "bb"
+
+        [[package]]
+        name = "ring"
+        version = "0.17.0"
+        source = "registry+https://example.org/index"
+        checksum = "cc"
+        "#);
+        assert_eq!(listing::prune_lock(LOCK, &["app", "other"]), LOCK);
+    }
+}
