@@ -71,7 +71,7 @@ fn dispatch(world: World, mut interrupts: Interrupts, cli: args::Cli) -> Exit {
     // A blocking read of the terminal may still be under way: it must not keep the program.
     runtime.shutdown_background();
     match exit {
-        Some(Ok(exit)) => exit,
+        Some(Ok(exit)) => session.console.end(exit),
         Some(Err(failure)) => session.console.failure(&failure),
         None => Exit::Interrupted,
     }

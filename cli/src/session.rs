@@ -29,6 +29,7 @@ pub struct Session {
 impl Session {
     /// Starts a run.
     pub fn new(world: World, global: Global) -> Self {
+        let stop = CancellationToken::new();
         let console = Console::new(ConsoleOptions {
             stdout: world.stdout,
             stderr: world.stderr,
@@ -47,8 +48,9 @@ impl Session {
             quiet: global.quiet,
             verbose: global.verbose,
             no_input: global.no_input,
-        });
-        Self { global, env: world.env, cwd: world.cwd, exe: world.exe, console, stop: CancellationToken::new() }
+        })
+        .stopped_by(stop.clone());
+        Self { global, env: world.env, cwd: world.cwd, exe: world.exe, console, stop }
     }
 
     /// Reads the configuration in force: the named file, the nearest one, or the defaults. Shows its warnings.

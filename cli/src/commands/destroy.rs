@@ -56,7 +56,7 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
     let loses = plan.changes.iter().any(|change| {
         change.node.keep == Keep::AskBeforeLoss && matches!(change.action, Action::Delete | Action::Replace)
     });
-    confirm(session, &loaded, &plan, loses, args.confirm.as_deref())?;
+    confirm(session, &loaded, &plan, loses, args.confirm.as_deref()).await?;
     if loses {
         let file = export(session, &loaded, &*cloud, args.export).await?;
         session.console.talk(&format!("exported the counts to {}", file.display()));
@@ -81,7 +81,7 @@ fn left(plan: &Plan) -> Vec<Left> {
 }
 
 /// Asks what has to be asked: the env's name before data is lost or where the config wants it, else yes or no.
-fn confirm(
+async fn confirm(
     session: &mut Session,
     loaded: &Loaded,
     plan: &Plan,
@@ -90,14 +90,14 @@ fn confirm(
 ) -> Result<(), Failure> {
     let env = &loaded.env;
     if loses {
-        return session.console.confirm_loss(&format!("This deletes every count of {env}."), env, given);
+        return session.console.confirm_loss(&format!("This deletes every count of {env}."), env, given).await;
     }
     if loaded.app.confirm {
-        return session.console.confirm_loss(&format!("This removes {env}."), env, given);
+        return session.console.confirm_loss(&format!("This removes {env}."), env, given).await;
     }
     let count = plan.summary().delete;
     let question = format!("Remove {count} resources of {} in {env}?", loaded.app.app);
-    session.console.agree(&question, session.global.yes || given == Some(env))
+    session.console.agree(&question, session.global.yes || given == Some(env)).await
 }
 
 /// Writes the counts to a file that is not there yet.

@@ -68,7 +68,7 @@ pub async fn run(session: &mut Session, command: Command) -> Result<Exit, Failur
         }
         Command::Reset(args) => {
             let warning = format!("This removes everything in {}, counts too.", dir.display());
-            session.console.confirm_loss(&warning, "local", args.confirm.as_deref())?;
+            session.console.confirm_loss(&warning, "local", args.confirm.as_deref()).await?;
             Client::reset(&dir, STOP_WITHIN).await?;
             session.console.talk("the local cloud is as new");
         }

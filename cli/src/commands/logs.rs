@@ -38,7 +38,10 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
         let more = pull(&*cloud, &group, since, &mut after, args.filter.as_deref()).await?;
         if args.follow {
             for line in &more {
-                session.console.stream(line);
+                if !session.console.stream(line) {
+                    // Nobody reads any more.
+                    return Ok(session.console.end(Exit::Done));
+                }
             }
             let pause = wait(FOLLOW_EVERY);
             tokio::select! {

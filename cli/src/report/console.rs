@@ -6,9 +6,11 @@
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, Read as _, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::json;
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 
 use super::bars::Bars;
 use super::failure::{self, Exit, Failure};
@@ -63,6 +65,8 @@ pub enum Answer {
     No,
     /// Nobody is there to ask.
     CannotAsk,
+    /// Ctrl-C in place of an answer.
+    Interrupted,
 }
 
 /// Where everything is shown and asked.
@@ -73,7 +77,8 @@ pub enum Answer {
 pub struct Console {
     stdout: Shared,
     stderr: Shared,
-    stdin: Mutex<Box<dyn BufRead + Send>>,
+    stdin: Arc<Mutex<Box<dyn BufRead + Send>>>,
+    stop: CancellationToken,
     out: Style,
     err: Style,
     /// Bars may be drawn on stderr.
@@ -108,7 +113,8 @@ impl Console {
             can_ask: options.stdin_tty && options.stderr_tty && !machine && !options.no_input,
             stdout: Shared::new(options.stdout),
             stderr: Shared::new(options.stderr),
-            stdin: Mutex::new(options.stdin),
+            stdin: Arc::new(Mutex::new(options.stdin)),
+            stop: CancellationToken::new(),
             json: options.json,
             quiet: options.quiet,
             verbose: options.verbose,
@@ -117,6 +123,13 @@ impl Console {
             gone: AtomicBool::new(false),
             broken: AtomicBool::new(false),
         }
+    }
+
+    /// Questions end, unanswered, when `stop` is cancelled.
+    #[must_use]
+    pub fn stopped_by(mut self, stop: CancellationToken) -> Self {
+        self.stop = stop;
+        self
     }
 
     /// How results look: for commands that choose between a long and a short form.
@@ -213,28 +226,26 @@ impl Console {
     }
 
     /// Asks a question that is answered by y or N.
-    pub fn confirm(&self, question: &str) -> Answer {
-        self.ask(&format!("{} [y/N] ", text::clean_lines(question)), |answer| {
-            matches!(answer.to_ascii_lowercase().as_str(), "y" | "yes")
-        })
+    pub async fn confirm(&self, question: &str) -> Answer {
+        let is_yes = |answer: &str| matches!(answer.to_ascii_lowercase().as_str(), "y" | "yes");
+        self.ask(&format!("{} [y/N] ", text::clean_lines(question)), is_yes).await
     }
 
     /// Asks for a name to be typed.
-    pub fn confirm_typed(&self, expected: &str) -> Answer {
-        self.ask(
-            &format!("Type {} to go on: ", self.err.paint(Tone::Strong, text::clean(expected))),
-            |answer| answer == expected,
-        )
+    pub async fn confirm_typed(&self, expected: &str) -> Answer {
+        let name = self.err.paint(Tone::Strong, text::clean(expected));
+        self.ask(&format!("Type {name} to go on: "), |answer| answer == expected).await
     }
 
     /// Asks, unless `yes` (`-y`) answers already. Ends the program with 3 when nobody agrees.
-    pub fn agree(&self, question: &str, yes: bool) -> Result<(), Failure> {
+    pub async fn agree(&self, question: &str, yes: bool) -> Result<(), Failure> {
         if yes {
             return Ok(());
         }
-        match self.confirm(question) {
+        match self.confirm(question).await {
             Answer::Yes => Ok(()),
             Answer::No => Err(declined()),
+            Answer::Interrupted => Err(Failure::interrupted("interrupted; nothing was changed")),
             Answer::CannotAsk => {
                 Err(Failure::new("confirmation_needed", format!("nobody is there to ask: {question}"))
                     .hinted("Run the same command with `--yes` to agree beforehand.")
@@ -245,7 +256,12 @@ impl Console {
 
     /// Has a loss of data confirmed by its name: `given` (`--confirm NAME`) or typed. `-y` does not cover it. Ends the
     /// program with 3 when it is not confirmed.
-    pub fn confirm_loss(&self, warning: &str, expected: &str, given: Option<&str>) -> Result<(), Failure> {
+    pub async fn confirm_loss(
+        &self,
+        warning: &str,
+        expected: &str,
+        given: Option<&str>,
+    ) -> Result<(), Failure> {
         let hint = format!("Run the same command with `--confirm {expected}`.");
         let failure = |message: String| {
             Failure::new("confirmation_needed", message).hinted(hint.clone()).exits(Exit::Confirm)
@@ -259,9 +275,10 @@ impl Console {
             let text = text::wrap(&text::clean_lines(warning), 0, self.err);
             self.complain(&self.err.paint(Tone::Warn, text));
         }
-        match self.confirm_typed(expected) {
+        match self.confirm_typed(expected).await {
             Answer::Yes => Ok(()),
             Answer::No => Err(declined()),
+            Answer::Interrupted => Err(Failure::interrupted("interrupted; nothing was changed")),
             Answer::CannotAsk => Err(failure(format!("nobody is there to ask: {warning}"))),
         }
     }
@@ -272,22 +289,38 @@ impl Console {
         (&mut *stdin).take(max.saturating_add(1)).read_to_end(into).map(drop)
     }
 
-    fn ask(&self, question: &str, is_yes: impl FnOnce(&str) -> bool) -> Answer {
+    async fn ask(&self, question: &str, is_yes: impl Fn(&str) -> bool) -> Answer {
         if !self.can_ask {
             return Answer::CannotAsk;
         }
         self.slot.end();
         self.to_stderr(question);
-        let mut answer = Vec::new();
-        let mut stdin = self.stdin.lock().unwrap_or_else(PoisonError::into_inner);
-        let read = (&mut *stdin).take(LONGEST_ANSWER).read_until(b'\n', &mut answer);
-        if !answer.ends_with(b"\n") {
-            // The end of the input leaves the cursor after the question.
-            self.to_stderr("\n");
+        let (send, receive) = oneshot::channel();
+        let stdin = Arc::clone(&self.stdin);
+        // A thread of its own: nothing can end a read of a terminal, and Ctrl-C has to be heard meanwhile.
+        let asking = std::thread::Builder::new().name("answer".to_owned()).spawn(move || {
+            // Whoever asked may have given up.
+            drop(send.send(read_answer(&mut **stdin.lock().unwrap_or_else(PoisonError::into_inner))));
+        });
+        if asking.is_err() {
+            return Answer::CannotAsk;
         }
-        match (read, std::str::from_utf8(&answer)) {
-            (Ok(_), Ok(answer)) if is_yes(answer.trim()) => Answer::Yes,
-            _ => Answer::No,
+        let answer = tokio::select! {
+            biased;
+            () = self.stop.cancelled() => {
+                self.to_stderr("\n");
+                return Answer::Interrupted;
+            }
+            answer = receive => answer.ok().flatten(),
+        };
+        match answer {
+            Some(answer) if answer.ends_with('\n') && is_yes(answer.trim()) => Answer::Yes,
+            Some(answer) if answer.ends_with('\n') => Answer::No,
+            // The end of the input leaves the cursor after the question.
+            _ => {
+                self.to_stderr("\n");
+                Answer::No
+            }
         }
     }
 
@@ -325,6 +358,13 @@ impl Console {
             drop(self.stderr.write(text.as_bytes()));
         }
     }
+}
+
+/// One line, with its end unless the input ends before.
+fn read_answer(stdin: &mut (dyn BufRead + Send)) -> Option<String> {
+    let mut answer = Vec::new();
+    stdin.take(LONGEST_ANSWER).read_until(b'\n', &mut answer).ok()?;
+    String::from_utf8(answer).ok()
 }
 
 fn declined() -> Failure {

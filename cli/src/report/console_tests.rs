@@ -127,39 +127,65 @@ fn a_pipe_and_ci_get_plain_lines_and_a_terminal_gets_bars() {
     assert_eq!(show(Given { json: true, ..TTY }), "");
 }
 
-#[test]
-fn questions_are_asked_only_of_people() {
-    for (stdin, want) in [
+#[tokio::test]
+async fn questions_are_asked_only_of_people() {
+    let answers = [
         ("y\n", Answer::Yes),
         ("YES\n", Answer::Yes),
         ("\n", Answer::No),
         ("", Answer::No),
         ("yep\n", Answer::No),
-    ] {
+    ];
+    for (stdin, want) in answers {
         let s = setup(Given { stdin, ..TTY });
-        assert_eq!(s.console.confirm("Apply?"), want, "{stdin:?}");
+        assert_eq!(s.console.confirm("Apply?").await, want, "{stdin:?}");
         assert!(s.stderr.text().starts_with("Apply? [y/N] "));
     }
     for given in [PIPE, Given { no_input: true, ..TTY }, Given { env: &[("CI", "1")], ..TTY }] {
         let s = setup(Given { stdin: "y\n", ..given });
-        assert_eq!(s.console.confirm("Apply?"), Answer::CannotAsk);
-        let refused = s.console.agree("Apply?", false).unwrap_err();
+        assert_eq!(s.console.confirm("Apply?").await, Answer::CannotAsk);
+        let refused = s.console.agree("Apply?", false).await.unwrap_err();
         assert_eq!((refused.exit, refused.code.as_str()), (Exit::Confirm, "confirmation_needed"));
         assert_eq!(s.stderr.text(), "");
-        s.console.agree("Apply?", true).unwrap();
+        s.console.agree("Apply?", true).await.unwrap();
     }
 }
 
-#[test]
-fn a_loss_needs_the_name() {
-    let lose = |given: Given, confirm: Option<&str>| {
-        setup(given).console.confirm_loss("All gone.", "prod", confirm).map_err(|f| f.exit)
+#[tokio::test]
+async fn a_loss_needs_the_name() {
+    let lose = async |given: Given, confirm: Option<&str>| {
+        let lost = setup(given).console.confirm_loss("All gone.", "prod", confirm).await;
+        lost.map_err(|failure| failure.exit)
     };
-    assert_eq!(lose(Given { stdin: "prod\n", ..TTY }, None), Ok(()));
-    assert_eq!(lose(Given { stdin: "y\n", ..TTY }, None), Err(Exit::Confirm));
-    assert_eq!(lose(PIPE, None), Err(Exit::Confirm));
-    assert_eq!(lose(PIPE, Some("prod")), Ok(()));
-    assert_eq!(lose(PIPE, Some("test")), Err(Exit::Confirm));
+    assert_eq!(lose(Given { stdin: "prod\n", ..TTY }, None).await, Ok(()));
+    assert_eq!(lose(Given { stdin: "y\n", ..TTY }, None).await, Err(Exit::Confirm));
+    assert_eq!(lose(PIPE, None).await, Err(Exit::Confirm));
+    assert_eq!(lose(PIPE, Some("prod")).await, Ok(()));
+    assert_eq!(lose(PIPE, Some("test")).await, Err(Exit::Confirm));
+}
+
+/// A terminal at which nobody types anything.
+struct Silent(std::sync::mpsc::Receiver<u8>);
+
+impl io::Read for Silent {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        let _hung_up = self.0.recv();
+        Ok(0)
+    }
+}
+
+#[tokio::test]
+async fn ctrl_c_ends_a_question() {
+    let s = setup(TTY);
+    // Held to the end: as long as it lives, the read does not return.
+    let (_typist, terminal) = std::sync::mpsc::channel();
+    let stop = CancellationToken::new();
+    let mut console = s.console.stopped_by(stop.clone());
+    console.stdin = Arc::new(Mutex::new(Box::new(io::BufReader::new(Silent(terminal)))));
+    let asked = console.agree("Apply?", false);
+    let (answer, ()) = tokio::join!(asked, async { stop.cancel() });
+    assert_eq!(answer.unwrap_err().exit, Exit::Interrupted);
+    assert_eq!(s.stderr.text(), "Apply? [y/N] \n");
 }
 
 /// Fails every write in one way.

@@ -33,11 +33,14 @@ pub(crate) fn phase(phase: Phase) -> (&'static str, &'static str, &'static str) 
     }
 }
 
-/// What a part of the run works on: its own words, without the verb that stands before them anyway.
+/// What a part of the run works on: its own words, without the "reading" or "asking" they may begin with, since a verb
+/// stands before them anyway.
 pub(crate) fn phase_subject(of: Phase, detail: &str) -> String {
-    let (doing, _, default) = phase(of);
-    let detail = detail.trim();
-    let detail = detail.strip_prefix(doing).map_or(detail, str::trim_start);
+    let (.., default) = phase(of);
+    let detail = match detail.trim().split_once(' ') {
+        Some((verb, rest)) if verb.ends_with("ing") => rest,
+        _ => detail.trim(),
+    };
     text::clean(if detail.is_empty() { default } else { detail }).into_owned()
 }
 
