@@ -3,6 +3,25 @@
 //! It knows no cloud. Drivers (see [`Driver`]) read and write one kind of resource; everything between (diff, order,
 //! concurrency, waiting, skipping, reporting) is here, once. Planning is synchronous and pure: no clock, no environment,
 //! no await. Only [`survey`] and [`apply`] touch a driver; the first only reads.
+//!
+//! ```no_run
+//! # use hitctl_engine::{Drivers, Graph, Outcome, Severity, Sink, apply, check, plan, survey};
+//! # use tokio_util::sync::CancellationToken;
+//! # async fn run(wanted: &Graph, drivers: &Drivers, sink: &Sink, destroy: bool, delete_data: bool)
+//! #     -> Result<Option<Outcome>, Box<dyn std::error::Error>> {
+//! let graph = if destroy { wanted.all_absent() } else { wanted.clone() };
+//! let graph = if delete_data { graph.deleting_data() } else { graph };
+//! let stop = CancellationToken::new();
+//! let plan = plan(&graph, &survey(&graph, drivers, sink, &stop).await?)?;
+//! let allowed = if delete_data { Severity::Consent } else { Severity::Warning };
+//! if check(&plan).iter().any(|finding| finding.severity > allowed) {
+//!     return Ok(None);
+//! }
+//! # Ok(Some(
+//! apply(&plan, drivers, sink, &stop).await
+//! # ))
+//! # }
+//! ```
 
 mod address;
 mod apply;

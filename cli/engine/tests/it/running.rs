@@ -8,7 +8,7 @@ use futures::FutureExt;
 use futures::future::{BoxFuture, pending};
 use hitctl_engine::{
     Action, Address, Cx, Driver, Drivers, Event, Fault, FieldDiff, Graph, Limits, Live, Node, Outcome,
-    Outputs, Plan, Sink, Snapshot, Value, apply, plan, survey,
+    Outputs, Plan, Sink, Snapshot, Value, Want, apply, plan, survey,
 };
 use serde_json::{Value as Json, json};
 use tokio_util::sync::CancellationToken;
@@ -119,6 +119,41 @@ fn nothing_is_taken_down_before_what_it_needs_is_made() {
         let outcome = deploy(&cloud, &after, &Sink::none()).await;
         assert_eq!(outcome.skipped[0].address, at("b"));
         assert!(cloud.names().contains("b"), "it still does what it did");
+    });
+}
+
+#[test]
+fn nothing_is_taken_down_that_cannot_be_made_again() {
+    run(async {
+        let nodes = |shape, size: u8| {
+            let mut link = node("a", &["z"], 0);
+            link.want =
+                Want::Present(json!({"links": [Value::<String>::output(at("z"), "id")], "size": size}));
+            vec![node("z", &[], shape), link, node("b", &["a"], shape), node("slow_one", &["b"], shape)]
+        };
+        let cloud = Cloud::default();
+        deploy(&cloud, &Graph::new(nodes(0, 0)).unwrap(), &Sink::none()).await;
+        // While b waits for slow_one to go, it turns out that b could not be made again.
+        cloud.trouble(&BTreeMap::from([("z".to_owned(), Trouble::Fail)]));
+        let outcome = deploy(&cloud, &Graph::new(nodes(1, 1)).unwrap(), &Sink::none()).await;
+        assert_eq!(outcome.failed.len(), 1);
+        assert!(cloud.names().contains("b"), "{outcome:#?}");
+        assert!(outcome.skipped.iter().any(|it| it.address == at("b") && it.because == Some(at("z"))));
+    });
+}
+
+#[test]
+fn what_is_not_wanted_goes_when_nothing_can_use_it_any_more() {
+    run(async {
+        let cloud = Cloud::default();
+        let (q, user) = (node("q", &[], 0), node("user_of_q", &["q"], 0));
+        deploy(&cloud, &Graph::new(vec![q.clone(), user]).unwrap(), &Sink::none()).await;
+        cloud.take_calls();
+        let after = Graph::new(vec![q.absent(), node("user_of_q", &[], 0)]).unwrap();
+        assert!(deploy(&cloud, &after, &Sink::none()).await.is_ok());
+        let calls: Vec<_> =
+            cloud.take_calls().into_iter().map(|call| (call.op, call.name, call.busy.len())).collect();
+        assert_eq!(calls, [(Op::Update, "user_of_q".to_owned(), 0), (Op::Delete, "q".to_owned(), 0)]);
     });
 }
 
