@@ -15,7 +15,13 @@ struct Api {
 }
 
 impl Api {
-    fn call(&mut self, method: &str, path: &str, headers: &str, body: &[u8]) -> (Vec<(String, String)>, Vec<u8>) {
+    fn call(
+        &mut self,
+        method: &str,
+        path: &str,
+        headers: &str,
+        body: &[u8],
+    ) -> (Vec<(String, String)>, Vec<u8>) {
         let mut request = Vec::with_capacity(256 + body.len());
         write!(
             request,
@@ -118,7 +124,10 @@ fn main() {
             }
             "large" => vec![b'7'; usize::try_from(number).unwrap_or(0)],
             "status" => format!("{{\"statusCode\":{value},\"body\":\"x\"}}").into_bytes(),
-            "cors" => br#"{"statusCode":200,"headers":{"access-control-allow-origin":"https://own.example"}}"#.to_vec(),
+            "cors" => {
+                br#"{"statusCode":200,"headers":{"access-control-allow-origin":"https://own.example"}}"#
+                    .to_vec()
+            }
             "nonsense" => b"this is no JSON".to_vec(),
             "build" => format!("\"{build}\"").into_bytes(),
             "pid" => std::process::id().to_string().into_bytes(),
@@ -126,7 +135,8 @@ fn main() {
                 let mut all = String::from("{");
                 for (name, value) in std::env::vars_os() {
                     let comma = if all.len() > 1 { "," } else { "" };
-                    write!(all, "{comma}{:?}:{:?}", name.to_string_lossy(), value.to_string_lossy()).expect("a String");
+                    write!(all, "{comma}{:?}:{:?}", name.to_string_lossy(), value.to_string_lossy())
+                        .expect("a String");
                 }
                 let cwd = std::fs::canonicalize(".").expect("a directory");
                 write!(all, ",\"cwd\":{:?}}}", cwd.to_string_lossy()).expect("a String");

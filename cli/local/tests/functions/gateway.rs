@@ -3,7 +3,7 @@ use hitctl_local::gateway::FIRST_PORT;
 use hitctl_resources::Throttle;
 use serde_json::json;
 
-use crate::harness::{API, Client, Cloud, api, get};
+use crate::harness::{API, Client, Cloud, api, get, until};
 
 #[tokio::test]
 async fn a_request_becomes_an_event_and_an_answer() {
@@ -31,9 +31,14 @@ async fn one_connection_serves_many_requests_and_a_head_has_no_body() {
     let head = client.answer(true).await;
     assert_eq!(head.status, 200);
     assert!(head.header("content-length").unwrap().parse::<u32>().unwrap() > 100);
-    client.send("POST /a HTTP/1.1\r\nhost: x\r\ncontent-type: text/plain\r\ncontent-length: 5\r\n\r\nhello").await;
+    client
+        .send("POST /a HTTP/1.1\r\nhost: x\r\ncontent-type: text/plain\r\ncontent-length: 5\r\n\r\nhello")
+        .await;
     let post = client.answer(false).await;
-    assert_eq!((post.json()["body"].as_str(), post.json()["isBase64Encoded"].as_bool()), (Some("hello"), Some(false)));
+    assert_eq!(
+        (post.json()["body"].as_str(), post.json()["isBase64Encoded"].as_bool()),
+        (Some("hello"), Some(false))
+    );
     client.send("PUT /a HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n").await;
     assert_eq!(client.answer(false).await.json()["body"], "abcde");
 }
@@ -86,9 +91,7 @@ async fn a_function_at_its_limit_is_503() {
     get(port, "/warm").await;
     let mut busy = Client::connect(port).await;
     busy.send("GET /a?do=sleep:500 HTTP/1.1\r\nhost: x\r\n\r\n").await;
-    while cloud.runner.idle_processes("f") > 0 {
-        tokio::task::yield_now().await;
-    }
+    until(|| cloud.runner.idle_processes("f") == 0).await;
     let refused = get(port, "/a").await;
     assert_eq!((refused.status, refused.json()), (503, json!({"message": "Service Unavailable"})));
     assert_eq!(busy.answer(false).await.status, 200);
@@ -120,7 +123,9 @@ async fn bodies_and_heads_have_limits() {
     let port = cloud.serve(|_| {}).await;
     let post = |length: usize| async move {
         let mut client = Client::connect(port).await;
-        let head = format!("POST /a HTTP/1.1\r\nhost: x\r\ncontent-type: text/plain\r\ncontent-length: {length}\r\n\r\n");
+        let head = format!(
+            "POST /a HTTP/1.1\r\nhost: x\r\ncontent-type: text/plain\r\ncontent-length: {length}\r\n\r\n"
+        );
         client.send(head).await;
         client.send(vec![b'x'; length]).await;
         client.answer(false).await
@@ -149,7 +154,9 @@ async fn bodies_and_heads_have_limits() {
 async fn broken_http_is_400_and_closes() {
     let cloud = Cloud::new();
     let port = cloud.serve(|_| {}).await;
-    for request in ["hello\r\n\r\n", "GET /a b HTTP/1.1\r\n\r\n", "POST /a HTTP/1.1\r\ncontent-length: x\r\n\r\n"] {
+    for request in
+        ["hello\r\n\r\n", "GET /a b HTTP/1.1\r\n\r\n", "POST /a HTTP/1.1\r\ncontent-length: x\r\n\r\n"]
+    {
         let mut client = Client::connect(port).await;
         client.send(request).await;
         assert_eq!(client.answer(true).await.status, 400, "{request}");
@@ -198,7 +205,10 @@ async fn preflights_are_answered_by_the_gateway() {
     let answer = client.get("/a?do=cors", "").await;
     assert_eq!(answer.header("access-control-allow-origin"), None, "the function's own is ignored");
     let answer = client.get("/no", "origin: https://a.example\r\n").await;
-    assert_eq!((answer.status, answer.header("access-control-allow-origin")), (404, Some("https://a.example")));
+    assert_eq!(
+        (answer.status, answer.header("access-control-allow-origin")),
+        (404, Some("https://a.example"))
+    );
     client.send("OPTIONS /a HTTP/1.1\r\nhost: x\r\n\r\n").await;
     assert_eq!(client.answer(false).await.status, 404, "no preflight, no route");
 }
@@ -210,7 +220,11 @@ async fn ports_are_taken_in_order_and_kept() {
     assert!(port >= FIRST_PORT);
     let second = cloud.gateway.put("second", "api2", &api(), Some(port)).await.unwrap();
     assert_ne!(second, port, "taken");
-    assert_eq!(cloud.gateway.put("api", API, &api(), Some(second)).await.unwrap(), port, "a running API keeps its port");
+    assert_eq!(
+        cloud.gateway.put("api", API, &api(), Some(second)).await.unwrap(),
+        port,
+        "a running API keeps its port"
+    );
     cloud.gateway.delete("api").await;
     assert!(tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_err());
     let mut bad = api();
@@ -223,13 +237,11 @@ async fn stopping_answers_open_requests() {
     let cloud = Cloud::new();
     let port = cloud.serve(|_| {}).await;
     get(port, "/warm").await;
-    let mut open = Client::connect(port).await;
-    open.send("GET /a?do=sleep:300 HTTP/1.1\r\nhost: x\r\n\r\n").await;
     let mut idle = Client::connect(port).await;
     assert_eq!(idle.get("/a", "").await.status, 200);
-    while cloud.runner.idle_processes("f") > 0 {
-        tokio::task::yield_now().await;
-    }
+    let mut open = Client::connect(port).await;
+    open.send("GET /a?do=sleep:300 HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    until(|| cloud.runner.idle_processes("f") == 0).await;
     cloud.gateway.stop().await;
     assert_eq!(open.answer(false).await.status, 200);
     assert!(open.is_closed().await && idle.is_closed().await);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use hitctl_engine::Value;
@@ -56,7 +56,8 @@ impl Cloud {
     /// A spec of a function whose `bootstrap` is `program`.
     pub(crate) fn program(&self, program: &[u8]) -> FunctionSpec {
         let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
-        let options = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+        let options =
+            zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
         zip.start_file("bootstrap", options).unwrap();
         zip.write_all(program).unwrap();
         let bytes = zip.finish().unwrap().into_inner();
@@ -104,11 +105,24 @@ impl Cloud {
     }
 }
 
+/// Waits for something that comes by itself, for a while.
+pub(crate) async fn until(condition: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !condition() {
+        assert!(Instant::now() < deadline, "it did not come");
+        tokio::task::yield_now().await;
+    }
+}
+
 fn echo_path() -> PathBuf {
     let exe = std::env::current_exe().unwrap();
     let path = exe.parent().and_then(Path::parent).unwrap().join("examples/echo_function");
     let mode = std::fs::metadata(&path).map_or(0, |meta| meta.permissions().mode());
-    assert!(mode & 0o111 != 0, "{} is not built; run `cargo build -p hitctl-local --examples`", path.display());
+    assert!(
+        mode & 0o111 != 0,
+        "{} is not built; run `cargo build -p hitctl-local --examples`",
+        path.display()
+    );
     path
 }
 
@@ -168,7 +182,9 @@ impl Client {
 
     /// Reads one answer; a HEAD has no body.
     pub(crate) async fn answer(&mut self, head_only: bool) -> Answer {
-        tokio::time::timeout(Duration::from_secs(60), self.read(head_only)).await.expect("an answer within a minute")
+        tokio::time::timeout(Duration::from_secs(60), self.read(head_only))
+            .await
+            .expect("an answer within a minute")
     }
 
     async fn read(&mut self, head_only: bool) -> Answer {

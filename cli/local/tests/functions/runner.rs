@@ -3,7 +3,7 @@ use hitctl_engine::Value;
 use hitctl_local::lambda::{InvokeError, RESERVED_LIMIT};
 use serde_json::json;
 
-use crate::harness::Cloud;
+use crate::harness::{Cloud, until};
 
 fn text(payload: &Bytes) -> &str {
     str::from_utf8(payload).unwrap()
@@ -63,7 +63,13 @@ async fn the_environment_is_lambdas_and_nothing_else() {
     assert_eq!(all["cwd"], task_root);
     assert!(all["AWS_LAMBDA_RUNTIME_API"].as_str().unwrap().starts_with("127.0.0.1:"));
     assert!(all["AWS_LAMBDA_LOG_STREAM_NAME"].as_str().unwrap().starts_with("local/[$LATEST]"));
-    for name in ["cwd", "LAMBDA_TASK_ROOT", "LAMBDA_RUNTIME_DIR", "AWS_LAMBDA_RUNTIME_API", "AWS_LAMBDA_LOG_STREAM_NAME"] {
+    for name in [
+        "cwd",
+        "LAMBDA_TASK_ROOT",
+        "LAMBDA_RUNTIME_DIR",
+        "AWS_LAMBDA_RUNTIME_API",
+        "AWS_LAMBDA_LOG_STREAM_NAME",
+    ] {
         all.as_object_mut().unwrap().remove(name);
     }
     assert_eq!(
@@ -162,7 +168,10 @@ async fn the_accounts_pool_is_bounded_too() {
     let call = || cloud.runner.invoke("f", Bytes::from_static(br#""do=sleep:300""#));
     let (first, second) = tokio::join!(call(), call());
     assert!(first.is_ok());
-    assert_eq!(second.err(), Some(InvokeError::TooManyRequests { reason: "ConcurrentInvocationLimitExceeded" }));
+    assert_eq!(
+        second.err(),
+        Some(InvokeError::TooManyRequests { reason: "ConcurrentInvocationLimitExceeded" })
+    );
 }
 
 #[tokio::test]
@@ -182,9 +191,7 @@ async fn what_takes_too_long_is_killed() {
 async fn crashes_and_errors_are_told_as_by_lambda() {
     let cloud = Cloud::new();
     cloud.deploy(|_| {}).await;
-    let message = |words: &str| {
-        json!({"errorType": "Runtime.ExitError", "errorMessage": format!("RequestId: ID Error: {words}")})
-    };
+    let message = |words: &str| json!({"errorType": "Runtime.ExitError", "errorMessage": format!("RequestId: ID Error: {words}")});
     let crash = cloud.invoke(r#""do=crash:3""#).await;
     assert_eq!(error(&crash), message("Runtime exited with error: exit status 3"));
     assert!(crash.log_tail.contains("Error Type: Runtime.ExitError"), "{}", crash.log_tail);
@@ -306,10 +313,9 @@ async fn deleting_lets_what_runs_finish_and_refuses_the_rest() {
     cloud.deploy(|_| {}).await;
     let pid: u32 = text(&cloud.invoke(r#""do=pid""#).await.payload).parse().unwrap();
     let running = cloud.runner.clone();
-    let running = tokio::spawn(async move { running.invoke("f", Bytes::from_static(br#""do=sleep:300""#)).await });
-    while cloud.runner.idle_processes("f") > 0 {
-        tokio::task::yield_now().await;
-    }
+    let running =
+        tokio::spawn(async move { running.invoke("f", Bytes::from_static(br#""do=sleep:300""#)).await });
+    until(|| cloud.runner.idle_processes("f") == 0).await;
     cloud.runner.delete("f").await;
     assert_eq!(cloud.runner.invoke("f", Bytes::new()).await.err(), Some(InvokeError::NoSuchFunction));
     assert_eq!(text(&running.await.unwrap().unwrap().payload), "\"slept\"");
@@ -323,10 +329,9 @@ async fn stopping_ends_every_process_after_its_answer() {
     cloud.deploy(|_| {}).await;
     let pid: u32 = text(&cloud.invoke(r#""do=pid""#).await.payload).parse().unwrap();
     let runner = cloud.runner.clone();
-    let running = tokio::spawn(async move { runner.invoke("f", Bytes::from_static(br#""do=sleep:300""#)).await });
-    while cloud.runner.idle_processes("f") > 0 {
-        tokio::task::yield_now().await;
-    }
+    let running =
+        tokio::spawn(async move { runner.invoke("f", Bytes::from_static(br#""do=sleep:300""#)).await });
+    until(|| cloud.runner.idle_processes("f") == 0).await;
     cloud.runner.stop().await;
     assert_eq!(text(&running.await.unwrap().unwrap().payload), "\"slept\"");
     assert_eq!(cloud.runner.invoke("f", Bytes::new()).await.err(), Some(InvokeError::Stopping));
@@ -343,9 +348,7 @@ async fn an_invocation_goes_on_when_its_caller_does_not() {
         assert!(futures::poll!(&mut call).is_pending());
     }
     assert!(cloud.runner.invoke("f", Bytes::new()).await.is_err(), "its place is still taken");
-    while cloud.runner.idle_processes("f") == 0 {
-        tokio::task::yield_now().await;
-    }
+    until(|| cloud.runner.idle_processes("f") > 0).await;
     assert_eq!(cloud.log().iter().filter(|line| line.starts_with("REPORT")).count(), 2);
 }
 

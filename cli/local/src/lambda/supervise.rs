@@ -1,0 +1,131 @@
+//! Starts a process of a function and watches it until it has ended.
+
+use std::io;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::net::TcpListener;
+use tokio::process::{Child, Command};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::code::BOOTSTRAP;
+use super::function::Function;
+use super::output::Output;
+use super::process::{Job, Process};
+use super::{ids, runtime_api};
+use crate::clock;
+
+/// How long what a process said last may take to be read once it has exited.
+const LAST_WORDS: Duration = Duration::from_millis(200);
+/// How long a killed process may take to go away before it is given up on.
+const KILL_WAIT: Duration = Duration::from_secs(2);
+/// How often a program that is still open for writing in some half-started child is tried again.
+const BUSY_TRIES: u32 = 20;
+
+/// Starts a process that begins with `job`. When it cannot be started, the job comes back with the reason.
+pub(super) async fn start(function: &Arc<Function>, job: Job) -> Result<(), (Job, io::Error)> {
+    let (child, listener, output) = match launch(function).await {
+        Ok(launched) => launched,
+        Err(error) => return Err((job, error)),
+    };
+    let Some(pid) = child.id() else {
+        return Err((job, io::Error::other("it ended before it began")));
+    };
+    function.shared.orphans.add(pid);
+    let process = Arc::new(Process::new(Arc::clone(function), pid, output, job));
+    function.shared.born(&process);
+    let exited = CancellationToken::new();
+    let conversation = tokio::spawn(runtime_api::serve(listener, Arc::clone(&process), exited.clone()));
+    tokio::spawn({
+        let process = Arc::clone(&process);
+        async move {
+            tokio::select! {
+                () = process.output.follow() => {}
+                () = process.gone.cancelled() => {}
+            }
+        }
+    });
+    tokio::spawn(supervise(process, child, conversation, exited));
+    Ok(())
+}
+
+async fn launch(function: &Arc<Function>) -> io::Result<(Child, TcpListener, Output)> {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+    let (read, write) = io::pipe()?;
+    let output = Output::new(read, &function.group, function.shared.logs.clone())?;
+    output.line(&format!(
+        "INIT_START Runtime Version: provided:al2023.local\tRuntime Version ARN: arn:aws:lambda:{}::runtime:local",
+        function.shared.config.region
+    ));
+    let mut command = Command::new(function.dir.join(BOOTSTRAP));
+    command
+        .env_clear()
+        .envs(function.environment.iter().map(|(name, value)| (name, value)))
+        .env("AWS_LAMBDA_RUNTIME_API", listener.local_addr()?.to_string())
+        .env("AWS_LAMBDA_LOG_STREAM_NAME", format!("local/[$LATEST]{}", ids::uuid().replace('-', "")))
+        .current_dir(&function.dir)
+        .stdin(Stdio::null())
+        .stdout(write.try_clone()?)
+        .stderr(write)
+        // Its own group: a Ctrl-C in the daemon's terminal is not for it, and its children go with it.
+        .process_group(0)
+        .kill_on_drop(true);
+    let mut tries = 0;
+    let child = loop {
+        match command.spawn() {
+            // Another thread was starting a child while the code was being written: that child holds the file open
+            // for writing until it has become its own program, a moment later.
+            Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy && tries < BUSY_TRIES => {
+                tries += 1;
+                clock::pause(Duration::from_millis(5)).await;
+            }
+            spawned => break spawned?,
+        }
+    };
+    Ok((child, listener, output))
+}
+
+async fn supervise(
+    process: Arc<Process>,
+    mut child: Child,
+    conversation: JoinHandle<()>,
+    exited: CancellationToken,
+) {
+    let status = loop {
+        let look = process.next_look();
+        tokio::select! {
+            status = child.wait() => break status.ok(),
+            () = process.kill.cancelled() => {
+                end(&child);
+                break tokio::time::timeout(KILL_WAIT, child.wait()).await.ok().and_then(Result::ok);
+            }
+            () = until(look) => process.look(),
+            () = process.work_there.notified(), if look.is_none() => {}
+        }
+    };
+    exited.cancel();
+    if !process.kill.is_cancelled() {
+        // It may have answered before it exited, and that answer is still in a socket.
+        drop(tokio::time::timeout(LAST_WORDS, conversation).await);
+    }
+    process.bury(status);
+    process.function.shared.died(&process);
+}
+
+/// Kills the process with its children. It is not reaped yet, so the pid is still its own.
+fn end(child: &Child) {
+    if let Some(pid) = child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw) {
+        // It may have gone by itself in between.
+        let _ = kill_process_group(pid, Signal::KILL);
+    }
+}
+
+async fn until(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time.into()).await,
+        None => std::future::pending().await,
+    }
+}
