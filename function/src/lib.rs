@@ -1,1 +1,28 @@
-//! tbd
+//! The hit counter. The domain (paths, rules, hits, answers) is pure: no clock, no environment, no socket, no
+//! dependency, so that the deployer explains a decision with the very code that takes it. The feature `runtime`
+//! adds what the Lambda function needs to do it for real.
+
+pub mod hit;
+pub mod http;
+pub mod json;
+pub mod moment;
+pub mod path;
+pub mod query;
+pub mod routes;
+pub mod rules;
+pub mod store;
+
+#[cfg(feature = "runtime")]
+pub mod lambda;
+#[cfg(feature = "runtime")]
+pub mod log;
+#[cfg(feature = "runtime")]
+pub mod net;
+#[cfg(feature = "runtime")]
+pub mod serve;
+#[cfg(feature = "runtime")]
+pub mod settings;
+#[cfg(feature = "runtime")]
+pub mod sigv4;
+#[cfg(feature = "runtime")]
+pub mod trigger;

@@ -1,0 +1,161 @@
+//! What one hit changes in the table, and what an item holds. One update gives total, day and month at once; items
+//! are trimmed so that a hit goes on costing one write unit. Pure: names and numbers, no requests.
+
+use hitctl_config::contract::{ATTR_FIRST, ATTR_HITS, ATTR_LAST, ATTR_PATH};
+
+use crate::moment::{Day, Moment, is_month_attribute};
+use crate::path::Key;
+
+/// DynamoDB bills a write by each begun kilobyte of the item.
+pub const WRITE_UNIT_BYTES: usize = 1024;
+/// Days that an item keeps: a month's worth, today included.
+pub const DAYS_KEPT: u32 = 31;
+/// Days that an item may collect before it is trimmed, so that trimming costs one write in ten days, not one a day.
+pub const DAYS_MOST: usize = 40;
+/// Months that an item keeps.
+pub const MONTHS_KEPT: usize = 36;
+/// Months that an item keeps even if its key is so long that more would cost a second write unit.
+pub const MONTHS_LEAST: usize = 12;
+
+/// Hits on one page at one time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hit {
+    /// The page.
+    pub key: Key,
+    /// When it was hit: decides the day and the month.
+    pub at: Moment,
+    /// How often: 1 for a request, more for a sum.
+    pub n: u64,
+}
+
+impl Hit {
+    /// One hit on `key`.
+    pub fn one(key: Key, at: Moment) -> Self {
+        Self { key, at, n: 1 }
+    }
+
+    /// What this hit changes in its item.
+    pub fn update(&self) -> Update {
+        let day = self.at.day();
+        Update {
+            n: self.n,
+            day: day.attribute(),
+            month: day.month_attribute(),
+            first: day.to_string(),
+            last: self.at.rfc3339(),
+        }
+    }
+}
+
+/// The change of an item by a hit: `n` is added to the total and to the two attributes named here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Update {
+    /// What is added.
+    pub n: u64,
+    /// The day's attribute.
+    pub day: String,
+    /// The month's attribute.
+    pub month: String,
+    /// The day of the first hit, written only if the item has none.
+    pub first: String,
+    /// The time of the last hit.
+    pub last: String,
+}
+
+/// The numbers that readers see.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// All hits.
+    pub hits: u64,
+    /// The hits of the current day, in UTC.
+    pub today: u64,
+}
+
+impl Counts {
+    /// The sum of both.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self { hits: self.hits.saturating_add(other.hits), today: self.today.saturating_add(other.today) }
+    }
+}
+
+/// An item of the table, as far as counting needs it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Item {
+    /// Attributes that hold numbers.
+    pub numbers: Vec<(String, u64)>,
+    /// The size of all other attributes, names included, in bytes.
+    pub other_bytes: usize,
+}
+
+impl Item {
+    /// A number attribute; 0 where there is none.
+    pub fn number(&self, name: &str) -> u64 {
+        self.numbers.iter().find(|(other, _)| other == name).map_or(0, |(_, value)| *value)
+    }
+
+    /// What readers see of this item on the day `today`.
+    pub fn counts(&self, today: Day) -> Counts {
+        Counts { hits: self.number(ATTR_HITS), today: self.number(&today.attribute()) }
+    }
+
+    /// The item's size by DynamoDB's rules, rounded up: names and texts by their bytes, numbers by a byte for two
+    /// digits and two more.
+    pub fn size(&self) -> usize {
+        self.other_bytes
+            + self.numbers.iter().map(|(name, value)| name.len() + number_bytes(*value)).sum::<usize>()
+    }
+
+    /// The attributes to remove, empty while nothing is due: days that are out of the window, then months, the
+    /// oldest first.
+    ///
+    /// Due is an item with more than [`DAYS_MOST`] days, or one that is about to outgrow a write unit.
+    pub fn stale(&self, today: Day) -> Vec<String> {
+        let days = self.numbers.iter().filter(|(name, _)| Day::from_attribute(name).is_some()).count();
+        let mut size = self.size();
+        // A next day and a next month must fit, or every hit on the first of a month would find the item full.
+        let limit = WRITE_UNIT_BYTES - 48;
+        if days <= DAYS_MOST && size <= limit {
+            return Vec::new();
+        }
+        let oldest = today.number().saturating_sub(DAYS_KEPT - 1);
+        let mut stale = Vec::new();
+        for (name, value) in &self.numbers {
+            if Day::from_attribute(name).is_some_and(|day| day.number() < oldest) {
+                size -= name.len() + number_bytes(*value);
+                stale.push(name.clone());
+            }
+        }
+        let mut months: Vec<_> = self.numbers.iter().filter(|(name, _)| is_month_attribute(name)).collect();
+        months.sort();
+        for (position, (name, value)) in months.iter().enumerate() {
+            let left = months.len() - position;
+            if left > MONTHS_KEPT || (left > MONTHS_LEAST && size > limit) {
+                size -= name.len() + number_bytes(*value);
+                stale.push(name.clone());
+            }
+        }
+        stale
+    }
+}
+
+/// The size that DynamoDB gives an item's text attribute.
+pub fn text_bytes(name: &str, value: &str) -> usize {
+    name.len() + value.len()
+}
+
+fn number_bytes(value: u64) -> usize {
+    let digits = value.checked_ilog10().unwrap_or(0) as usize + 1;
+    digits.div_ceil(2) + 2
+}
+
+/// The size of the attributes that are not numbers, for a key of this length.
+pub fn fixed_bytes(key: &Key, update: &Update) -> usize {
+    text_bytes(ATTR_PATH, key.as_str())
+        + text_bytes(ATTR_FIRST, &update.first)
+        + text_bytes(ATTR_LAST, &update.last)
+}
+
+#[cfg(test)]
+#[path = "hit_tests.rs"]
+mod tests;

@@ -1,0 +1,111 @@
+//! Writing JSON. A writer of our own because the domain has no dependencies and the shapes are few; reading is
+//! serde's work.
+
+/// Appends `text` as a JSON string, quotes included.
+pub fn push_string(out: &mut String, text: &str) {
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            c if c < ' ' || c == '\u{7f}' => {
+                const HEX: &[u8; 16] = b"0123456789abcdef";
+                let value = c as usize;
+                out.push_str("\\u00");
+                out.push(char::from(HEX[value >> 4 & 15]));
+                out.push(char::from(HEX[value & 15]));
+            }
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+}
+
+/// Returns `text` as a JSON string, quotes included.
+pub fn string(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 2);
+    push_string(&mut out, text);
+    out
+}
+
+/// Writes one JSON object, field by field.
+#[derive(Debug)]
+pub struct Object(String);
+
+impl Object {
+    /// An object without fields.
+    pub fn new() -> Self {
+        Self(String::from("{"))
+    }
+
+    /// Adds a string.
+    #[must_use]
+    pub fn text(mut self, name: &str, value: &str) -> Self {
+        self.name(name);
+        push_string(&mut self.0, value);
+        self
+    }
+
+    /// Adds a number.
+    #[must_use]
+    pub fn number(self, name: &str, value: u64) -> Self {
+        self.raw(name, &value.to_string())
+    }
+
+    /// Adds a value that is JSON already.
+    #[must_use]
+    pub fn raw(mut self, name: &str, json: &str) -> Self {
+        self.name(name);
+        self.0.push_str(json);
+        self
+    }
+
+    /// The object as JSON.
+    pub fn end(mut self) -> String {
+        self.0.push('}');
+        self.0
+    }
+
+    fn name(&mut self, name: &str) {
+        if self.0.len() > 1 {
+            self.0.push(',');
+        }
+        push_string(&mut self.0, name);
+        self.0.push(':');
+    }
+}
+
+impl Default for Object {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes_what_json_demands() {
+        assert_eq!(string("a\"b\\c\n\r\t\0\u{1f}\u{7f}é"), r#""a\"b\\c\n\r\t\u0000\u001f\u007fé""#);
+    }
+
+    #[test]
+    fn objects_separate_their_fields() {
+        assert_eq!(Object::new().end(), "{}");
+        let object = Object::new().text("a", "b").number("n", u64::MAX).raw("t", "true").end();
+        assert_eq!(object, r#"{"a":"b","n":18446744073709551615,"t":true}"#);
+    }
+
+    #[cfg(feature = "runtime")]
+    proptest::proptest! {
+        #[test]
+        fn any_string_reads_back(text in proptest::prelude::any::<String>()) {
+            let back: String = serde_json::from_str(&string(&text)).unwrap();
+            proptest::prop_assert_eq!(back, text);
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Where a peer listens. Parsing and connecting; no requests.
+
+use std::io;
+use std::net::{TcpStream, ToSocketAddrs};
+use std::time::{Duration, Instant};
+
+/// A base URL: scheme, host, port and an optional path prefix.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Whether it speaks TLS.
+    pub tls: bool,
+    /// A name or an address, IPv6 without brackets.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+    /// The path before every request's own, without a trailing slash; mostly empty.
+    pub prefix: String,
+}
+
+impl Endpoint {
+    /// Parses `http://host:port/prefix`; without a scheme it is plain HTTP, as `AWS_LAMBDA_RUNTIME_API` has it.
+    pub fn parse(url: &str) -> Result<Self, String> {
+        let bad = |why: &str| Err(format!("`{url}` is not an endpoint: {why}"));
+        let (tls, rest) = match url.split_once("://") {
+            Some(("http", rest)) => (false, rest),
+            Some(("https", rest)) => (true, rest),
+            Some((scheme, _)) => return bad(&format!("the scheme {scheme} is neither http nor https")),
+            None => (false, url),
+        };
+        let (authority, prefix) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        let clean =
+            |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic() && !b"?#@\\".contains(&byte));
+        if !clean(rest) {
+            return bad("it holds a character that does not belong there");
+        }
+        let (host, port) = match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+            Some((host, port)) => (host, port.strip_prefix(':')),
+            None => match authority.split_once(':') {
+                Some((host, port)) => (host, Some(port)),
+                None => (authority, None),
+            },
+        };
+        if host.is_empty() {
+            return bad("there is no host");
+        }
+        let port = match port.map(str::parse) {
+            None if tls => 443,
+            None => 80,
+            Some(Ok(port)) => port,
+            Some(Err(_)) => return bad("the port is not a number from 0 to 65535"),
+        };
+        let prefix = prefix.trim_end_matches('/').to_owned();
+        Ok(Self { tls, host: host.to_owned(), port, prefix })
+    }
+
+    /// The `Host` header: without the scheme's own port, as signatures want it.
+    pub fn authority(&self) -> String {
+        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
+        let usual = if self.tls { 443 } else { 80 };
+        if self.port == usual { host } else { format!("{host}:{}", self.port) }
+    }
+
+    /// Connects within `limit`, trying each address of the host in turn.
+    pub(super) fn dial(&self, limit: Duration) -> io::Result<TcpStream> {
+        let until = Instant::now() + limit;
+        let mut last = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
+        // An address literal is not looked up, so local work never loads the resolver.
+        for address in (self.host.as_str(), self.port).to_socket_addrs()? {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            match TcpStream::connect_timeout(&address, left) {
+                Ok(stream) => {
+                    stream.set_nodelay(true)?;
+                    return Ok(stream);
+                }
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn endpoint(tls: bool, host: &str, port: u16, prefix: &str) -> Endpoint {
+        Endpoint { tls, host: host.to_owned(), port, prefix: prefix.to_owned() }
+    }
+
+    #[test]
+    fn reads_what_lambda_and_the_sdks_write() {
+        for (url, expected, authority) in [
+            ("127.0.0.1:9001", endpoint(false, "127.0.0.1", 9001, ""), "127.0.0.1:9001"),
+            ("localhost:80/a/b/", endpoint(false, "localhost", 80, "/a/b"), "localhost"),
+            ("http://localhost:8000/", endpoint(false, "localhost", 8000, ""), "localhost:8000"),
+            (
+                "https://dynamodb.eu-central-1.amazonaws.com",
+                endpoint(true, "dynamodb.eu-central-1.amazonaws.com", 443, ""),
+                "dynamodb.eu-central-1.amazonaws.com",
+            ),
+            ("http://[::1]:8000", endpoint(false, "::1", 8000, ""), "[::1]:8000"),
+            ("https://[::1]", endpoint(true, "::1", 443, ""), "[::1]"),
+        ] {
+            let parsed = Endpoint::parse(url).unwrap();
+            assert_eq!(parsed, expected);
+            assert_eq!(parsed.authority(), authority);
+        }
+    }
+
+    #[test]
+    fn refuses_what_is_none() {
+        for url in [
+            "",
+            "http://",
+            "ftp://a",
+            "http://a:b",
+            "http://a:70000",
+            "http://a b",
+            "http://a\r\nx",
+            "http://u@a",
+            "a?b",
+        ] {
+            assert!(Endpoint::parse(url).is_err(), "{url:?}");
+        }
+        let why = Endpoint::parse("http://a:b").unwrap_err();
+        insta::assert_snapshot!(why, @"`http://a:b` is not an endpoint: the port is not a number from 0 to 65535");
+    }
+}

@@ -1,0 +1,60 @@
+//! TLS, set up when the first connection needs it: work against a plain endpoint never pays for it.
+
+use std::io::{self, Write};
+use std::net::TcpStream;
+use std::sync::Arc;
+
+use rustls::crypto::ring;
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+
+/// The client's side of TLS: its roots, and the sessions that later connections resume.
+#[derive(Clone, Debug, Default)]
+pub struct Tls {
+    config: Option<Arc<ClientConfig>>,
+}
+
+pub(super) type TlsStream = StreamOwned<ClientConnection, TcpStream>;
+
+impl Tls {
+    /// Trusts the given roots instead of Mozilla's.
+    pub fn trusting(roots: RootCertStore) -> Result<Self, String> {
+        Ok(Self { config: Some(configure(roots)?) })
+    }
+
+    /// Shakes hands over `stream`, whose timeouts bound each step.
+    pub(super) fn connect(&mut self, host: &str, mut stream: TcpStream) -> io::Result<TlsStream> {
+        let config = if let Some(config) = &self.config {
+            Arc::clone(config)
+        } else {
+            let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+            let config = configure(roots).map_err(io::Error::other)?;
+            self.config = Some(Arc::clone(&config));
+            config
+        };
+        let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
+        let mut connection = ClientConnection::new(config, name).map_err(io::Error::other)?;
+        while connection.is_handshaking() {
+            connection.complete_io(&mut stream)?;
+        }
+        Ok(StreamOwned::new(connection, stream))
+    }
+}
+
+fn configure(roots: RootCertStore) -> Result<Arc<ClientConfig>, String> {
+    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(Arc::new(config))
+}
+
+/// Writes all of `bytes`, encrypted, and hands every byte to the kernel before it returns.
+pub(super) fn write(stream: &mut TlsStream, bytes: &[u8]) -> io::Result<()> {
+    stream.conn.writer().write_all(bytes)?;
+    while stream.conn.wants_write() {
+        stream.conn.write_tls(&mut stream.sock)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,204 @@
+//! The one normaliser: what a client calls a page becomes the key under which it is counted. HTTP, queue, events,
+//! logs and import all go through [`normalise`], so one page has one key. It must not know where a path comes from.
+
+use std::fmt;
+
+use hitctl_config::contract::{MAX_KEY_BYTES, RESERVED_PREFIX};
+
+/// What hits are counted under: a normalised path, or a plain string. At most [`MAX_KEY_BYTES`] long, without
+/// control characters, never empty, never reserved.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key(String);
+
+impl Key {
+    /// The key as the table holds it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The key as an owned string.
+    pub fn into_string(self) -> String {
+        self.0
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Why a path cannot be counted. Displays as a lower-case sentence fragment for people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// Begins with `!`, which marks the counter's own items.
+    Reserved,
+    /// Holds NUL or another control character, plain or percent-encoded.
+    Control,
+    /// Holds a backslash, plain or percent-encoded: browsers read it as a slash, servers do not.
+    Backslash,
+    /// Its bytes, percent-decoded, are not UTF-8.
+    Encoding,
+    /// A URL whose host is missing or malformed.
+    Host,
+    /// Longer than [`MAX_KEY_BYTES`] after normalising.
+    TooLong {
+        /// Its length after normalising, in bytes.
+        bytes: usize,
+    },
+}
+
+impl Refusal {
+    /// The error code of the HTTP answer.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::TooLong { .. } => "path_too_long",
+            _ => "bad_path",
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Reserved => write!(f, "the path begins with `{RESERVED_PREFIX}`, which is reserved"),
+            Self::Control => f.write_str("the path holds a control character"),
+            Self::Backslash => f.write_str("the path holds a backslash"),
+            Self::Encoding => f.write_str("the path is not UTF-8"),
+            Self::Host => f.write_str("the URL has no valid host"),
+            Self::TooLong { bytes } => {
+                write!(f, "the path is {bytes} bytes long after normalising, the limit is {MAX_KEY_BYTES}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+/// Returns the key of what a client calls a page.
+///
+/// An `http` or `https` URL and whatever begins with `/` are paths and are normalised; the empty string is `/`; any
+/// other string counts as it is. Normalising twice changes nothing.
+pub fn normalise(raw: &str) -> Result<Key, Refusal> {
+    if raw.starts_with(RESERVED_PREFIX) {
+        return Err(Refusal::Reserved);
+    }
+    let key = match path_of_url(raw)? {
+        Some(path) => normalise_path(path)?,
+        None if raw.is_empty() || raw.starts_with('/') => normalise_path(raw)?,
+        None if raw.chars().any(char::is_control) => return Err(Refusal::Control),
+        None => raw.to_owned(),
+    };
+    if key.len() > MAX_KEY_BYTES {
+        return Err(Refusal::TooLong { bytes: key.len() });
+    }
+    Ok(Key(key))
+}
+
+/// The part of a URL behind its host, or `None` if `raw` is no `http(s)` URL.
+fn path_of_url(raw: &str) -> Result<Option<&str>, Refusal> {
+    let rest = ["https://", "http://"].into_iter().find_map(|scheme| {
+        let head = raw.get(..scheme.len())?;
+        head.eq_ignore_ascii_case(scheme).then(|| &raw[scheme.len()..])
+    });
+    let Some(rest) = rest else { return Ok(None) };
+    let end = rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(end);
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let named = host.chars().next().is_some_and(|first| first != ':');
+    let clean = host.chars().all(|c| c.is_alphanumeric() || "-._:[]%".contains(c));
+    if named && clean { Ok(Some(path)) } else { Err(Refusal::Host) }
+}
+
+fn normalise_path(raw: &str) -> Result<String, Refusal> {
+    let path = &raw[..raw.find(['?', '#']).unwrap_or(raw.len())];
+    let (written, decoded) = recode(path);
+    let decoded = std::str::from_utf8(&decoded).map_err(|_| Refusal::Encoding)?;
+    if decoded.chars().any(char::is_control) {
+        return Err(Refusal::Control);
+    }
+    if decoded.contains('\\') {
+        return Err(Refusal::Backslash);
+    }
+    Ok(resolve(&written))
+}
+
+/// The path with each byte in its one spelling, and the bytes it stands for.
+///
+/// `%XX` is decoded where unreserved and upper-cased elsewhere; what a browser would percent-encode in a path is
+/// encoded, so that `/café` and `/caf%C3%A9` are one page; a `%` that encodes nothing becomes `%25`.
+fn recode(path: &str) -> (String, Vec<u8>) {
+    let bytes = path.as_bytes();
+    let mut written = String::with_capacity(path.len());
+    let mut decoded = Vec::with_capacity(path.len());
+    let mut at = 0;
+    while let Some(&byte) = bytes.get(at) {
+        let hex = if byte == b'%' { hex_pair(bytes.get(at + 1..at + 3)) } else { None };
+        let (plain, value) = match hex {
+            Some(value) => (is_unreserved(value), value),
+            None => (byte != b'%' && !is_encoded_in_paths(byte), byte),
+        };
+        at += if hex.is_some() { 3 } else { 1 };
+        decoded.push(value);
+        if plain {
+            written.push(char::from(value));
+        } else {
+            written.push('%');
+            written.push(upper_hex(value >> 4));
+            written.push(upper_hex(value & 15));
+        }
+    }
+    (written, decoded)
+}
+
+/// Collapses `//`, resolves dot segments, drops a trailing `index.html`, `index.htm` and `/`.
+fn resolve(path: &str) -> String {
+    let mut segments: Vec<&str> = Vec::new();
+    for segment in path.split('/') {
+        match segment {
+            "" | "." => {}
+            ".." => {
+                segments.pop();
+            }
+            other => segments.push(other),
+        }
+    }
+    while matches!(segments.last(), Some(&("index.html" | "index.htm"))) {
+        segments.pop();
+    }
+    if segments.is_empty() {
+        return "/".to_owned();
+    }
+    let mut out = String::with_capacity(path.len());
+    for segment in segments {
+        out.push('/');
+        out.push_str(segment);
+    }
+    out
+}
+
+/// The byte that two hexadecimal digits stand for.
+pub(crate) fn hex_pair(digits: Option<&[u8]>) -> Option<u8> {
+    let &[high, low] = digits? else { return None };
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|value| u8::try_from(value).ok());
+    Some(digit(high)? << 4 | digit(low)?)
+}
+
+fn upper_hex(value: u8) -> char {
+    char::from(b"0123456789ABCDEF"[usize::from(value & 15)])
+}
+
+/// RFC 3986's unreserved characters.
+fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
+}
+
+/// The URL standard's path percent-encode set.
+fn is_encoded_in_paths(byte: u8) -> bool {
+    !(0x21..=0x7e).contains(&byte)
+        || matches!(byte, b'"' | b'#' | b'<' | b'>' | b'?' | b'^' | b'`' | b'{' | b'}')
+}
+
+#[cfg(test)]
+#[path = "path_tests.rs"]
+mod tests;

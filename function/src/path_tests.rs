@@ -1,0 +1,190 @@
+//! The contract's vectors, then the laws of normalising.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn key(raw: &str) -> String {
+    normalise(raw).unwrap_or_else(|why| panic!("{raw:?} was refused: {why}")).into_string()
+}
+
+#[test]
+fn the_contracts_vectors() {
+    for (raw, expected) in [
+        ("", "/"),
+        ("/", "/"),
+        ("/index.html", "/"),
+        ("//a//b/", "/a/b"),
+        ("/a/index.html", "/a"),
+        ("/a/?utm_source=x#y", "/a"),
+        ("/%7Ebob", "/~bob"),
+        ("/caf%c3%a9", "/caf%C3%A9"),
+        ("/a%2Fb", "/a%2Fb"),
+        ("/a/../b", "/b"),
+    ] {
+        assert_eq!(key(raw), expected, "{raw:?}");
+    }
+    assert_eq!(normalise("/%00"), Err(Refusal::Control));
+}
+
+#[test]
+fn one_page_has_one_key() {
+    for (raw, expected) in [
+        ("/index.htm", "/"),
+        ("/index.html/", "/"),
+        ("/index.html/index.htm", "/"),
+        ("/Index.html", "/Index.html"),
+        ("/my-index.html", "/my-index.html"),
+        ("/index.html5", "/index.html5"),
+        ("/../../a", "/a"),
+        ("/a/%2e%2E/b", "/b"),
+        ("/a/./b/.", "/a/b"),
+        ("/a/b/..", "/a"),
+        ("/a//../b", "/b"),
+        ("/a%2fb", "/a%2Fb"),
+        ("/a#b?c", "/a"),
+        ("/a?b#c", "/a"),
+        ("/café", "/caf%C3%A9"),
+        ("/a b", "/a%20b"),
+        ("/a%20b", "/a%20b"),
+        ("/100%", "/100%25"),
+        ("/100%25", "/100%25"),
+        ("/%%341", "/%2541"),
+        ("/%zz", "/%25zz"),
+        ("/a%", "/a%25"),
+        ("/a%4", "/a%254"),
+        ("/A/b", "/A/b"),
+        ("/a,b;c=d&e+f@g:h", "/a,b;c=d&e+f@g:h"),
+        ("/%41%2D%5f", "/A-_"),
+    ] {
+        assert_eq!(key(raw), expected, "{raw:?}");
+    }
+}
+
+#[test]
+fn urls_keep_their_path() {
+    for (raw, expected) in [
+        ("https://example.com/a/?q=1", "/a"),
+        ("http://example.com", "/"),
+        ("HTTPS://Example.com:8443/A/", "/A"),
+        ("https://me@example.com/x", "/x"),
+        ("https://example.com?x=/y", "/"),
+        ("https://example.com#x", "/"),
+        ("https://[::1]:8080/x", "/x"),
+        ("https://bücher.example/x", "/x"),
+        ("https://example.com//a/../b/index.html", "/b"),
+    ] {
+        assert_eq!(key(raw), expected, "{raw:?}");
+    }
+    for raw in [
+        "https://",
+        "https:///x",
+        "https://?x",
+        "https://a b/x",
+        "http://:80/x",
+        "https://me@/x",
+        "http://a\0/x",
+    ] {
+        assert_eq!(normalise(raw), Err(Refusal::Host), "{raw:?}");
+    }
+}
+
+#[test]
+fn other_strings_count_as_they_are() {
+    for raw in [
+        "home",
+        "my page",
+        "a//b/",
+        "index.html",
+        "x?y#z",
+        "ftp://host/x",
+        "café",
+        "50%",
+        "mailto:a@b",
+        "~",
+        "http:/x",
+    ] {
+        assert_eq!(key(raw), raw);
+    }
+    assert_eq!(normalise("a\tb"), Err(Refusal::Control));
+    assert_eq!(normalise("a\u{85}b"), Err(Refusal::Control));
+}
+
+#[test]
+fn what_could_mislead_is_refused() {
+    for (raw, why) in [
+        ("/a\0", Refusal::Control),
+        ("/a\n", Refusal::Control),
+        ("/%0a", Refusal::Control),
+        ("/%7F", Refusal::Control),
+        ("/%C2%85", Refusal::Control),
+        ("/a\\b", Refusal::Backslash),
+        ("/a%5Cb", Refusal::Backslash),
+        ("https://example.com\\a", Refusal::Backslash),
+        ("/%ff", Refusal::Encoding),
+        ("/%c3", Refusal::Encoding),
+        ("/%C3/%A9", Refusal::Encoding),
+        ("/%ED%A0%80", Refusal::Encoding),
+        ("!", Refusal::Reserved),
+        ("!lease", Refusal::Reserved),
+    ] {
+        assert_eq!(normalise(raw), Err(why), "{raw:?}");
+    }
+    // Only what begins with it is reserved; and what is dropped is not looked at.
+    assert_eq!(key("/!lease"), "/!lease");
+    assert_eq!(key("/a?\\\0%ff"), "/a");
+}
+
+#[test]
+fn the_limit_counts_bytes_after_normalising() {
+    let fits = format!("/{}", "a".repeat(511));
+    assert_eq!(key(&fits), fits);
+    assert_eq!(key(&format!("{fits}/?{}", "x".repeat(9000))), fits);
+    let long = format!("/{}", "a".repeat(512));
+    assert_eq!(normalise(&long), Err(Refusal::TooLong { bytes: 513 }));
+    assert_eq!(normalise(&"a".repeat(513)), Err(Refusal::TooLong { bytes: 513 }));
+    assert_eq!(normalise(&format!("/{}", "é".repeat(100))), Err(Refusal::TooLong { bytes: 601 }));
+}
+
+/// Strings that look like paths more often than chance would have it.
+fn pathlike() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        Just("/".to_owned()),
+        Just("..".to_owned()),
+        Just(".".to_owned()),
+        Just("index.html".to_owned()),
+        Just("%".to_owned()),
+        Just("https://h".to_owned()),
+        "%[0-9a-fA-F]{2}",
+        "[a-z]{1,3}",
+        any::<char>().prop_map(String::from),
+    ];
+    proptest::collection::vec(piece, 0..24).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #[test]
+    fn normalising_twice_changes_nothing(raw in prop_oneof![pathlike(), any::<String>()]) {
+        if let Ok(once) = normalise(&raw) {
+            prop_assert_eq!(normalise(once.as_str()), Ok(once.clone()));
+        }
+    }
+
+    #[test]
+    fn keys_are_fit_for_the_table(raw in prop_oneof![pathlike(), ".{0,700}"]) {
+        if let Ok(key) = normalise(&raw) {
+            prop_assert!((1..=MAX_KEY_BYTES).contains(&key.as_str().len()));
+            prop_assert!(!key.as_str().chars().any(char::is_control));
+            prop_assert!(!key.as_str().starts_with(RESERVED_PREFIX));
+        }
+    }
+
+    #[test]
+    fn paths_become_plain_ascii(raw in pathlike()) {
+        if let Ok(key) = normalise(&format!("/{raw}")) {
+            prop_assert!(key.as_str().bytes().all(|byte| byte.is_ascii_graphic()));
+            prop_assert!(!key.as_str().contains("//"));
+            prop_assert!(key.as_str() == "/" || !key.as_str().ends_with('/'));
+        }
+    }
+}

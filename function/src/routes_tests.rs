@@ -1,0 +1,220 @@
+//! Every route and every refusal, on a store in memory.
+
+use super::*;
+use crate::hit::Item;
+use crate::store::Memory;
+
+const NOON: Moment = Moment::from_millis(1_789_898_400_000);
+
+fn counter() -> Counter<Memory> {
+    Counter::new(Memory::default(), Origins::Any, Some("b1".to_owned()))
+}
+
+fn ask_at(counter: &mut Counter<Memory>, method: &str, route: &str, query: &str, now: Moment) -> Answer {
+    let request = Request {
+        method: method.to_owned(),
+        route: route.to_owned(),
+        query: query.to_owned(),
+        ..Request::default()
+    };
+    counter.answer(&request, now).answer
+}
+
+fn get(counter: &mut Counter<Memory>, route: &str, query: &str) -> Answer {
+    ask_at(counter, "GET", route, query, NOON)
+}
+
+/// Status, headers and body, as a reader would see them.
+fn show(answer: &Answer) -> String {
+    let headers: Vec<String> =
+        answer.headers.iter().map(|(name, value)| format!("{name}: {value}\n")).collect();
+    format!("{}\n{}{}", answer.status, headers.concat(), answer.body)
+}
+
+#[test]
+fn a_hit_is_counted_and_answered() {
+    let mut counter = counter();
+    get(&mut counter, "/counter", "path=/x");
+    insta::assert_snapshot!(show(&get(&mut counter, "/counter", "path=/x/index.html")), @r#"
+    200
+    content-type: application/json
+    cache-control: no-store
+    x-content-type-options: nosniff
+    access-control-allow-origin: *
+    {"v":1,"path":"/x","hits":2,"today":{"hits":2},"counted":true}
+    "#);
+}
+
+#[test]
+fn reading_does_not_count() {
+    let mut counter = counter();
+    get(&mut counter, "/counter", "path=/x");
+    insta::assert_snapshot!(show(&get(&mut counter, "/counter", "path=/x&ro=1")), @r#"
+    200
+    content-type: application/json
+    cache-control: public, max-age=60, stale-while-revalidate=600
+    x-content-type-options: nosniff
+    access-control-allow-origin: *
+    {"v":1,"path":"/x","hits":1,"today":{"hits":1},"counted":false}
+    "#);
+    let head = ask_at(&mut counter, "HEAD", "/counter", "path=/x", NOON);
+    assert_eq!((head.status, head.body.as_str()), (200, ""));
+    assert_eq!(head.header("content-type"), Some("application/json"));
+    let body = get(&mut counter, "/v1/count", "path=/x").body;
+    assert_eq!(body, r#"{"v":1,"path":"/x","hits":1,"today":{"hits":1},"counted":false}"#);
+    let unknown = get(&mut counter, "/counter", "path=/never&ro=1");
+    assert_eq!(unknown.body, r#"{"v":1,"path":"/never","hits":0,"today":{"hits":0},"counted":false}"#);
+}
+
+#[test]
+fn today_ends_at_midnight_utc() {
+    let mut counter = counter();
+    let midnight = Moment::from_millis(NOON.millis() / 86_400_000 * 86_400_000 + 86_400_000);
+    ask_at(&mut counter, "GET", "/counter", "path=/x", Moment::from_millis(midnight.millis() - 1));
+    let next = ask_at(&mut counter, "GET", "/counter", "path=/x", midnight);
+    assert_eq!(next.body, r#"{"v":1,"path":"/x","hits":2,"today":{"hits":1},"counted":true}"#);
+}
+
+#[test]
+fn several_pages_are_read_in_the_order_asked_for() {
+    let mut counter = counter();
+    for path in ["path=/b", "path=/b", "path=/a"] {
+        get(&mut counter, "/counter", path);
+    }
+    let answer = get(&mut counter, "/v1/count", "path=/b&path=/never&path=/a/&path=/b");
+    insta::assert_snapshot!(answer.body, @r#"{"v":1,"counts":[{"path":"/b","hits":2,"today":{"hits":2}},{"path":"/never","hits":0,"today":{"hits":0}},{"path":"/a","hits":1,"today":{"hits":1}},{"path":"/b","hits":2,"today":{"hits":2}}]}"#);
+}
+
+#[test]
+fn the_sites_total_leaves_out_reserved_items() {
+    let mut counter = counter();
+    let lease = Item { numbers: vec![("hits".to_owned(), 900)], other_bytes: 0 };
+    counter.store().put("!lease", lease);
+    for path in ["path=/b", "path=/a"] {
+        get(&mut counter, "/counter", path);
+    }
+    assert_eq!(get(&mut counter, "/v1/count", "").body, r#"{"v":1,"hits":2,"today":{"hits":2}}"#);
+}
+
+#[test]
+fn the_total_is_remembered_for_a_minute_and_follows_own_hits() {
+    let mut counter = counter();
+    get(&mut counter, "/counter", "path=/a");
+    get(&mut counter, "/v1/count", "");
+    let other = Item { numbers: vec![("hits".to_owned(), 100)], other_bytes: 0 };
+    counter.store().put("/from-elsewhere", other);
+    get(&mut counter, "/counter", "path=/a");
+    let total = |counter: &mut Counter<Memory>, after_ms: u64| {
+        ask_at(counter, "GET", "/v1/count", "", Moment::from_millis(NOON.millis() + after_ms)).body
+    };
+    assert_eq!(total(&mut counter, 59_999), r#"{"v":1,"hits":2,"today":{"hits":2}}"#);
+    assert_eq!(total(&mut counter, 60_000), r#"{"v":1,"hits":102,"today":{"hits":2}}"#);
+    assert_eq!(total(&mut counter, 86_400_000), r#"{"v":1,"hits":102,"today":{"hits":0}}"#);
+}
+
+#[test]
+fn health_does_not_touch_the_store() {
+    let mut counter = counter();
+    counter.store().fail(Some(StoreError::Unavailable("down".to_owned())));
+    insta::assert_snapshot!(show(&get(&mut counter, "/healthz", "")), @r#"
+    200
+    content-type: application/json
+    cache-control: no-store
+    x-content-type-options: nosniff
+    hitctl-build: b1
+    access-control-allow-origin: *
+    {"v":1,"ok":true}
+    "#);
+}
+
+#[test]
+fn refusals_have_a_status_a_code_and_a_message() {
+    let long = format!("path=/{}", "a".repeat(512));
+    let many = "path=/a&".repeat(21);
+    let mut shown = Vec::new();
+    for (route, query) in [
+        ("/counter", ""),
+        ("/counter", "path=/a&path=/b"),
+        ("/counter", "path=/a&ro=yes"),
+        ("/counter", "path=/a&x=%"),
+        ("/counter", "path=%ff"),
+        ("/counter", "path=/%2500"),
+        ("/counter", "path=!lease"),
+        ("/counter", &long),
+        ("/v1/count", &many),
+        ("/v1/count", "path=/a&path=!b"),
+        ("/", ""),
+        ("/counter/", "path=/a"),
+    ] {
+        let answer = get(&mut counter(), route, query);
+        assert_eq!(answer.header("access-control-allow-origin"), Some("*"));
+        assert_eq!(answer.header("cache-control"), Some("no-store"));
+        shown.push(format!("{} {}\n", answer.status, answer.body));
+    }
+    insta::assert_snapshot!(shown.concat(), @r#"
+    400 {"error":"bad_param","message":"give the parameter `path` once: /counter?path=/"}
+    400 {"error":"bad_param","message":"give the parameter `path` once: /counter?path=/"}
+    400 {"error":"bad_param","message":"the parameter `ro` is 1 to only read, or 0"}
+    400 {"error":"bad_param","message":"the parameter `x` is not percent-encoded UTF-8"}
+    400 {"error":"bad_path","message":"the parameter `path` is not percent-encoded UTF-8"}
+    400 {"error":"bad_path","message":"the path holds a control character"}
+    400 {"error":"bad_path","message":"the path begins with `!`, which is reserved"}
+    414 {"error":"path_too_long","message":"the path is 513 bytes long after normalising, the limit is 512"}
+    400 {"error":"bad_param","message":"give the parameter `path` at most 20 times"}
+    400 {"error":"bad_path","message":"the path begins with `!`, which is reserved"}
+    404 {"error":"not_found","message":"there is no such route"}
+    404 {"error":"not_found","message":"there is no such route"}
+    "#);
+}
+
+#[test]
+fn wrong_methods_and_large_bodies_are_refused_and_count_nothing() {
+    let mut counter = counter();
+    for method in ["POST", "PUT", "DELETE", "OPTIONS", "get", ""] {
+        let answer = ask_at(&mut counter, method, "/counter", "path=/a", NOON);
+        assert_eq!((answer.status, answer.header("allow")), (405, Some("GET, HEAD")), "{method}");
+        assert!(answer.body.contains("method_not_allowed"));
+    }
+    let mut request = Request {
+        method: "GET".to_owned(),
+        route: "/counter".to_owned(),
+        query: "path=/a".to_owned(),
+        body_bytes: 10_000_000,
+        ..Request::default()
+    };
+    let answer = counter.answer(&request, NOON).answer;
+    assert_eq!(answer.status, 413);
+    assert!(answer.body.contains("body_too_large"));
+    request.body_bytes = 2048;
+    let answer = counter.answer(&request, NOON).answer;
+    assert!(answer.body.contains(r#""hits":1,"#), "{}", answer.body);
+}
+
+#[test]
+fn a_failing_store_is_503_with_retry_after_and_says_nothing_of_it() {
+    for (fault, code, after) in [
+        (StoreError::Busy("hot key in table t".to_owned()), "busy", "1"),
+        (StoreError::Unavailable("secret endpoint".to_owned()), "unavailable", "5"),
+    ] {
+        let mut counter = counter();
+        counter.store().fail(Some(fault.clone()));
+        for (method, route, query) in [
+            ("GET", "/counter", "path=/a"),
+            ("GET", "/counter", "path=/a&ro=1"),
+            ("GET", "/v1/count", ""),
+            ("GET", "/v1/count", "path=/a&path=/b"),
+        ] {
+            let request = Request {
+                method: method.to_owned(),
+                route: route.to_owned(),
+                query: query.to_owned(),
+                ..Request::default()
+            };
+            let Outcome { answer, trouble, counted, .. } = counter.answer(&request, NOON);
+            assert_eq!((answer.status, answer.header("retry-after")), (503, Some(after)));
+            assert!(answer.body.contains(&format!(r#""error":"{code}""#)), "{}", answer.body);
+            assert!(!answer.body.contains("secret") && !answer.body.contains("table t"));
+            assert_eq!((trouble, counted), (Some(fault.clone()), false));
+        }
+    }
+}

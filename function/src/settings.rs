@@ -1,0 +1,159 @@
+//! What the function is told by its environment, read once. The environment itself is passed in.
+
+use hitctl_config::contract::{
+    ENV_ALLOW_ORIGINS, ENV_AWS_DYNAMODB_ENDPOINT, ENV_AWS_ENDPOINT, ENV_BUILD, ENV_DYNAMODB_ENDPOINT,
+    ENV_LOG_LEVEL, ENV_TABLE,
+};
+
+use crate::http::Origins;
+use crate::log::Level;
+use crate::net::Endpoint;
+
+/// The function's settings.
+pub struct Settings {
+    /// The table to count in.
+    pub table: String,
+    /// The region that requests are signed for.
+    pub region: String,
+    /// Access key, secret key, session token.
+    pub credentials: (String, String, Option<String>),
+    /// Where DynamoDB is.
+    pub endpoint: Endpoint,
+    /// The origins that may read answers.
+    pub origins: Origins,
+    /// The id of the build.
+    pub build: Option<String>,
+}
+
+impl std::fmt::Debug for Settings {
+    /// Never the secrets.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Settings")
+            .field("table", &self.table)
+            .field("endpoint", &self.endpoint)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Settings {
+    /// Reads the settings; the error says all that is missing or wrong.
+    pub fn read(env: &dyn Fn(&str) -> Option<String>) -> Result<Self, String> {
+        let set = |name: &str| env(name).filter(|value| !value.trim().is_empty());
+        let mut faults = Vec::new();
+        let mut need = |name: &str, value: Option<String>, what: &str| {
+            value.unwrap_or_else(|| {
+                faults.push(format!("{name} is not set ({what})"));
+                String::new()
+            })
+        };
+        let table = need(ENV_TABLE, set(ENV_TABLE), "the DynamoDB table to count in");
+        let region = set("AWS_REGION").or_else(|| set("AWS_DEFAULT_REGION"));
+        let region = need("AWS_REGION", region, "Lambda sets it");
+        let access =
+            need("AWS_ACCESS_KEY_ID", set("AWS_ACCESS_KEY_ID"), "Lambda sets it from the function's role");
+        let secret = set("AWS_SECRET_ACCESS_KEY");
+        let secret = need("AWS_SECRET_ACCESS_KEY", secret, "Lambda sets it from the function's role");
+        if !table.is_empty() && !is_table_name(&table) {
+            faults.push(format!("{ENV_TABLE} is `{table}`, which is no table's name"));
+        }
+        let given = [ENV_DYNAMODB_ENDPOINT, ENV_AWS_DYNAMODB_ENDPOINT, ENV_AWS_ENDPOINT]
+            .into_iter()
+            .find_map(|name| set(name).map(|url| (name, url)));
+        let endpoint = match &given {
+            Some((name, url)) => Endpoint::parse(url.trim()).map_err(|why| format!("{name}: {why}")),
+            None => Endpoint::parse(&aws_endpoint(&region)).map_err(|why| format!("AWS_REGION: {why}")),
+        };
+        match endpoint {
+            Ok(endpoint) if faults.is_empty() => Ok(Self {
+                table,
+                region,
+                credentials: (access, secret, set("AWS_SESSION_TOKEN")),
+                endpoint,
+                origins: Origins::parse(env(ENV_ALLOW_ORIGINS).as_deref()),
+                build: set(ENV_BUILD).filter(|build| build.bytes().all(|byte| byte.is_ascii_graphic())),
+            }),
+            Ok(_) => Err(faults.join("; ")),
+            Err(fault) => {
+                faults.push(fault);
+                Err(faults.join("; "))
+            }
+        }
+    }
+}
+
+/// The log level, and the value that was not understood if there was one.
+pub fn log_level(env: &dyn Fn(&str) -> Option<String>) -> (Level, Option<String>) {
+    match env(ENV_LOG_LEVEL) {
+        None => (Level::Info, None),
+        Some(name) => match Level::parse(&name) {
+            Some(level) => (level, None),
+            None => (Level::Info, Some(name)),
+        },
+    }
+}
+
+/// AWS's own endpoint. China has a domain of its own; other partitions are reached by `AWS_ENDPOINT_URL_DYNAMODB`.
+fn aws_endpoint(region: &str) -> String {
+    let suffix = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
+    format!("https://dynamodb.{region}.{suffix}")
+}
+
+fn is_table_name(name: &str) -> bool {
+    (3..=255).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: &[(&str, &str)] = &[
+        ("HITS_TABLE_NAME", "hits-test"),
+        ("AWS_REGION", "eu-central-1"),
+        ("AWS_ACCESS_KEY_ID", "AKID"),
+        ("AWS_SECRET_ACCESS_KEY", "secret"),
+    ];
+
+    fn read(base: &[(&str, &str)], more: &[(&str, &str)]) -> Result<Settings, String> {
+        Settings::read(&|name| {
+            more.iter().chain(base).find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    #[test]
+    fn aws_is_the_default() {
+        let settings = read(ALL, &[]).unwrap();
+        assert_eq!(settings.endpoint.authority(), "dynamodb.eu-central-1.amazonaws.com");
+        assert!(settings.endpoint.tls);
+        assert_eq!(settings.credentials.2, None);
+        let china = read(ALL, &[("AWS_REGION", "cn-north-1")]).unwrap();
+        assert_eq!(china.endpoint.authority(), "dynamodb.cn-north-1.amazonaws.com.cn");
+    }
+
+    #[test]
+    fn the_most_specific_endpoint_wins() {
+        let mut more = vec![("AWS_ENDPOINT_URL", "http://a:1")];
+        assert_eq!(read(ALL, &more).unwrap().endpoint.authority(), "a:1");
+        more.push(("AWS_ENDPOINT_URL_DYNAMODB", "http://b:2"));
+        assert_eq!(read(ALL, &more).unwrap().endpoint.authority(), "b:2");
+        more.push(("DYNAMODB_ENDPOINT", "http://127.0.0.1:3"));
+        assert_eq!(read(ALL, &more).unwrap().endpoint.authority(), "127.0.0.1:3");
+    }
+
+    #[test]
+    fn all_faults_are_named_at_once() {
+        let why = read(&[], &[("DYNAMODB_ENDPOINT", "ftp://x")]).unwrap_err();
+        insta::assert_snapshot!(why, @"HITS_TABLE_NAME is not set (the DynamoDB table to count in); AWS_REGION is not set (Lambda sets it); AWS_ACCESS_KEY_ID is not set (Lambda sets it from the function's role); AWS_SECRET_ACCESS_KEY is not set (Lambda sets it from the function's role); DYNAMODB_ENDPOINT: `ftp://x` is not an endpoint: the scheme ftp is neither http nor https");
+        let why = read(ALL, &[("HITS_TABLE_NAME", "a/b")]).unwrap_err();
+        insta::assert_snapshot!(why, @"HITS_TABLE_NAME is `a/b`, which is no table's name");
+        let why = read(ALL, &[("HITS_TABLE_NAME", " ")]).unwrap_err();
+        insta::assert_snapshot!(why, @"HITS_TABLE_NAME is not set (the DynamoDB table to count in)");
+    }
+
+    #[test]
+    fn an_unknown_log_level_is_info_and_is_told() {
+        assert_eq!(log_level(&|_| None), (Level::Info, None));
+        assert_eq!(log_level(&|_| Some("DEBUG".to_owned())), (Level::Debug, None));
+        assert_eq!(log_level(&|_| Some("loud".to_owned())), (Level::Info, Some("loud".to_owned())));
+    }
+}

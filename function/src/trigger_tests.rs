@@ -1,0 +1,180 @@
+//! Events as AWS documents them, and events that are none.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::http::Answer;
+
+/// The HTTP API example of "Create AWS Lambda proxy integrations for HTTP APIs", payload format 2.0, whole.
+const HTTP_API: &str = r#"{
+  "version": "2.0",
+  "routeKey": "$default",
+  "rawPath": "/my/path",
+  "rawQueryString": "parameter1=value1&parameter1=value2&parameter2=value",
+  "cookies": ["cookie1", "cookie2"],
+  "headers": {"header1": "value1", "header2": "value1,value2"},
+  "queryStringParameters": {"parameter1": "value1,value2", "parameter2": "value"},
+  "requestContext": {
+    "accountId": "123456789012",
+    "apiId": "api-id",
+    "authentication": {"clientCert": {"clientCertPem": "CERT_CONTENT", "subjectDN": "www.example.com",
+      "issuerDN": "Example issuer", "serialNumber": "a1:a1:a1:a1:a1:a1:a1:a1:a1:a1:a1:a1:a1:a1:a1:a1",
+      "validity": {"notBefore": "May 28 12:30:02 2019 GMT", "notAfter": "Aug  5 09:36:04 2021 GMT"}}},
+    "authorizer": {"jwt": {"claims": {"claim1": "value1", "claim2": "value2"}, "scopes": ["scope1", "scope2"]}},
+    "domainName": "id.execute-api.us-east-1.amazonaws.com",
+    "domainPrefix": "id",
+    "http": {"method": "POST", "path": "/my/path", "protocol": "HTTP/1.1", "sourceIp": "192.0.2.1", "userAgent": "agent"},
+    "requestId": "id",
+    "routeKey": "$default",
+    "stage": "$default",
+    "time": "12/Mar/2020:19:03:58 +0000",
+    "timeEpoch": 1583348638390
+  },
+  "body": "Hello from Lambda",
+  "pathParameters": {"parameter1": "value1"},
+  "isBase64Encoded": false,
+  "stageVariables": {"stageVariable1": "value1", "stageVariable2": "value2"}
+}"#;
+
+/// The function URL example of "Invoking Lambda function URLs", shortened where it repeats the other.
+const FUNCTION_URL: &str = r#"{
+  "version": "2.0", "routeKey": "$default", "rawPath": "/counter", "rawQueryString": "path=/a,b",
+  "cookies": ["cookie1"], "headers": {"origin": "https://blog.example"}, "queryStringParameters": {"path": "/a,b"},
+  "requestContext": {"accountId": "123456789012", "apiId": "<urlid>", "authentication": null,
+    "authorizer": {"iam": {"accessKey": "AKIA...", "cognitoIdentity": null}},
+    "domainName": "<url-id>.lambda-url.us-west-2.on.aws", "domainPrefix": "<url-id>",
+    "http": {"method": "GET", "path": "/counter", "protocol": "HTTP/1.1", "sourceIp": "123.123.123.123", "userAgent": "agent"},
+    "requestId": "id", "routeKey": "$default", "stage": "$default", "time": "12/Mar/2020:19:03:58 +0000", "timeEpoch": 1583348638390},
+  "body": null, "pathParameters": null, "isBase64Encoded": false, "stageVariables": null
+}"#;
+
+fn request(json: &str) -> Request {
+    let Event::Http(request) = Event::parse(json.as_bytes()).unwrap();
+    request
+}
+
+fn refusal(json: &str) -> String {
+    let failure = Event::parse(json.as_bytes()).unwrap_err();
+    assert_eq!(failure.kind, "Hitctl.UnsupportedEvent");
+    failure.message
+}
+
+#[test]
+fn reads_the_documented_http_api_event() {
+    let expected = Request {
+        method: "POST".to_owned(),
+        route: "/my/path".to_owned(),
+        query: "parameter1=value1&parameter1=value2&parameter2=value".to_owned(),
+        origin: None,
+        body_bytes: 17,
+    };
+    assert_eq!(request(HTTP_API), expected);
+}
+
+#[test]
+fn reads_the_documented_function_url_event() {
+    let expected = Request {
+        method: "GET".to_owned(),
+        route: "/counter".to_owned(),
+        query: "path=/a,b".to_owned(),
+        origin: Some("https://blog.example".to_owned()),
+        body_bytes: 0,
+    };
+    assert_eq!(request(FUNCTION_URL), expected);
+}
+
+#[test]
+fn nulls_and_missing_fields_are_tolerated() {
+    let expected = Request { method: "GET".to_owned(), route: "/".to_owned(), ..Request::default() };
+    assert_eq!(request(r#"{"requestContext":{"http":{"method":"GET"}}}"#), expected);
+    let nulls = r#"{"version":null,"routeKey":null,"rawPath":null,"rawQueryString":null,"headers":null,"body":null,
+        "requestContext":{"stage":null,"http":{"method":"GET","path":null}},"isBase64Encoded":null,"Records":null,
+        "headers2":{"origin":null},"detail-type":null,"httpMethod":null}"#;
+    assert_eq!(request(nulls), expected);
+}
+
+#[test]
+fn the_route_is_what_the_gateway_matched() {
+    let route = |key: &str, path: &str, stage: &str| {
+        request(&format!(
+            r#"{{"routeKey":"{key}","rawPath":"{path}","requestContext":{{"stage":"{stage}","http":{{"method":"GET"}}}}}}"#
+        ))
+        .route
+    };
+    assert_eq!(route("ANY /counter", "/counter", "$default"), "/counter");
+    assert_eq!(route("GET /v1/count", "/stats/v1/count", "$default"), "/v1/count", "a domain's mapping");
+    assert_eq!(route("$default", "/prod/counter", "prod"), "/counter", "a named stage");
+    assert_eq!(route("$default", "/production", "prod"), "/production");
+    assert_eq!(route("ANY /{proxy+}", "/healthz", "$default"), "/healthz");
+    assert_eq!(route("ANY /unter", "/unter", "$default"), "/unter");
+}
+
+#[test]
+fn bodies_are_measured_not_kept() {
+    let size = |body: &str, base64: bool| {
+        request(&format!(
+            r#"{{"body":{body},"isBase64Encoded":{base64},"requestContext":{{"http":{{"method":"GET"}}}}}}"#
+        ))
+        .body_bytes
+    };
+    assert_eq!(size("null", false), 0);
+    assert_eq!(size(r#""\u00e9\n""#, false), 3);
+    assert_eq!(size(r#""aGVsbG8gd28=""#, true), 9);
+    assert!(size(&format!("\"{}\"", "x".repeat(10_000_000)), false) >= 10_000_000);
+    assert!(size(&format!("{{\"a\":[{}1]}}", "1,".repeat(5000)), false) > 2048);
+}
+
+#[test]
+fn other_shapes_are_named() {
+    let shapes: String = [
+        r#"{"Records":[{"eventSource":"aws:sqs","body":"/x","messageId":"1"}]}"#,
+        r#"{"Records":[{"eventSource":"aws:s3","s3":{}}]}"#,
+        r#"{"Records":[{"EventSource":"aws:sns","Sns":{}}]}"#,
+        r#"{"Records":[{"eventSource":"aws:kinesis"}]}"#,
+        r#"{"Records":[{"cf":{"request":{"uri":"/"}}}]}"#,
+        r#"{"Records":[]}"#,
+        r#"{"version":"0","id":"1","detail-type":"Hit","source":"cli","detail":{"path":"/x"}}"#,
+        r#"{"requestContext":{"elb":{"targetGroupArn":"arn"}},"httpMethod":"GET","path":"/"}"#,
+        r#"{"version":"1.0","httpMethod":"GET","path":"/counter","requestContext":{"stage":"$default"}}"#,
+        "{}",
+    ]
+    .iter()
+    .map(|json| {
+        refusal(json)
+            .replace("; this function counts HTTP API and function URL requests (payload format 2.0)", "\n")
+    })
+    .collect();
+    insta::assert_snapshot!(shapes, @r"
+    the event is an SQS batch
+    the event is an S3 notification
+    the event is an SNS notification
+    the event is a batch of records from aws:kinesis
+    the event is a CloudFront viewer event
+    the event is a batch of records of no known source
+    the event is an EventBridge event
+    the event is a load balancer's request
+    the event is an API Gateway request of payload format 1.0
+    the event is of no known shape
+    ");
+}
+
+#[test]
+fn what_is_no_event_is_said_so() {
+    for json in ["", "null", "[]", "7", "{\"version\":", "{\"rawPath\":7}", "\u{0}"] {
+        assert!(refusal(json).contains("not understood"), "{json}");
+    }
+}
+
+#[test]
+fn answers_are_payload_2_0() {
+    let answer = Answer::error(405, "method_not_allowed", "no \"x\"").with("allow", "GET, HEAD");
+    insta::assert_snapshot!(payload(&answer), @r#"{"statusCode":405,"headers":{"content-type":"application/json","cache-control":"no-store","x-content-type-options":"nosniff","allow":"GET, HEAD"},"body":"{\"error\":\"method_not_allowed\",\"message\":\"no \\\"x\\\"\"}","isBase64Encoded":false}"#);
+}
+
+proptest! {
+    #[test]
+    fn parsing_never_panics(json in any::<Vec<u8>>(), cut in 0..HTTP_API.len()) {
+        drop(Event::parse(&json));
+        drop(Event::parse(&HTTP_API.as_bytes()[..cut]));
+    }
+}

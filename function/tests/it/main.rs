@@ -1,0 +1,9 @@
+//! The real program, driven over real sockets: a Runtime API and a DynamoDB that misbehave on demand.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
+mod dynamodb;
+mod fake;
+mod lifecycle;
+mod routes;
+mod tls;

@@ -1,0 +1,88 @@
+//! TLS, against a server of our own: who is trusted, and that a counting connection is kept.
+
+use std::io::{BufReader, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use hit_counter::hit::{Counts, Hit};
+use hit_counter::moment::Moment;
+use hit_counter::net::{Endpoint, Tls};
+use hit_counter::path::normalise;
+use hit_counter::sigv4::Signer;
+use hit_counter::store::{DynamoDb, Store};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
+
+use crate::fake::{json_answer, read_request};
+
+const NOW: Moment = Moment::from_millis(1_789_898_400_000);
+
+/// A DynamoDB behind TLS for the name `localhost` that serves one connection after the other.
+fn server() -> (SocketAddr, CertificateDer<'static>) {
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let certificate = made.cert.der().clone();
+    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+    let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.clone()], key)
+        .unwrap();
+    let config = Arc::new(config);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let connection = ServerConnection::new(Arc::clone(&config)).unwrap();
+            let mut reader = BufReader::new(StreamOwned::new(connection, stream));
+            let mut hits = 0;
+            while read_request(&mut reader).is_some() {
+                hits += 1;
+                let body = format!(r#"{{"Attributes":{{"hits":{{"N":"{hits}"}}}}}}"#);
+                if reader.get_mut().write_all(&json_answer(200, &body, "")).is_err() {
+                    break;
+                }
+            }
+        }
+    });
+    (address, certificate)
+}
+
+fn store(address: SocketAddr, tls: Tls) -> DynamoDb {
+    let endpoint = Endpoint::parse(&format!("https://localhost:{}", address.port())).unwrap();
+    let credentials = ("AKID".to_owned(), "secret".to_owned(), None);
+    DynamoDb::new(
+        endpoint,
+        tls,
+        "hits-test".to_owned(),
+        Signer::new(credentials, "r".to_owned(), "dynamodb"),
+        || NOW,
+    )
+}
+
+#[test]
+fn a_trusted_server_is_spoken_to_over_one_connection() {
+    let (address, certificate) = server();
+    let mut roots = RootCertStore::empty();
+    roots.add(certificate).unwrap();
+    let mut store = store(address, Tls::trusting(roots).unwrap());
+    store.warm().unwrap();
+    for hits in 1..=3 {
+        store.begin(Duration::from_secs(10));
+        let hit = Hit::one(normalise("/x").unwrap(), NOW);
+        assert_eq!(
+            store.add(&hit),
+            Ok(Counts { hits, today: 0 }),
+            "the server counts a connection's requests"
+        );
+    }
+}
+
+#[test]
+fn a_server_that_nobody_vouches_for_is_refused() {
+    let (address, _) = server();
+    let why = store(address, Tls::default()).warm().unwrap_err().to_string();
+    assert!(why.contains("invalid peer certificate"), "{why}");
+}
