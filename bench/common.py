@@ -80,8 +80,9 @@ def venv(given=None):
 
 @contextlib.contextmanager
 def scratch():
-    """A directory that is gone afterwards."""
-    path = pathlib.Path(tempfile.mkdtemp(prefix="hitctl-bench-"))
+    """A directory in the checkout, so that hitctl builds the function of this checkout; it is gone afterwards."""
+    (TOP / "target").mkdir(exist_ok=True)
+    path = pathlib.Path(tempfile.mkdtemp(prefix="bench-", dir=TOP / "target"))
     try:
         yield path
     finally:

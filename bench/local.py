@@ -196,7 +196,7 @@ def main():
         intro = ("The local cloud of hitctl and the emulator MiniStack, one after the other in one run, on the same machine: an HTTP API, the\n"
                  "same function zip (`provided.al2023`) and a table; every hit adds one to the same item. The load generator shares the\n"
                  f"cores with what it measures. {requests:,} hits for hitctl, {peer_requests:,} for MiniStack, after a warm-up each. Both keep\n"
-                 "the functions' processes warm. hitctl writes its table to disk before it answers; MiniStack keeps it in memory.")
+                 "the functions' processes warm. hitctl keeps its table in a file, where it survives a kill; MiniStack keeps it in memory.")
         common.publish("LOCAL", "The local cloud, measured", "bench/local.py", intro, shown, common.machine(), {"hitctl": us, "ministack": them})
     if missed:
         sys.exit("bench: goals missed:\n  " + "\n  ".join(missed))
