@@ -86,7 +86,7 @@ fn every_line_of_json_v_on_stderr_is_an_object() {
     let s = setup(Given { json: true, verbose: 1, ..PIPE });
     let progress = s.console.progress();
     s.console.talk("to this machine");
-    progress.sink().send(Event::PhaseEnded { phase: Phase::Survey, ok: true, took_ms: 3 });
+    progress.sink().send(Event::PhaseEnded { phase: Phase::Smoke, ok: true, took_ms: 3 });
     s.console.warn("careful");
     s.console.result(&build());
     s.console.failure(&Failure::new("x", "went wrong"));
@@ -101,7 +101,7 @@ fn every_line_of_json_v_on_stderr_is_an_object() {
 fn quiet_leaves_results_and_errors() {
     let s = setup(Given { quiet: true, ..PIPE });
     let progress = s.console.progress();
-    progress.sink().send(Event::PhaseEnded { phase: Phase::Survey, ok: true, took_ms: 3 });
+    progress.sink().send(Event::PhaseEnded { phase: Phase::Smoke, ok: true, took_ms: 3 });
     s.console.talk("hello");
     s.console.warn("careful");
     progress.finish();
@@ -116,11 +116,11 @@ fn a_pipe_and_ci_get_plain_lines_and_a_terminal_gets_bars() {
     let show = |given: Given| {
         let s = setup(given);
         let progress = s.console.progress();
-        progress.sink().send(Event::PhaseEnded { phase: Phase::Survey, ok: true, took_ms: 3 });
+        progress.sink().send(Event::PhaseEnded { phase: Phase::Smoke, ok: true, took_ms: 3 });
         progress.finish();
         s.stderr.text()
     };
-    assert_eq!(show(PIPE), "+0.0s    read      what is deployed                                (3ms)\n");
+    assert_eq!(show(PIPE), "+0.0s    checked   the live URL                                    (3ms)\n");
     assert_eq!(show(Given { env: &[("CI", "true")], ..TTY }), show(PIPE));
     assert_eq!(show(Given { env: &[("TERM", "dumb")], ..TTY }), show(PIPE));
     assert_eq!(show(TTY), "", "a quick run on a terminal stays silent");

@@ -1,7 +1,7 @@
 //! What the user sees: the only place that draws and prints.
 //!
 //! Results go to stdout, talk goes to stderr. Progress is a consumer of the engine's events, never a parameter of the
-//! work: [`bars`] for a terminal, [`plain`] for CI and files, [`json_lines`] for programs. What a command has found out
+//! work: `bars` for a terminal, `plain` for CI and files, `json_lines` for programs. What a command has found out
 //! comes here as a view: plain data that serialises to the contract's JSON and renders itself for people. Nothing here
 //! decides what is done, talks to a cloud, or knows a command.
 
