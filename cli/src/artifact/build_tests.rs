@@ -122,7 +122,7 @@ async fn a_build_goes_from_the_carried_sources_to_a_zip_and_tells_of_it() {
     assert!(root.join("function/Cargo.toml").is_file());
     let call = shop.calls().pop().unwrap().replace(&root.display().to_string(), "ROOT");
     let call = call.replace(&shop.path("cache").display().to_string(), "CACHE");
-    insta::assert_snapshot!(call, @"build --profile lambda -p hit-counter --bin bootstrap --target x86_64-unknown-linux-gnu --message-format=json-render-diagnostics --color never --locked --manifest-path ROOT/Cargo.toml --target-dir CACHE/target");
+    insta::assert_snapshot!(call, @"build --profile lambda -p hit-counter --bin bootstrap --target x86_64-unknown-linux-gnu --message-format=json-render-diagnostics --color never --manifest-path ROOT/Cargo.toml --target-dir CACHE/target");
 
     let mut events = events.lock().unwrap().clone();
     if let Some(Event::PhaseEnded { took_ms, .. }) = events.last_mut() {

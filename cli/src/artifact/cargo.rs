@@ -45,6 +45,8 @@ pub(super) struct Job<'a> {
     /// The top of the workspace.
     pub(super) root: &'a Path,
     pub(super) target_dir: &'a Path,
+    /// Whether the lock file must stay as it is.
+    pub(super) locked: bool,
     /// The user's environment.
     pub(super) env: &'a BTreeMap<String, String>,
 }
@@ -72,7 +74,7 @@ impl Job<'_> {
             .to_vec();
         args.push(self.recipe.target());
         args.extend(["--message-format=json-render-diagnostics", "--color", "never"].map(str::to_owned));
-        if self.root.join("Cargo.lock").is_file() {
+        if self.locked {
             args.push("--locked".to_owned());
         }
         args.extend(["--manifest-path".to_owned(), text(&self.root.join("Cargo.toml"))]);

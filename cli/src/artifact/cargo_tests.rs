@@ -20,7 +20,7 @@ fn command(recipe: &Recipe, env: &[(&str, &str)]) -> Command {
     let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let facts = facts();
     let (root, target_dir) = (Path::new("/code"), Path::new("/code/target/hitctl"));
-    Job { recipe, facts: &facts, root, target_dir, env: &env }.command()
+    Job { recipe, facts: &facts, root, target_dir, locked: true, env: &env }.command()
 }
 
 #[test]
@@ -28,7 +28,7 @@ fn the_command_line() {
     let command = command(&recipe(), &[]);
     assert_eq!(command.program, Path::new("/tools/cargo"));
     assert_eq!(command.cwd, Path::new("/code"));
-    insta::assert_snapshot!(command.args.join(" "), @"build --profile lambda -p hit-counter --bin bootstrap --target x86_64-unknown-linux-gnu --message-format=json-render-diagnostics --color never --manifest-path /code/Cargo.toml --target-dir /code/target/hitctl");
+    insta::assert_snapshot!(command.args.join(" "), @"build --profile lambda -p hit-counter --bin bootstrap --target x86_64-unknown-linux-gnu --message-format=json-render-diagnostics --color never --locked --manifest-path /code/Cargo.toml --target-dir /code/target/hitctl");
 }
 
 #[test]
@@ -37,15 +37,6 @@ fn through_zigbuild() {
     let args = command(&recipe, &[]).args;
     assert_eq!(args[0], "zigbuild");
     assert!(args.contains(&"x86_64-unknown-linux-gnu.2.34".to_owned()), "{args:?}");
-}
-
-#[test]
-fn a_lock_file_is_kept_to() {
-    let root = tempfile::tempdir().unwrap();
-    std::fs::write(root.path().join("Cargo.lock"), "").unwrap();
-    let (recipe, facts, env) = (recipe(), facts(), BTreeMap::new());
-    let job = Job { recipe: &recipe, facts: &facts, root: root.path(), target_dir: root.path(), env: &env };
-    assert!(job.command().args.contains(&"--locked".to_owned()));
 }
 
 #[test]

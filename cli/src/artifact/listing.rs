@@ -3,7 +3,7 @@
 //! Shared by `build.rs`, which packs them into the program, and by the build itself, which asks whether they changed.
 //! Must use nothing but the standard library, and must give the same answer on every machine.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -44,17 +44,21 @@ fn walk(folder: &Path, name: &str, found: &mut Vec<String>) -> io::Result<()> {
     Ok(())
 }
 
+/// What begins a package in a lock file.
+pub(crate) const BLOCK: &str = "[[package]]\n";
+
 /// One `[[package]]` of a lock file.
-struct Locked<'a> {
+pub(crate) struct Locked<'a> {
     text: &'a str,
-    name: &'a str,
+    pub(crate) name: &'a str,
     version: &'a str,
     source: &'a str,
-    dependencies: Vec<&'a str>,
+    pub(crate) dependencies: Vec<&'a str>,
 }
 
 impl<'a> Locked<'a> {
-    fn parse(text: &'a str) -> Self {
+    /// Reads what stands between one [`BLOCK`] and the next.
+    pub(crate) fn parse(text: &'a str) -> Self {
         let field = |key: &str| {
             let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(" = \""));
             line.and_then(|rest| rest.strip_suffix('"')).unwrap_or_default()
@@ -66,7 +70,7 @@ impl<'a> Locked<'a> {
 
     /// Whether a line of another package's `dependencies` means this one: `name`, `name version` or
     /// `name version (source)`.
-    fn is(&self, dependency: &str) -> bool {
+    pub(crate) fn is(&self, dependency: &str) -> bool {
         let mut words = dependency.splitn(3, ' ');
         words.next() == Some(self.name)
             && words.next().is_none_or(|version| version == self.version)
@@ -74,10 +78,10 @@ impl<'a> Locked<'a> {
     }
 }
 
-/// The part of a lock file that the packages `roots` need, as cargo itself would write it: `--locked` accepts it in a
-/// workspace of just those members.
+/// The part of a lock file that the packages `roots` need. It may hold a few packages more than cargo would write for
+/// those alone, since features that others ask for add some; never a package less, or in another version.
 pub(crate) fn prune_lock(lock: &str, roots: &[&str]) -> String {
-    let mut blocks = lock.split("[[package]]\n");
+    let mut blocks = lock.split(BLOCK);
     let header = blocks.next().unwrap_or_default();
     let packages: Vec<Locked> = blocks.map(Locked::parse).collect();
 
@@ -90,36 +94,7 @@ pub(crate) fn prune_lock(lock: &str, roots: &[&str]) -> String {
             }
         }
     }
-
-    // Cargo names a dependency by as little as is unambiguous, and with fewer packages less is needed.
-    let mut versions: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for &at in &kept {
-        versions.entry(packages[at].name).or_default().push(packages[at].version);
-    }
-    let shortest = |dependency: &str| {
-        let target = kept.iter().map(|&at| &packages[at]).find(|package| package.is(dependency));
-        let Some(target) = target else { return dependency.to_owned() };
-        let named = versions.get(target.name).map_or(&[][..], Vec::as_slice);
-        match named.iter().filter(|version| **version == target.version).count() {
-            _ if named.len() == 1 => target.name.to_owned(),
-            1 => format!("{} {}", target.name, target.version),
-            _ => dependency.to_owned(),
-        }
-    };
-
-    let mut out = header.to_owned();
-    for &at in &kept {
-        out.push_str("[[package]]\n");
-        for line in packages[at].text.trim_end().lines() {
-            match line.strip_prefix(" \"").and_then(|rest| rest.strip_suffix("\",")) {
-                Some(dependency) => out.extend([" \"", &shortest(dependency), "\","]),
-                None => out.push_str(line),
-            }
-            out.push('\n');
-        }
-        out.push('\n');
-    }
-    out.truncate(out.trim_end().len());
-    out.push('\n');
-    out
+    let kept: Vec<&str> = kept.iter().map(|&at| packages[at].text.trim_end()).collect();
+    let separator = format!("\n\n{BLOCK}");
+    format!("{header}{BLOCK}{}\n", kept.join(&separator))
 }

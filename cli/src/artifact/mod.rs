@@ -197,9 +197,11 @@ async fn from_source(
         facts: &facts,
         root: &root,
         target_dir: &target_dir,
+        locked: request.source.locked(),
         env: &request.env,
     };
     let binary = job.run(request.limit, sink, stop).await?;
+    request.source.check_versions()?;
     sink.send(Event::PhaseNote { phase: Phase::Build, note: "checking and packing".to_owned() });
     blocking(move || finish(&binary, place, &record)).await
 }

@@ -2,22 +2,24 @@
 //!
 //! Knows files only; what is done with them is the build's business.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use hitctl_engine::Fault;
 
-use super::listing;
+use super::listing::{self, Locked};
 use super::store::{self, Hasher};
 
 /// The function's sources as they were when this program was built: relative path and content, sorted.
 static CARRIED: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/carried.rs"));
 
+const LOCK_FILE: &str = "Cargo.lock";
+
 /// Files beside the folders that a build depends on. Those that are missing are missed by nobody.
 const BESIDE: [&str; 5] =
-    ["Cargo.toml", "Cargo.lock", "rust-toolchain.toml", "rust-toolchain", ".cargo/config.toml"];
+    ["Cargo.toml", LOCK_FILE, "rust-toolchain.toml", "rust-toolchain", ".cargo/config.toml"];
 
 /// Where the function is built from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -113,7 +115,13 @@ impl Source {
         let root = self.root();
         for (name, content) in CARRIED {
             let path = root.join(name);
-            if fs::read(&path).is_ok_and(|found| found == *content) {
+            let there = fs::read(&path);
+            let whole = if *name == LOCK_FILE {
+                there.is_ok_and(|found| keeps_versions(&found, content))
+            } else {
+                there.is_ok_and(|found| found == *content)
+            };
+            if whole {
                 continue;
             }
             store::write_atomically(&path, content)?;
@@ -121,14 +129,31 @@ impl Source {
         Ok(())
     }
 
+    /// Whether cargo is to refuse any change of the lock file. In a checkout, where there is one. Of the carried one cargo
+    /// may strike out packages that nothing needs any more; [`Source::check_versions`] sees to the rest.
+    pub(super) fn locked(&self) -> bool {
+        matches!(self, Self::Checkout { root } if root.join(LOCK_FILE).is_file())
+    }
+
+    /// Checks that cargo took every dependency in the version that the program carries.
+    pub(super) fn check_versions(&self) -> Result<(), Fault> {
+        if matches!(self, Self::Checkout { .. }) {
+            return Ok(());
+        }
+        let path = self.root().join(LOCK_FILE);
+        let same = fs::read(&path).is_ok_and(|found| keeps_versions(&found, carried(LOCK_FILE)));
+        if same {
+            return Ok(());
+        }
+        Err(Fault::fatal("versions_changed", format!("cargo took other versions of crates than hitctl carries, see {}", path.display()))
+            .hinted("run the command again; if it stays so, build in a checkout: `git clone https://github.com/hitctl/hitctl`"))
+    }
+
     /// Whether building the function compiles C, by its lock file. Cryptography for TLS usually does.
     pub(super) fn needs_c_compiler(&self) -> bool {
         let lock = match self {
-            Self::Checkout { root } => fs::read_to_string(root.join("Cargo.lock")).unwrap_or_default(),
-            Self::Carried { .. } => {
-                let lock = CARRIED.iter().find(|(name, _)| *name == "Cargo.lock");
-                lock.map(|(_, content)| String::from_utf8_lossy(content).into_owned()).unwrap_or_default()
-            }
+            Self::Checkout { root } => fs::read_to_string(root.join(LOCK_FILE)).unwrap_or_default(),
+            Self::Carried { .. } => String::from_utf8_lossy(carried(LOCK_FILE)).into_owned(),
         };
         let pruned = listing::prune_lock(&lock, &[listing::PACKAGE]);
         pruned.lines().any(|line| line == "name = \"cc\"")
@@ -142,6 +167,29 @@ fn is_checkout(folder: &Path) -> bool {
             .is_ok_and(|text| text.lines().any(|line| line.trim_end() == needle))
     };
     names("function/Cargo.toml", "name = \"hit-counter\"") && names("Cargo.toml", "[workspace]")
+}
+
+/// A carried file; empty if there is none of that name.
+fn carried(name: &str) -> &'static [u8] {
+    CARRIED.iter().find(|(known, _)| *known == name).map_or(&[], |(_, content)| content)
+}
+
+/// Whether a lock file is whole, holds the function, and has no package that is not in the `other` one, to the checksum.
+fn keeps_versions(lock: &[u8], other: &[u8]) -> bool {
+    let (Ok(lock), Ok(other)) = (std::str::from_utf8(lock), std::str::from_utf8(other)) else { return false };
+    let packages: Vec<Locked> = lock.split(listing::BLOCK).skip(1).map(Locked::parse).collect();
+    let identities: BTreeSet<&str> = other.split(listing::BLOCK).skip(1).map(identity).collect();
+    packages.iter().any(|package| package.name == listing::PACKAGE)
+        && lock.split(listing::BLOCK).skip(1).map(identity).all(|package| identities.contains(package))
+        && packages
+            .iter()
+            .flat_map(|package| &package.dependencies)
+            .all(|needed| packages.iter().any(|package| package.is(needed)))
+}
+
+/// Name, version, source and checksum: what of a package stands before its dependencies.
+fn identity(block: &str) -> &str {
+    block.split("dependencies = [").next().unwrap_or(block).trim_end()
 }
 
 /// SHA-256 of the carried sources, in hex.
@@ -254,6 +302,9 @@ mod tests {
         for (name, content) in CARRIED {
             assert_eq!(fs::read(root.join(name)).unwrap(), *content, "{name}");
         }
+        source.check_versions().unwrap();
+        fs::write(&cut, "half").unwrap();
+        assert_eq!(source.check_versions().unwrap_err().code, "versions_changed");
     }
 
     #[test]
@@ -328,7 +379,7 @@ checksum = \"cc\"
         name = "app"
         version = "0.1.0"
         dependencies = [
-         "left",
+         "left 2.0.0",
          "ring",
         ]
 
@@ -345,5 +396,26 @@ checksum = \"cc\"
         checksum = "cc"
         "#);
         assert_eq!(listing::prune_lock(LOCK, &["app", "other"]), LOCK);
+    }
+
+    #[test]
+    fn cargo_may_strike_packages_out_of_the_lock_file_and_change_nothing_else() {
+        let whole = LOCK.replace("\"app\"", "\"hit-counter\"");
+        let keeps = |lock: &str| keeps_versions(lock.as_bytes(), whole.as_bytes());
+        assert!(keeps(&whole));
+        let struck = listing::prune_lock(&whole, &["hit-counter"]);
+        assert!(keeps(&struck));
+        assert!(keeps(&struck.replace("left 2.0.0", "left")));
+        for (from, to) in [
+            ("0.17.0", "0.18.0"),
+            ("\"bb\"", "\"xx\""),
+            ("example.org", "example.com"),
+            ("hit-counter", "hit"),
+        ] {
+            assert!(!keeps(&struck.replace(from, to)), "{from} -> {to}");
+        }
+        let cut = struck.split("[[package]]\nname = \"ring\"").next().unwrap();
+        assert!(!keeps(cut) && !keeps(""));
+        assert!(!keeps_versions(&[0xff], whole.as_bytes()));
     }
 }

@@ -38,7 +38,8 @@ fn run(request: &BuildRequest) -> (Result<Artifact, Fault>, Vec<Event>) {
     });
     let result = std::thread::scope(|scope| {
         let built = scope.spawn(|| {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
             runtime.block_on(build(request, &sink, &CancellationToken::new()))
         });
         built.join().expect("no panic")
