@@ -180,10 +180,9 @@ impl Cloud {
         spec: &PermissionSpec,
         old: Option<&Entry>,
     ) -> Result<Outputs, Fault> {
-        if let Some(Ok(old)) = old.map(|old| parse::<PermissionSpec>(PermissionSpec::KIND, name, &old.spec)) {
-            if old != *spec {
-                self.forbid(&old);
-            }
+        let old = old.map(|old| parse::<PermissionSpec>(PermissionSpec::KIND, name, &old.spec));
+        if let Some(Ok(old)) = old.filter(|old| old.as_ref() != Ok(spec)) {
+            self.forbid(&old);
         }
         match (spec.api_id.get(), spec.function_name.get()) {
             (Some(api), Some(function)) => self.gateway.permit(api, function),

@@ -17,7 +17,7 @@ use crate::state;
 /// The largest zip that Lambda takes in a call, in bytes.
 pub(crate) const MAX_ZIP: usize = 50 * 1024 * 1024;
 /// A zip that no function uses may belong to a deploy that is under way.
-const GRACE: Duration = Duration::from_secs(600);
+const GRACE: Duration = Duration::from_mins(10);
 
 /// Where zips lie.
 pub(crate) struct CodeStore {

@@ -38,7 +38,7 @@ pub struct LocalDriver {
 
 enum Cloud {
     /// A daemon is running.
-    Online(Client),
+    Online(Box<Client>),
     /// None is: what was deployed when it ran.
     Offline { dir: PathBuf, resources: Resources },
 }
@@ -46,7 +46,7 @@ enum Cloud {
 impl LocalDriver {
     /// Works on a running cloud. `tags` are those that our resources carry; `artifact` is uploaded when a function wants it.
     pub fn new(client: Client, tags: Tags, artifact: Option<Artifact>) -> Self {
-        Self { cloud: Cloud::Online(client), tags, artifact }
+        Self { cloud: Cloud::Online(Box::new(client)), tags, artifact }
     }
 
     /// Reads what is deployed in a cloud that is not running; writes are refused. Starts nothing and makes nothing.

@@ -56,7 +56,7 @@ impl Registry {
     }
 
     pub(crate) fn all(&self) -> Resources {
-        self.locked(|data| resources(data))
+        self.locked(resources)
     }
 
     pub(crate) fn table_port(&self) -> Option<u16> {

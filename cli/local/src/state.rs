@@ -179,10 +179,9 @@ impl StateDir {
             .open(&path)
             .map_err(|error| fault("open the lock", &path, &error))?;
         match file.try_lock() {
-            // A reset may have removed this very file between the opening and the locking.
             Ok(()) if same_file(&file, &path) => Ok(Some(Lock { _file: file })),
-            Ok(()) => Ok(None),
-            Err(fs::TryLockError::WouldBlock) => Ok(None),
+            // Somebody else has it; or a reset removed this very file between the opening and the locking.
+            Ok(()) | Err(fs::TryLockError::WouldBlock) => Ok(None),
             Err(fs::TryLockError::Error(error)) => Err(fault("take the lock", &path, &error)),
         }
     }

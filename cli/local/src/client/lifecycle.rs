@@ -155,7 +155,7 @@ impl Client {
         let holder = dir.endpoint()?.filter(|now| Some(now) == endpoint.as_ref());
         let pid = holder.and_then(|endpoint| i32::try_from(endpoint.pid).ok()).and_then(Pid::from_raw);
         if let Some(pid) = pid {
-            drop(kill_process(pid, Signal::KILL));
+            let _ = kill_process(pid, Signal::KILL);
             if let Some(lock) = wait_for_lock(dir, KILL).await? {
                 dir.remove_endpoint(&lock);
                 return Ok((Stopped::Killed, lock));

@@ -32,9 +32,9 @@ const CALL: Duration = Duration::from_secs(10);
 /// How long the question whether anybody is there may take.
 const PROBE: Duration = Duration::from_secs(2);
 /// How long bringing a resource to life, or an upload, may take.
-const CHANGE: Duration = Duration::from_secs(60);
+const CHANGE: Duration = Duration::from_mins(1);
 /// How long an invocation may take: Lambda's 15 minutes, and a start.
-const INVOCATION: Duration = Duration::from_secs(16 * 60);
+const INVOCATION: Duration = Duration::from_mins(16);
 /// The largest answer, in bytes.
 const MAX_ANSWER: usize = 64 * 1024 * 1024;
 

@@ -128,7 +128,7 @@ impl Logs {
         let (done, answer) = mpsc::sync_channel(1);
         if self.shared.jobs.send(job(done)).is_ok() {
             // A writer that is slower than this is stuck on its disk; the caller goes on without it.
-            drop(answer.recv_timeout(FLUSH_WAIT));
+            let _ = answer.recv_timeout(FLUSH_WAIT);
         }
     }
 

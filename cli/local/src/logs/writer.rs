@@ -14,7 +14,7 @@ use super::files::{self, Line};
 use crate::clock::now_ms;
 
 /// How often files are looked at for events past their retention.
-const SWEEP: Duration = Duration::from_secs(3_600);
+const SWEEP: Duration = Duration::from_hours(1);
 /// How many jobs are gathered into one write.
 const BATCH: usize = 1_024;
 
@@ -227,5 +227,5 @@ fn create(path: &Path) -> io::Result<File> {
 
 /// Tells the one who waits; it may have given up.
 fn answer(done: &SyncSender<()>) {
-    drop(done.try_send(()));
+    let _ = done.try_send(());
 }

@@ -14,9 +14,9 @@ async fn the_control_port_needs_the_token_and_a_loopback_host() {
     };
     assert_eq!(raw.send(&ask("127.0.0.1", token), "").await.unwrap().0, 200);
     assert_eq!(raw.send("GET /v1/status HTTP/1.1\r\nhost: 127.0.0.1", "").await.unwrap().0, 401);
-    let wrong = format!("{}0", &token[..63]);
+    let wrong = format!("{}{}", &token[..63], if token.ends_with('0') { '1' } else { '0' });
     let (status, body) = raw.send(&ask("127.0.0.1", &wrong), "").await.unwrap();
-    assert!(status == 401 || wrong == *token, "{body}");
+    assert_eq!(status, 401, "{body}");
     assert!(!body.contains(token.as_str()));
     let (status, body) = raw.send(&ask("rebound.example:80", token), "").await.unwrap();
     assert_eq!(status, 403);

@@ -111,9 +111,6 @@ async fn a_full_disk_refuses_the_change_and_loses_nothing() {
         .spawn()
         .unwrap();
     let client = wait_for(&machine).await;
-    let mut tags = table_spec();
-    tags["tags"]["note"] = "x".repeat(80_000).into();
-    tags["partition_key"] = "path".into();
     let fault = client.put_resource("role", "big", &big_role()).await.unwrap_err();
     assert_eq!(fault.code, "local_disk_full", "{fault:?}");
     assert_eq!(client.resource("role", "big").await.unwrap(), None);

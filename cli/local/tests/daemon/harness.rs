@@ -10,10 +10,10 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 /// More than anything here takes, and still an end.
-pub const LONG: Duration = Duration::from_secs(20);
+pub(crate) const LONG: Duration = Duration::from_secs(20);
 
 /// The program that `examples/daemon.rs` is; cargo builds it with the tests.
-pub fn exe() -> PathBuf {
+pub(crate) fn exe() -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let exe = test.parent().and_then(Path::parent).unwrap().join("examples/daemon");
     if !exe.exists() {
@@ -27,24 +27,24 @@ pub fn exe() -> PathBuf {
 }
 
 /// A state directory; its daemon ends with it.
-pub struct Machine {
-    pub temp: TempDir,
+pub(crate) struct Machine {
+    pub(crate) temp: TempDir,
 }
 
 impl Machine {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { temp: tempfile::tempdir().unwrap() }
     }
 
-    pub fn dir(&self) -> PathBuf {
+    pub(crate) fn dir(&self) -> PathBuf {
         self.temp.path().join("state")
     }
 
-    pub async fn start(&self) -> Client {
+    pub(crate) async fn start(&self) -> Client {
         Client::ensure(&self.dir(), &exe(), "daemon").await.unwrap().0
     }
 
-    pub async fn start_new(&self) -> Client {
+    pub(crate) async fn start_new(&self) -> Client {
         let (client, started) = Client::ensure(&self.dir(), &exe(), "daemon").await.unwrap();
         assert_eq!(started, Started::New);
         client
@@ -64,24 +64,24 @@ impl Drop for Machine {
 
 impl Machine {
     /// Whether a daemon lives.
-    pub fn is_locked(&self) -> bool {
+    pub(crate) fn is_locked(&self) -> bool {
         let lock = std::fs::File::options().write(true).open(self.dir().join("daemon.lock"));
         lock.is_ok_and(|lock| matches!(lock.try_lock(), Err(std::fs::TryLockError::WouldBlock)))
     }
 }
 
 /// SIGKILL.
-pub fn kill(pid: i32) {
+pub(crate) fn kill(pid: i32) {
     let pid = rustix::process::Pid::from_raw(pid).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
 }
 
-pub fn pid(client: &Client) -> i32 {
+pub(crate) fn pid(client: &Client) -> i32 {
     i32::try_from(client.endpoint().pid).unwrap()
 }
 
 /// The spec of a table.
-pub fn table_spec() -> Json {
+pub(crate) fn table_spec() -> Json {
     json!({
         "partition_key": "path",
         "point_in_time_recovery": true,
@@ -92,12 +92,12 @@ pub fn table_spec() -> Json {
 }
 
 /// A connection to a port on loopback that sends what it is told.
-pub struct Raw {
+pub(crate) struct Raw {
     stream: TcpStream,
 }
 
 impl Raw {
-    pub async fn connect(url: &str) -> std::io::Result<Self> {
+    pub(crate) async fn connect(url: &str) -> std::io::Result<Self> {
         let address = url.strip_prefix("http://").unwrap();
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
@@ -105,7 +105,7 @@ impl Raw {
     }
 
     /// Sends one request and reads its answer: the status, and the body of a length that is told.
-    pub async fn send(&mut self, head: &str, body: &str) -> std::io::Result<(u16, String)> {
+    pub(crate) async fn send(&mut self, head: &str, body: &str) -> std::io::Result<(u16, String)> {
         let request = format!("{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
         self.stream.write_all(request.as_bytes()).await?;
         let mut answer = Vec::new();
@@ -128,7 +128,7 @@ impl Raw {
     }
 
     /// Counts one hit, as the function does.
-    pub async fn hit(&mut self, table: &str, path: &str) -> std::io::Result<(u16, String)> {
+    pub(crate) async fn hit(&mut self, table: &str, path: &str) -> std::io::Result<(u16, String)> {
         let body = json!({
             "TableName": table,
             "Key": { "path": { "S": path } },
@@ -140,7 +140,7 @@ impl Raw {
     }
 }
 
-pub fn dynamodb_head(operation: &str, host: &str) -> String {
+pub(crate) fn dynamodb_head(operation: &str, host: &str) -> String {
     format!(
         "POST / HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/x-amz-json-1.0\r\nx-amz-target: \
          DynamoDB_20120810.{operation}\r\nx-amz-date: 20260101T000000Z\r\nauthorization: AWS4-HMAC-SHA256 \
@@ -149,7 +149,7 @@ pub fn dynamodb_head(operation: &str, host: &str) -> String {
 }
 
 /// How often a path was counted.
-pub async fn hits(client: &Client, table: &str, path: &str) -> u64 {
+pub(crate) async fn hits(client: &Client, table: &str, path: &str) -> u64 {
     let key = json!({ "path": { "S": path } });
     let item = client.item(table, key.as_object().unwrap()).await.unwrap();
     item.map_or(0, |item| item["hits"]["N"].as_str().unwrap().parse().unwrap())

@@ -1,8 +1,11 @@
 //! The daemon as a process of its own: started, killed, doubled, damaged and asked by strangers.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod harness;
 
 mod attack;
 mod crash;
+mod driver;
 mod lifecycle;
 mod resources;

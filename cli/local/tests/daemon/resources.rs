@@ -15,7 +15,7 @@ async fn every_kind_is_put_read_and_deleted_twice() {
     let machine = Machine::new();
     let client = machine.start_new().await;
     let zip = zip_of("#!/bin/sh\nexit 1\n");
-    let sha256: String = Sha256::digest(&zip).iter().map(|byte| format!("{byte:02x}")).collect();
+    let sha256 = sha256_of(&zip);
     let path = machine.temp.path().join("code.zip");
     std::fs::write(&path, &zip).unwrap();
     let tags = json!({ "hitctl:app": "hits", "hitctl:env": "local" });
@@ -156,9 +156,18 @@ async fn what_is_not_there_or_not_known_is_said() {
     assert!(client.resource("table", "hits-local").await.unwrap().is_some());
 }
 
-fn zip_of(bootstrap: &str) -> Vec<u8> {
+/// A zip with a `bootstrap`.
+pub(crate) fn zip_of(bootstrap: &str) -> Vec<u8> {
     let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
     zip.start_file("bootstrap", zip::write::SimpleFileOptions::default().unix_permissions(0o755)).unwrap();
     zip.write_all(bootstrap.as_bytes()).unwrap();
     zip.finish().unwrap().into_inner()
+}
+
+pub(crate) fn sha256_of(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    Sha256::digest(bytes).iter().fold(String::new(), |mut hex, byte| {
+        write!(hex, "{byte:02x}").unwrap();
+        hex
+    })
 }
