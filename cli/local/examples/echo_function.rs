@@ -2,6 +2,13 @@
 //!
 //! It answers with the event, unless the event holds an order such as `do=sleep:500`, or its environment has `INIT`.
 
+#![expect(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "this is a program of its own: it has its environment, takes its time and exits as it is told"
+)]
+
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
@@ -61,12 +68,10 @@ fn get<'a>(headers: &'a [(String, String)], name: &str) -> &'a str {
     headers.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
 }
 
-#[expect(clippy::disallowed_methods, reason = "this is a program of its own")]
 fn variable(name: &str) -> String {
     std::env::var(name).unwrap_or_default()
 }
 
-#[expect(clippy::disallowed_methods, reason = "this is a program of its own, told to take its time")]
 fn sleep(ms: u64) {
     std::thread::sleep(Duration::from_millis(ms));
 }
@@ -86,7 +91,6 @@ fn order(event: &str) -> (&str, &str) {
     order.split_once(':').unwrap_or((order, ""))
 }
 
-#[expect(clippy::print_stdout, clippy::print_stderr, clippy::exit, reason = "this is a program of its own")]
 fn main() {
     let host = variable("AWS_LAMBDA_RUNTIME_API");
     let stream = TcpStream::connect(&host).expect("the Runtime API is there");

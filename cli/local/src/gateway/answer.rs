@@ -124,7 +124,9 @@ fn set_headers(
 mod tests {
     use super::*;
 
-    fn told(payload: &str) -> Option<(u16, Vec<(String, String)>, String)> {
+    type Told = (u16, Vec<(String, String)>, String);
+
+    fn told(payload: &str) -> Option<Told> {
         let response = answer(&Bytes::copy_from_slice(payload.as_bytes()))?;
         let headers = response
             .headers()

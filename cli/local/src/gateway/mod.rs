@@ -4,11 +4,11 @@
 //! page of its documentation. Where that is silent:
 //!
 //! - A function that takes longer than the integration's 30 s is answered 503 `{"message":"Service Unavailable"}`: users
-//!   of HTTP APIs report that and not 504, which is what REST APIs say (github.com/anomalyco/sst, issue 2232). The
+//!   of HTTP APIs report that and not 504, which is what REST APIs say (`github.com/anomalyco/sst`, issue 2232). The
 //!   invocation goes on.
 //! - A function at its concurrency limit is 503 too, as in this project's contract. A function that fails, times out by
 //!   itself, is not there, may not be called by this API or answers nonsense is 500
-//!   `{"message":"Internal Server Error"}` (github.com/denoland/deno_registry2, issue 87, for the timeout).
+//!   `{"message":"Internal Server Error"}` (`github.com/denoland/deno_registry2`, issue 87, for the timeout).
 //! - Preflights are not throttled, and paths without a route neither.
 //! - CORS headers are on the gateway's own errors too, so that a page can tell 429 from a broken network.
 //!

@@ -3,10 +3,12 @@
 //! What comes out is whole or not there at all: it is unpacked beside its place and moved in. Nothing is trusted: the
 //! bytes must have the hash that they are named by, paths must stay inside, and sizes are bounded as on Lambda.
 
+use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read, Seek as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use hitctl_engine::Fault;
 use sha2::{Digest as _, Sha256};
@@ -51,6 +53,24 @@ pub(super) fn unpack(code_dir: &Path, zip_dir: &Path, sha: &str) -> Result<PathB
     }
     check(&target)?;
     Ok(target)
+}
+
+/// Removes what is in `code_dir` that is not `used` and older than `age`: old code, and what a killed daemon was unpacking.
+pub(super) fn sweep(code_dir: &Path, used: &BTreeSet<PathBuf>, age: Duration) {
+    let Ok(entries) = fs::read_dir(code_dir) else { return };
+    for entry in entries.flatten() {
+        let path = entry.path();
+        let old = entry
+            .metadata()
+            .ok()
+            .filter(fs::Metadata::is_dir)
+            .and_then(|meta| meta.modified().ok()?.elapsed().ok())
+            .is_some_and(|elapsed| elapsed >= age);
+        if old && !used.contains(&path) {
+            // What cannot be removed now may be the next time.
+            drop(fs::remove_dir_all(&path));
+        }
+    }
 }
 
 fn io_fault(path: &Path, error: &io::Error) -> Fault {
@@ -226,6 +246,23 @@ mod tests {
         fs::write(first.join("marker"), "").unwrap();
         let again = unpack(&dir.path().join("code"), dir.path(), &hex(&Sha256::digest(&bytes))).unwrap();
         assert!(again.join("marker").exists());
+    }
+
+    #[test]
+    fn code_that_nothing_uses_goes() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["used", "old", ".unpacking-x"] {
+            fs::create_dir(dir.path().join(name)).unwrap();
+        }
+        fs::write(dir.path().join(".processes"), "").unwrap();
+        let used = BTreeSet::from([dir.path().join("used")]);
+        let left = || fs::read_dir(dir.path()).unwrap().count();
+        sweep(dir.path(), &used, Duration::from_hours(1));
+        assert_eq!(left(), 4);
+        sweep(dir.path(), &used, Duration::ZERO);
+        assert_eq!(left(), 2);
+        assert!(dir.path().join("used").exists());
+        sweep(&dir.path().join("none"), &used, Duration::ZERO);
     }
 
     #[test]

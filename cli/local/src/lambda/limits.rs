@@ -82,18 +82,15 @@ impl Permit {
     /// Takes a place, or says with Lambda's reason why there is none.
     pub(super) fn take(account: &Arc<Account>, load: &Arc<Load>) -> Result<Self, &'static str> {
         let reserved = load.reserved();
-        match reserved {
-            Some(limit) => {
-                if !add_below(&load.running, limit) {
-                    return Err(RESERVED_LIMIT);
-                }
+        if let Some(limit) = reserved {
+            if !add_below(&load.running, limit) {
+                return Err(RESERVED_LIMIT);
             }
-            None => {
-                if !add_below(&account.unreserved, account.unreserved_limit.load(Ordering::Relaxed)) {
-                    return Err(ACCOUNT_LIMIT);
-                }
-                load.running.fetch_add(1, Ordering::AcqRel);
+        } else {
+            if !add_below(&account.unreserved, account.unreserved_limit.load(Ordering::Relaxed)) {
+                return Err(ACCOUNT_LIMIT);
             }
+            load.running.fetch_add(1, Ordering::AcqRel);
         }
         account.running.fetch_add(1, Ordering::AcqRel);
         Ok(Self { account: Arc::clone(account), load: Arc::clone(load), unreserved: reserved.is_none() })

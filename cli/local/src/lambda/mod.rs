@@ -21,7 +21,7 @@ mod report;
 mod runtime_api;
 mod supervise;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, RwLock, Weak};
@@ -48,6 +48,9 @@ const MAX_REQUEST_BYTES: usize = 6 * 1024 * 1024;
 const MAX_RESPONSE_BYTES: usize = MAX_REQUEST_BYTES + 100;
 /// How often idle processes are counted.
 const TRIM_EVERY: Duration = Duration::from_secs(10);
+/// How often old code is looked for, in the same ticks, and how old it must be.
+const SWEEP_EVERY: u32 = 60;
+const SWEEP_AGE: Duration = Duration::from_hours(1);
 /// How long `stop` waits for running invocations, and then for killed processes.
 const STOP_WAIT: Duration = Duration::from_secs(10);
 const KILL_WAIT: Duration = Duration::from_secs(3);
@@ -124,6 +127,8 @@ struct Shared {
     died: Notify,
     orphans: Orphans,
     stopping: AtomicBool,
+    /// Held while code is unpacked and taken into use, and while old code is removed.
+    code: tokio::sync::Mutex<()>,
 }
 
 struct Entry {
@@ -156,6 +161,17 @@ impl Shared {
         }
     }
 
+    /// Removes unpacked code that nothing uses and that is older than `age`.
+    async fn sweep(&self, age: Duration) {
+        let _code = self.code.lock().await;
+        let mut used: BTreeSet<PathBuf> =
+            read(&self.functions).values().map(|entry| entry.version.dir.clone()).collect();
+        used.extend(lock(&self.living).values().map(|process| process.function.dir.clone()));
+        let dir = self.config.code_dir.clone();
+        // It does no harm when it fails: the code stays until the next time.
+        drop(tokio::task::spawn_blocking(move || code::sweep(&dir, &used, age)).await);
+    }
+
     /// What is reserved is taken from everyone else.
     fn share_out(&self, functions: &HashMap<String, Entry>) {
         let reserved =
@@ -184,6 +200,7 @@ impl Runner {
             living: Mutex::default(),
             died: Notify::new(),
             stopping: AtomicBool::new(false),
+            code: tokio::sync::Mutex::default(),
         });
         tokio::spawn(keep_trim(Arc::downgrade(&shared)));
         Self { shared }
@@ -193,6 +210,7 @@ impl Runner {
     ///
     /// A change of the reservation, the role or the tags alone keeps the processes.
     pub async fn put(&self, name: &str, spec: &FunctionSpec) -> Result<(), Fault> {
+        let _code = self.shared.code.lock().await;
         let sha = spec.code_sha256.clone();
         let config = self.shared.config.clone();
         let dir = tokio::task::spawn_blocking(move || code::unpack(&config.code_dir, &config.zip_dir, &sha))
@@ -214,18 +232,15 @@ impl Runner {
             })
         };
         let mut functions = write(&self.shared.functions);
-        let retired = match functions.get_mut(name) {
-            Some(entry) => {
-                entry.load.reserve(spec.reserved_concurrency);
-                let same = same_process(&entry.spec, spec);
-                entry.spec = spec.clone();
-                (!same).then(|| std::mem::replace(&mut entry.version, version()))
-            }
-            None => {
-                let load = Arc::new(Load::new(spec.reserved_concurrency));
-                functions.insert(name.to_owned(), Entry { spec: spec.clone(), load, version: version() });
-                None
-            }
+        let retired = if let Some(entry) = functions.get_mut(name) {
+            entry.load.reserve(spec.reserved_concurrency);
+            let same = same_process(&entry.spec, spec);
+            entry.spec = spec.clone();
+            (!same).then(|| std::mem::replace(&mut entry.version, version()))
+        } else {
+            let load = Arc::new(Load::new(spec.reserved_concurrency));
+            functions.insert(name.to_owned(), Entry { spec: spec.clone(), load, version: version() });
+            None
         };
         self.shared.share_out(&functions);
         drop(functions);
@@ -273,7 +288,7 @@ impl Runner {
             match replied.await {
                 Ok(Reply::Done(invocation)) => return Ok(*invocation),
                 Ok(Reply::NotStarted(the_payload, the_permit)) => {
-                    (payload, permit) = (the_payload, the_permit)
+                    (payload, permit) = (the_payload, the_permit);
                 }
                 Err(_) => break,
             }
@@ -321,9 +336,15 @@ fn same_process(old: &FunctionSpec, new: &FunctionSpec) -> bool {
 
 async fn keep_trim(shared: Weak<Shared>) {
     let mut ticks = tokio::time::interval(TRIM_EVERY);
+    let mut until_sweep = SWEEP_EVERY;
     loop {
         ticks.tick().await;
         let Some(shared) = shared.upgrade() else { return };
         shared.trim(Instant::now());
+        until_sweep -= 1;
+        if until_sweep == 0 {
+            until_sweep = SWEEP_EVERY;
+            shared.sweep(SWEEP_AGE).await;
+        }
     }
 }

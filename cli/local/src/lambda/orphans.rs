@@ -101,7 +101,7 @@ mod tests {
         if own_group {
             command.process_group(0);
         }
-        command.spawn().unwrap()
+        command.spawn().expect("there is a `sleep`")
     }
 
     #[test]

@@ -420,3 +420,6 @@ pub(super) fn job(payload: Bytes, permit: Permit) -> (Job, oneshot::Receiver<Rep
     let (reply, replied) = oneshot::channel();
     (Job { request_id: ids::uuid(), payload, permit, reply }, replied)
 }
+
+#[cfg(test)]
+mod tests;

@@ -34,11 +34,8 @@ async fn one_connection_serves_many_requests_and_a_head_has_no_body() {
     client
         .send("POST /a HTTP/1.1\r\nhost: x\r\ncontent-type: text/plain\r\ncontent-length: 5\r\n\r\nhello")
         .await;
-    let post = client.answer(false).await;
-    assert_eq!(
-        (post.json()["body"].as_str(), post.json()["isBase64Encoded"].as_bool()),
-        (Some("hello"), Some(false))
-    );
+    let posted = client.answer(false).await.json();
+    assert_eq!((posted["body"].as_str(), posted["isBase64Encoded"].as_bool()), (Some("hello"), Some(false)));
     client.send("PUT /a HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n").await;
     assert_eq!(client.answer(false).await.json()["body"], "abcde");
 }
@@ -90,7 +87,7 @@ async fn a_function_at_its_limit_is_503() {
     cloud.deploy(|spec| spec.reserved_concurrency = Some(1)).await;
     get(port, "/warm").await;
     let mut busy = Client::connect(port).await;
-    busy.send("GET /a?do=sleep:500 HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    busy.send("GET /a?do=sleep:1500 HTTP/1.1\r\nhost: x\r\n\r\n").await;
     until(|| cloud.runner.idle_processes("f") == 0).await;
     let refused = get(port, "/a").await;
     assert_eq!((refused.status, refused.json()), (503, json!({"message": "Service Unavailable"})));
@@ -121,7 +118,7 @@ async fn the_stage_throttles() {
 async fn bodies_and_heads_have_limits() {
     let cloud = Cloud::new();
     let port = cloud.serve(|_| {}).await;
-    let post = |length: usize| async move {
+    let sent = |length: usize| async move {
         let mut client = Client::connect(port).await;
         let head = format!(
             "POST /a HTTP/1.1\r\nhost: x\r\ncontent-type: text/plain\r\ncontent-length: {length}\r\n\r\n"
@@ -130,10 +127,10 @@ async fn bodies_and_heads_have_limits() {
         client.send(vec![b'x'; length]).await;
         client.answer(false).await
     };
-    assert_eq!(post(1024 * 1024).await.status, 200);
+    assert_eq!(sent(1024 * 1024).await.status, 200);
     // Between Lambda's 6 MB and the gateway's 10 MB; exactly, and above, the gateway's.
     for length in [7 * 1024 * 1024, 10 * 1024 * 1024, 10 * 1024 * 1024 + 1, 20 * 1024 * 1024] {
-        let answer = post(length).await;
+        let answer = sent(length).await;
         let told = (answer.status, answer.json());
         assert_eq!(told, (413, json!({"message": "Request Entity Too Large"})), "{length}");
     }

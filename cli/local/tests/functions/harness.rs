@@ -61,7 +61,7 @@ impl Cloud {
         zip.start_file("bootstrap", options).unwrap();
         zip.write_all(program).unwrap();
         let bytes = zip.finish().unwrap().into_inner();
-        let sha: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        let sha = Sha256::digest(&bytes).iter().fold(String::new(), |sha, byte| format!("{sha}{byte:02x}"));
         std::fs::write(self.dir.path().join("zips").join(format!("{sha}.zip")), bytes).unwrap();
         FunctionSpec {
             runtime: "provided.al2023".to_owned(),
@@ -182,7 +182,7 @@ impl Client {
 
     /// Reads one answer; a HEAD has no body.
     pub(crate) async fn answer(&mut self, head_only: bool) -> Answer {
-        tokio::time::timeout(Duration::from_secs(60), self.read(head_only))
+        tokio::time::timeout(Duration::from_mins(1), self.read(head_only))
             .await
             .expect("an answer within a minute")
     }

@@ -344,7 +344,7 @@ async fn an_invocation_goes_on_when_its_caller_does_not() {
     cloud.deploy(|spec| spec.reserved_concurrency = Some(1)).await;
     cloud.invoke("{}").await;
     {
-        let mut call = Box::pin(cloud.runner.invoke("f", Bytes::from_static(br#""do=sleep:300""#)));
+        let mut call = Box::pin(cloud.runner.invoke("f", Bytes::from_static(br#""do=sleep:800""#)));
         assert!(futures::poll!(&mut call).is_pending());
     }
     assert!(cloud.runner.invoke("f", Bytes::new()).await.is_err(), "its place is still taken");
