@@ -31,6 +31,8 @@ const ACCOUNT_CONCURRENCY: u32 = 100;
 const GATEWAY_WAIT: Duration = Duration::from_secs(10);
 /// How long functions may take: the runner bounds itself, and ends processes when its time is up.
 const RUNNER_WAIT: Duration = Duration::from_secs(15);
+/// How often the daemon looks whether its directory is still there.
+const WATCH_EVERY: Duration = Duration::from_secs(1);
 /// A caller that looks whether a lock is stale holds it for a moment; a start waits that long for it.
 const LOCK_TRIES: u32 = 20;
 
@@ -85,11 +87,27 @@ async fn start_and_serve(dir: &StateDir, journal: &Journal, build_id: String) ->
     for notice in daemon.notices() {
         journal.say(&notice);
     }
+    let lock = Arc::new(lock);
+    tokio::spawn(watch(Arc::downgrade(&lock), stop.clone()));
     daemon.serve(stop).await;
-    dir.remove_endpoint(&lock);
+    // In a directory that somebody removed, another daemon may be at home by now.
+    if lock.is_in_place() {
+        dir.remove_endpoint(&lock);
+    }
     journal.say("stopped");
-    drop(lock);
     Ok(())
+}
+
+/// Stops a daemon whose directory was removed under it: nobody could find it to stop it any more.
+async fn watch(lock: std::sync::Weak<Lock>, stop: CancellationToken) {
+    let mut ticks = tokio::time::interval(WATCH_EVERY);
+    loop {
+        ticks.tick().await;
+        match lock.upgrade() {
+            Some(lock) if lock.is_in_place() => {}
+            _ => return stop.cancel(),
+        }
+    }
 }
 
 /// Everything that runs.
@@ -199,10 +217,13 @@ fn listen_for_tables(dir: &StateDir, registry: &Registry) -> Result<(TcpListener
 }
 
 async fn take_lock(dir: &StateDir) -> Result<Lock, Fault> {
-    for _ in 0..LOCK_TRIES {
+    let mut tries = 0;
+    while tries < LOCK_TRIES {
         if let Some(lock) = dir.try_lock()? {
             return Ok(lock);
         }
+        // Who says where it is reached is no caller that only looks: after a few tries more it is a daemon.
+        tries += if dir.endpoint()?.is_some() { LOCK_TRIES / 4 } else { 1 };
         pause(Duration::from_millis(10)).await;
     }
     let who = dir.endpoint()?.map_or_else(String::new, |endpoint| format!(" (pid {})", endpoint.pid));

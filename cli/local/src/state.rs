@@ -49,7 +49,15 @@ pub struct StateDir {
 /// Held by the daemon for its life.
 #[derive(Debug)]
 pub struct Lock {
-    _file: File,
+    file: File,
+    path: PathBuf,
+}
+
+impl Lock {
+    /// Whether the directory that it locks is still there. When somebody removed it, the lock keeps nobody out any more.
+    pub(crate) fn is_in_place(&self) -> bool {
+        same_file(&self.file, &self.path)
+    }
 }
 
 /// Where a running daemon is reached: the content of `daemon.json`.
@@ -179,7 +187,7 @@ impl StateDir {
             .open(&path)
             .map_err(|error| fault("open the lock", &path, &error))?;
         match file.try_lock() {
-            Ok(()) if same_file(&file, &path) => Ok(Some(Lock { _file: file })),
+            Ok(()) if same_file(&file, &path) => Ok(Some(Lock { file, path })),
             // Somebody else has it; or a reset removed this very file between the opening and the locking.
             Ok(()) | Err(fs::TryLockError::WouldBlock) => Ok(None),
             Err(fs::TryLockError::Error(error)) => Err(fault("take the lock", &path, &error)),

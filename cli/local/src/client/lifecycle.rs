@@ -31,7 +31,7 @@ const STEP: Duration = Duration::from_millis(3);
 /// What [`Client::ensure`] did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Started {
-    /// It was running.
+    /// It was running, or was started by another call at the same time.
     Already,
     /// It was not, and is now.
     New,
@@ -71,8 +71,15 @@ impl Client {
             Self::stop(state_dir, REPLACE).await?;
             started = Started::Replaced;
         }
-        let child = spawn(&dir, exe)?;
-        Ok((Self::wait_for(&dir, child).await?, started))
+        let mut child = spawn(&dir, exe)?;
+        let ours = child.id();
+        let client = Self::wait_for(&dir, &mut child).await?;
+        if ours == Some(client.endpoint.pid) {
+            return Ok((client, started));
+        }
+        // Another start was quicker. Ours has no lock, so it has nothing to lose; it must not wait for its chance.
+        drop(child.kill().await);
+        Ok((client, Started::Already))
     }
 
     /// Stops the daemon of a state directory and returns once it is gone. One that does not end `within` is killed.
@@ -111,7 +118,7 @@ impl Client {
     }
 
     /// Waits until a started daemon, or one that another program started at the same time, answers.
-    async fn wait_for(dir: &StateDir, mut child: Child) -> Result<Self, Fault> {
+    async fn wait_for(dir: &StateDir, child: &mut Child) -> Result<Self, Fault> {
         let since = Instant::now();
         let mut ended = None;
         loop {

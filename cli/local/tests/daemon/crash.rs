@@ -94,6 +94,22 @@ async fn a_damaged_registry_is_told_and_left_as_it_is() {
 }
 
 #[tokio::test]
+async fn a_daemon_whose_directory_was_removed_ends() {
+    let machine = Machine::new();
+    let client = machine.start_new().await;
+    std::fs::remove_dir_all(machine.dir()).unwrap();
+    let again = machine.start_new().await;
+    let gone = async {
+        while client.status().await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(LONG, gone).await.unwrap();
+    assert_eq!(again.status().await.unwrap().pid, again.endpoint().pid, "it left the new one's file alone");
+    assert!(Client::connect(&machine.dir()).await.unwrap().is_some());
+}
+
+#[tokio::test]
 async fn a_full_disk_refuses_the_change_and_loses_nothing() {
     use std::os::unix::process::CommandExt as _;
     let machine = Machine::new();

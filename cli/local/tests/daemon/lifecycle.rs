@@ -12,9 +12,9 @@ async fn two_starts_at_once_give_one_daemon() {
     let (dir, exe) = (machine.dir(), exe());
     let start = || Client::ensure(&dir, &exe, "daemon");
     let (a, b, c) = tokio::join!(start(), start(), start());
-    let pids = [a, b, c].map(|started| started.unwrap().0.endpoint().pid);
-    assert_eq!(pids[0], pids[1]);
-    assert_eq!(pids[0], pids[2]);
+    let started = [a.unwrap(), b.unwrap(), c.unwrap()];
+    assert!(started.iter().all(|(client, _)| client.endpoint() == started[0].0.endpoint()));
+    assert_eq!(started.iter().filter(|(_, started)| *started == Started::New).count(), 1);
     let (_, started) = start().await.unwrap();
     assert_eq!(started, Started::Already);
 }
@@ -128,6 +128,7 @@ async fn a_daemon_that_hangs_is_told_and_can_be_stopped() {
     let client = machine.start_new().await;
     let target = rustix::process::Pid::from_raw(pid(&client)).unwrap();
     rustix::process::kill_process(target, rustix::process::Signal::STOP).unwrap();
+    wait_until_stopped(pid(&client)).await;
     let fault = Client::connect(&machine.dir()).await.unwrap_err();
     assert_eq!(fault.code, "local_unresponsive");
     assert_eq!(fault.hint.unwrap(), "run `hitctl local stop`, then the command again");
@@ -165,6 +166,22 @@ async fn the_state_of_a_newer_program_can_be_reset() {
     assert_eq!(fault.code, "local_state_newer");
     Client::reset(&machine.dir(), LONG).await.unwrap();
     assert!(!machine.dir().exists());
+}
+
+/// A signal that stops a process reaches its threads one after the other.
+async fn wait_until_stopped(pid: i32) {
+    let stopped =
+        |status: &str| status.lines().any(|line| line.starts_with("State:") && line.contains("T (stopped)"));
+    let all_stopped = async {
+        let threads = std::path::PathBuf::from(format!("/proc/{pid}/task"));
+        let is_stopped = |thread: std::io::Result<std::fs::DirEntry>| {
+            stopped(&std::fs::read_to_string(thread.unwrap().path().join("status")).unwrap())
+        };
+        while !threads.read_dir().unwrap().all(is_stopped) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(LONG, all_stopped).await.unwrap();
 }
 
 async fn wait_until_dead(machine: &Machine) {
