@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    build, completions, config, counts, deploy, destroy, doctor, env, exit_codes, explain, init, invoke, local,
-    logs, man, plan, status,
+    build, completions, config, counts, deploy, destroy, doctor, env, exit_codes, explain, init, invoke,
+    local, logs, man, plan, status,
 };
 
 /// A hit counter for your web pages, on this machine or in your own AWS account, in seconds
@@ -14,8 +14,16 @@ use crate::commands::{
 /// Start with `hitctl deploy --env local`: it builds the counter, starts a small cloud on this machine, deploys to it,
 /// and prints a URL that counts.
 #[derive(Debug, Parser)]
-#[command(name = "hitctl", version, max_term_width = 100, propagate_version = true, arg_required_else_help = true)]
-#[command(after_help = "Exit codes: `hitctl help exit-codes`. Configuration: `hitctl init` writes a commented hitctl.toml.")]
+#[command(
+    name = "hitctl",
+    version,
+    max_term_width = 100,
+    propagate_version = true,
+    arg_required_else_help = true
+)]
+#[command(
+    after_help = "Exit codes: `hitctl help exit-codes`. Configuration: `hitctl init` writes a commented hitctl.toml."
+)]
 pub struct Cli {
     /// Flags of every command.
     #[command(flatten)]
@@ -28,6 +36,7 @@ pub struct Cli {
 /// Flags that every command takes, in any order.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Global options")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag that stands by itself")]
 pub struct Global {
     /// Use this environment [default: `default_env` of the config, else its only one, else local]
     #[arg(short, long, global = true, env = "HITCTL_ENV", hide_env_values = true, value_name = "NAME")]

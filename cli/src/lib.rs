@@ -47,7 +47,8 @@ fn dispatch(world: World, mut interrupts: Interrupts, cli: args::Cli) -> Exit {
     let args::Cli { global, command } = cli;
     let mut session = Session::new(world, global);
     if let args::Command::Local(commands::local::Command::Serve(args)) = command {
-        return commands::local::serve(&session, args).unwrap_or_else(|failure| session.console.failure(&failure));
+        return commands::local::serve(&session, args)
+            .unwrap_or_else(|failure| session.console.failure(&failure));
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
@@ -70,10 +71,17 @@ fn dispatch(world: World, mut interrupts: Interrupts, cli: args::Cli) -> Exit {
     });
     // A blocking read of the terminal may still be under way: it must not keep the program.
     runtime.shutdown_background();
+    let interrupted = session.stop.is_cancelled();
     match exit {
         Some(Ok(exit)) => session.console.end(exit),
+        // Whatever failed because it was told to stop did so because of the user.
+        Some(Err(failure)) if interrupted && failure.exit == Exit::Error => {
+            session.console.failure(&failure.exits(Exit::Interrupted))
+        }
         Some(Err(failure)) => session.console.failure(&failure),
-        None => Exit::Interrupted,
+        None => {
+            session.console.failure(&Failure::interrupted("interrupted; what was in flight may be half done"))
+        }
     }
 }
 

@@ -76,7 +76,7 @@ impl Session {
             None => None,
         };
         hitctl_config::load(source, self.global.env.as_deref(), &self.overrides())
-            .map_err(|errors| Failure::config(&errors.to_string()))
+            .map_err(|errors| Failure::config(errors.to_string()))
     }
 
     /// The settings that flags and the environment decide. A flag has won over its own variable already.
@@ -87,15 +87,16 @@ impl Session {
                 Some((value.clone(), (*name).to_owned()))
             })
         };
-        Overrides::new()
-            .region(self.global.region.clone(), from_env(&["AWS_REGION", "AWS_DEFAULT_REGION"]))
+        Overrides::new().region(self.global.region.clone(), from_env(&["AWS_REGION", "AWS_DEFAULT_REGION"]))
     }
 
     /// Where the cloud on this machine keeps its state: beside the config, or in the user's state directory.
     pub fn state_dir(&self, loaded: &Loaded) -> PathBuf {
         match loaded.path.as_deref().and_then(Path::parent) {
             Some(dir) => dir.join(".hitctl").join("local"),
-            None => self.user_dir("XDG_STATE_HOME", ".local/state", "Library/Application Support").join("local"),
+            None => {
+                self.user_dir("XDG_STATE_HOME", ".local/state", "Library/Application Support").join("local")
+            }
         }
     }
 

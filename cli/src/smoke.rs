@@ -53,7 +53,8 @@ async fn ask(
     client: &Client<HttpConnector, Empty<bytes::Bytes>>,
     url: &str,
 ) -> Result<(u16, Option<String>), String> {
-    let request = Request::get(format!("{url}/healthz")).body(Empty::new()).map_err(|error| error.to_string())?;
+    let request =
+        Request::get(format!("{url}/healthz")).body(Empty::new()).map_err(|error| error.to_string())?;
     let answer = client.request(request).await.map_err(|error| error.to_string())?;
     let status = answer.status().as_u16();
     let build = answer.headers().get(HEADER_BUILD).and_then(|value| value.to_str().ok()).map(str::to_owned);
@@ -61,7 +62,10 @@ async fn ask(
     Ok((status, build))
 }
 
-#[expect(clippy::disallowed_methods, reason = "asking again is not a driver's wait: nothing is being changed")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "asking again is not a driver's wait: nothing is being changed"
+)]
 async fn pause() {
     tokio::time::sleep(PAUSE).await;
 }

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use hitctl_config::{App, Expose, contract, names};
 use hitctl_engine::{Graph, GraphError, Node, Value};
 use hitctl_resources::{
-    Cors, FunctionSpec, HttpApiSpec, LogGroupSpec, PermissionSpec, RoleSpec, Spec, Statement, TableSpec, Tags,
-    Throttle,
+    Cors, FunctionSpec, HttpApiSpec, LogGroupSpec, PermissionSpec, RoleSpec, Spec, Statement, TableSpec,
+    Tags, Throttle,
 };
 
 /// Where the resources live: what ARNs are made of.
@@ -41,7 +41,8 @@ const PREFLIGHT_MAX_AGE_S: u32 = 3600;
 
 /// Designs the app: every resource that it could own, each present or absent.
 pub fn design(app: &App, env: &str, place: &Place, code: &Code) -> Result<Graph, GraphError> {
-    let parts = Parts { app, env, place, code, name: names::base(&app.app, env), tags: names::tags(&app.app, env) };
+    let parts =
+        Parts { app, env, place, code, name: names::base(&app.app, env), tags: names::tags(&app.app, env) };
     let with_api = app.http.expose == Expose::Api;
     Graph::new(vec![
         parts.table(),
@@ -121,7 +122,8 @@ impl Parts<'_> {
             (contract::ENV_LOG_LEVEL.to_owned(), Value::from(function.log_level.to_string())),
             (contract::ENV_BUILD.to_owned(), Value::from(self.code.build_id())),
         ]);
-        environment.extend(function.environment.iter().map(|(name, value)| (name.clone(), value.clone().into())));
+        environment
+            .extend(function.environment.iter().map(|(name, value)| (name.clone(), value.clone().into())));
         FunctionSpec {
             runtime: "provided.al2023".to_owned(),
             arch: self.code.arch,
@@ -130,7 +132,10 @@ impl Parts<'_> {
             timeout_s: function.timeout_s,
             reserved_concurrency: function.reserved_concurrency,
             environment,
-            role_arn: Value::known(RoleSpec::address("function"), self.arn("iam", &format!("role/{}", self.name))),
+            role_arn: Value::known(
+                RoleSpec::address("function"),
+                self.arn("iam", &format!("role/{}", self.name)),
+            ),
             log_group: Value::known(
                 LogGroupSpec::address("function"),
                 names::log_group(&self.app.app, self.env),

@@ -47,7 +47,10 @@ pub enum Interrupts {
 
 impl World {
     /// The world as this process finds it.
-    #[expect(clippy::disallowed_methods, reason = "this is the edge: the one place that reads the environment")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the edge: the one place that reads the environment"
+    )]
     pub fn of_this_process() -> Self {
         let env = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))

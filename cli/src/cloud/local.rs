@@ -14,7 +14,7 @@ use hitctl_local::{Client, LocalDriver};
 use hitctl_resources::Tags;
 use serde_json::Value as Json;
 
-use super::{Access, Answer, Cloud, Item, LogPage};
+use super::{Access, Answer, Cloud, Item, ItemPage, LogPage};
 use crate::artifact::Artifact;
 use crate::report::Failure;
 use crate::session::Session;
@@ -115,11 +115,7 @@ impl Cloud for Local {
         .boxed()
     }
 
-    fn items<'a>(
-        &'a self,
-        table: &'a str,
-        after: Option<Item>,
-    ) -> BoxFuture<'a, Result<(Vec<Item>, Option<Item>), Fault>> {
+    fn items<'a>(&'a self, table: &'a str, after: Option<Item>) -> BoxFuture<'a, Result<ItemPage, Fault>> {
         async move {
             // 0: as many as fit into one answer.
             let page = self.running()?.items(table, after.as_ref(), 0).await?;
@@ -146,7 +142,8 @@ impl Cloud for Local {
             let query = Query { after, since_ms: u64::try_from(since_ms).unwrap_or(0), limit: 0 };
             let page = self.running()?.logs(group, &query).await?;
             let time = |ms: u64| i64::try_from(ms).unwrap_or(i64::MAX);
-            let events = page.events.into_iter().map(|event| (time(event.timestamp), event.message)).collect();
+            let events =
+                page.events.into_iter().map(|event| (time(event.timestamp), event.message)).collect();
             Ok(LogPage { events, next: Some(page.next) })
         }
         .boxed()

@@ -28,11 +28,7 @@ pub trait Cloud: Send + Sync {
     fn invoke<'a>(&'a self, function: &'a str, event: &'a Json) -> BoxFuture<'a, Result<Answer, Fault>>;
 
     /// One page of a table's items, in no order that means anything, after the key that an earlier page ended with.
-    fn items<'a>(
-        &'a self,
-        table: &'a str,
-        after: Option<Item>,
-    ) -> BoxFuture<'a, Result<(Vec<Item>, Option<Item>), Fault>>;
+    fn items<'a>(&'a self, table: &'a str, after: Option<Item>) -> BoxFuture<'a, Result<ItemPage, Fault>>;
 
     /// One item of a table.
     fn item<'a>(&'a self, table: &'a str, key: &'a str) -> BoxFuture<'a, Result<Option<Item>, Fault>>;
@@ -48,6 +44,9 @@ pub trait Cloud: Send + Sync {
 
 /// An item of a table: attribute names, and values in DynamoDB's JSON.
 pub type Item = Map<String, Json>;
+
+/// Some items of a table, and the key after which the next ones begin; `None` when these were the last.
+pub type ItemPage = (Vec<Item>, Option<Item>);
 
 /// What a function answered.
 #[derive(Clone, Debug, PartialEq)]
@@ -95,6 +94,9 @@ pub async fn open(
 
 /// What an AWS environment is answered for now.
 fn aws_comes_next(env: &str) -> Failure {
-    Failure::new("aws_comes_next", format!("environment {env:?} is on AWS, and deploying to AWS comes with the next release"))
-        .hinted("run the same command with `--env local`: the same plan, on a small cloud on this machine")
+    Failure::new(
+        "aws_comes_next",
+        format!("environment {env:?} is on AWS, and deploying to AWS comes with the next release"),
+    )
+    .hinted("run the same command with `--env local`: the same plan, on a small cloud on this machine")
 }

@@ -34,7 +34,7 @@ pub struct List {
 #[derive(Debug, clap::Args)]
 pub struct Get {
     /// The paths, as a page would send them
-    #[arg(required = true, value_name = "PATH", allow_hyphen_values = true)]
+    #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<String>,
 }
 
@@ -139,7 +139,9 @@ pub(super) fn write_new(path: &Path, text: &str) -> Result<(), Failure> {
     };
     let dir = path.parent().unwrap_or(Path::new("."));
     let mut file = tempfile::NamedTempFile::new_in(dir).map_err(|error| failed(&error))?;
-    file.write_all(text.as_bytes()).and_then(|()| file.as_file().sync_all()).map_err(|error| failed(&error))?;
+    file.write_all(text.as_bytes())
+        .and_then(|()| file.as_file().sync_all())
+        .map_err(|error| failed(&error))?;
     file.persist_noclobber(path).map_err(|error| failed(&error.error))?;
     Ok(())
 }

@@ -15,7 +15,9 @@ use crate::stack::Code;
 
 /// Build the counter, create or update what it needs, ask the live URL, and print it
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  hitctl deploy --env local\n  hitctl deploy --env local --artifact function.zip")]
+#[command(
+    after_help = "Examples:\n  hitctl deploy --env local\n  hitctl deploy --env local --artifact function.zip"
+)]
 pub struct Args {
     /// Deploy this zip or binary instead of compiling
     #[arg(long, value_name = "FILE", env = "HITCTL_ARTIFACT", hide_env_values = true)]

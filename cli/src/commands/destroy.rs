@@ -66,7 +66,8 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
     progress.finish();
     let next = format!("hitctl deploy --env {}", loaded.env);
     session.console.result(&DestroyView::new(view.took_ms(millis(started)), &outcome, left).next(next));
-    Failure::outcome(&outcome, "Run the same command again; it continues where it stopped.").map_or(Ok(Exit::Done), Err)
+    Failure::outcome(&outcome, "Run the same command again; it continues where it stopped.")
+        .map_or(Ok(Exit::Done), Err)
 }
 
 /// What stays, and why.
@@ -90,7 +91,10 @@ async fn confirm(
 ) -> Result<(), Failure> {
     let env = &loaded.env;
     if loses {
-        return session.console.confirm_loss(&format!("This deletes every count of {env}."), env, given).await;
+        return session
+            .console
+            .confirm_loss(&format!("This deletes every count of {env}."), env, given)
+            .await;
     }
     if loaded.app.confirm {
         return session.console.confirm_loss(&format!("This removes {env}."), env, given).await;

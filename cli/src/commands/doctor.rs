@@ -19,7 +19,10 @@ pub async fn run(session: &mut Session, _: Args) -> Result<Exit, Failure> {
     let mut checks = Vec::new();
     let loaded = match session.load_quietly() {
         Ok(loaded) => {
-            let from = loaded.path.as_ref().map_or("no hitctl.toml: the defaults".to_owned(), |path| path.display().to_string());
+            let from = loaded
+                .path
+                .as_ref()
+                .map_or("no hitctl.toml: the defaults".to_owned(), |path| path.display().to_string());
             checks.push(ok("configuration", from));
             Some(loaded)
         }
@@ -34,7 +37,11 @@ pub async fn run(session: &mut Session, _: Args) -> Result<Exit, Failure> {
         checks.extend(local_cloud(session, loaded).await);
     }
     let cache = session.cache_dir();
-    checks.push(writable("cache directory", &cache, "Free space, or set XDG_CACHE_HOME to a directory that can be written."));
+    checks.push(writable(
+        "cache directory",
+        &cache,
+        "Free space, or set XDG_CACHE_HOME to a directory that can be written.",
+    ));
     let view = DoctorView { checks };
     let exit = if view.worst() == CheckStatus::Fail { Exit::Error } else { Exit::Done };
     session.console.result(&view);
@@ -57,7 +64,11 @@ async fn toolchain(session: &Session, loaded: Option<&Loaded>) -> Vec<Check> {
     let arch = loaded.map_or(Arch::default(), |loaded| loaded.app.function.arch);
     for (name, target, needed) in [
         ("build for this machine", artifact::Target::Host, true),
-        ("build for Lambda", artifact::Target::Lambda(arch), loaded.is_some_and(|loaded| loaded.target == Target::Aws)),
+        (
+            "build for Lambda",
+            artifact::Target::Lambda(arch),
+            loaded.is_some_and(|loaded| loaded.target == Target::Aws),
+        ),
     ] {
         checks.push(match artifact::how(&facts, target, &source) {
             Ok(how) => ok(name, how),
@@ -104,7 +115,9 @@ fn writable(name: &str, dir: &Path, hint: &str) -> Check {
     let there = dir.ancestors().find(|dir| dir.is_dir()).unwrap_or(dir);
     match tempfile::tempfile_in(there) {
         Ok(_) => ok(name, dir.display().to_string()),
-        Err(error) => fail(name, format!("{} cannot be written: {error}", there.display()), Some(hint.to_owned())),
+        Err(error) => {
+            fail(name, format!("{} cannot be written: {error}", there.display()), Some(hint.to_owned()))
+        }
     }
 }
 

@@ -7,10 +7,12 @@ use crate::session::Session;
 
 /// Say what would be counted for a path, under which key, or why not; runs the function's own rules here
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  hitctl explain --path /a/index.html\n  hitctl explain --path 'https://me.example/blog/?utm_source=x'")]
+#[command(
+    after_help = "Examples:\n  hitctl explain --path /a/index.html\n  hitctl explain --path 'https://me.example/blog/?utm_source=x'"
+)]
 pub struct Args {
     /// The path, URL or any other string, as a page would send it
-    #[arg(long, value_name = "PATH", allow_hyphen_values = true)]
+    #[arg(long, value_name = "PATH")]
     pub path: String,
 }
 

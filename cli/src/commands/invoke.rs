@@ -16,10 +16,12 @@ const MAX_EVENT_BYTES: u64 = 6 * 1024 * 1024;
 /// Call the deployed function itself (not the URL) with a generated event, and print its answer, how long it took, and
 /// what it logged
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  hitctl invoke --path /\n  hitctl invoke --path / --read-only\n  hitctl invoke --payload event.json")]
+#[command(
+    after_help = "Examples:\n  hitctl invoke --path /\n  hitctl invoke --path / --read-only\n  hitctl invoke --payload event.json"
+)]
 pub struct Args {
     /// Count this path, as a page would by GET /counter?path=PATH
-    #[arg(long, value_name = "PATH", required_unless_present = "payload", conflicts_with = "payload", allow_hyphen_values = true)]
+    #[arg(long, value_name = "PATH", required_unless_present = "payload", conflicts_with = "payload")]
     pub path: Option<String>,
     /// Only read the count
     #[arg(long, requires = "path")]

@@ -62,8 +62,12 @@ pub async fn run(session: &mut Session, command: Command) -> Result<Exit, Failur
             let stopped = Client::stop(&dir, STOP_WITHIN).await?;
             session.console.talk(match stopped {
                 Stopped::NotRunning => "the local cloud does not run",
-                Stopped::Gracefully => "stopped the local cloud; `hitctl local start` brings it back with its counts",
-                Stopped::Killed => "the local cloud did not answer and was killed; what it had counted is safe",
+                Stopped::Gracefully => {
+                    "stopped the local cloud; `hitctl local start` brings it back with its counts"
+                }
+                Stopped::Killed => {
+                    "the local cloud did not answer and was killed; what it had counted is safe"
+                }
             });
         }
         Command::Reset(args) => {

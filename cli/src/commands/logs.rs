@@ -31,7 +31,8 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
     let loaded = session.load()?;
     let cloud = cloud::open(session, &loaded, Access::Read, &hitctl_engine::Sink::none()).await?;
     let group = names::log_group(&loaded.app.app, &loaded.env);
-    let since = jiff::Timestamp::now().as_millisecond() - i64::try_from(args.since.as_millis()).unwrap_or(i64::MAX);
+    let since =
+        jiff::Timestamp::now().as_millisecond() - i64::try_from(args.since.as_millis()).unwrap_or(i64::MAX);
     let mut after = None;
     let mut lines = Vec::new();
     loop {
@@ -72,7 +73,8 @@ async fn pull(
         if page.next.is_some() {
             *after = page.next;
         }
-        let wanted = page.events.into_iter().filter(|(_, text)| filter.is_none_or(|filter| text.contains(filter)));
+        let wanted =
+            page.events.into_iter().filter(|(_, text)| filter.is_none_or(|filter| text.contains(filter)));
         lines.extend(wanted.map(|(timestamp_ms, message)| LogLine { timestamp_ms, message }));
         if done || !lines.is_empty() {
             return Ok(lines);
@@ -107,7 +109,7 @@ mod tests {
     #[test]
     fn times_are_read() {
         assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
-        assert_eq!(duration("7d"), Ok(Duration::from_secs(604_800)));
+        assert_eq!(duration("7d"), Ok(Duration::from_hours(168)));
         for wrong in ["", "m", "10", "-1m", "1w", "1.5h", "ä"] {
             assert!(duration(wrong).is_err(), "{wrong}");
         }

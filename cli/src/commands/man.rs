@@ -20,12 +20,12 @@ pub struct Args {
 pub fn run(session: &mut Session, args: &Args) -> Result<Exit, Failure> {
     if let Some(out) = &args.out {
         let dir = session.cwd.join(out);
-        std::fs::create_dir_all(&dir)
-            .and_then(|()| clap_mangen::generate_to(Cli::command(), &dir))
-            .map_err(|error| {
+        std::fs::create_dir_all(&dir).and_then(|()| clap_mangen::generate_to(Cli::command(), &dir)).map_err(
+            |error| {
                 Failure::new("not_written", format!("failed to write the manual to {}", dir.display()))
                     .caused_by(error)
-            })?;
+            },
+        )?;
         session.console.talk(&format!("wrote the manual to {}", dir.display()));
         return Ok(Exit::Done);
     }

@@ -27,8 +27,10 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
     let progress = session.console.progress();
     let sink = progress.sink();
     let planned = async {
-        let artifact = steps::build(session, &loaded, args.artifact, &sink).await?;
-        let cloud = cloud::open(session, &loaded, Access::Read, &sink).await?;
+        let (cloud, artifact) = tokio::try_join!(
+            cloud::open(session, &loaded, Access::Read, &sink),
+            steps::build(session, &loaded, args.artifact, &sink),
+        )?;
         let code = Code { sha256: artifact.sha256.clone(), arch: artifact.arch };
         let graph = steps::design(&loaded, cloud.place(), &code)?;
         let planned = steps::plan(session, &graph, &cloud.drivers(Some(&artifact)), &sink).await?;

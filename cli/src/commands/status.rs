@@ -19,7 +19,7 @@ pub struct Args {
 }
 
 /// What depends on the build, which a look at what is deployed does not make: `plan` compares it.
-const OF_THE_BUILD: &[&str] = &["code_sha256", "environment.HITCTL_BUILD"];
+const OF_THE_BUILD: &[&str] = &["arch", "code_sha256", "environment.HITCTL_BUILD"];
 
 /// Looks.
 pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {

@@ -57,7 +57,8 @@ pub(super) async fn plan(
     let live = survey(session, graph, drivers, sink).await?;
     let plan = hitctl_engine::plan(graph, &live).map_err(|error| Failure::new("plan", error.to_string()))?;
     let findings = hitctl_engine::check(&plan);
-    let (errors, findings): (Vec<_>, Vec<_>) = findings.into_iter().partition(|finding| finding.severity == Severity::Error);
+    let (errors, findings): (Vec<_>, Vec<_>) =
+        findings.into_iter().partition(|finding| finding.severity == Severity::Error);
     if !errors.is_empty() {
         return Err(Failure::findings(&errors));
     }
@@ -130,7 +131,9 @@ pub(super) fn plan_view(
 ) -> PlanView {
     PlanView::new(command, &loaded.env, &loaded.target.to_string(), plan)
         .place(&place.account, &place.region)
-        .warnings(findings.iter().map(|finding| format!("{}: {}", finding.address, finding.message)).collect())
+        .warnings(
+            findings.iter().map(|finding| format!("{}: {}", finding.address, finding.message)).collect(),
+        )
         .took_ms(millis(started))
 }
 

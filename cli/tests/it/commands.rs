@@ -13,7 +13,12 @@ fn deploy_status_and_destroy_go_round() {
     let plan = yard.run(&["plan", "--detailed-exitcode", "--json", "--artifact", &zip]);
     assert_eq!(plan.code, 2, "{plan:?}");
     let actions = |json: &serde_json::Value| {
-        json["changes"].as_array().unwrap().iter().map(|change| change["action"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        json["changes"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|change| change["action"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
     };
     assert_eq!(actions(&plan.json()), ["create"; 6]);
     assert!(!yard.state().join("daemon.json").exists(), "a plan must not start the cloud");
@@ -31,15 +36,27 @@ fn deploy_status_and_destroy_go_round() {
     let status = yard.run(&["status", "--json", "--detailed-exitcode"]);
     assert_eq!(status.code, 0, "{status:?}");
     assert_eq!((&status.json()["hits"], &status.json()["url"]), (&1.into(), &url.as_str().into()));
-    assert!(status.json()["resources"].as_array().unwrap().iter().all(|resource| resource["present"] == true));
+    assert!(
+        status.json()["resources"].as_array().unwrap().iter().all(|resource| resource["present"] == true)
+    );
 
     let refused = yard.run(&["destroy"]);
     assert_eq!(refused.code, 3, "without a terminal nobody can be asked: {refused:?}");
     let destroyed = yard.run(&["destroy", "--yes", "--json"]);
     assert_eq!(destroyed.code, 0, "{destroyed:?}");
-    let left: Vec<_> = destroyed.json()["changes"].as_array().unwrap().iter().filter(|change| change["action"] == "keep").map(|change| change["address"].clone()).collect();
+    let left: Vec<_> = destroyed.json()["changes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|change| change["action"] == "keep")
+        .map(|change| change["address"].clone())
+        .collect();
     assert_eq!(left, ["table.hits"]);
-    assert_eq!(yard.run(&["counts", "get", "/", "--json"]).json()["counts"][0]["hits"], 1, "the counts are kept");
+    assert_eq!(
+        yard.run(&["counts", "get", "/", "--json"]).json()["counts"][0]["hits"],
+        1,
+        "the counts are kept"
+    );
 
     // A new deploy goes on from there, and a destroy of everything exports first.
     let url = yard.deploy();
@@ -61,10 +78,15 @@ fn a_changed_setting_is_planned_field_by_field_and_applied() {
     let yard = Yard::with("[function]\nenvironment = { GREETING = \"first secret\" }\n");
     let url = yard.deploy();
     assert_eq!(get(&url, "/counter?path=/").json()["hits"], 1);
-    yard.write("hitctl.toml", "[function]\nmemory_mb = 256\nenvironment = { GREETING = \"second secret\" }\n\n[http]\nburst = 40\n");
+    yard.write(
+        "hitctl.toml",
+        "[function]\nmemory_mb = 256\nenvironment = { GREETING = \"second secret\" }\n\n[http]\nburst = 40\n",
+    );
     let zip = artifact();
     let plan = yard.run(&["plan", "--artifact", &zip]);
-    for part in ["memory_mb", "128 -> 256", "environment.GREETING", "throttle.burst", "20 -> 40", "2 to update"] {
+    for part in
+        ["memory_mb", "128 -> 256", "environment.GREETING", "throttle.burst", "20 -> 40", "2 to update"]
+    {
         assert!(plan.stdout.contains(part), "{part:?} is not in\n{}", plan.stdout);
     }
     let json = yard.run(&["plan", "--json", "--artifact", &zip]);
@@ -86,7 +108,11 @@ fn without_http_there_is_no_api_and_invoke_still_counts() {
     assert!(deployed.json()["outputs"].get("url").is_none_or(serde_json::Value::is_null), "{deployed:?}");
     assert!(std::net::TcpStream::connect(url.trim_start_matches("http://")).is_err(), "the gateway is gone");
     let invoked = yard.run(&["invoke", "--path", "/x", "--json"]);
-    assert_eq!((&invoked.json()["status"], &invoked.json()["body"]["hits"]), (&200.into(), &1.into()), "{invoked:?}");
+    assert_eq!(
+        (&invoked.json()["status"], &invoked.json()["body"]["hits"]),
+        (&200.into(), &1.into()),
+        "{invoked:?}"
+    );
 }
 
 #[test]
@@ -105,7 +131,7 @@ fn invoke_prints_the_answer_the_duration_and_the_log() {
     assert_eq!(strange.code, 1, "an event of no known shape is an error of the function: {strange:?}");
 
     let logs = yard.run(&["logs", "--since", "1h"]);
-    assert!(logs.code == 0 && logs.stdout.contains("REPORT"), "{logs:?}");
+    assert!(logs.code == 0 && logs.stdout.contains(" report "), "{logs:?}");
     let filtered = yard.run(&["logs", "--filter", "no such text"]);
     assert_eq!((filtered.code, filtered.stdout.trim()), (0, ""), "{filtered:?}");
 }
@@ -120,9 +146,17 @@ fn counts_are_listed_and_exported() {
         }
     }
     let list = yard.run(&["counts", "list", "--json"]).json();
-    let paths: Vec<_> = list["counts"].as_array().unwrap().iter().map(|row| (row["path"].as_str().unwrap(), row["hits"].as_u64().unwrap())).collect();
+    let paths: Vec<_> = list["counts"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| (row["path"].as_str().unwrap(), row["hits"].as_u64().unwrap()))
+        .collect();
     assert_eq!(paths, [("/b", 3), ("/c", 2), ("/a,%22x%22", 1)]);
-    assert_eq!(yard.run(&["counts", "list", "--limit", "1", "--json"]).json()["counts"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        yard.run(&["counts", "list", "--limit", "1", "--json"]).json()["counts"].as_array().unwrap().len(),
+        1
+    );
     assert_eq!(yard.run(&["counts", "get", "/never", "--json"]).json()["counts"][0]["hits"], 0);
 
     let csv = yard.run(&["counts", "export"]).stdout;
@@ -147,7 +181,9 @@ fn the_local_cloud_starts_stops_and_comes_back() {
 
     let status = yard.run(&["status", "--json"]);
     assert_eq!(status.code, 0, "{status:?}");
-    assert!(status.json()["resources"].as_array().unwrap().iter().all(|resource| resource["present"] == true));
+    assert!(
+        status.json()["resources"].as_array().unwrap().iter().all(|resource| resource["present"] == true)
+    );
     let logs = yard.run(&["logs"]);
     assert!(logs.code == 1 && logs.stderr.contains("hitctl local start"), "{logs:?}");
 
@@ -163,9 +199,8 @@ fn three_first_deploys_at_once_make_one_api() {
     let yard = Yard::with("");
     let zip = artifact();
     let urls: Vec<String> = std::thread::scope(|scope| {
-        let runs: Vec<_> = (0..3)
-            .map(|_| scope.spawn(|| yard.run(&["deploy", "--json", "--artifact", &zip])))
-            .collect();
+        let runs: Vec<_> =
+            (0..3).map(|_| scope.spawn(|| yard.run(&["deploy", "--json", "--artifact", &zip]))).collect();
         runs.into_iter()
             .map(|run| {
                 let ran = run.join().unwrap();
@@ -182,10 +217,11 @@ fn three_first_deploys_at_once_make_one_api() {
 fn logs_follow_until_interrupted() {
     let yard = Yard::with("");
     let url = yard.deploy();
-    let mut follow = yard.command(&["logs", "--follow"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut follow =
+        yard.command(&["logs", "--follow"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     assert_eq!(get(&url, "/counter?path=/").status, 200);
     let mut lines = std::io::BufRead::lines(std::io::BufReader::new(follow.stdout.take().unwrap()));
-    assert!(lines.by_ref().any(|line| line.unwrap().contains("REPORT")));
+    assert!(lines.by_ref().any(|line| line.unwrap().contains(" report ")));
     interrupt(&follow);
     assert_eq!(follow.wait().unwrap().code(), Some(130));
 }
@@ -202,7 +238,7 @@ fn the_program_answers_at_once_and_in_words() {
     assert!(yard.run(&["man"]).stdout.contains(".TH"));
     assert_eq!(yard.run(&["man", "--out", "man"]).code, 0);
     assert!(yard.path().join("man/hitctl-deploy.1").exists());
-    assert_eq!(yard.run(&["explain", "--path", "//a//b/index.html?x=1", "--json"]).json()["path"], "/a/b");
+    assert_eq!(yard.run(&["explain", "--path", "//a//b/index.html?x=1", "--json"]).json()["key"], "/a/b");
     assert!(yard.run(&["explain", "--path", "/\u{0}"]).stdout.contains("control"));
     assert_eq!(yard.run(&["env", "list", "--json"]).code, 0);
     let config = yard.run(&["config", "show", "--origin"]);
@@ -219,9 +255,14 @@ fn the_program_answers_at_once_and_in_words() {
 #[test]
 fn ctrl_c_during_a_build_that_hangs_stops_it() {
     let yard = Yard::with("");
-    yard.tool("cargo", "echo 'cargo 1.95.0'; case \"$1\" in -V|--version|-vV) ;; *) echo $$ > cargo.pid; exec sleep 600 ;; esac");
+    let pid_file = yard.path().join("cargo.pid").display().to_string();
+    yard.tool(
+        "cargo",
+        &format!("case \"$1\" in -*) echo 'cargo 1.95.0' ;; *) echo $$ > {pid_file}; exec sleep 600 ;; esac"),
+    );
     let mut deploy = yard.command(&["deploy"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-    let started = || std::fs::read_to_string(yard.path().join("cargo.pid")).ok().filter(|pid| pid.ends_with('\n'));
+    let started =
+        || std::fs::read_to_string(yard.path().join("cargo.pid")).ok().filter(|pid| pid.ends_with('\n'));
     let mut pid = started();
     while pid.is_none() && deploy.try_wait().unwrap().is_none() {
         std::thread::park_timeout(Duration::from_millis(5));
@@ -239,6 +280,6 @@ fn ctrl_c_during_a_build_that_hangs_stops_it() {
 
 fn interrupt(child: &std::process::Child) {
     let pid = rustix::process::Pid::from_child(child);
-    // It may have ended by itself.
-    drop(rustix::process::kill_process(pid, rustix::process::Signal::INT));
+    // An error means that it ended by itself.
+    let _ = rustix::process::kill_process(pid, rustix::process::Signal::INT);
 }

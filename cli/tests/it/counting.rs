@@ -1,8 +1,8 @@
 //! Real hits through the gateway, the function and the table: every one that was answered with 200 is counted, once.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Barrier;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::support::{Http, Yard, get};
@@ -34,7 +34,10 @@ fn ten_thousand_hits_at_32_at_once_are_counted_exactly() {
                     let mut http = Http::connect(&url).unwrap();
                     let mut seen = Vec::new();
                     barrier.wait();
-                    while left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok() {
+                    while left
+                        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1))
+                        .is_ok()
+                    {
                         let answer = http.ask("GET", "/counter?path=/", "", b"").unwrap();
                         assert_eq!(answer.status, 200, "{answer:?}");
                         seen.push(answer.json()["hits"].as_u64().unwrap());
@@ -77,7 +80,9 @@ fn sigkill_of_the_cloud_loses_no_answered_hit() {
                 .collect();
             // Somewhere in the middle of it: as soon as so many more are answered.
             let goal = answered.load(Ordering::SeqCst) + 150 + 60 * round;
-            while answered.load(Ordering::SeqCst) < goal && !hitters.iter().all(|hitter| hitter.is_finished()) {
+            while answered.load(Ordering::SeqCst) < goal
+                && !hitters.iter().all(std::thread::ScopedJoinHandle::is_finished)
+            {
                 std::thread::yield_now();
             }
             kill(&yard);
@@ -139,7 +144,10 @@ fn every_route_answers_as_the_contract_says() {
     let first = ask("GET", "/counter?path=/a/index.html");
     assert_eq!(first.status, 200);
     assert_eq!(first.json()["path"], "/a");
-    assert_eq!((&first.json()["v"], &first.json()["hits"], &first.json()["counted"]), (&1.into(), &1.into(), &true.into()));
+    assert_eq!(
+        (&first.json()["v"], &first.json()["hits"], &first.json()["counted"]),
+        (&1.into(), &1.into(), &true.into())
+    );
     assert_eq!(first.json()["today"]["hits"], 1);
     assert_eq!(first.headers["cache-control"], "no-store");
     assert_eq!(first.headers["x-content-type-options"], "nosniff");
@@ -155,8 +163,17 @@ fn every_route_answers_as_the_contract_says() {
     assert_eq!((wrong.status, wrong.headers["allow"].as_str()), (405, "GET, HEAD"));
     assert_eq!(ask("GET", "/wp-login.php").body, r#"{"message":"Not Found"}"#);
     let long = format!("/counter?path=/{}", "x".repeat(512));
-    assert_eq!((ask("GET", &long).status, ask("GET", &long).json()["error"].clone()), (414, "path_too_long".into()));
-    for bad in ["/counter", "/counter?path=/%00", "/counter?path=%FF", "/counter?path=!lease", "/counter?path=/a%5Cb"] {
+    assert_eq!(
+        (ask("GET", &long).status, ask("GET", &long).json()["error"].clone()),
+        (414, "path_too_long".into())
+    );
+    for bad in [
+        "/counter",
+        "/counter?path=/%00",
+        "/counter?path=%FF",
+        "/counter?path=!lease",
+        "/counter?path=/a%5Cb",
+    ] {
         assert_eq!(ask("GET", bad).status, 400, "{bad}");
     }
     assert_eq!(ask("GET", "/v1/count").json()["hits"], 2, "what was refused was not counted");

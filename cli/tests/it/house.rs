@@ -11,27 +11,79 @@ const CRATES: &[(&str, &[&str])] = &[
     (
         "cli/local",
         &[
-            "axum", "bytes", "dynoxide-rs", "futures", "hitctl-config", "hitctl-engine", "hitctl-resources", "http-body-util",
-            "hyper", "hyper-util", "jiff", "rustix", "serde", "serde_json", "sha2", "tempfile", "thiserror", "tokio",
-            "tokio-util", "zip",
+            "axum",
+            "base64",
+            "bytes",
+            "dynoxide-rs",
+            "futures",
+            "hitctl-config",
+            "hitctl-engine",
+            "hitctl-resources",
+            "http-body-util",
+            "hyper",
+            "hyper-util",
+            "jiff",
+            "rustix",
+            "serde",
+            "serde_json",
+            "sha2",
+            "tempfile",
+            "thiserror",
+            "tokio",
+            "tokio-util",
+            "zip",
         ],
     ),
     (
         "function",
-        &["hitctl-config", "httparse", "hmac", "ring", "rustls", "serde", "serde_json", "sha2", "webpki-roots"],
+        &[
+            "hitctl-config",
+            "httparse",
+            "hmac",
+            "ring",
+            "rustls",
+            "serde",
+            "serde_json",
+            "sha2",
+            "webpki-roots",
+        ],
     ),
 ];
 
 /// A room (a file or folder below the top level) and what its code must not name, with the reason.
 const ROOMS: &[(&str, &[&str], &str)] = &[
-    ("config/src", &["hitctl_engine", "aws_", "clap::", "tokio::"], "config is what the user writes, and pure"),
-    ("cli/engine/src", &["aws_", "clap", "indicatif", "toml::", "std::fs", "std::env"], "the engine knows no cloud and no edge"),
+    (
+        "config/src",
+        &["hitctl_engine", "aws_", "clap::", "tokio::"],
+        "config is what the user writes, and pure",
+    ),
+    (
+        "cli/engine/src",
+        &["aws_", "clap", "indicatif", "toml::", "std::fs", "std::env"],
+        "the engine knows no cloud and no edge",
+    ),
     ("function/src", &["hitctl_engine", "clap", "hitctl::"], "the function starts in milliseconds"),
-    ("cli/local/src", &["aws_sdk", "hitctl::report", "indicatif", "clap"], "the local cloud is a cloud, not a client"),
+    (
+        "cli/local/src",
+        &["aws_sdk", "hitctl::report", "indicatif", "clap"],
+        "the local cloud is a cloud, not a client",
+    ),
     ("cli/resources/src", &["crate::report", "clap", "indicatif"], "a kind is data and one driver"),
-    ("cli/src/stack.rs", &["aws_", "tokio", "hitctl_local", "crate::commands", "crate::cloud"], "the parts list is pure"),
-    ("cli/src/commands", &["println!", "print!", "eprintln!", "indicatif", "aws_"], "commands return views and draw nothing"),
-    ("cli/src/report", &["aws_", "crate::commands", "hitctl_local", "hitctl_resources"], "the report only draws"),
+    (
+        "cli/src/stack.rs",
+        &["aws_", "tokio", "hitctl_local", "crate::commands", "crate::cloud"],
+        "the parts list is pure",
+    ),
+    (
+        "cli/src/commands",
+        &["println!", "print!", "eprintln!", "indicatif", "aws_"],
+        "commands return views and draw nothing",
+    ),
+    (
+        "cli/src/report",
+        &["aws_", "crate::commands", "hitctl_local", "hitctl_resources"],
+        "the report only draws",
+    ),
 ];
 
 fn top() -> PathBuf {
@@ -90,7 +142,8 @@ fn dependencies(manifest: &str) -> Vec<String> {
     let mut names = Vec::new();
     for line in manifest.lines() {
         if line.starts_with('[') {
-            inside = line == "[dependencies]" || line.starts_with("[target.") && line.ends_with("dependencies]");
+            inside =
+                line == "[dependencies]" || line.starts_with("[target.") && line.ends_with("dependencies]");
         } else if inside && !line.trim().is_empty() && !line.starts_with('#') {
             let name = line.split(['=', '.', ' ']).next().unwrap_or_default();
             names.push(name.to_owned());

@@ -1,9 +1,16 @@
 //! One test binary for the whole program. Each module is one subject; `house` also checks that none is forgotten here.
 
+#[cfg(test)]
 mod artifact;
+#[cfg(test)]
 mod browser;
+#[cfg(test)]
 mod commands;
+#[cfg(test)]
 mod counting;
+#[cfg(test)]
 mod errors;
+#[cfg(test)]
 mod house;
+#[cfg(test)]
 mod support;

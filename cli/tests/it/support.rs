@@ -194,9 +194,18 @@ impl Http {
     }
 
     /// Asks, and reads the whole answer.
-    pub(crate) fn ask(&mut self, method: &str, target: &str, headers: &str, body: &[u8]) -> std::io::Result<Answer> {
-        let length = if body.is_empty() { String::new() } else { format!("content-length: {}\r\n", body.len()) };
-        let mut request = format!("{method} {target} HTTP/1.1\r\nhost: {}\r\n{length}{headers}\r\n", self.host).into_bytes();
+    pub(crate) fn ask(
+        &mut self,
+        method: &str,
+        target: &str,
+        headers: &str,
+        body: &[u8],
+    ) -> std::io::Result<Answer> {
+        let length =
+            if body.is_empty() { String::new() } else { format!("content-length: {}\r\n", body.len()) };
+        let mut request =
+            format!("{method} {target} HTTP/1.1\r\nhost: {}\r\n{length}{headers}\r\n", self.host)
+                .into_bytes();
         request.extend_from_slice(body);
         self.stream.write_all(&request)?;
         self.read(method == "HEAD")
