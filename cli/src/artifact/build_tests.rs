@@ -325,5 +325,9 @@ async fn the_facts_for_a_person() {
     assert_eq!(version(&facts.cc), "cc 14");
     assert_eq!(facts.host.as_deref(), Some("x86_64-unknown-linux-gnu"));
     assert_eq!(facts.targets.len(), 2);
+    let how = |target| how(&facts, target, &shop.request(target).source).unwrap();
+    assert_eq!(how(X86), "cargo zigbuild for x86_64-unknown-linux-gnu, glibc 2.34");
+    assert_eq!(how(ARM), "cargo zigbuild for aarch64-unknown-linux-musl");
+    assert_eq!(how(Target::Host), "cargo build for x86_64-unknown-linux-gnu");
     assert!(facts.broken.is_empty());
 }

@@ -51,11 +51,14 @@ pub(super) struct Job<'a> {
     pub(super) env: &'a BTreeMap<String, String>,
 }
 
-/// The user's environment without what another cargo left in it.
+/// The user's environment without what another cargo left in it, such as rustup's choice of a toolchain for that one: the
+/// function's is the same whether hitctl was started by `cargo run` or by itself.
 pub(super) fn clean_env(env: &BTreeMap<String, String>) -> BTreeMap<String, String> {
     let left = |name: &str| {
         NOT_PASSED_ON.iter().any(|known| name == *known || (known.ends_with('_') && name.starts_with(known)))
     };
+    let by_cargo = env.contains_key("CARGO");
+    let left = |name: &str| left(name) || (by_cargo && name == "RUSTUP_TOOLCHAIN");
     env.iter().filter(|(name, _)| !left(name)).map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 

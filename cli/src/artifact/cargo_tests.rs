@@ -88,6 +88,7 @@ fn what_another_cargo_left_in_the_environment_stays_behind() {
         &[
             ("CARGO", "/other/cargo"),
             ("CARGO_PKG_NAME", "hitctl"),
+            ("RUSTUP_TOOLCHAIN", "1.95.0"),
             ("CARGO_MANIFEST_DIR", "/code/cli"),
             ("CARGO_TARGET_DIR", "/elsewhere"),
             ("CARGO_TERM_QUIET", "true"),
@@ -110,6 +111,12 @@ fn what_another_cargo_left_in_the_environment_stays_behind() {
             "SOURCE_DATE_EPOCH"
         ]
     );
+}
+
+#[test]
+fn a_toolchain_that_the_user_chose_is_kept() {
+    let env = command(&recipe(), &[("RUSTUP_TOOLCHAIN", "beta")]).env;
+    assert_eq!(env["RUSTUP_TOOLCHAIN"], "beta");
 }
 
 #[test]
