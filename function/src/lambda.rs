@@ -138,7 +138,10 @@ impl Runtime {
         let request = format!(
             "{method} {prefix}{BASE}{path} HTTP/1.1\r\nhost: {host}\r\nuser-agent: hit-counter\r\n{kind}{content}\r\n{body}"
         );
-        let old = self.connection.take().filter(Connection::is_usable);
+        let mut old = self.connection.take();
+        if !old.as_mut().is_some_and(Connection::is_usable) {
+            old = None;
+        }
         // A kept connection may have died unseen; that is no proof that the API did. A second connection is.
         let mut second = old.is_some();
         let mut connection = match old {

@@ -117,14 +117,17 @@ impl Connection {
 
     /// Whether another request may be sent: the last answer ended cleanly, allowed it, and the peer has neither
     /// closed since nor sent what nobody asked for.
-    pub fn is_usable(&self) -> bool {
-        if !self.reusable || !self.input.is_empty() {
+    pub fn is_usable(&mut self) -> bool {
+        if !self.reusable || !self.input.is_empty() || self.socket().set_nonblocking(true).is_err() {
             return false;
         }
-        let socket = self.socket();
-        let quiet = socket.set_nonblocking(true).is_ok()
-            && matches!(socket.peek(&mut [0]), Err(error) if error.kind() == io::ErrorKind::WouldBlock);
-        socket.set_nonblocking(false).is_ok() && quiet
+        let quiet = match &mut self.stream {
+            Stream::Plain(stream) => {
+                matches!(stream.peek(&mut [0]), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+            }
+            Stream::Tls(stream) => tls::is_quiet(stream),
+        };
+        self.socket().set_nonblocking(false).is_ok() && quiet
     }
 
     /// Sends a whole request with one write and reads its answer until `deadline` (`None`: for as long as it takes).

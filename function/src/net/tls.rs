@@ -58,3 +58,18 @@ pub(super) fn write(stream: &mut TlsStream, bytes: &[u8]) -> io::Result<()> {
     }
     Ok(())
 }
+
+/// Whether the peer, on a socket that does not block, has sent nothing but TLS's own messages: session tickets follow
+/// a handshake by themselves.
+pub(super) fn is_quiet(stream: &mut TlsStream) -> bool {
+    loop {
+        match stream.conn.read_tls(&mut stream.sock) {
+            Ok(0) => return false,
+            Ok(_) => match stream.conn.process_new_packets() {
+                Ok(state) if state.plaintext_bytes_to_read() == 0 && !state.peer_has_closed() => {}
+                _ => return false,
+            },
+            Err(error) => return error.kind() == io::ErrorKind::WouldBlock,
+        }
+    }
+}

@@ -129,7 +129,7 @@ impl DynamoDb {
     /// The idle connection if it is good, else a new one; and the time.
     fn connection(&mut self) -> Result<(Connection, Moment), StoreError> {
         let now = (self.clock)();
-        if let Some((connection, used)) = self.idle.take() {
+        if let Some((mut connection, used)) = self.idle.take() {
             let idle = connection.idle().max(now.since(used));
             if idle < IDLE_LIMIT && connection.is_usable() {
                 return Ok((connection, now));
