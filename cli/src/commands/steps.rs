@@ -96,10 +96,10 @@ pub(super) async fn apply(session: &Session, plan: Plan, drivers: &Drivers, sink
 /// Says, before the first write, where it will go.
 pub(super) fn banner(session: &Session, loaded: &Loaded) {
     let place = match loaded.target {
-        Target::Local => "the local cloud".to_owned(),
-        Target::Aws => format!("AWS, {}", loaded.app.region.as_deref().unwrap_or("no region")),
+        Target::Local => "this machine".to_owned(),
+        Target::Aws => format!("AWS, region {}", loaded.app.region.as_deref().unwrap_or("not set")),
     };
-    session.console.talk(&format!("{} in {} on {place}", loaded.app.app, loaded.env));
+    session.console.talk(&format!("app {}, env {}, on {place}", loaded.app.app, loaded.env));
 }
 
 /// The URL of the deployed API, without a trailing slash.
