@@ -158,7 +158,7 @@ pub async fn build(request: &BuildRequest, sink: &Sink, stop: &CancellationToken
 
 fn detail(request: &BuildRequest) -> String {
     match (&request.given, request.target) {
-        (Some(path), _) => format!("check of {}", path.display()),
+        (Some(path), _) => format!("zip from {}", path.display()),
         (None, Target::Host) => "release build for this machine".to_owned(),
         (None, Target::Lambda(arch)) => format!("release build for Lambda on {arch}"),
     }

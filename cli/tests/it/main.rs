@@ -5,12 +5,18 @@ mod artifact;
 #[cfg(test)]
 mod browser;
 #[cfg(test)]
+mod calls;
+#[cfg(test)]
 mod commands;
 #[cfg(test)]
 mod counting;
+#[cfg(test)]
+mod crash;
 #[cfg(test)]
 mod errors;
 #[cfg(test)]
 mod house;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod wire;

@@ -1,0 +1,309 @@
+//! What each command says and which calls it makes, word for word, in the life of a deployment on the local cloud.
+
+use crate::support::{Ran, Yard, artifact};
+use crate::wire::Wire;
+
+/// Runs, and gives back everything that can be seen of it: exit code, both streams, and the calls.
+fn seen(yard: &Yard, wire: &Wire, args: &[&str]) -> String {
+    wire.calls();
+    let ran = yard.run(args);
+    let calls = wire.calls();
+    let list = |text: &str| {
+        text.lines().map(|line| format!("  {line}").trim_end().to_owned() + "\n").collect::<String>()
+    };
+    let Ran { code, stdout, stderr } = &ran;
+    let (stdout, stderr) = (scrub(yard, stdout), scrub(yard, &in_any_order(stderr)));
+    format!(
+        "exit {code}\nstdout\n{}stderr\n{}calls\n{}",
+        list(&stdout),
+        list(&stderr),
+        list(&calls.join("\n"))
+    )
+}
+
+/// Lines of resources that are changed at the same time come in the order of the alphabet.
+fn in_any_order(stderr: &str) -> String {
+    let mut lines: Vec<&str> = stderr.lines().collect();
+    let independent = |line: &str| ["table.", "role.", "log_group."].iter().any(|kind| line.contains(kind));
+    for run in lines.chunk_by_mut(|a, b| independent(a) && independent(b)) {
+        run.sort_by_key(|line| line.split_whitespace().nth(2).map(str::to_owned));
+    }
+    lines.join("\n")
+}
+
+/// Puts a word where a time, a port, a hash or a directory of this run stands.
+fn scrub(yard: &Yard, text: &str) -> String {
+    let text = text.replace(&yard.path().display().to_string(), "DIR").replace(&artifact(), "FUNCTION.zip");
+    let mut out = String::new();
+    for line in text.lines() {
+        let mut line = line.to_owned();
+        if let Some(rest) = line.strip_prefix('+') {
+            line = format!("+TIME {}", rest.trim_start_matches(|c: char| !c.is_whitespace()).trim_start());
+        }
+        if let (Some(open), true) = (line.rfind('('), line.ends_with("ms)") || line.ends_with("s)")) {
+            line = format!("{}(TIME)", &line[..open]);
+        }
+        let masks = [
+            (" in ", "TIME"),
+            ("http://127.0.0.1:", "PORT"),
+            ("code_sha256           \"", "SHA256"),
+            ("HITCTL_BUILD\":\"#", "HASH"),
+            ("arch                  \"", "ARCH"),
+        ];
+        for (before, word) in masks {
+            line = masked(&line, before, word);
+        }
+        out.push_str(&line);
+        out.push('\n');
+    }
+    out
+}
+
+/// Replaces what follows `before`: a number with its unit, or what stands in quotes.
+fn masked(line: &str, before: &str, word: &str) -> String {
+    let Some(at) = line.find(before).map(|at| at + before.len()) else { return line.to_owned() };
+    let quoted = before.contains('"');
+    if !quoted && !line[at..].starts_with(|c: char| c.is_ascii_digit()) {
+        return line.to_owned();
+    }
+    let ends = |c: char| if quoted { c == '"' } else { !c.is_ascii_alphanumeric() && c != '.' };
+    let end = line[at..].find(ends).map_or(line.len(), |end| at + end);
+    // A full stop at the end is the sentence's.
+    let end = if line[..end].ends_with('.') { end - 1 } else { end };
+    format!("{}{word}{}", &line[..at], &line[end..])
+}
+
+#[test]
+fn the_life_of_a_deployment() {
+    let yard = Yard::with("");
+    assert_eq!(yard.run(&["local", "start"]).code, 0);
+    let wire = Wire::tap(&yard);
+    let zip = artifact();
+
+    insta::assert_snapshot!(seen(&yard, &wire, &["plan", "--artifact", &zip]), @r##"
+    exit 0
+    stdout
+        + create  log_group.function   /aws/lambda/hits-local  (not there yet)
+            retention_days  14
+            tags            {"hitctl:app":"hits","hitctl:env":"local","hitctl:managed":"true"}
+        + create  role.function        hits-local  (not there yet)
+            statements
+                 [{"actions":["logs:CreateLogStream","logs:PutLogEvents"],"resources":["…
+            tags             {"hitctl:app":"hits","hitctl:env":"local","hitctl:managed":"true"}
+            trusted_service  "lambda.amazonaws.com"
+        + create  table.hits           hits-local  (not there yet)
+            deletion_protection     true
+            max_write_units         100
+            partition_key           "path"
+            point_in_time_recovery  true
+            tags                    {"hitctl:app":"hits","hitctl:env":"local","hitctl:managed":"true"}
+        + create  function.counter     hits-local  (not there yet)
+            arch                  "ARCH"
+            code_sha256           "SHA256"
+            environment           {"HITCTL_BUILD":"#HASH","HITS_TABLE_NAME":"#5fd44444","LOG_LEVEL":"#06271baf"}
+            log_group             "/aws/lambda/hits-local"
+            memory_mb             128
+            reserved_concurrency  1
+            role_arn              "arn:aws:iam::000000000000:role/hits-local"
+            runtime               "provided.al2023"
+            tags                  {"hitctl:app":"hits","hitctl:env":"local","hitctl:managed":"true"}
+            timeout_s             10
+        + create  http_api.api         hits-local  (not there yet)
+            cors
+                 {"allow_headers":["content-type"],"allow_methods":["*"],"allow_origins"…
+            function_arn  "arn:aws:lambda:local:000000000000:function:hits-local"
+            routes        ["ANY /counter","ANY /healthz","ANY /v1/count"]
+            tags          {"hitctl:app":"hits","hitctl:env":"local","hitctl:managed":"true"}
+            throttle      {"burst":20,"rate_per_second":10.0}
+        + create  permission.http_api  hitctl-http-api  (not there yet)
+            api_id          (known after deploy)
+            function_name   "hits-local"
+            principal       "apigateway.amazonaws.com"
+            source_account  "000000000000"
+
+      Plan: 6 to create, 0 to update, 0 to delete.
+    stderr
+      +TIME building  zip from FUNCTION.zip
+      +TIME built     zip from FUNCTION.zip  (TIME)
+    calls
+      GET function hits-local
+      GET http_api hits-local
+      GET log_group /aws/lambda/hits-local
+      GET permission hits-local:hitctl-http-api
+      GET role hits-local
+      GET status
+      GET table hits-local
+    "##);
+    insta::assert_snapshot!(seen(&yard, &wire, &["deploy", "--artifact", &zip]), @r##"
+    exit 0
+    stdout
+      Deployed env local (this machine): 6 created in TIME.
+
+        url       http://127.0.0.1:PORT
+        function  hits-local
+        table     hits-local
+        next      hitctl status --env local
+    stderr
+      app hits, env local, on this machine
+      +TIME building  zip from FUNCTION.zip
+      +TIME built     zip from FUNCTION.zip  (TIME)
+      +TIME created   log_group.function      /aws/lambda/hits-local  (TIME)
+      +TIME created   role.function           hits-local              (TIME)
+      +TIME created   table.hits              hits-local              (TIME)
+      +TIME created   function.counter        hits-local              (TIME)
+      +TIME created   http_api.api            hits-local              (TIME)
+      +TIME created   permission.http_api     hitctl-http-api         (TIME)
+      +TIME checked   http://127.0.0.1:PORT/healthz                  (TIME)
+    calls
+      GET function hits-local
+      GET http_api hits-local
+      GET log_group /aws/lambda/hits-local
+      GET permission hits-local:hitctl-http-api
+      GET role hits-local
+      GET status
+      GET table hits-local
+      PUT log_group /aws/lambda/hits-local
+      PUT role hits-local
+      PUT table hits-local
+      HEAD code
+      PUT code
+      PUT function hits-local
+      PUT http_api hits-local
+      PUT permission hits-local:hitctl-http-api
+    "##);
+    insta::assert_snapshot!(seen(&yard, &wire, &["deploy", "--artifact", &zip]), @r##"
+    exit 0
+    stdout
+      Nothing to change.
+
+        url       http://127.0.0.1:PORT
+        function  hits-local
+        table     hits-local
+        next      hitctl status --env local
+    stderr
+      app hits, env local, on this machine
+      +TIME building  zip from FUNCTION.zip
+      +TIME built     zip from FUNCTION.zip  (TIME)
+      +TIME checked   http://127.0.0.1:PORT/healthz                  (TIME)
+    calls
+      GET function hits-local
+      GET http_api hits-local
+      GET log_group /aws/lambda/hits-local
+      GET permission hits-local:hitctl-http-api
+      GET role hits-local
+      GET status
+      GET table hits-local
+    "##);
+    insta::assert_snapshot!(seen(&yard, &wire, &["status"]), @r##"
+    exit 0
+    stdout
+        RESOURCE             STATE  NAME
+        log_group.function   ok     /aws/lambda/hits-local
+        role.function        ok     hits-local
+        table.hits           ok     hits-local
+        function.counter     ok     hits-local
+        http_api.api         ok     hits-local
+        permission.http_api  ok     hitctl-http-api
+
+        url   http://127.0.0.1:PORT
+        hits  0
+    stderr
+    calls
+      GET function hits-local
+      GET http_api hits-local
+      GET log_group /aws/lambda/hits-local
+      GET permission hits-local:hitctl-http-api
+      GET role hits-local
+      GET status
+      GET table hits-local
+      dynamodb:Scan
+    "##);
+    insta::assert_snapshot!(seen(&yard, &wire, &["destroy"]), @r##"
+    exit 3
+    stdout
+    stderr
+      app hits, env local, on this machine
+      error: nobody is there to ask: Remove 5 resources of hits in local?
+
+      hint: Run the same command with `--yes` to agree beforehand.
+    calls
+      GET function hits-local
+      GET http_api hits-local
+      GET log_group /aws/lambda/hits-local
+      GET permission hits-local:hitctl-http-api
+      GET role hits-local
+      GET status
+      GET table hits-local
+    "##);
+    insta::assert_snapshot!(seen(&yard, &wire, &["destroy", "--yes"]), @r##"
+    exit 0
+    stdout
+      Destroyed env local (this machine): 5 deleted in TIME.
+
+      Left:
+        table.hits  hits-local  (no longer wanted, but its data is kept)
+
+        next  hitctl deploy --env local
+    stderr
+      app hits, env local, on this machine
+      +TIME deleted   permission.http_api     hitctl-http-api         (TIME)
+      +TIME deleted   http_api.api            hits-local              (TIME)
+      +TIME deleted   function.counter        hits-local              (TIME)
+      +TIME deleted   log_group.function      /aws/lambda/hits-local  (TIME)
+      +TIME deleted   role.function           hits-local              (TIME)
+    calls
+      GET function hits-local
+      GET http_api hits-local
+      GET log_group /aws/lambda/hits-local
+      GET permission hits-local:hitctl-http-api
+      GET role hits-local
+      GET status
+      GET table hits-local
+      DELETE permission hits-local:hitctl-http-api
+      DELETE http_api hits-local
+      DELETE function hits-local
+      DELETE log_group /aws/lambda/hits-local
+      DELETE role hits-local
+    "##);
+    insta::assert_snapshot!(seen(&yard, &wire, &["destroy", "--yes"]), @r##"
+    exit 0
+    stdout
+      Nothing to remove in env local (this machine).
+
+      Left:
+        table.hits  hits-local  (no longer wanted, but its data is kept)
+    stderr
+      app hits, env local, on this machine
+    calls
+      GET function hits-local
+      GET http_api hits-local
+      GET log_group /aws/lambda/hits-local
+      GET permission hits-local:hitctl-http-api
+      GET role hits-local
+      GET status
+      GET table hits-local
+    "##);
+    insta::assert_snapshot!(seen(&yard, &wire, &["destroy", "--delete-data", "--confirm", "local", "--export", "all.csv"]), @r##"
+    exit 0
+    stdout
+      warning: table.hits: deleting table hits-local loses its data: no longer wanted
+      Destroyed env local (this machine): 1 deleted in TIME.
+
+        next  hitctl deploy --env local
+    stderr
+      app hits, env local, on this machine
+      exported the counts to DIR/all.csv
+      +TIME deleted   table.hits              hits-local              (TIME)
+    calls
+      GET function hits-local
+      GET http_api hits-local
+      GET log_group /aws/lambda/hits-local
+      GET permission hits-local:hitctl-http-api
+      GET role hits-local
+      GET status
+      GET table hits-local
+      dynamodb:Scan
+      PUT table hits-local
+      DELETE table hits-local
+    "##);
+}
