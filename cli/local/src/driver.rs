@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use futures::FutureExt as _;
 use futures::future::BoxFuture;
+use futures::{FutureExt as _, TryFutureExt as _};
 use hitctl_engine::{Cx, Driver, Fault, FieldDiff, Live, Node, Outputs, Owner};
 use hitctl_resources::{FunctionSpec, PermissionSpec, Spec as _, TableSpec, Tags};
 use serde_json::Value as Json;
@@ -128,7 +128,8 @@ impl LocalDriver {
 impl Driver for LocalDriver {
     fn read<'a>(&'a self, _cx: &'a Cx, node: &'a Node) -> BoxFuture<'a, Result<Option<Live>, Fault>> {
         async move {
-            let stored = self.get(node.address.kind(), &self.key(node)).await?;
+            let stored = self.get(node.address.kind(), &self.key(node)).await;
+            let stored = stored.map_err(|fault| about("read", node, fault))?;
             Ok(stored.map(|Stored { spec, outputs }| Live { owner: self.owner(&spec), spec, outputs }))
         }
         .boxed()
@@ -140,7 +141,7 @@ impl Driver for LocalDriver {
         node: &'a Node,
         want: &'a Json,
     ) -> BoxFuture<'a, Result<Outputs, Fault>> {
-        self.put(node, want).boxed()
+        self.put(node, want).map_err(|fault| about("create", node, fault)).boxed()
     }
 
     fn update<'a>(
@@ -151,10 +152,17 @@ impl Driver for LocalDriver {
         want: &'a Json,
         _fields: &'a [FieldDiff],
     ) -> BoxFuture<'a, Result<Outputs, Fault>> {
-        self.put(node, want).boxed()
+        self.put(node, want).map_err(|fault| about("update", node, fault)).boxed()
     }
 
     fn delete<'a>(&'a self, _cx: &'a Cx, node: &'a Node, have: &'a Live) -> BoxFuture<'a, Result<(), Fault>> {
-        self.remove(node, have).boxed()
+        self.remove(node, have).map_err(|fault| about("delete", node, fault)).boxed()
     }
+}
+
+/// Says what was being done, and to what: what a broken connection says is the same for every call.
+fn about(doing: &str, node: &Node, fault: Fault) -> Fault {
+    let (kind, name) = (node.address.kind(), &node.name);
+    let message = format!("failed to {doing} {kind} {name}: {}", fault.message);
+    Fault { message, ..fault }
 }

@@ -140,6 +140,8 @@ async fn deploy_again_changes_nothing_and_destroy_leaves_nothing() {
     assert_eq!(updates[0].address(), &FunctionSpec::address("counter"));
     let refused = apply(&update, &drivers, &Sink::none(), &CancellationToken::new()).await;
     assert_eq!(refused.failed[0].fault.code, "local_unreachable");
+    let message = &refused.failed[0].fault.message;
+    assert!(message.starts_with("failed to update function hits-local: the local cloud in "), "{message}");
 
     let client = machine.start_new().await;
     carried_out(&changed, online(&client)).await;
