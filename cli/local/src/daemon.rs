@@ -31,7 +31,7 @@ const ACCOUNT_CONCURRENCY: u32 = 100;
 const GATEWAY_WAIT: Duration = Duration::from_secs(10);
 /// How long functions may take: the runner bounds itself, and ends processes when its time is up.
 const RUNNER_WAIT: Duration = Duration::from_secs(15);
-/// How often the daemon looks whether its directory is still there.
+/// How often the daemon looks whether its directory and its endpoint are still there.
 const WATCH_EVERY: Duration = Duration::from_secs(1);
 /// A caller that looks whether a lock is stale holds it for a moment; a start waits that long for it.
 const LOCK_TRIES: u32 = 20;
@@ -70,6 +70,9 @@ pub async fn serve(options: ServeOptions) -> Result<(), Fault> {
     if let Err(fault) = &served {
         let cause = fault.cause.as_deref().map(|cause| format!(": {cause}")).unwrap_or_default();
         journal.say(&format!("error: {}{cause}", fault.message));
+        if let Some(hint) = &fault.hint {
+            journal.say(&format!("hint: {hint}"));
+        }
     }
     served
 }
@@ -88,8 +91,10 @@ async fn start_and_serve(dir: &StateDir, journal: &Journal, build_id: String) ->
         journal.say(&notice);
     }
     let lock = Arc::new(lock);
-    tokio::spawn(watch(Arc::downgrade(&lock), stop.clone()));
+    let watch = tokio::spawn(watch(dir.clone(), endpoint, Arc::clone(&lock), stop.clone()));
     daemon.serve(stop).await;
+    // It ends with `stop`; until it has, it could write the endpoint anew.
+    drop(watch.await);
     // In a directory that somebody removed, another daemon may be at home by now.
     if lock.is_in_place() {
         dir.remove_endpoint(&lock);
@@ -98,14 +103,21 @@ async fn start_and_serve(dir: &StateDir, journal: &Journal, build_id: String) ->
     Ok(())
 }
 
-/// Stops a daemon whose directory was removed under it: nobody could find it to stop it any more.
-async fn watch(lock: std::sync::Weak<Lock>, stop: CancellationToken) {
+/// Keeps a daemon findable: stops one whose directory was removed under it, and writes its endpoint anew when somebody
+/// removed or damaged that. Nobody could stop it otherwise.
+async fn watch(dir: StateDir, endpoint: Endpoint, lock: Arc<Lock>, stop: CancellationToken) {
     let mut ticks = tokio::time::interval(WATCH_EVERY);
     loop {
-        ticks.tick().await;
-        match lock.upgrade() {
-            Some(lock) if lock.is_in_place() => {}
-            _ => return stop.cancel(),
+        tokio::select! {
+            _ = ticks.tick() => {}
+            () = stop.cancelled() => return,
+        }
+        if !lock.is_in_place() {
+            return stop.cancel();
+        }
+        if dir.endpoint().is_ok_and(|found| found.as_ref() != Some(&endpoint)) {
+            // A full disk may have space again at the next tick.
+            drop(dir.write_endpoint(&endpoint));
         }
     }
 }

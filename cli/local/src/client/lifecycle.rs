@@ -17,7 +17,7 @@ use super::{Client, PROBE};
 use crate::clock::pause;
 use crate::journal;
 use crate::protocol::Status;
-use crate::state::{Lock, StateDir};
+use crate::state::{Endpoint, Lock, StateDir};
 
 /// How long a start may take.
 const START: Duration = Duration::from_secs(10);
@@ -25,6 +25,12 @@ const START: Duration = Duration::from_secs(10);
 const REPLACE: Duration = Duration::from_secs(30);
 /// How long a killed process may take to be gone.
 const KILL: Duration = Duration::from_secs(5);
+/// How long a daemon that did not even answer to being told to stop may take, before it is killed.
+const DEAF: Duration = Duration::from_secs(5);
+/// How long a running daemon may take to say where it is reached: it starts, or writes a lost endpoint anew.
+const FINDABLE: Duration = Duration::from_secs(3);
+/// How often to look for that. Looking takes the lock for a moment, which a starting daemon wants.
+const LOOK: Duration = Duration::from_millis(50);
 /// The step of polling for another process.
 const STEP: Duration = Duration::from_millis(3);
 
@@ -54,7 +60,7 @@ impl Client {
     /// The daemon of a state directory; `None` when none is running. Starts nothing; forgets a dead one.
     pub async fn connect(state_dir: &Path) -> Result<Option<Self>, Fault> {
         match StateDir::existing(state_dir)? {
-            Some(dir) => Ok(Self::probe(&dir).await?.map(|(client, _)| client)),
+            Some(dir) => Ok(Self::find(&dir).await?.map(|(client, _)| client)),
             None => Ok(None),
         }
     }
@@ -64,7 +70,7 @@ impl Client {
     pub async fn ensure(state_dir: &Path, exe: &Path, build_id: &str) -> Result<(Self, Started), Fault> {
         let dir = StateDir::prepare(state_dir)?;
         let mut started = Started::New;
-        if let Some((client, status)) = Self::probe(&dir).await? {
+        if let Some((client, status)) = Self::find(&dir).await? {
             if status.build_id == build_id {
                 return Ok((client, Started::Already));
             }
@@ -98,6 +104,21 @@ impl Client {
         dir.remove_all(lock)
     }
 
+    /// The daemon, if one runs. One that holds its lock but does not say where it is reached is given a moment.
+    async fn find(dir: &StateDir) -> Result<Option<(Self, Status)>, Fault> {
+        let since = Instant::now();
+        loop {
+            if let Some(found) = Self::probe(dir).await? {
+                return Ok(Some(found));
+            }
+            let silent = dir.endpoint()?.is_none() && matches!(dir.try_lock(), Ok(None));
+            if !silent || since.elapsed() > FINDABLE {
+                return Ok(None);
+            }
+            pause(LOOK).await;
+        }
+    }
+
     /// Whoever answers at the endpoint, if it is the daemon.
     async fn probe(dir: &StateDir) -> Result<Option<(Self, Status)>, Fault> {
         let Some(endpoint) = dir.endpoint()? else { return Ok(None) };
@@ -120,6 +141,7 @@ impl Client {
     /// Waits until a started daemon, or one that another program started at the same time, answers.
     async fn wait_for(dir: &StateDir, child: &mut Child) -> Result<Self, Fault> {
         let since = Instant::now();
+        let pid = child.id();
         let mut ended = None;
         loop {
             if let Some((client, _)) = Self::probe(dir).await? {
@@ -131,16 +153,29 @@ impl Client {
             if let Some(exit) = ended {
                 // It ended because another one has the lock: that one will answer.
                 if dir.try_lock()?.is_some() {
-                    return Err(start_failed(dir, &format!("the daemon ended at once ({exit})")));
+                    return Err(start_failed(dir, pid, &format!("the daemon ended at once ({exit})")));
                 }
             }
             if since.elapsed() > START {
                 return Err(start_failed(
                     dir,
+                    pid,
                     &format!("the daemon did not answer within {} s", START.as_secs()),
                 ));
             }
             pause(STEP).await;
+        }
+    }
+
+    /// Where the holder of the lock says it is reached; `None` when it does not say so, or let go of the lock.
+    async fn holder(dir: &StateDir) -> Result<Option<Endpoint>, Fault> {
+        let since = Instant::now();
+        loop {
+            let endpoint = dir.endpoint()?;
+            if endpoint.is_some() || since.elapsed() > FINDABLE || dir.try_lock()?.is_some() {
+                return Ok(endpoint);
+            }
+            pause(LOOK).await;
         }
     }
 
@@ -149,11 +184,14 @@ impl Client {
             dir.remove_endpoint(&lock);
             return Ok((Stopped::NotRunning, lock));
         }
-        let endpoint = dir.endpoint()?;
+        let endpoint = Self::holder(dir).await?;
+        let mut within = within;
         if let Some(endpoint) = endpoint.clone() {
             let client = Self::new(dir.clone(), endpoint);
-            // One that does not listen is waited for, then killed.
-            drop(client.call(Method::POST, "/v1/stop", Bytes::new(), PROBE.min(within)).await);
+            let told = client.call(Method::POST, "/v1/stop", Bytes::new(), PROBE.min(within)).await;
+            if told.is_err_and(|fault| fault.code == "local_unresponsive") {
+                within = within.min(DEAF);
+            }
         }
         if let Some(lock) = wait_for_lock(dir, within).await? {
             return Ok((Stopped::Gracefully, lock));
@@ -174,6 +212,15 @@ impl Client {
         )
         .hinted("look for a process `hitctl local serve` and end it"))
     }
+}
+
+/// The last words of a start that failed: what it said went wrong, and what to do about it.
+fn last_words(log: &str, pid: Option<u32>) -> (Option<&str>, Option<&str>) {
+    let said = |what: &str| {
+        let mark = format!("[{}] {what}: ", pid?);
+        log.lines().rev().find_map(|line| line.split_once(&mark).map(|(_, words)| words))
+    };
+    (said("error"), said("hint"))
 }
 
 async fn wait_for_lock(dir: &StateDir, within: Duration) -> Result<Option<Lock>, Fault> {
@@ -211,10 +258,14 @@ fn spawn(dir: &StateDir, exe: &Path) -> Result<Child, Fault> {
         .map_err(failed)
 }
 
-fn start_failed(dir: &StateDir, what: &str) -> Fault {
-    let tail = dir.log_tail(5);
+fn start_failed(dir: &StateDir, pid: Option<u32>, what: &str) -> Fault {
+    let tail = dir.log_tail(12);
+    let (error, hint) = last_words(&tail, pid);
+    let cause = error.unwrap_or_else(|| tail.trim());
     let log = dir.path().join(crate::state::DAEMON_LOG);
     Fault::fatal("local_start_failed", format!("the local cloud did not start: {what}"))
-        .caused_by(if tail.is_empty() { "it said nothing" } else { tail.as_str() })
-        .hinted(format!("read {}, then run `hitctl doctor`", log.display()))
+        .caused_by(if cause.is_empty() { "it said nothing" } else { cause })
+        .hinted(
+            hint.map_or_else(|| format!("read {}, then run `hitctl doctor`", log.display()), str::to_owned),
+        )
 }

@@ -152,8 +152,11 @@ fn open_fault(path: &Path, error: &DynoxideError) -> Fault {
     if is_full(error) {
         return crate::state::fault("open", path, &std::io::ErrorKind::StorageFull.into()).caused_by(error);
     }
+    // The engine's own words for this are about its encryption.
+    let strange = error.to_string().contains("not a valid SQLite database");
+    let cause = if strange { "it is damaged, or no file of tables".to_owned() } else { error.to_string() };
     Fault::fatal("local_state_corrupt", format!("could not open the tables in {}", path.display()))
-        .caused_by(error)
+        .caused_by(cause)
         .hinted("restore the file from a backup, or run `hitctl local reset` to begin anew; that loses the local counts")
 }
 

@@ -90,6 +90,8 @@ async fn a_damaged_registry_is_told_and_left_as_it_is() {
     assert_eq!(fault.code, "local_start_failed");
     let cause = fault.cause.unwrap();
     assert!(cause.contains("registry.json is damaged; it was left as it is"), "{cause}");
+    assert!(!cause.contains('\n'), "once, not with the rest of the log: {cause}");
+    assert!(fault.hint.unwrap().contains("`hitctl local reset`"));
     assert_eq!(std::fs::read(&registry).unwrap(), torn);
 }
 

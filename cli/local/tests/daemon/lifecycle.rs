@@ -138,6 +138,21 @@ async fn a_daemon_that_hangs_is_told_and_can_be_stopped() {
 }
 
 #[tokio::test]
+async fn a_lost_or_damaged_endpoint_hides_no_daemon() {
+    let machine = Machine::new();
+    let client = machine.start_new().await;
+    let file = machine.dir().join("daemon.json");
+    std::fs::write(&file, "{\"pid\":").unwrap();
+    let found = Client::connect(&machine.dir()).await.unwrap().unwrap();
+    assert_eq!(found.endpoint(), client.endpoint());
+    std::fs::remove_file(&file).unwrap();
+    assert_eq!(machine.start().await.endpoint(), client.endpoint());
+    std::fs::write(&file, "").unwrap();
+    assert_eq!(Client::stop(&machine.dir(), LONG).await.unwrap(), Stopped::Gracefully);
+    assert!(!file.exists());
+}
+
+#[tokio::test]
 async fn a_reset_removes_what_is_ours_and_only_that() {
     let machine = Machine::new();
     let client = machine.start_new().await;
