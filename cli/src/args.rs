@@ -1,8 +1,11 @@
-//! What can be typed. Nothing but clap structs: no defaults that depend on anything, no logic.
+//! What can be typed: clap structs, and no defaults that depend on anything.
 
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::builder::{FalseyValueParser, Resettable};
+use clap::{Arg, Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
     build, completions, config, counts, deploy, destroy, doctor, env, exit_codes, explain, init, invoke,
@@ -33,6 +36,17 @@ pub struct Cli {
     pub command: Command,
 }
 
+impl Cli {
+    /// What can be typed, in an environment. A variable that is set to nothing is not set: CI writes many of those.
+    pub fn command_in(env: &BTreeMap<String, String>) -> clap::Command {
+        let unset = |arg: Arg| {
+            let value = arg.get_env().and_then(OsStr::to_str).and_then(|name| env.get(name));
+            if value.is_some_and(String::is_empty) { arg.env(Resettable::Reset) } else { arg }
+        };
+        Self::command().mut_args(unset).mut_subcommands(|command| command.mut_args(unset))
+    }
+}
+
 /// Flags that every command takes, in any order.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Global options")]
@@ -54,19 +68,26 @@ pub struct Global {
     #[arg(long, global = true, env = "HITCTL_ENDPOINT_URL", hide_env_values = true, value_name = "URL")]
     pub endpoint_url: Option<String>,
     /// Print exactly one JSON object on stdout
-    #[arg(long, global = true, env = "HITCTL_JSON", hide_env_values = true)]
+    #[arg(long, global = true, env = "HITCTL_JSON", hide_env_values = true, value_parser = FalseyValueParser::new())]
     pub json: bool,
     /// Say nothing but results and errors
-    #[arg(short, long, global = true, env = "HITCTL_QUIET", hide_env_values = true)]
+    #[arg(short, long, global = true, env = "HITCTL_QUIET", hide_env_values = true, value_parser = FalseyValueParser::new())]
     pub quiet: bool,
     /// Say more; with --json, stream events on stderr
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    #[arg(
+        short,
+        long,
+        global = true,
+        env = "HITCTL_VERBOSE",
+        hide_env_values = true,
+        action = clap::ArgAction::Count
+    )]
     pub verbose: u8,
     /// Answer yes to questions, but never to the loss of data
-    #[arg(short, long, global = true, env = "HITCTL_YES", hide_env_values = true)]
+    #[arg(short, long, global = true, env = "HITCTL_YES", hide_env_values = true, value_parser = FalseyValueParser::new())]
     pub yes: bool,
     /// Never ask: fail where an answer is needed
-    #[arg(long, global = true, env = "HITCTL_NO_INPUT", hide_env_values = true)]
+    #[arg(long, global = true, env = "HITCTL_NO_INPUT", hide_env_values = true, value_parser = FalseyValueParser::new())]
     pub no_input: bool,
     /// Use colour
     #[arg(
@@ -133,6 +154,6 @@ pub enum Command {
     /// Print the manual page, or write one a command
     Man(man::Args),
     /// Say what the exit codes mean
-    #[command(hide = true, long_about = exit_codes::TEXT)]
+    #[command(hide = true, long_about = exit_codes::TEXT, help_template = "{about}")]
     ExitCodes,
 }

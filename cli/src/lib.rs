@@ -15,7 +15,7 @@ mod world;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory as _, FromArgMatches as _};
+use clap::FromArgMatches as _;
 
 pub use session::Session;
 pub use world::{Interrupts, World};
@@ -31,8 +31,8 @@ pub fn run(world: World) -> ExitCode {
 pub fn exit(mut world: World) -> u8 {
     let interrupts = std::mem::replace(&mut world.interrupts, Interrupts::None);
     let args = std::mem::take(&mut world.args);
-    let json = args.iter().any(|arg| arg == "--json");
-    let parsed = args::Cli::command()
+    let json = args.iter().any(|arg| arg == "--json") || is_set(&world, "HITCTL_JSON");
+    let parsed = args::Cli::command_in(&world.env)
         .try_get_matches_from(&args)
         .and_then(|matches| args::Cli::from_arg_matches(&matches));
     let exit: Exit = match parsed {
@@ -40,6 +40,12 @@ pub fn exit(mut world: World) -> u8 {
         Err(error) => usage(world, &error, json),
     };
     exit.code()
+}
+
+/// Whether a variable says yes, as clap reads those of flags.
+fn is_set(world: &World, name: &str) -> bool {
+    let value = world.env.get(name).map(|value| value.to_ascii_lowercase());
+    value.is_some_and(|value| !matches!(value.as_str(), "" | "n" | "no" | "f" | "false" | "off" | "0"))
 }
 
 /// Runs a command on a runtime of its own, until it ends or is interrupted twice.
@@ -92,7 +98,7 @@ fn usage(world: World, error: &clap::Error, json: bool) -> Exit {
     let session = Session::new(world, global);
     if asked_for {
         session.console.text(&error.render().to_string());
-        return Exit::Done;
+        return session.console.end(Exit::Done);
     }
     if json {
         let message = error.render().to_string();

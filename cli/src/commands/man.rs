@@ -26,7 +26,7 @@ pub fn run(session: &mut Session, args: &Args) -> Result<Exit, Failure> {
                     .caused_by(error)
             },
         )?;
-        session.console.talk(&format!("wrote the manual to {}", dir.display()));
+        session.console.wrote(&dir, &format!("wrote the manual to {}", dir.display()));
         return Ok(Exit::Done);
     }
     let mut page = Vec::new();

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, Read as _, Write};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -167,10 +168,26 @@ impl Console {
         self.print(&text);
     }
 
-    /// Writes a text to stdout as it is, also with `--json`: scripts, manuals, exports. Only a terminal is spared
-    /// what it would obey.
+    /// Writes a text to stdout as it is: scripts, manuals, exports; with `--json` as the `text` of the one object. A
+    /// terminal is spared what it would obey.
     pub fn text(&self, text: &str) {
-        if self.out.tty { self.print(&text::clean_lines(text)) } else { self.print(text) }
+        if self.json {
+            self.answered.store(true, Ordering::Relaxed);
+            self.print(&format!("{}\n", json!({ "v": 1, "text": text })));
+        } else if self.out.tty {
+            self.print(&text::clean_lines(text));
+        } else {
+            self.print(text);
+        }
+    }
+
+    /// Says that the result is in a file, and with `--json` in which.
+    pub fn wrote(&self, file: &Path, talk: &str) {
+        self.talk(talk);
+        if self.json {
+            self.answered.store(true, Ordering::Relaxed);
+            self.print(&format!("{}\n", json!({ "v": 1, "file": file })));
+        }
     }
 
     /// Shows log lines: all in one object with `--json`.
@@ -182,6 +199,13 @@ impl Console {
     pub fn stream(&self, line: &LogLine) -> bool {
         self.print(&if self.json { line.json() + "\n" } else { line.human(self.out) });
         !self.gone.load(Ordering::Relaxed) && !self.broken.load(Ordering::Relaxed)
+    }
+
+    /// Shows on stderr what is about to be asked about.
+    pub fn preview(&self, report: &dyn Report) {
+        if !self.quiet && !self.json {
+            self.to_stderr(&report.human(self.err));
+        }
     }
 
     /// Says something that is not the result.

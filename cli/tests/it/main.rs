@@ -15,6 +15,8 @@ mod crash;
 #[cfg(test)]
 mod errors;
 #[cfg(test)]
+mod flags;
+#[cfg(test)]
 mod house;
 #[cfg(test)]
 mod support;

@@ -1,0 +1,177 @@
+//! The flags of every command: each has a variable, a flag wins over it, and `--json` means one object wherever it stands.
+
+use crate::support::{Yard, artifact};
+
+const CONFIG: &str = "region = \"eu-north-1\"\n[env.local]\n[env.test]\n";
+
+/// Runs the program as a process, with variables on top, and gives back its exit code and streams.
+#[track_caller]
+fn run(yard: &Yard, variables: &[(&str, &str)], args: &[&str]) -> (Option<i32>, String, String) {
+    let output = yard.command(args).envs(variables.iter().copied()).output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn every_global_flag_has_a_variable_and_help_names_it() {
+    let help = Yard::new().run(&["--help"]).stdout;
+    for flag in [
+        "ENV",
+        "CONFIG",
+        "PROFILE",
+        "REGION",
+        "ENDPOINT_URL",
+        "JSON",
+        "QUIET",
+        "VERBOSE",
+        "YES",
+        "NO_INPUT",
+        "COLOR",
+    ] {
+        assert!(help.contains(&format!("[env: HITCTL_{flag}]")), "HITCTL_{flag} is not in\n{help}");
+    }
+}
+
+#[test]
+fn a_variable_counts_when_its_flag_is_not_given_and_nothing_is_not_set() {
+    let yard = Yard::with(CONFIG);
+    yard.write("other.toml", "app = \"other\"\n");
+    let shows = |variables: &[(&str, &str)], args: &[&str], part: &str| {
+        let (code, stdout, stderr) = run(&yard, variables, args);
+        assert!(
+            code == Some(0) && stdout.contains(part),
+            "{variables:?} {args:?}: {code:?} {stdout} {stderr}"
+        );
+    };
+    let list = &["env", "list"] as &[&str];
+    let show = &["config", "show"] as &[&str];
+    shows(&[("HITCTL_ENV", "test")], list, "*  test");
+    shows(&[("HITCTL_ENV", "test")], &["env", "list", "-e", "local"], "*  local");
+    shows(&[("HITCTL_ENV", "")], list, "*  local");
+    shows(&[("HITCTL_CONFIG", "other.toml")], show, "app = \"other\"");
+    shows(&[("HITCTL_CONFIG", "other.toml")], &["config", "show", "-c", "hitctl.toml"], "app = \"hits\"");
+    shows(&[("HITCTL_CONFIG", "")], show, "app = \"hits\"");
+    shows(&[], show, "region = \"eu-north-1\"");
+    shows(&[("HITCTL_REGION", "us-east-1")], show, "region = \"us-east-1\"");
+    shows(
+        &[("HITCTL_REGION", "us-east-1")],
+        &["config", "show", "-r", "us-west-2"],
+        "region = \"us-west-2\"",
+    );
+    shows(&[("HITCTL_REGION", "")], show, "region = \"eu-north-1\"");
+    for yes in ["1", "true", "yes"] {
+        shows(&[("HITCTL_JSON", yes)], list, "{\"v\":1,\"envs\":");
+    }
+    for no in ["0", "false", "no", ""] {
+        shows(&[("HITCTL_JSON", no)], list, "*  local");
+    }
+    shows(&[("HITCTL_COLOR", "always")], list, "\u{1b}[");
+    shows(&[("HITCTL_COLOR", "")], list, "*  local");
+    let (code, stdout, _) = run(&yard, &[("HITCTL_COLOR", "always")], &["env", "list", "--color", "never"]);
+    assert!(code == Some(0) && !stdout.contains('\u{1b}'), "{stdout}");
+    let (code, stdout, _) = run(&yard, &[("HITCTL_JSON", "1")], &["deplyo"]);
+    assert!(code == Some(64) && stdout.starts_with("{\"v\":1,\"error\":"), "{stdout}");
+}
+
+#[test]
+fn the_variables_of_what_is_asked_and_said_work_too() {
+    let yard = Yard::with("");
+    yard.deploy();
+    let asked = |variables: &[(&str, &str)]| run(&yard, variables, &["destroy"]);
+    assert_eq!(asked(&[("HITCTL_NO_INPUT", "1")]).0, Some(3));
+    let zip = artifact();
+    let deploy = &["deploy", "--artifact", &zip] as &[&str];
+    assert_eq!(run(&yard, &[("HITCTL_QUIET", "1")], deploy).2, "", "quiet");
+    let said = run(&yard, &[("HITCTL_VERBOSE", "1")], deploy).2;
+    assert!(said.contains("reading") && !run(&yard, &[], deploy).2.contains("reading"), "{said}");
+    assert_eq!(run(&yard, &[("HITCTL_ARTIFACT", zip.as_str())], &["deploy"]).0, Some(0));
+    assert_eq!(asked(&[("HITCTL_YES", "1")]).0, Some(0));
+}
+
+#[test]
+fn with_json_stdout_is_one_object_and_with_v_stderr_is_one_an_event() {
+    let yard = Yard::with("");
+    let zip = artifact();
+    let one = |args: &[&str]| {
+        let ran = yard.run(args);
+        assert!(ran.stdout.ends_with('\n') && ran.stdout.lines().count() == 1, "{args:?}: {ran:?}");
+        assert_eq!(ran.json()["v"], 1, "{args:?}: {ran:?}");
+        ran
+    };
+    for args in [
+        &["plan", "--json", "-v", "--artifact", &zip] as &[&str],
+        &["deploy", "--json", "-v", "--artifact", &zip],
+        &["deploy", "-v", "--artifact", &zip, "--json"],
+        &["--json", "-v", "destroy", "--yes"],
+    ] {
+        let ran = one(args);
+        assert_eq!(ran.code, 0, "{ran:?}");
+        for line in ran.stderr.lines() {
+            let event: serde_json::Value =
+                serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"));
+            assert!(event["v"] == 1 && event["event"].is_string(), "{line}");
+        }
+        assert!(ran.stderr.contains(r#""event":"phase_started","phase":"survey""#), "{}", ran.stderr);
+    }
+    for args in [
+        &["status", "--json"] as &[&str],
+        &["counts", "list", "--json"],
+        &["counts", "get", "/", "--json"],
+        &["counts", "export", "--json"],
+        &["counts", "export", "--json", "--out", "counts.csv"],
+        &["logs", "--json"],
+        &["invoke", "--path", "/", "--json"],
+        &["explain", "--path", "/", "--json"],
+        &["config", "show", "--json"],
+        &["env", "list", "--json"],
+        &["doctor", "--json"],
+        &["build", "--json", "--artifact", &zip],
+        &["local", "status", "--json"],
+        &["local", "start", "--json"],
+        &["local", "stop", "--json"],
+        &["completions", "bash", "--json"],
+        &["man", "--json"],
+        &["man", "--json", "--out", "man"],
+        &["init", "--json"],
+        &["init", "--json", "--config", "new.toml"],
+        &["local", "reset", "--json"],
+    ] {
+        one(args);
+    }
+}
+
+/// From typing to the first character, with a build that takes its time: the best of five, since the other tests share
+/// this machine.
+#[test]
+fn something_is_said_within_a_tenth_of_a_second() {
+    use std::io::Read as _;
+    let yard = Yard::with("");
+    yard.tool("cargo", "case \"$1\" in -*) echo 'cargo 1.95.0' ;; *) exec sleep 60 ;; esac");
+    for args in [&["deploy"] as &[&str], &["build"], &["plan"], &["--help"], &["destroy"]] {
+        let took: Vec<_> = (0..5)
+            .map(|_| {
+                let began = std::time::Instant::now();
+                let mut child = yard
+                    .command(args)
+                    .stdout(std::process::Stdio::piped())
+                    .stderr(std::process::Stdio::piped())
+                    .spawn()
+                    .unwrap();
+                let mut first = [0];
+                let read = if args == ["--help"] {
+                    child.stdout.as_mut().unwrap().read(&mut first)
+                } else {
+                    child.stderr.as_mut().unwrap().read(&mut first)
+                };
+                let took = began.elapsed();
+                assert_eq!(read.unwrap(), 1, "{args:?} said nothing");
+                // An error means that it has ended by itself.
+                let pid = rustix::process::Pid::from_child(&child);
+                let _ = rustix::process::kill_process(pid, rustix::process::Signal::INT);
+                child.wait().unwrap();
+                took
+            })
+            .collect();
+        assert!(took.iter().any(|took| took.as_millis() < 100), "{args:?}: {took:?}");
+    }
+}
