@@ -19,6 +19,8 @@ mod flags;
 #[cfg(test)]
 mod house;
 #[cfg(test)]
+mod reading;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod wire;

@@ -1,0 +1,161 @@
+//! What only reads writes nothing, anywhere; and what the user keeps secret is nowhere to be read.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::support::{Yard, artifact, get};
+use crate::wire::Wire;
+
+const SECRET: &str = "hunter2-of-the-environment";
+const OTHER: &str = "correct-horse-of-tomorrow";
+
+/// Every file below a directory and its content, but for what the cloud itself goes on writing while it runs.
+fn files(dir: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    let mut dirs = vec![dir.to_path_buf()];
+    while let Some(dir) = dirs.pop() {
+        for entry in std::fs::read_dir(&dir).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                dirs.push(path);
+            } else {
+                found.insert(path.display().to_string(), std::fs::read(&path).unwrap());
+            }
+        }
+    }
+    found
+}
+
+/// Every command that only reads.
+fn reads(zip: &str) -> Vec<Vec<&str>> {
+    let artifact = ["--artifact", zip];
+    vec![
+        [&["plan"] as &[_], &artifact].concat(),
+        [&["plan", "--detailed-exitcode", "--json", "-v"] as &[_], &artifact].concat(),
+        vec!["status"],
+        vec!["status", "--json", "--detailed-exitcode"],
+        vec!["counts", "list"],
+        vec!["counts", "get", "/", "/never"],
+        vec!["counts", "export"],
+        vec!["logs"],
+        vec!["explain", "--path", "/"],
+        vec!["config", "show", "--origin"],
+        vec!["env", "list"],
+        vec!["local", "status"],
+        vec!["doctor"],
+        vec!["destroy"],
+        vec!["destroy", "--delete-data"],
+    ]
+}
+
+#[test]
+fn commands_that_read_make_no_writing_call() {
+    let yard = Yard::with("");
+    let url = yard.deploy();
+    assert_eq!(get(&url, "/counter?path=/").status, 200);
+    let wire = Wire::tap(&yard);
+    // With and without something that a deploy would change.
+    for config in ["", "[function]\nmemory_mb = 512\n[http]\nexpose = \"none\"\n"] {
+        yard.write("hitctl.toml", config);
+        let before = files(yard.path());
+        for args in reads(&artifact()) {
+            wire.calls();
+            let ran = yard.run(&args);
+            assert!([0, 2, 3].contains(&ran.code), "{args:?}: {ran:?}");
+            for call in wire.calls() {
+                let only_reads = ["GET ", "HEAD ", "dynamodb:Scan", "dynamodb:GetItem"];
+                assert!(only_reads.iter().any(|start| call.starts_with(start)), "{args:?} calls {call}");
+            }
+        }
+        let changed: Vec<_> = files(yard.path())
+            .into_iter()
+            // SQLite's index of what readers look at is not data.
+            .filter(|(name, content)| !name.ends_with("-shm") && before.get(name) != Some(content))
+            .map(|(name, _)| name)
+            .collect();
+        assert_eq!(changed, Vec::<String>::new());
+    }
+    assert_eq!(get(&url, "/v1/count?path=/").json()["hits"], 1);
+}
+
+#[test]
+fn commands_that_read_start_nothing_and_make_nothing() {
+    let yard = Yard::with("");
+    let zip = artifact();
+    for args in reads(&zip).into_iter().filter(|args| args[0] != "destroy") {
+        yard.run(&args);
+        let made: Vec<_> =
+            files(yard.path()).into_keys().filter(|name| !name.ends_with("hitctl.toml")).collect();
+        assert_eq!(made, Vec::<String>::new(), "{args:?}");
+        assert!(!yard.path().join(".hitctl").exists(), "{args:?}");
+    }
+    // The same for a cloud that was stopped, which has something to tell.
+    yard.deploy();
+    assert_eq!(yard.run(&["local", "stop"]).code, 0);
+    let before = files(&yard.state());
+    for args in reads(&zip).into_iter().filter(|args| args[0] != "destroy") {
+        yard.run(&args);
+        assert!(!yard.state().join("daemon.json").exists(), "{args:?} started the cloud");
+    }
+    assert_eq!(files(&yard.state()), before);
+}
+
+#[test]
+fn a_value_of_the_environment_is_nowhere_to_be_read() {
+    let with =
+        |value: &str, more: &str| format!("[function]\nenvironment = {{ TOKEN = \"{value}\" }}\n{more}");
+    let yard = Yard::with(&with(SECRET, ""));
+    let zip = artifact();
+    let mut shown = Vec::new();
+    for json in [&[] as &[&str], &["--json"]] {
+        let mut run = |config: &str, args: &[&str]| {
+            yard.write("hitctl.toml", config);
+            let ran = yard.run(&[args, json].concat());
+            shown.push((format!("{args:?}"), format!("{}{}", ran.stdout, ran.stderr)));
+            ran.code
+        };
+        let (first, second) = (with(SECRET, ""), with(OTHER, ""));
+        run(&first, &["plan", "-vv", "--artifact", &zip]);
+        assert_eq!(run(&first, &["deploy", "-vv", "--artifact", &zip]), 0);
+        for args in [
+            &["status", "-vv"] as &[&str],
+            &["invoke", "--path", "/", "-vv"],
+            &["logs"],
+            &["config", "show", "--origin"],
+            &["doctor"],
+            &["local", "status"],
+        ] {
+            run(&first, args);
+        }
+        // A change from one secret to another.
+        run(&second, &["plan", "-vv", "--artifact", &zip]);
+        assert_eq!(run(&second, &["deploy", "-vv", "--artifact", &zip]), 0);
+        // Mistakes in a secret and beside it.
+        for config in [
+            with(OTHER, "memory = 7\n"),
+            format!("[function]\nenvironment = {{ TOKEN = [\"{OTHER}\"] }}\n"),
+            format!("[function]\nenvironment = {{ \"not a name\" = \"{OTHER}\" }}\n"),
+            format!("[function]\nenvironment = {{ TOKEN = \"{OTHER} }}\n"),
+            with(&format!("{OTHER}\\u0000"), ""),
+        ] {
+            assert_eq!(run(&config, &["plan"]), 64, "{config}");
+        }
+        for (name, content) in files(&yard.state()) {
+            let text = String::from_utf8_lossy(&content).into_owned();
+            // The function has to be told, so the registry keeps it, readable for this user alone.
+            if name.ends_with("registry.json") {
+                assert!(text.contains(OTHER), "nothing was kept secret");
+            } else {
+                shown.push((name, text));
+            }
+        }
+        yard.write("hitctl.toml", "");
+        let ran = yard.run(&[&["destroy", "--yes", "-vv"], json].concat());
+        shown.push(("destroy".to_owned(), format!("{}{}", ran.stdout, ran.stderr)));
+    }
+    for (what, text) in shown {
+        for secret in [SECRET, OTHER] {
+            assert!(!text.contains(secret), "{what} shows {secret}:\n{text}");
+        }
+    }
+}
