@@ -4,7 +4,8 @@
 //! any time; the invocation runs on, as on Lambda. Nothing here waits; `supervise` watches the clock, the memory and the
 //! exit, and `runtime_api` speaks with the process.
 
-use std::process::ExitStatus;
+mod ending;
+
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -19,7 +20,7 @@ use super::limits::Permit;
 use super::lock::lock;
 use super::memory::Memory;
 use super::output::Output;
-use super::report::{self, Report};
+use super::report;
 use crate::clock::now_ms;
 
 /// How long the start of a process may take.
@@ -229,43 +230,6 @@ impl Process {
         true
     }
 
-    /// Writes the END and REPORT lines, and says how it went.
-    fn close(
-        &self,
-        running: &Running,
-        init: Option<Duration>,
-        payload: Bytes,
-        status: Option<(&str, Option<&str>)>,
-        max_memory_mb: Option<u32>,
-    ) -> Invocation {
-        let now = Instant::now();
-        let duration = now.saturating_duration_since(running.started);
-        let max_memory_mb = max_memory_mb.unwrap_or_else(|| self.max_memory_mb(now));
-        let report = Report {
-            request_id: &running.request_id,
-            duration,
-            init,
-            memory_mb: self.function.memory_mb,
-            max_memory_mb,
-            status,
-        };
-        self.output.line(&format!("END RequestId: {}", running.request_id));
-        self.output.line(&report.line());
-        Invocation {
-            request_id: running.request_id.clone(),
-            payload,
-            function_error: status.map(|_| "Unhandled".to_owned()),
-            duration_ms: report::ms(duration),
-            init_ms: init.map(report::ms),
-            max_memory_mb,
-            log_tail: self.output.tail(),
-        }
-    }
-
-    fn max_memory_mb(&self, now: Instant) -> u32 {
-        u32::try_from(self.memory.peak_kb(now, TICK).div_ceil(1024)).unwrap_or(u32::MAX)
-    }
-
     /// The process says that it cannot start; it is expected to exit now.
     pub(super) fn init_failed(&self, payload: Bytes, error_type: Option<String>) -> bool {
         let mut state = lock(&self.state);
@@ -336,83 +300,6 @@ impl Process {
         drop(state);
         self.kill.cancel();
     }
-
-    /// Settles what a process that has ended leaves behind.
-    pub(super) fn bury(self: &Arc<Self>, exit: Option<ExitStatus>) {
-        let (fate, phase, waiting, running, init) = {
-            let mut state = lock(&self.state);
-            let phase = std::mem::replace(&mut state.phase, Phase::Gone);
-            (state.fate.take(), phase, state.waiting.take(), state.running.take(), state.init.take())
-        };
-        self.gone.cancel();
-        self.function.forget(self);
-        self.output.finish();
-        if let Some(running) = running {
-            self.fail(running, init, fate, exit);
-        } else if let Some((job, _)) = waiting {
-            if phase == Phase::Init && !matches!(fate, Some(Fate::Retired)) {
-                self.output.begin_tail();
-                let took = self.born.elapsed();
-                let status = if matches!(fate, Some(Fate::InitTimedOut)) { "timeout" } else { "error" };
-                self.output.line(&format!(
-                    "INIT_REPORT Init Duration: {:.2} ms\tPhase: init\tStatus: {status}",
-                    report::ms(took)
-                ));
-                self.output.line(&format!("START RequestId: {} Version: $LATEST", job.request_id));
-                let Job { request_id, permit, reply, .. } = job;
-                let running = Running { request_id, permit, reply, started: Instant::now() };
-                self.fail(running, Some(took), fate, exit);
-            } else {
-                drop(job.reply.send(Reply::NotStarted(job.payload, job.permit)));
-            }
-        }
-    }
-
-    /// Answers for a process that cannot any more.
-    fn fail(&self, running: Running, init: Option<Duration>, fate: Option<Fate>, exit: Option<ExitStatus>) {
-        let id = &running.request_id;
-        let memory_mb = self.function.memory_mb;
-        let timed_out = |limit: Duration| {
-            let words = format!("Task timed out after {:.2} seconds", limit.as_secs_f64());
-            self.output.line(&format!("{} {id} {words}", timestamp()));
-            report::payload("Sandbox.Timedout", &format!("RequestId: {id} Error: {words}"))
-        };
-        let exited = |words: &str| {
-            self.output.line(&format!("RequestId: {id} Error: {words}\nRuntime.ExitError"));
-            report::payload("Runtime.ExitError", &format!("RequestId: {id} Error: {words}"))
-        };
-        let exit_status = ("error", Some("Runtime.ExitError"));
-        let invocation = match fate {
-            Some(Fate::TimedOut) => self.close(
-                &running,
-                init,
-                timed_out(self.function.timeout).into(),
-                Some(("timeout", None)),
-                None,
-            ),
-            Some(Fate::InitTimedOut) => {
-                self.close(&running, init, timed_out(INIT_LIMIT).into(), Some(("timeout", None)), None)
-            }
-            Some(Fate::OutOfMemory) => {
-                self.close(&running, init, exited(report::KILLED).into(), Some(exit_status), Some(memory_mb))
-            }
-            Some(Fate::InitError(payload, error_type)) => {
-                self.close(&running, init, payload, Some(("error", error_type.as_deref())), None)
-            }
-            Some(Fate::Retired) | None => {
-                let words = report::exit_words(exit);
-                self.close(&running, init, exited(&words).into(), Some(exit_status), None)
-            }
-        };
-        drop(running.permit);
-        drop(running.reply.send(Reply::Done(Box::new(invocation))));
-    }
-}
-
-/// The time now, as Lambda writes it before a timeout.
-fn timestamp() -> String {
-    let now = jiff::Timestamp::from_millisecond(i64::try_from(now_ms()).unwrap_or(0)).unwrap_or_default();
-    format!("{now:.3}")
 }
 
 /// A job for `payload`, and where its reply comes.

@@ -1,0 +1,85 @@
+use super::*;
+
+#[test]
+fn a_new_directory_is_for_this_user_only_and_is_ours_from_then_on() {
+    let temp = tempfile::tempdir().unwrap();
+    let path = temp.path().join("a/b");
+    assert!(StateDir::existing(&path).unwrap().is_none());
+    let dir = StateDir::prepare(&path).unwrap();
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
+    let marker = fs::metadata(path.join(MARKER)).unwrap();
+    assert_eq!(marker.permissions().mode() & 0o777, 0o600);
+    assert_eq!(StateDir::existing(&path).unwrap(), Some(dir));
+}
+
+#[test]
+fn a_directory_with_other_files_is_refused_and_left_alone() {
+    let temp = tempfile::tempdir().unwrap();
+    fs::write(temp.path().join("thesis.txt"), "years of work").unwrap();
+    let fault = StateDir::prepare(temp.path()).unwrap_err();
+    assert_eq!(fault.code, "local_state_foreign");
+    assert_eq!(StateDir::existing(temp.path()).unwrap_err().code, "local_state_foreign");
+    assert_eq!(fs::read_dir(temp.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn the_state_of_a_newer_program_is_refused() {
+    let temp = tempfile::tempdir().unwrap();
+    fs::write(temp.path().join(MARKER), r#"{"v":2}"#).unwrap();
+    let fault = StateDir::prepare(temp.path()).unwrap_err();
+    assert_eq!(fault.code, "local_state_newer");
+    assert_eq!(fault.cause.unwrap(), "its layout is version 2, this program knows up to 1");
+}
+
+#[test]
+fn what_others_can_write_is_refused_and_what_they_can_read_is_closed() {
+    let temp = tempfile::tempdir().unwrap();
+    let path = temp.path().join("state");
+    StateDir::prepare(&path).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    StateDir::prepare(&path).unwrap();
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o770)).unwrap();
+    let fault = StateDir::prepare(&path).unwrap_err();
+    assert_eq!(fault.code, "local_state_open");
+    assert!(fault.hint.unwrap().starts_with("run `chmod 700 "));
+}
+
+#[test]
+fn the_lock_is_held_by_one() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = StateDir::prepare(temp.path()).unwrap();
+    let lock = dir.try_lock().unwrap().unwrap();
+    assert!(dir.try_lock().unwrap().is_none());
+    drop(lock);
+    assert!(dir.try_lock().unwrap().is_some());
+}
+
+#[test]
+fn a_place_where_nothing_can_be_made_is_named_with_what_to_do() {
+    // No user, not even root, makes directories there.
+    let fault = StateDir::prepare(Path::new("/sys/hitctl/local")).unwrap_err();
+    assert_eq!(fault.code, "local_state_read_only");
+    assert!(fault.message.contains("/sys/hitctl/local"), "{}", fault.message);
+    let long = format!("/tmp/{}", "x".repeat(300));
+    assert_eq!(StateDir::prepare(Path::new(&long)).unwrap_err().code, "local_path_too_long");
+    let file = tempfile::NamedTempFile::new().unwrap();
+    assert_eq!(StateDir::prepare(&file.path().join("local")).unwrap_err().code, "local_state_foreign");
+}
+
+#[test]
+fn removing_leaves_what_is_not_ours() {
+    let temp = tempfile::tempdir().unwrap();
+    let path = temp.path().join("state");
+    let dir = StateDir::prepare(&path).unwrap();
+    dir.write(REGISTRY, b"{}").unwrap();
+    fs::create_dir(path.join(LOGS)).unwrap();
+    fs::write(path.join("mine.txt"), "keep").unwrap();
+    dir.remove_all(dir.try_lock().unwrap().unwrap()).unwrap();
+    let left: Vec<_> = fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["mine.txt"]);
+    fs::remove_file(path.join("mine.txt")).unwrap();
+    let dir = StateDir::prepare(&path).unwrap();
+    dir.remove_all(dir.try_lock().unwrap().unwrap()).unwrap();
+    assert!(!path.exists());
+}
