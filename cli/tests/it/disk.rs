@@ -14,7 +14,7 @@ const OPEN: &str =
 
 /// A local cloud that answers a full disk with an error, as the kernel gives it, and not by dying of a signal.
 fn serve(yard: &Yard) -> (Child, Pid) {
-    let child = std::process::Command::new("sh")
+    let mut child = std::process::Command::new("sh")
         .args(["-c", "trap '' XFSZ; exec \"$0\" local serve --state-dir \"$1\""])
         .arg(crate::support::EXE)
         .arg(yard.state())
@@ -34,7 +34,8 @@ fn serve(yard: &Yard) -> (Child, Pid) {
         }
         std::thread::park_timeout(std::time::Duration::from_millis(10));
     }
-    panic!("the local cloud did not start");
+    child.kill().unwrap();
+    panic!("the local cloud did not start: {:?}", child.wait());
 }
 
 /// From now on no file of that process grows over so many bytes.
