@@ -1,3 +1,5 @@
+//! What cargo says, as a build tells it on.
+
 use super::super::recipe::{RUST_LLD, Tool};
 use super::*;
 

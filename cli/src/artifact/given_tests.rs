@@ -1,3 +1,5 @@
+//! Files that the user gives instead of a build: zips and executables, good and bad.
+
 use std::fs;
 use std::io::Write as _;
 use std::path::PathBuf;

@@ -1,3 +1,5 @@
+//! Executables that would run on Lambda, and those that would not, with why.
+
 use super::super::fixtures::{AARCH64, Elf, X86_64};
 use super::*;
 

@@ -1,3 +1,5 @@
+//! Where the sources of the function are found, and the copy that the program carries.
+
 use super::*;
 
 fn checkout() -> PathBuf {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// A crate and the only dependencies that it may name.
 const CRATES: &[(&str, &[&str])] = &[
-    ("config", &["regex-lite", "serde", "serde_json", "sha2", "strsim", "thiserror", "toml"]),
+    ("config", &["regex-lite", "serde", "serde_json", "sha2", "strsim", "toml"]),
     ("cli/engine", &["futures", "serde", "serde_json", "sha2", "thiserror", "tokio", "tokio-util"]),
     ("cli/resources", &["hitctl-config", "hitctl-engine", "serde", "serde_json"]),
     (
@@ -34,20 +34,7 @@ const CRATES: &[(&str, &[&str])] = &[
             "zip",
         ],
     ),
-    (
-        "function",
-        &[
-            "hitctl-config",
-            "httparse",
-            "hmac",
-            "ring",
-            "rustls",
-            "serde",
-            "serde_json",
-            "sha2",
-            "webpki-roots",
-        ],
-    ),
+    ("function", &["hitctl-config", "httparse", "ring", "rustls", "serde", "serde_json", "webpki-roots"]),
 ];
 
 /// A room (a file or folder below the top level) and what its code must not name, with the reason.
@@ -136,6 +123,82 @@ fn every_kind_is_one_file_and_two_lines() {
     }
 }
 
+#[test]
+fn no_kind_knows_another() {
+    for kind in hitctl_resources::KINDS {
+        let file = top().join(format!("cli/resources/src/{kind}.rs"));
+        for (number, line) in code(&fs::read_to_string(file).unwrap()) {
+            for other in hitctl_resources::KINDS.iter().filter(|other| *other != kind) {
+                let named = ["crate", "super"].iter().any(|from| line.contains(&format!("{from}::{other}")));
+                assert!(!named, "{kind}.rs:{number} names {other}");
+            }
+        }
+    }
+}
+
+/// The lints of the workspace count only where a crate asks for them; versions stand in one place.
+#[test]
+fn every_crate_has_the_lints_and_the_versions_of_the_house() {
+    let workspace = fs::read_to_string(top().join("Cargo.toml")).unwrap();
+    let members = workspace.lines().find_map(|line| line.strip_prefix("members = [")).unwrap();
+    let members: Vec<_> = members.split('"').skip(1).step_by(2).collect();
+    assert!(members.len() >= 7, "{members:?}");
+    for member in members {
+        let manifest = fs::read_to_string(top().join(member).join("Cargo.toml")).unwrap();
+        assert!(manifest.contains("\n[lints]\nworkspace = true\n"), "{member} has lints of its own");
+        for (number, line) in manifest.lines().enumerate().filter(|(_, line)| line.contains(" = ")) {
+            let versioned =
+                line.contains("version = \"") || line.split(" = ").nth(1).unwrap().starts_with("\"0");
+            assert!(!versioned, "{member}/Cargo.toml:{}: versions stand in the workspace", number + 1);
+        }
+    }
+    for lint in [
+        "unsafe_code = \"forbid\"",
+        "missing_docs = ",
+        "unwrap_used = ",
+        "allow_attributes = ",
+        "print_stdout = ",
+    ] {
+        assert!(workspace.contains(lint), "{lint} is gone from the workspace");
+    }
+}
+
+#[test]
+fn every_source_file_is_short_says_what_it_is_for_and_leaves_nothing_for_later() {
+    let mut seen = 0;
+    for room in ["config", "function", "cli", "bench", "examples"] {
+        for file in sources(&top().join(room)) {
+            let text = fs::read_to_string(&file).unwrap();
+            let place = file.display();
+            seen += 1;
+            assert!(text.starts_with("//!"), "{place} does not say what it is for");
+            let lines = text.lines().count();
+            assert!(lines <= 400, "{place} has {lines} lines: split it by meaning");
+            for word in
+                [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("#[ig", "nore"), concat!("todo", "!(")]
+            {
+                assert!(!text.contains(word), "{place} has a {word}");
+            }
+        }
+    }
+    assert!(seen > 200, "only {seen} files were looked at");
+}
+
+/// A test file that nobody names is never run.
+#[test]
+fn every_test_file_here_is_run() {
+    let here = top().join("cli/tests/it");
+    let main = fs::read_to_string(here.join("main.rs")).unwrap();
+    for entry in fs::read_dir(&here).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        let is_rust = path.extension().is_some_and(|ending| ending == "rs");
+        if is_rust && name != "main" {
+            assert!(main.contains(&format!("\nmod {name};\n")), "main.rs does not name {name}");
+        }
+    }
+}
+
 /// The names under `[dependencies]`.
 fn dependencies(manifest: &str) -> Vec<String> {
     let mut inside = false;
@@ -161,6 +224,9 @@ fn sources(place: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for entry in entries {
         let path = entry.unwrap().path();
+        if path.ends_with("target") {
+            continue;
+        }
         if path.is_dir() {
             files.extend(sources(&path));
         } else if path.extension().is_some_and(|ending| ending == "rs") {

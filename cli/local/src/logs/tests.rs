@@ -1,3 +1,5 @@
+//! Logs that are written, read page by page, and grow old.
+
 use super::*;
 
 fn all(logs: &Logs, group: &str) -> Vec<String> {

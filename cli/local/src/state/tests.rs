@@ -1,3 +1,5 @@
+//! Directories that are ours and those that are not, the lock, and what is left after a removal.
+
 use super::*;
 
 #[test]

@@ -1,3 +1,5 @@
+//! Tables that are made, changed, filled, removed and opened again.
+
 use super::*;
 
 fn spec() -> TableSpec {

@@ -1,3 +1,5 @@
+//! The gateway over real connections, with a real function behind it.
+
 use bytes::Bytes;
 use hitctl_local::gateway::FIRST_PORT;
 use hitctl_resources::Throttle;

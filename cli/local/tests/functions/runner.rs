@@ -1,3 +1,5 @@
+//! The runner with real processes: what they are given, and how each way of ending is told.
+
 use bytes::Bytes;
 use hitctl_engine::Value;
 use hitctl_local::lambda::{InvokeError, RESERVED_LIMIT};

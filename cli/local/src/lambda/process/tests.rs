@@ -1,3 +1,5 @@
+//! The processes of a function: how long a start may take, who has a job, and which one stays longest.
+
 use super::super::{Shared, limits};
 use super::*;
 use crate::lambda::{Runner, RunnerConfig};
