@@ -148,9 +148,15 @@ fn is_full(error: &DynoxideError) -> bool {
     error.to_string().contains("full")
 }
 
+/// SQLite takes paths of 512 bytes, and adds to them for its other files.
+const LONGEST_PATH: usize = 500;
+
 fn open_fault(path: &Path, error: &DynoxideError) -> Fault {
     if is_full(error) {
         return crate::state::fault("open", path, &std::io::ErrorKind::StorageFull.into()).caused_by(error);
+    }
+    if path.as_os_str().len() > LONGEST_PATH {
+        return crate::state::fault("open", path, &std::io::ErrorKind::InvalidFilename.into());
     }
     // The engine's own words for this are about its encryption.
     let strange = error.to_string().contains("not a valid SQLite database");

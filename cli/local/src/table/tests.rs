@@ -62,3 +62,12 @@ fn what_is_no_database_is_left_as_it_is() {
     assert_eq!(fault.code, "local_state_corrupt");
     assert_eq!(std::fs::read_to_string(&path).unwrap(), garbage);
 }
+
+#[test]
+fn a_path_that_is_too_long_for_the_tables_is_told_as_that() {
+    let dir = tempfile::tempdir().unwrap();
+    let deep = dir.path().join("d".repeat(200)).join("e".repeat(200)).join("f".repeat(200));
+    std::fs::create_dir_all(&deep).unwrap();
+    let Err(fault) = Tables::open(&deep.join("tables.db")) else { panic!("it was opened") };
+    assert_eq!(fault.code, "local_path_too_long");
+}
