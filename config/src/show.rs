@@ -57,7 +57,7 @@ impl Loaded {
         out
     }
 
-    /// The settings in force as one JSON object: `v`, `env`, `target`, `path`, `settings` by table, and with `origins` also
+    /// The settings in force as one JSON object: `env`, `target`, `path`, `settings` by table, and with `origins` also
     /// those, by key.
     pub fn to_json(&self, origins: bool) -> Json {
         let settings = self.resolved.nested(|path, value| match value.as_str() {
@@ -65,7 +65,6 @@ impl Loaded {
             _ => as_json(value),
         });
         let mut shown = json!({
-            "v": 1,
             "env": self.env,
             "target": self.target,
             "path": self.path.as_ref().map(|path| path.display().to_string()),
