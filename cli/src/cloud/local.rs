@@ -47,6 +47,13 @@ impl Local {
         let client = match access {
             Access::Read => Client::connect(&state_dir).await?,
             Access::Write => Some(start(session, &state_dir, sink).await?),
+            // One that runs may be of another build: what changes it has to be of its own.
+            Access::Remove => match Client::connect(&state_dir).await? {
+                Some(client) if client.endpoint().build_id != session.build_id() => {
+                    Some(start(session, &state_dir, sink).await?)
+                }
+                client => client,
+            },
         };
         let stopped = match client {
             Some(_) => None,

@@ -75,6 +75,8 @@ pub struct LogPage {
 pub enum Access {
     /// Only look: what is not running is not started.
     Read,
+    /// Remove: what is not running is not started, but what runs has to be of this build.
+    Remove,
     /// Change or call: it has to run.
     Write,
 }

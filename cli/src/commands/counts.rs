@@ -1,6 +1,6 @@
 //! `hitctl counts`: the numbers, straight from the table.
 
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
 use hit_counter::rules::{self, Verdict};
@@ -8,7 +8,7 @@ use hitctl_config::{Loaded, contract, names};
 use serde_json::Value as Json;
 
 use crate::cloud::{self, Access, Cloud, Item};
-use crate::report::{CountRow, CountsView, Exit, Failure};
+use crate::report::{CountRow, CountsView, Exit, Failure, plural};
 use crate::session::Session;
 
 /// What to do with the counts.
@@ -26,8 +26,8 @@ pub enum Command {
 #[derive(Debug, clap::Args)]
 pub struct List {
     /// Show so many at most
-    #[arg(long, value_name = "N")]
-    pub limit: Option<usize>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub limit: Option<u32>,
 }
 
 /// Show the counts of some paths
@@ -66,7 +66,8 @@ pub async fn run(session: &mut Session, command: Command) -> Result<Exit, Failur
         Command::List(args) => {
             let mut counts = all(&*cloud, &loaded).await?;
             counts.sort_by(|a, b| b.hits.cmp(&a.hits).then_with(|| a.path.cmp(&b.path)));
-            counts.truncate(args.limit.unwrap_or(usize::MAX));
+            let limit = args.limit.and_then(|limit| usize::try_from(limit).ok());
+            counts.truncate(limit.unwrap_or(usize::MAX));
             session.console.result(&CountsView { counts });
         }
         Command::Get(args) => {
@@ -89,10 +90,14 @@ pub async fn run(session: &mut Session, command: Command) -> Result<Exit, Failur
         Command::Export(args) => {
             let counts = all(&*cloud, &loaded).await?;
             match &args.out {
+                None if session.console.is_json() => session.console.result(&CountsView { counts }),
                 None => session.console.text(&render(&counts, args.format)),
                 Some(out) => {
-                    write_new(&session.cwd.join(out), &render(&counts, args.format))?;
-                    session.console.talk(&format!("wrote {} counts to {}", counts.len(), out.display()));
+                    let path = session.cwd.join(out);
+                    write_new(&path, &render(&counts, args.format))?;
+                    let paths = counts.len() as u64;
+                    let talk = format!("wrote the counts of {} to {}", plural(paths, "path"), out.display());
+                    session.console.wrote(&path, &talk);
                 }
             }
         }
@@ -134,8 +139,20 @@ pub(super) fn render(counts: &[CountRow], format: Format) -> String {
 
 /// Writes a file that is not there yet, whole or not at all.
 pub(super) fn write_new(path: &Path, text: &str) -> Result<(), Failure> {
-    let failed = |error: &dyn std::fmt::Display| {
-        Failure::new("not_written", format!("failed to write {}", path.display())).caused_by(error)
+    let failed = |error: &std::io::Error| {
+        let failure = Failure::new("not_written", format!("failed to write {}", path.display()));
+        match error.kind() {
+            ErrorKind::AlreadyExists => {
+                Failure::new("exists", format!("{} is there already", path.display()))
+                    .hinted("choose another name, or remove the file")
+            }
+            ErrorKind::NotFound => failure
+                .caused_by("there is no such directory")
+                .hinted("make the directory, or choose another one"),
+            // Without the name of the file that was to become this one.
+            _ => failure
+                .caused_by(error.get_ref().map_or_else(|| error.to_string(), |_| error.kind().to_string())),
+        }
     };
     let dir = path.parent().unwrap_or(Path::new("."));
     let mut file = tempfile::NamedTempFile::new_in(dir).map_err(|error| failed(&error))?;

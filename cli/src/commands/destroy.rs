@@ -35,7 +35,8 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
     let progress = session.console.progress();
     let sink = progress.sink();
     let planned = async {
-        let cloud = cloud::open(session, &loaded, Access::Write, &sink).await?;
+        // Nothing is started for what is not there, or what nobody agrees to.
+        let cloud = cloud::open(session, &loaded, Access::Remove, &sink).await?;
         let code = Code { sha256: String::new(), arch: loaded.app.function.arch };
         let mut graph = steps::design(&loaded, cloud.place(), &code)?.all_absent();
         if args.delete_data {
@@ -56,7 +57,18 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
     let loses = plan.changes.iter().any(|change| {
         change.node.keep == Keep::AskBeforeLoss && matches!(change.action, Action::Delete | Action::Replace)
     });
+    if args.confirm.is_none() && (loses || loaded.app.confirm || !session.global.yes) {
+        session.console.preview(&view.clone().brief());
+    }
     confirm(session, &loaded, &plan, loses, args.confirm.as_deref()).await?;
+    let cloud = if cloud.is_running() {
+        cloud
+    } else {
+        let progress = session.console.progress();
+        let cloud = cloud::open(session, &loaded, Access::Write, &progress.sink()).await;
+        progress.finish();
+        cloud?
+    };
     if loses {
         let file = export(session, &loaded, &*cloud, args.export).await?;
         session.console.talk(&format!("exported the counts to {}", file.display()));

@@ -62,14 +62,13 @@ async fn toolchain(session: &Session, loaded: Option<&Loaded>) -> Vec<Check> {
     ];
     let source = artifact::Source::locate(&session.cwd, &session.cache_dir());
     let arch = loaded.map_or(Arch::default(), |loaded| loaded.app.function.arch);
-    for (name, target, needed) in [
-        ("build for this machine", artifact::Target::Host, true),
-        (
-            "build for Lambda",
-            artifact::Target::Lambda(arch),
-            loaded.is_some_and(|loaded| loaded.target == Target::Aws),
-        ),
-    ] {
+    let mut builds = vec![("build for this machine", artifact::Target::Host, true)];
+    // Who counts on this machine only has nothing to install for Lambda.
+    if loaded.is_some_and(|loaded| loaded.envs.iter().any(|env| env.target == Target::Aws)) {
+        let needed = loaded.is_some_and(|loaded| loaded.target == Target::Aws);
+        builds.push(("build for Lambda", artifact::Target::Lambda(arch), needed));
+    }
+    for (name, target, needed) in builds {
         checks.push(match artifact::how(&facts, target, &source) {
             Ok(how) => ok(name, how),
             Err(fault) if needed => fail(name, fault.message, fault.hint),

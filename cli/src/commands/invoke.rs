@@ -97,12 +97,11 @@ fn payload(session: &mut Session, file: &Path) -> Result<Json, Failure> {
             .and_then(|opened| opened.take(MAX_EVENT_BYTES + 1).read_to_end(&mut bytes))
             .map(drop)
     };
-    read.map_err(|error| {
-        Failure::usage(format!("failed to read the event from {}", file.display())).caused_by(error)
-    })?;
+    let shown = if file == Path::new("-") { "stdin".to_owned() } else { file.display().to_string() };
+    read.map_err(|error| Failure::usage(format!("failed to read the event from {shown}")).caused_by(error))?;
     if bytes.len() as u64 > MAX_EVENT_BYTES {
-        return Err(Failure::usage(format!("{} is larger than the 6 MB that Lambda takes", file.display())));
+        return Err(Failure::usage(format!("{shown} is larger than the 6 MB that Lambda takes")));
     }
     serde_json::from_slice(&bytes)
-        .map_err(|error| Failure::usage(format!("{} is not JSON", file.display())).caused_by(error))
+        .map_err(|error| Failure::usage(format!("{shown} is not JSON")).caused_by(error))
 }

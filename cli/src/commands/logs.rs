@@ -11,6 +11,10 @@ use crate::session::Session;
 /// How often `--follow` asks for more.
 const FOLLOW_EVERY: Duration = Duration::from_millis(200);
 
+/// Said where there is nothing to show, so that nobody waits for it.
+const NOTHING: &str =
+    "nothing was logged in that time; `--since 1h` looks further back, `--follow` waits for more";
+
 /// Show what the function logged
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  hitctl logs --since 1h\n  hitctl logs --follow --filter error")]
@@ -50,6 +54,9 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
                 () = session.stop.cancelled() => return Ok(Exit::Interrupted),
             }
         } else if more.is_empty() {
+            if lines.is_empty() {
+                session.console.talk(NOTHING);
+            }
             session.console.log(&lines);
             return Ok(Exit::Done);
         } else {

@@ -42,7 +42,11 @@ async fn look(session: &Session, loaded: &Loaded, sink: &Sink) -> Result<StatusV
     let resources: Vec<_> = plan.changes.iter().map(|change| row(change, &live)).collect();
     let has_table = resources.iter().any(|row| row.kind == TableSpec::KIND && row.present);
     // What does not run cannot be asked for its counts; the view says that it does not.
-    let hits = if has_table && cloud.is_running() { total(&*cloud, loaded).await? } else { 0 };
+    let hits = match (has_table, cloud.is_running()) {
+        (true, true) => Some(total(&*cloud, loaded).await?),
+        (true, false) => None,
+        (false, _) => Some(0),
+    };
     let url = steps::url(&plan.outputs());
     Ok(StatusView {
         env: loaded.env.clone(),

@@ -21,6 +21,7 @@ mod words;
 
 pub use console::{Answer, Console, ConsoleOptions};
 pub use failure::{Details, EXIT_CODES, Exit, Failure, exit_codes_help};
+pub(crate) use human::plural;
 pub use progress::Progress;
 pub use style::{ColorChoice, Style, Tone};
 pub use view::*;

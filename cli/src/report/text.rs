@@ -115,6 +115,12 @@ fn flow(text: &str, used: usize, indent: usize, style: Style) -> String {
     let mut out = String::new();
     let mut at = used;
     for (n, line) in text.split('\n').enumerate() {
+        if n > 0 && line.is_empty() {
+            // Nothing to indent.
+            out.push('\n');
+            at = indent;
+            continue;
+        }
         if n > 0 {
             out.push_str(&new_line);
             at = indent;

@@ -142,7 +142,7 @@ fn the_life_of_a_deployment() {
         url       http://127.0.0.1:PORT
         function  hits-local
         table     hits-local
-        next      hitctl status --env local
+        next      curl 'http://127.0.0.1:PORT/counter?path=/'
     stderr
       app hits, env local, on this machine
       +TIME building  zip from FUNCTION.zip
@@ -179,7 +179,7 @@ fn the_life_of_a_deployment() {
         url       http://127.0.0.1:PORT
         function  hits-local
         table     hits-local
-        next      hitctl status --env local
+        next      curl 'http://127.0.0.1:PORT/counter?path=/'
     stderr
       app hits, env local, on this machine
       +TIME building  zip from FUNCTION.zip
@@ -223,6 +223,14 @@ fn the_life_of_a_deployment() {
     stdout
     stderr
       app hits, env local, on this machine
+        - delete  log_group.function   /aws/lambda/hits-local  (no longer wanted)
+        - delete  role.function        hits-local  (no longer wanted)
+        - delete  function.counter     hits-local  (no longer wanted)
+        - delete  http_api.api         hits-local  (no longer wanted)
+        - delete  permission.http_api  hitctl-http-api  (no longer wanted)
+          keep    table.hits           hits-local  (no longer wanted, but its data is kept)
+
+      Plan: 0 to create, 0 to update, 5 to delete.
       error: nobody is there to ask: Remove 5 resources of hits in local?
 
       hint: Run the same command with `--yes` to agree beforehand.
@@ -286,7 +294,6 @@ fn the_life_of_a_deployment() {
     insta::assert_snapshot!(seen(&yard, &wire, &["destroy", "--delete-data", "--confirm", "local", "--export", "all.csv"]), @r##"
     exit 0
     stdout
-      warning: table.hits: deleting table hits-local loses its data: no longer wanted
       Destroyed env local (this machine): 1 deleted in TIME.
 
         next  hitctl deploy --env local

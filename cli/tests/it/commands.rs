@@ -166,7 +166,39 @@ fn counts_are_listed_and_exported() {
     let to_file = yard.run(&["counts", "export", "--format", "ndjson", "--out", "all.ndjson"]);
     assert_eq!((to_file.code, to_file.stdout.as_str()), (0, ""), "{to_file:?}");
     assert_eq!(std::fs::read_to_string(yard.path().join("all.ndjson")).unwrap().lines().count(), 3);
-    assert_eq!(yard.run(&["counts", "export", "--out", "all.ndjson"]).code, 1, "a file is never overwritten");
+    let again = yard.run(&["counts", "export", "--out", "all.ndjson"]);
+    assert!(
+        again.code == 1 && again.stderr.contains("all.ndjson is there already"),
+        "never overwritten: {again:?}"
+    );
+    let nowhere = yard.run(&["counts", "export", "--out", "no/dir.csv"]);
+    assert!(nowhere.code == 1 && nowhere.stderr.contains("there is no such directory"), "{nowhere:?}");
+    assert_eq!(yard.run(&["counts", "export", "--json"]).json()["counts"].as_array().unwrap().len(), 3);
+    assert_eq!(yard.run(&["counts", "list", "--limit", "0"]).code, 64);
+}
+
+#[test]
+fn nothing_is_started_for_what_is_not_there() {
+    let yard = Yard::with("");
+    for args in [["destroy", "--yes"], ["destroy", "--json"], ["status", "--env=local"], ["doctor", "--json"]]
+    {
+        let ran = yard.run(&args);
+        assert_eq!(ran.code, 0, "{ran:?}");
+    }
+    assert!(!yard.state().exists());
+    let status = yard.run(&["status"]).stdout;
+    assert!(status.contains("next  hitctl deploy --env local"), "{status}");
+}
+
+#[test]
+fn a_destroy_shows_what_it_asks_about() {
+    let yard = Yard::with("");
+    yard.deploy();
+    let refused = yard.run(&["destroy"]);
+    assert_eq!(refused.code, 3, "{refused:?}");
+    assert!(refused.stderr.contains("- delete  function.counter"), "{refused:?}");
+    let loss = yard.run(&["destroy", "--delete-data"]);
+    assert!(loss.code == 3 && loss.stderr.contains("loses its data"), "{loss:?}");
 }
 
 #[test]
@@ -181,6 +213,7 @@ fn the_local_cloud_starts_stops_and_comes_back() {
 
     let status = yard.run(&["status", "--json"]);
     assert_eq!(status.code, 0, "{status:?}");
+    assert!(status.json()["hits"].is_null(), "what cannot be read is not 0: {status:?}");
     assert!(
         status.json()["resources"].as_array().unwrap().iter().all(|resource| resource["present"] == true)
     );

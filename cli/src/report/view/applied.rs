@@ -171,7 +171,11 @@ impl Applied {
 impl DeployView {
     /// The view of a deploy: its plan and what became of it.
     pub fn new(plan: PlanView, outcome: &Outcome) -> Self {
-        let next = format!("hitctl status --env {}", plan.env());
+        // What this is all about: a first hit. Without a URL, a look.
+        let next = match plan.all_outputs().get("url") {
+            Some(url) => format!("curl '{url}/counter?path=/'"),
+            None => format!("hitctl status --env {}", plan.env()),
+        };
         Self { plan, applied: outcome.into(), next }
     }
 
@@ -212,7 +216,7 @@ impl View for DeployView {
                 (name.as_str(), text::clean(value).into_owned(), tone)
             })
             .collect();
-        facts.push(("next", self.next.clone(), Tone::Link));
+        facts.push(("next", text::clean(&self.next).into_owned(), Tone::Link));
         let wide = facts.iter().map(|(name, ..)| text::width(name)).max().unwrap_or(0);
         for (name, value, tone) in facts {
             // Never cut: these are for copying.
@@ -251,7 +255,7 @@ impl View for DestroyView {
                     self.applied.total()
                 )
             };
-            plan.warnings_text(style) + &text::wrap(&head, 2, style) + "\n"
+            text::wrap(&head, 2, style) + "\n"
         } else {
             self.applied.unfinished(plan, style)
         };

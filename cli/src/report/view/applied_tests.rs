@@ -63,10 +63,11 @@ fn a_deploy_ends_with_the_url_and_the_next_command() {
       url       http://127.0.0.1:8700
       function  hits-local
       table     hits-local
-      next      hitctl status --env local
+      next      curl 'http://127.0.0.1:8700/counter?path=/'
     ");
     assert!(visible(&Report::human(&view, COLOUR)).contains("<36mhttp://127.0.0.1:8700</>"));
-    assert!(fits(&Report::human(&view, NARROW), NARROW));
+    // What is for copying is never cut.
+    assert!(Report::human(&view, NARROW).contains("curl 'http://127.0.0.1:8700/counter?path=/'\n"));
 }
 
 #[test]
@@ -77,7 +78,7 @@ fn a_deploy_without_changes_is_short() {
     Nothing to change.
 
       url   http://127.0.0.1:8700
-      next  hitctl status --env local
+      next  curl 'http://127.0.0.1:8700/counter?path=/'
     ");
 }
 

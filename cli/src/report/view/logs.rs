@@ -174,7 +174,7 @@ fn platform_text(line: &str) -> Option<Parsed> {
     match word {
         "START" => parsed("start", String::new(), request(rest)?),
         "END" => parsed("end", String::new(), request(rest)?),
-        "INIT_START" => parsed("init", rest.to_owned(), Vec::new()),
+        "INIT_START" => parsed("init", rest.replace('\t', ", "), Vec::new()),
         "REPORT" => {
             let fields = request(rest)?;
             let part = |name: &str| {

@@ -21,8 +21,8 @@ pub struct StatusView {
     pub resources: Vec<ResourceRow>,
     /// The base of the live URL, without a trailing slash.
     pub url: Option<String>,
-    /// The hits of all paths.
-    pub hits: u64,
+    /// The hits of all paths; `None` where they cannot be read, since the local cloud does not run.
+    pub hits: Option<u64>,
     /// Whether the local cloud runs; true for one that always does.
     pub running: bool,
 }
@@ -54,8 +54,8 @@ impl StatusView {
         let env = text::clean(&self.env);
         let deployed = self.resources.iter().any(|row| row.present);
         match () {
-            () if !self.running => Some("hitctl local start".to_owned()),
             () if !deployed => Some(format!("hitctl deploy --env {env}")),
+            () if !self.running => Some("hitctl local start".to_owned()),
             () if self.is_drifted() => Some(format!("hitctl plan --env {env}")),
             () => None,
         }
@@ -86,7 +86,11 @@ impl View for StatusView {
         out.push_str(&table.render(2, style));
         let url = self.url.as_deref().map_or("(none)".into(), text::clean);
         let _ = writeln!(out, "\n  url   {}", style.paint(Tone::Link, url));
-        let _ = writeln!(out, "  hits  {}", style.paint(Tone::Strong, human::number(self.hits, style)));
+        let hits = self.hits.map_or_else(
+            || style.paint(Tone::Dim, "(kept; not read while the local cloud does not run)"),
+            |hits| style.paint(Tone::Strong, human::number(hits, style)),
+        );
+        let _ = writeln!(out, "{}", text::headed("  hits ", &hits, 8, style));
         if let Some(next) = self.advice() {
             let _ = writeln!(out, "  next  {}", style.paint(Tone::Link, next));
         }
@@ -121,7 +125,7 @@ mod tests {
                 row("permission.http_api", false, &[]),
             ],
             url: Some("http://127.0.0.1:8700".to_owned()),
-            hits: 1_234_567,
+            hits: Some(1_234_567),
             running: true,
         }
     }
@@ -161,7 +165,7 @@ mod tests {
         let view = StatusView {
             resources: vec![row("table.hits", false, &[])],
             url: None,
-            hits: 0,
+            hits: Some(0),
             running: false,
             ..view()
         };
@@ -173,9 +177,30 @@ mod tests {
 
           url   (none)
           hits  0
-          next  hitctl local start
+          next  hitctl deploy --env local
         ");
         assert!(view.is_drifted());
+    }
+
+    #[test]
+    fn what_is_kept_is_not_shown_as_nothing() {
+        let view = StatusView {
+            resources: vec![row("table.hits", true, &[])],
+            hits: None,
+            running: false,
+            ..view()
+        };
+        insta::assert_snapshot!(view.human(Style::PLAIN), @"
+        stopped The local cloud does not run.
+
+          RESOURCE    STATE  NAME
+          table.hits  ok     hits-local
+
+          url   http://127.0.0.1:8700
+          hits  (kept; not read while the local cloud does not run)
+          next  hitctl local start
+        ");
+        assert!(view.json().contains(r#""hits":null"#));
     }
 
     #[test]
