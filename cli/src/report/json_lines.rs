@@ -42,7 +42,7 @@ impl Consumer for JsonLines {
 
 #[cfg(test)]
 mod tests {
-    use super::super::progress::replay::{QUICK, replay};
+    use super::super::progress::replay::{DEPLOY, QUICK, replay};
     use super::super::term::tests::Captured;
     use super::*;
 
@@ -56,5 +56,22 @@ mod tests {
         {"v":1,"at_ms":33,"event":"phase_started","phase":"smoke","detail":"asking http://127.0.0.1:8700/healthz"}
         {"v":1,"at_ms":41,"event":"phase_ended","phase":"smoke","ok":true,"took_ms":8}
         "#);
+    }
+
+    #[test]
+    fn of_a_recorded_deploy_nothing_is_left_out_and_nothing_added() {
+        let out = Captured::default();
+        replay(DEPLOY, &mut JsonLines::new(out.shared()), None);
+        let text = out.text();
+        let mut written = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        for line in DEPLOY.lines() {
+            let recorded: serde_json::Value = serde_json::from_str(line).unwrap();
+            let mut line = written.next().unwrap();
+            let fields = line.as_object_mut().unwrap();
+            assert_eq!(fields.remove("v").unwrap(), 1);
+            assert_eq!(fields.remove("at_ms"), recorded.get("at_ms").cloned());
+            assert_eq!(line, recorded["event"]);
+        }
+        assert_eq!(written.next(), None);
     }
 }

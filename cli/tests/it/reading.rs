@@ -159,3 +159,50 @@ fn a_value_of_the_environment_is_nowhere_to_be_read() {
         }
     }
 }
+
+#[test]
+fn other_users_of_this_machine_see_nothing() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let yard = Yard::with("");
+    let url = yard.deploy();
+    assert_eq!(get(&url, "/counter?path=/").status, 200);
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&yard.state()), 0o700);
+    let entries: Vec<_> =
+        std::fs::read_dir(yard.state()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert!(entries.len() > 5, "{entries:?}");
+    for path in entries {
+        assert_eq!(mode(&path) & 0o077, 0, "{} is open to others", path.display());
+    }
+    #[cfg(target_os = "linux")]
+    {
+        let pid = yard.run(&["local", "status", "--json"]).json()["pid"].as_u64().unwrap();
+        let listening = listening(pid);
+        // The control port, the tables, the functions' Runtime API and one HTTP API.
+        assert!(listening.len() >= 4, "{listening:?}");
+        // 127.0.0.1, as the kernel writes it.
+        assert!(listening.iter().all(|address| address.starts_with("0100007F:")), "{listening:?}");
+    }
+}
+
+/// Where a process listens, over IPv4 and IPv6.
+#[cfg(target_os = "linux")]
+fn listening(pid: u64) -> Vec<String> {
+    let sockets: Vec<_> = std::fs::read_dir(format!("/proc/{pid}/fd"))
+        .unwrap()
+        .filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok()?.to_str().map(str::to_owned))
+        .collect();
+    let mut found = Vec::new();
+    for table in ["tcp", "tcp6"] {
+        for line in
+            std::fs::read_to_string(format!("/proc/{pid}/net/{table}")).unwrap_or_default().lines().skip(1)
+        {
+            let columns: Vec<_> = line.split_whitespace().collect();
+            // 0A is LISTEN.
+            if columns[3] == "0A" && sockets.contains(&format!("socket:[{}]", columns[9])) {
+                found.push(columns[1].to_owned());
+            }
+        }
+    }
+    found
+}
