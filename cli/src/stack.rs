@@ -122,6 +122,10 @@ impl Parts<'_> {
             (contract::ENV_LOG_LEVEL.to_owned(), Value::from(function.log_level.to_string())),
             (contract::ENV_BUILD.to_owned(), Value::from(self.code.build_id())),
         ]);
+        let origins = &self.app.http.allow_origins;
+        if !origins.iter().any(|origin| origin == "*") {
+            environment.insert(contract::ENV_ALLOW_ORIGINS.to_owned(), Value::from(origins.join(",")));
+        }
         environment
             .extend(function.environment.iter().map(|(name, value)| (name.clone(), value.clone().into())));
         FunctionSpec {
