@@ -115,7 +115,9 @@ async fn watch(dir: StateDir, endpoint: Endpoint, lock: Arc<Lock>, stop: Cancell
         if !lock.is_in_place() {
             return stop.cancel();
         }
-        if dir.endpoint().is_ok_and(|found| found.as_ref() != Some(&endpoint)) {
+        // With our token in it, it leads here, if by another way: somebody may listen in between.
+        let leads_here = |found: Endpoint| found.pid == endpoint.pid && found.token == endpoint.token;
+        if dir.endpoint().is_ok_and(|found| !found.is_some_and(leads_here)) {
             // A full disk may have space again at the next tick.
             drop(dir.write_endpoint(&endpoint));
         }

@@ -3,7 +3,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
@@ -76,7 +76,7 @@ impl Wire {
             std::thread::spawn(move || accept(&listener, &there, &shared));
         }
         let after = serde_json::to_vec(&said).unwrap();
-        std::fs::write(&endpoint, &after).unwrap();
+        replace(&endpoint, &after);
         Self { endpoint, before, after, shared }
     }
 
@@ -105,9 +105,16 @@ impl Drop for Wire {
         self.shared.changed.notify_all();
         // A cloud that was started meanwhile has written its own.
         if std::fs::read(&self.endpoint).is_ok_and(|now| now == self.after) {
-            std::fs::write(&self.endpoint, &self.before).unwrap();
+            replace(&self.endpoint, &self.before);
         }
     }
+}
+
+/// As a whole: the cloud looks at this file too, and mends one that is half-written.
+fn replace(endpoint: &Path, content: &[u8]) {
+    let beside = endpoint.with_file_name(".wire");
+    std::fs::write(&beside, content).unwrap();
+    std::fs::rename(beside, endpoint).unwrap();
 }
 
 /// Reads go out all at once, and so do the changes of what depends on nothing.
