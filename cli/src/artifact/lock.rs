@@ -13,6 +13,8 @@ use super::store::{make_dir, refused};
 
 /// How often a taken lock is tried again.
 const TICK: Duration = Duration::from_millis(50);
+/// How often it is said that another build is waited for: what shows it may not show every note.
+const REMIND: Duration = Duration::from_secs(5);
 
 /// The right to build; given up when dropped.
 pub(super) struct Lock {
@@ -33,17 +35,17 @@ impl Lock {
         let deadline = Instant::now() + limit;
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut told = false;
+        let mut told: Option<Instant> = None;
         loop {
             match file.try_lock() {
                 Ok(()) => return Ok(Self { _file: file }),
                 Err(TryLockError::Error(error)) => return Err(refused("lock", path, &error)),
                 Err(TryLockError::WouldBlock) => {}
             }
-            if !told {
+            if told.is_none_or(|told| told.elapsed() >= REMIND) {
                 let note = "another build is running: waiting for it".to_owned();
                 sink.send(Event::PhaseNote { phase: Phase::Build, note });
-                told = true;
+                told = Some(Instant::now());
             }
             if Instant::now() >= deadline {
                 return Err(Fault::fatal(

@@ -3,12 +3,16 @@
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use hitctl_config::names;
+use hitctl_config::{Loaded, names};
+use hitctl_engine::Sink;
+use hitctl_resources::{FunctionSpec, Spec as _};
 use serde_json::Value as Json;
 
-use crate::cloud::{self, Access};
+use crate::cloud::{self, Access, Cloud};
+use crate::commands::steps;
 use crate::report::{Exit, Failure, InvokeView};
 use crate::session::Session;
+use crate::stack::Code;
 
 /// The largest event that Lambda takes in a synchronous call.
 const MAX_EVENT_BYTES: u64 = 6 * 1024 * 1024;
@@ -41,7 +45,13 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
     };
     let progress = session.console.progress();
     let answer = async {
-        let cloud = cloud::open(session, &loaded, Access::Write, &progress.sink()).await?;
+        let sink = progress.sink();
+        // Nothing is started for a function that is not there.
+        let mut cloud = cloud::open(session, &loaded, Access::Read, &sink).await?;
+        if !cloud.is_running() {
+            deployed(session, &loaded, &*cloud, &sink).await?;
+            cloud = cloud::open(session, &loaded, Access::Write, &sink).await?;
+        }
         let function = names::function(&loaded.app.app, &loaded.env);
         Ok::<_, Failure>(cloud.invoke(&function, &event).await?)
     }
@@ -52,6 +62,19 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
     let failed = view.is_failure();
     session.console.result(&view);
     Ok(if failed { Exit::Error } else { Exit::Done })
+}
+
+/// Whether there is a function to call.
+async fn deployed(session: &Session, loaded: &Loaded, cloud: &dyn Cloud, sink: &Sink) -> Result<(), Failure> {
+    let code = Code { sha256: String::new(), arch: loaded.app.function.arch };
+    let graph = steps::design(loaded, cloud.place(), &code)?;
+    let live = steps::survey(session, &graph, &cloud.drivers(None), sink).await?;
+    if live.live(&FunctionSpec::address("counter")).is_some() {
+        return Ok(());
+    }
+    let env = &loaded.env;
+    Err(Failure::new("not_deployed", format!("there is no function in env {env}"))
+        .hinted(format!("run `hitctl deploy --env {env}` first")))
 }
 
 /// The event that the HTTP API would send for `GET /counter?path=PATH`.

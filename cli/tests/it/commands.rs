@@ -116,6 +116,17 @@ fn without_http_there_is_no_api_and_invoke_still_counts() {
 }
 
 #[test]
+fn invoke_starts_nothing_for_a_function_that_is_not_there() {
+    let yard = Yard::with("");
+    let invoked = yard.run(&["invoke", "--path", "/"]);
+    assert!(invoked.code == 1 && invoked.stderr.contains("hitctl deploy --env local"), "{invoked:?}");
+    assert!(!yard.state().exists(), "nothing is started");
+    yard.deploy();
+    assert_eq!(yard.run(&["local", "stop"]).code, 0);
+    assert_eq!(yard.run(&["invoke", "--path", "/"]).code, 0, "what is deployed is started for it");
+}
+
+#[test]
 fn invoke_prints_the_answer_the_duration_and_the_log() {
     let yard = Yard::with("[function]\nlog_level = \"debug\"\n");
     yard.deploy();
