@@ -3,6 +3,8 @@
 use std::process::Stdio;
 use std::time::Duration;
 
+use hitctl::Interrupts;
+
 use crate::support::{Yard, artifact, get};
 
 #[test]
@@ -294,6 +296,17 @@ fn the_program_answers_at_once_and_in_words() {
     assert_eq!(yard.run(&["init"]).code, 1, "init never overwrites");
     let doctor = yard.run(&["doctor", "--json"]);
     assert!(doctor.stdout.contains("cargo"), "{doctor:?}");
+}
+
+#[test]
+fn a_second_interrupt_quits_whatever_is_in_flight() {
+    let yard = Yard::with("");
+    yard.tool("cargo", "case \"$1\" in -*) echo 'cargo 1.95.0' ;; *) exec sleep 600 ;; esac");
+    let (sender, receiver) = tokio::sync::mpsc::unbounded_channel();
+    sender.send(()).unwrap();
+    sender.send(()).unwrap();
+    let ran = yard.run_as(&["build", "--json"], |world| world.interrupts = Interrupts::Channel(receiver));
+    assert_eq!((ran.code, ran.json()["error"]["code"].as_str()), (130, Some("interrupted")), "{ran:?}");
 }
 
 #[test]
