@@ -7,7 +7,30 @@ use std::path::{Path, PathBuf};
 const CRATES: &[(&str, &[&str])] = &[
     ("config", &["regex-lite", "serde", "serde_json", "sha2", "strsim", "toml"]),
     ("cli/engine", &["futures", "serde", "serde_json", "sha2", "thiserror", "tokio", "tokio-util"]),
-    ("cli/resources", &["hitctl-config", "hitctl-engine", "serde", "serde_json"]),
+    (
+        "cli/resources",
+        &[
+            // The drivers, behind the feature `aws`.
+            "aws-sdk-apigatewayv2",
+            "aws-sdk-cloudwatchlogs",
+            "aws-sdk-dynamodb",
+            "aws-sdk-iam",
+            "aws-sdk-lambda",
+            "aws-sdk-resourcegroupstagging",
+            "aws-smithy-runtime-api",
+            "aws-smithy-types",
+            "aws-types",
+            "base64",
+            "futures",
+            "hitctl-config",
+            "hitctl-engine",
+            "serde",
+            "serde_json",
+            "sha2",
+            "thiserror",
+            "tokio",
+        ],
+    ),
     (
         "cli/local",
         &[
