@@ -5,9 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use hitctl_config::{App, Expose, contract, names};
 use hitctl_engine::{Graph, GraphError, Node, Value};
 use hitctl_resources::{
-    Cors, FunctionSpec, HttpApiSpec, LogGroupSpec, PermissionSpec, RoleSpec, Spec, Statement, TableSpec,
-    Tags, Throttle,
+    AliasSpec, Cors, FunctionSpec, FunctionUrlSpec, HttpApiSpec, LogGroupSpec, PermissionSpec, RoleSpec,
+    Spec, Statement, TableSpec, Tags, Throttle,
 };
+use serde_json::Value as Json;
+use sha2::{Digest as _, Sha256};
 
 /// Where the resources live: what ARNs are made of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +20,8 @@ pub struct Place {
     pub region: String,
     /// Twelve digits.
     pub account: String,
+    /// Whether functions have versions there; the cloud on this machine runs what was deployed last.
+    pub has_versions: bool,
 }
 
 /// The code that the function runs.
@@ -43,15 +47,30 @@ const PREFLIGHT_MAX_AGE_S: u32 = 3600;
 pub fn design(app: &App, env: &str, place: &Place, code: &Code) -> Result<Graph, GraphError> {
     let parts =
         Parts { app, env, place, code, name: names::base(&app.app, env), tags: names::tags(&app.app, env) };
+    let function = parts.function();
+    let release = release(&function);
     let with_api = app.http.expose == Expose::Api;
     Graph::new(vec![
         parts.table(),
         parts.role(),
         parts.log_group(),
-        parts.function(),
+        parts.function().node("counter", &parts.name),
+        parts.alias(release).present_if(parts.publishes()),
+        parts.function_url().present_if(app.http.expose == Expose::FunctionUrl),
         parts.http_api().present_if(with_api),
         parts.permission().present_if(with_api),
     ])
+}
+
+/// Code and configuration of a function, as a short hash: what a published version of it is found again by. What belongs to
+/// no version (tags, reserved concurrency) is not in it.
+pub fn release(function: &FunctionSpec) -> String {
+    let mut versioned = function.clone();
+    versioned.tags = Tags::new();
+    versioned.reserved_concurrency = None;
+    let spec = serde_json::to_value(versioned).unwrap_or(Json::Null);
+    let hash = Sha256::digest(hitctl_engine::resolve(&spec, &|_| None).0.to_string());
+    hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
 struct Parts<'a> {
@@ -65,7 +84,7 @@ struct Parts<'a> {
 
 impl Parts<'_> {
     fn arn(&self, service: &str, resource: &str) -> String {
-        let Place { partition, region, account } = self.place;
+        let Place { partition, region, account, .. } = self.place;
         match service {
             "iam" => format!("arn:{partition}:iam::{account}:{resource}"),
             _ => format!("arn:{partition}:{service}:{region}:{account}:{resource}"),
@@ -91,20 +110,34 @@ impl Parts<'_> {
             resources: BTreeSet::from([resource]),
         };
         let group = names::log_group(&self.app.app, self.env);
+        let invalidation = self.app.cloudfront.distribution_id.as_ref().map(|id| {
+            let Place { partition, account, .. } = self.place;
+            let arn = format!("arn:{partition}:cloudfront::{account}:distribution/{id}");
+            statement("Invalidation", &["cloudfront:CreateInvalidation"], arn)
+        });
         RoleSpec {
             trusted_service: "lambda.amazonaws.com".to_owned(),
-            statements: vec![
-                statement(
-                    "Logs",
-                    &["logs:CreateLogStream", "logs:PutLogEvents"],
-                    self.arn("logs", &format!("log-group:{group}:*")),
-                ),
-                statement(
-                    "Table",
-                    &["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Scan", "dynamodb:UpdateItem"],
-                    self.arn("dynamodb", &format!("table/{}", self.name)),
-                ),
-            ],
+            // In the order of their names, as drivers read them back.
+            statements: invalidation
+                .into_iter()
+                .chain([
+                    statement(
+                        "Logs",
+                        &["logs:CreateLogStream", "logs:PutLogEvents"],
+                        self.arn("logs", &format!("log-group:{group}:*")),
+                    ),
+                    statement(
+                        "Table",
+                        &[
+                            "dynamodb:BatchGetItem",
+                            "dynamodb:GetItem",
+                            "dynamodb:Scan",
+                            "dynamodb:UpdateItem",
+                        ],
+                        self.arn("dynamodb", &format!("table/{}", self.name)),
+                    ),
+                ])
+                .collect(),
             tags: self.tags.clone(),
         }
         .node("function", &self.name)
@@ -115,7 +148,7 @@ impl Parts<'_> {
             .node("function", &names::log_group(&self.app.app, self.env))
     }
 
-    fn function(&self) -> Node {
+    fn function(&self) -> FunctionSpec {
         let function = &self.app.function;
         let mut environment = BTreeMap::from([
             (contract::ENV_TABLE.to_owned(), Value::known(TableSpec::address("hits"), self.name.clone())),
@@ -140,31 +173,67 @@ impl Parts<'_> {
                 RoleSpec::address("function"),
                 self.arn("iam", &format!("role/{}", self.name)),
             ),
+            log_format: "JSON".to_owned(),
             log_group: Value::known(
                 LogGroupSpec::address("function"),
                 names::log_group(&self.app.app, self.env),
             ),
             tags: self.tags.clone(),
         }
+    }
+
+    fn function_name(&self) -> Value<String> {
+        Value::known(FunctionSpec::address("counter"), self.name.clone())
+    }
+
+    /// Whether versions are published, and an alias points at the one that answers.
+    fn publishes(&self) -> bool {
+        self.app.function.publish && self.place.has_versions
+    }
+
+    /// What requests go to: the alias, or the function as it was last changed.
+    fn qualifier(&self) -> Option<Value<String>> {
+        self.publishes().then(|| Value::known(AliasSpec::address("live"), AliasSpec::NAME.to_owned()))
+    }
+
+    fn alias(&self, release: String) -> Node {
+        let name = format!("{}:{}", self.name, AliasSpec::NAME);
+        AliasSpec { function_name: self.function_name(), release }.node("live", &name)
+    }
+
+    fn function_url(&self) -> Node {
+        FunctionUrlSpec {
+            function_name: self.function_name(),
+            qualifier: self.qualifier(),
+            auth_type: "NONE".to_owned(),
+            allowed_actions: set(&FunctionUrlSpec::ACTIONS),
+            cors: self.cors(),
+        }
         .node("counter", &self.name)
+    }
+
+    fn cors(&self) -> Cors {
+        let http = &self.app.http;
+        Cors {
+            allow_origins: http.allow_origins.iter().cloned().collect(),
+            allow_methods: http.allow_methods.iter().cloned().collect(),
+            allow_headers: set(&["content-type"]),
+            expose_headers: set(&[contract::HEADER_BUILD, contract::HEADER_IGNORED]),
+            max_age_s: PREFLIGHT_MAX_AGE_S,
+        }
     }
 
     fn http_api(&self) -> Node {
         let http = &self.app.http;
-        let set = |items: &[&str]| items.iter().map(ToString::to_string).collect::<BTreeSet<_>>();
+        let arn = self.arn("lambda", &format!("function:{}", self.name));
         HttpApiSpec {
-            function_arn: Value::known(
-                FunctionSpec::address("counter"),
-                self.arn("lambda", &format!("function:{}", self.name)),
-            ),
-            routes: set(contract::ROUTES),
-            cors: Cors {
-                allow_origins: http.allow_origins.iter().cloned().collect(),
-                allow_methods: http.allow_methods.iter().cloned().collect(),
-                allow_headers: set(&["content-type"]),
-                expose_headers: set(&[contract::HEADER_BUILD, contract::HEADER_IGNORED]),
-                max_age_s: PREFLIGHT_MAX_AGE_S,
+            function_arn: if self.publishes() {
+                Value::known(AliasSpec::address("live"), format!("{arn}:{}", AliasSpec::NAME))
+            } else {
+                Value::known(FunctionSpec::address("counter"), arn)
             },
+            routes: set(contract::ROUTES),
+            cors: self.cors(),
             throttle: Throttle { rate_per_second: http.rate_per_second, burst: http.burst },
             tags: self.tags.clone(),
         }
@@ -173,11 +242,16 @@ impl Parts<'_> {
 
     fn permission(&self) -> Node {
         PermissionSpec {
-            function_name: Value::known(FunctionSpec::address("counter"), self.name.clone()),
+            function_name: self.function_name(),
+            qualifier: self.qualifier(),
             principal: "apigateway.amazonaws.com".to_owned(),
             api_id: Value::output(HttpApiSpec::address("api"), "api_id"),
             source_account: self.place.account.clone(),
         }
         .node("http_api", "hitctl-http-api")
     }
+}
+
+fn set(items: &[&str]) -> BTreeSet<String> {
+    items.iter().map(ToString::to_string).collect()
 }

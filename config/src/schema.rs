@@ -63,6 +63,8 @@ settings! {
         timeout_s: u32 = 10 => Kind::Integer { min: 1, max: 900 };
         /// How many invocations may run at once, or `"none"` to draw on the account's pool. With 1, a hit that arrives while another is served is refused with 503.
         reserved_concurrency: Option<u32> = 1 => Kind::IntegerOrNone { min: 1, max: 100_000 };
+        /// Whether each deploy on AWS publishes a version, and an alias points at the one that answers: what `rollback` needs.
+        publish: bool = true => Kind::Bool;
         /// How much it logs: `debug`, `info`, `warn` or `error`.
         log_level: LogLevel = "info" => Kind::Word(LogLevel::WORDS);
         /// How many days its log is kept.

@@ -23,7 +23,6 @@ const QUEUES: &str = "queues and events";
 
 pub(crate) const UPCOMING: &[Upcoming] = &[
     upcoming("strict", &["false"], AWS),
-    upcoming("http.expose", &["\"api\"", "\"none\""], AWS),
     upcoming("counter.paths", &["\"open\""], COUNTER),
     upcoming("counter.new_paths_per_day", &[], COUNTER),
     upcoming("counter.max_paths", &[], COUNTER),
@@ -32,7 +31,6 @@ pub(crate) const UPCOMING: &[Upcoming] = &[
     upcoming("counter.i_know_this_is_personal_data", &["false"], COUNTER),
     upcoming("counter.ttl_days", &[], COUNTER),
     upcoming("counter.bots", &["\"count\""], COUNTER),
-    upcoming("cloudfront.distribution_id", &[], AWS),
     upcoming("queue.enabled", &["false"], QUEUES),
     upcoming("events.enabled", &["false"], QUEUES),
 ];

@@ -27,6 +27,9 @@ pub struct FunctionSpec {
     pub environment: BTreeMap<String, Value<String>>,
     /// The role that it runs as.
     pub role_arn: Value<String>,
+    /// How Lambda writes its own log lines: `JSON` or `Text`.
+    #[serde(default = "json")]
+    pub log_format: String,
     /// The log group that it writes to, by name.
     pub log_group: Value<String>,
     /// Its tags.
@@ -38,6 +41,11 @@ impl FunctionSpec {
     pub fn variables(&self) -> impl Iterator<Item = (&str, &str)> {
         self.environment.iter().filter_map(|(name, value)| Some((name.as_str(), value.get()?.as_str())))
     }
+}
+
+/// The log format of functions that were deployed before it was a setting.
+fn json() -> String {
+    "JSON".to_owned()
 }
 
 impl Spec for FunctionSpec {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use hitctl_engine::Value;
 use serde::{Deserialize, Serialize};
 
-use crate::{Spec, Tags};
+use crate::{Cors, Spec, Tags};
 
 /// An HTTP API (API Gateway v2) whose routes all go to one function, with payload format 2.0, on the stage `$default`.
 ///
@@ -22,21 +22,6 @@ pub struct HttpApiSpec {
     pub throttle: Throttle,
     /// Its tags.
     pub tags: Tags,
-}
-
-/// Cross-origin settings. The gateway answers preflights itself and overrides what the function says.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Cors {
-    /// Origins, or `*`.
-    pub allow_origins: BTreeSet<String>,
-    /// Methods, or `*`.
-    pub allow_methods: BTreeSet<String>,
-    /// Request headers, in lower case.
-    pub allow_headers: BTreeSet<String>,
-    /// Answer headers that scripts may read, in lower case.
-    pub expose_headers: BTreeSet<String>,
-    /// How long a browser may remember the preflight, in seconds.
-    pub max_age_s: u32,
 }
 
 /// A token bucket. Both numbers are always sent: one alone means zero for the other.

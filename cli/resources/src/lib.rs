@@ -4,7 +4,12 @@
 //! a difference of data. This crate stands apart because two sides read the specs: the deployer, which wants them, and
 //! the cloud on this machine, which brings them to life.
 
+mod alias;
+#[cfg(feature = "aws")]
+pub mod aws;
+mod cors;
 mod function;
+mod function_url;
 mod http_api;
 mod log_group;
 mod permission;
@@ -16,8 +21,11 @@ use std::collections::BTreeMap;
 use hitctl_engine::{Address, Keep, Node};
 use serde::{Serialize, de::DeserializeOwned};
 
+pub use alias::AliasSpec;
+pub use cors::Cors;
 pub use function::{Arch, FunctionSpec};
-pub use http_api::{Cors, HttpApiSpec, Throttle};
+pub use function_url::FunctionUrlSpec;
+pub use http_api::{HttpApiSpec, Throttle};
 pub use log_group::LogGroupSpec;
 pub use permission::PermissionSpec;
 pub use role::{RoleSpec, Statement};
@@ -62,6 +70,8 @@ pub const KINDS: &[&str] = &[
     RoleSpec::KIND,
     LogGroupSpec::KIND,
     FunctionSpec::KIND,
+    AliasSpec::KIND,
+    FunctionUrlSpec::KIND,
     HttpApiSpec::KIND,
     PermissionSpec::KIND,
 ];

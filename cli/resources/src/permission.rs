@@ -11,6 +11,9 @@ use crate::Spec;
 pub struct PermissionSpec {
     /// The function that may be called, by name.
     pub function_name: Value<String>,
+    /// The alias that may be called; `None` is the function as it was last changed. Each has a policy of its own.
+    #[serde(default)]
+    pub qualifier: Option<Value<String>>,
     /// Who may call: `apigateway.amazonaws.com`.
     pub principal: String,
     /// The id of the HTTP API that may call; its ARN is the source ARN.
@@ -22,5 +25,6 @@ pub struct PermissionSpec {
 impl Spec for PermissionSpec {
     const KIND: &'static str = "permission";
     // A statement cannot be changed, only removed and added.
-    const REPLACE_ON: &'static [&'static str] = &["function_name", "principal", "api_id", "source_account"];
+    const REPLACE_ON: &'static [&'static str] =
+        &["function_name", "qualifier", "principal", "api_id", "source_account"];
 }

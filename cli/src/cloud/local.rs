@@ -42,6 +42,7 @@ impl Local {
             partition: "aws".to_owned(),
             region: hitctl_local::REGION.to_owned(),
             account: hitctl_local::ACCOUNT.to_owned(),
+            has_versions: false,
         };
         let tags = names::tags(&loaded.app.app, &loaded.env);
         let client = match access {

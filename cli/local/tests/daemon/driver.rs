@@ -50,6 +50,7 @@ fn graph(sha256: &str, memory_mb: u32) -> Graph {
         reserved_concurrency: None,
         environment: BTreeMap::new(),
         role_arn: hitctl_engine::Value::known(RoleSpec::address("function"), arn("iam", "role/hits-local")),
+        log_format: "JSON".to_owned(),
         log_group: hitctl_engine::Value::known(
             LogGroupSpec::address("function"),
             "/aws/lambda/hits-local".into(),
@@ -75,6 +76,7 @@ fn graph(sha256: &str, memory_mb: u32) -> Graph {
     };
     let permission = PermissionSpec {
         function_name: hitctl_engine::Value::known(FunctionSpec::address("counter"), NAME.into()),
+        qualifier: None,
         principal: "apigateway.amazonaws.com".into(),
         api_id: hitctl_engine::Value::output(HttpApiSpec::address("api"), "api_id"),
         source_account: ACCOUNT.into(),

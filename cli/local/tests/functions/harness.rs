@@ -72,6 +72,7 @@ impl Cloud {
             reserved_concurrency: None,
             environment: BTreeMap::new(),
             role_arn: Value::Literal("arn:aws:iam::000000000000:role/f".to_owned()),
+            log_format: "JSON".to_owned(),
             log_group: Value::Literal(GROUP.to_owned()),
             tags: BTreeMap::new(),
         }

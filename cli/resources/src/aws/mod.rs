@@ -1,0 +1,128 @@
+//! The kinds in an AWS account: one driver each, in a file beside the kind's spec, and two lines here.
+//!
+//! A driver reads what is live back into the same spec, normalised, and speaks typed values; [`Typed`] is the one seam
+//! between them and the engine's JSON.
+
+pub mod fault;
+mod owner;
+mod typed;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use aws_types::SdkConfig;
+use futures::future::BoxFuture;
+use hitctl_engine::{Cx, Drivers, Fault, FieldDiff, Outputs};
+
+use crate::{Spec, Tags};
+pub use owner::owner_of;
+use typed::Typed;
+
+/// An account and a region of it, as one app and env of ours sees them.
+#[derive(Clone, Debug)]
+pub struct Aws {
+    /// Credentials, region, endpoint, retries and timeouts.
+    pub config: SdkConfig,
+    /// `aws`, or another partition.
+    pub partition: String,
+    /// The region's code.
+    pub region: String,
+    /// Twelve digits.
+    pub account: String,
+    /// The tags that our resources carry.
+    pub tags: Tags,
+    /// The code that the function should run; `None` where nothing is deployed.
+    pub code: Option<Code>,
+    /// Whether resources of our names that are somebody else's are taken over.
+    pub adopt: bool,
+}
+
+/// A zip that was built for this run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Code {
+    /// Its SHA-256, in hex.
+    pub sha256: String,
+    /// Where it lies.
+    pub zip: PathBuf,
+}
+
+impl Aws {
+    /// `{app}-{env}`: what the function, the role, the table and the HTTP API are called.
+    pub fn base(&self) -> String {
+        let tag = |name: &str| self.tags.get(name).map_or("", String::as_str);
+        hitctl_config::names::base(tag(hitctl_config::names::TAG_APP), tag(hitctl_config::names::TAG_ENV))
+    }
+
+    /// The ARN of a resource of this account and region.
+    pub fn arn(&self, service: &str, resource: &str) -> String {
+        format!("arn:{}:{service}:{}:{}:{resource}", self.partition, self.region, self.account)
+    }
+}
+
+/// A live resource, as a driver found it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Found<S> {
+    /// Its settings, normalised: every default filled in.
+    pub spec: S,
+    /// What it offers to others.
+    pub outputs: Outputs,
+    /// Its tags; `None` for a kind that takes none, and is ours by its id inside something that is ours.
+    pub tags: Option<Tags>,
+}
+
+/// One kind of resource in AWS. The same promises as [`hitctl_engine::Driver`], in the types of the kind: `create` of what is
+/// there already and ours brings it to `want`; `delete` of what is gone is `Ok`; each returns once the change is in force.
+pub trait Resource: Sized + Send + Sync + 'static {
+    /// Its settings.
+    type Spec: Spec;
+
+    /// The driver of this kind in that account.
+    fn new(aws: Arc<Aws>) -> Self;
+
+    /// Reads the resource of that name; `want` is what it should be, `None` when it should not be. Never writes.
+    fn read<'a>(
+        &'a self,
+        cx: &'a Cx,
+        name: &'a str,
+        want: Option<&'a Self::Spec>,
+    ) -> BoxFuture<'a, Result<Option<Found<Self::Spec>>, Fault>>;
+
+    /// Makes the resource.
+    fn create<'a>(
+        &'a self,
+        cx: &'a Cx,
+        name: &'a str,
+        want: &'a Self::Spec,
+    ) -> BoxFuture<'a, Result<Outputs, Fault>>;
+
+    /// Changes the named fields.
+    fn update<'a>(
+        &'a self,
+        cx: &'a Cx,
+        name: &'a str,
+        have: &'a Found<Self::Spec>,
+        want: &'a Self::Spec,
+        fields: &'a [FieldDiff],
+    ) -> BoxFuture<'a, Result<Outputs, Fault>>;
+
+    /// Removes the resource and returns once its name is free again.
+    fn delete<'a>(
+        &'a self,
+        cx: &'a Cx,
+        name: &'a str,
+        have: &'a Found<Self::Spec>,
+    ) -> BoxFuture<'a, Result<(), Fault>>;
+}
+
+/// Whether one of the differences is in that field.
+pub fn differs(fields: &[FieldDiff], field: &str) -> bool {
+    fields.iter().any(|diff| {
+        diff.field.strip_prefix(field).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+    })
+}
+
+/// The drivers of every kind.
+pub fn drivers(aws: &Arc<Aws>) -> Drivers {
+    let _ = aws;
+    Drivers::default()
+}

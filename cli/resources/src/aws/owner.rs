@@ -1,0 +1,42 @@
+//! Whose a resource is, by its tags.
+
+use hitctl_config::names::{TAG_APP, TAG_ENV};
+use hitctl_engine::Owner;
+
+use crate::Tags;
+
+/// Whose the bearer of these tags is, asked by the owner of `ours`. A resource that takes no tags is ours by its name.
+pub fn owner_of(found: Option<&Tags>, ours: &Tags) -> Owner {
+    let Some(found) = found else { return Owner::Ours };
+    let both = |tags: &Tags| [tags.get(TAG_APP).cloned(), tags.get(TAG_ENV).cloned()];
+    match both(found) {
+        tags if tags == both(ours) => Owner::Ours,
+        [Some(app), Some(env)] => Owner::Other(format!("app {app}, env {env}")),
+        _ if found.is_empty() => Owner::Other("untagged".to_owned()),
+        _ => Owner::Other(
+            found.iter().map(|(name, value)| format!("tag {name}={value}")).collect::<Vec<_>>().join(", "),
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tags(pairs: &[(&str, &str)]) -> Tags {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    #[test]
+    fn only_the_same_app_and_env_is_ours() {
+        let ours = tags(&[(TAG_APP, "hits"), (TAG_ENV, "test")]);
+        let more = tags(&[(TAG_APP, "hits"), (TAG_ENV, "test"), ("team", "web")]);
+        assert_eq!(owner_of(Some(&more), &ours), Owner::Ours);
+        assert_eq!(owner_of(None, &ours), Owner::Ours);
+        let other = tags(&[(TAG_APP, "hits"), (TAG_ENV, "prod")]);
+        assert_eq!(owner_of(Some(&other), &ours), Owner::Other("app hits, env prod".to_owned()));
+        assert_eq!(owner_of(Some(&Tags::new()), &ours), Owner::Other("untagged".to_owned()));
+        let foreign = tags(&[("team", "web")]);
+        assert_eq!(owner_of(Some(&foreign), &ours), Owner::Other("tag team=web".to_owned()));
+    }
+}
