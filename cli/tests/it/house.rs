@@ -57,6 +57,10 @@ const CRATES: &[(&str, &[&str])] = &[
             "zip",
         ],
     ),
+    (
+        "cli/emulators",
+        &["bytes", "http-body-util", "hyper", "hyper-util", "jiff", "serde_json", "sha2", "tokio"],
+    ),
     ("function", &["hitctl-config", "httparse", "ring", "rustls", "serde", "serde_json", "webpki-roots"]),
 ];
 

@@ -1,0 +1,162 @@
+//! For tests: two AWS emulators that nobody here wrote, and a [`Wire`] to them that counts, cuts and delays.
+//!
+//! [`Emulator::ministack`] runs real `bootstrap` files behind its HTTP API; [`Emulator::moto`] is a second opinion, with
+//! other gaps. Both are installed under `target/emulators` when a test first asks for one. Neither is AWS: where they
+//! disagree, the service model decides.
+
+mod install;
+mod wire;
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+
+pub use wire::{Call, Fault, Hook, Rule, Wire};
+
+/// How long an emulator may take until it answers, in seconds: it takes one or two.
+const PATIENCE_S: u32 = 120;
+
+/// Which emulator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// `ministack`: runs functions for real.
+    MiniStack,
+    /// `moto[server]`.
+    Moto,
+}
+
+impl Kind {
+    /// Its name, in lower case.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::MiniStack => "ministack",
+            Self::Moto => "moto",
+        }
+    }
+}
+
+/// A running emulator. It ends when this is dropped, and at the latest when the test process ends, however that happens.
+#[derive(Debug)]
+pub struct Emulator {
+    kind: Kind,
+    endpoint: String,
+    pid: u32,
+    log: PathBuf,
+    keeper: Child,
+}
+
+impl Emulator {
+    /// The account that everything is in.
+    pub const ACCOUNT: &'static str = "123456789012";
+    /// The region that everything is in, unless a client asks for another.
+    pub const REGION: &'static str = "eu-central-1";
+
+    /// The `MiniStack` of this test process.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be installed or started.
+    pub fn ministack() -> &'static Self {
+        static SHARED: OnceLock<Emulator> = OnceLock::new();
+        SHARED.get_or_init(Self::new_ministack)
+    }
+
+    /// The Moto of this test process.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be installed or started.
+    pub fn moto() -> &'static Self {
+        static SHARED: OnceLock<Emulator> = OnceLock::new();
+        SHARED.get_or_init(Self::new_moto)
+    }
+
+    /// A `MiniStack` for one test alone.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be installed or started.
+    pub fn new_ministack() -> Self {
+        Self::start(Kind::MiniStack)
+    }
+
+    /// A Moto for one test alone.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be installed or started.
+    pub fn new_moto() -> Self {
+        Self::start(Kind::Moto)
+    }
+
+    /// The one of this test process, by kind.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be installed or started.
+    pub fn shared(kind: Kind) -> &'static Self {
+        match kind {
+            Kind::MiniStack => Self::ministack(),
+            Kind::Moto => Self::moto(),
+        }
+    }
+
+    /// Where it answers: `http://127.0.0.1:PORT`.
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// Which one it is.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The id of its process, which leads the group of the functions that it starts.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// What it printed so far.
+    pub fn log(&self) -> String {
+        std::fs::read(&self.log)
+            .map_or_else(|_| String::new(), |said| String::from_utf8_lossy(&said).into_owned())
+    }
+
+    fn start(kind: Kind) -> Self {
+        let installed = install::installed().unwrap_or_else(|why| panic!("cannot install {kind:?}: {why}"));
+        Self::keep(kind, installed).unwrap_or_else(|why| panic!("cannot start {kind:?}: {why}"))
+    }
+
+    fn keep(kind: Kind, installed: &Path) -> Result<Self, String> {
+        // The pipe to its standard input is what ties its life to ours: it is closed by whatever ends this process.
+        let mut keeper = Command::new(install::python(installed))
+            .args(["-I", "-c", include_str!("keeper.py"), kind.as_str(), Self::ACCOUNT, Self::REGION])
+            .arg(PATIENCE_S.to_string())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(|error| error.to_string())?;
+        let mut said = BufReader::new(keeper.stdout.take().ok_or("it has no output")?);
+        let mut line = String::new();
+        said.read_line(&mut line).map_err(|error| error.to_string())?;
+        if let ["ready", port, pid, log] = line.split_whitespace().collect::<Vec<_>>()[..] {
+            let pid = pid.parse().map_err(|_| format!("{pid} is no process id"))?;
+            let endpoint = format!("http://127.0.0.1:{port}");
+            return Ok(Self { kind, endpoint, pid, log: log.into(), keeper });
+        }
+        let mut rest = String::new();
+        // What is not text is no explanation either.
+        drop(said.read_to_string(&mut rest));
+        drop(keeper.wait());
+        Err(format!("{line}{rest}"))
+    }
+}
+
+impl Drop for Emulator {
+    fn drop(&mut self) {
+        drop(self.keeper.stdin.take());
+        // It ends by itself now; waiting says that nothing of it is left.
+        drop(self.keeper.wait());
+    }
+}
