@@ -8,13 +8,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use hitctl_engine::{Fault, Outputs};
 use hitctl_resources::{
-    FunctionSpec, HttpApiSpec, KINDS, LogGroupSpec, PermissionSpec, RoleSpec, Spec, TableSpec,
+    FunctionSpec, FunctionUrlSpec, HttpApiSpec, KINDS, LogGroupSpec, PermissionSpec, RoleSpec, Spec,
+    TableSpec,
 };
 use serde_json::Value as Json;
 
 use crate::clock::random;
 use crate::code::CodeStore;
-use crate::gateway::Gateway;
+use crate::gateway::{Door, Gateway};
 use crate::lambda::Runner;
 use crate::logs::Logs;
 use crate::registry::{Entry, Registry};
@@ -118,6 +119,12 @@ impl Cloud {
                 port = Some(at);
                 outputs
             }
+            FunctionUrlSpec::KIND => {
+                let spec: FunctionUrlSpec = parse(kind, name, &spec)?;
+                let at = self.bring_door(kind, name, &url_id(name), Door::Url(&spec), old).await?;
+                port = Some(at);
+                outputs(&[("url", format!("http://127.0.0.1:{at}"))])
+            }
             PermissionSpec::KIND => self.bring_permission(name, &parse(kind, name, &spec)?, old)?,
             _ => return Err(unknown(kind)),
         };
@@ -162,16 +169,27 @@ impl Cloud {
             Some(id) => id.clone(),
             None => new_api_id()?,
         };
-        let first = old
-            .and_then(|old| old.port)
-            .unwrap_or_else(|| ports::preferred(self.dir.path(), &format!("http_api/{name}")));
-        // Asking for the port that it has already is no conflict with itself.
-        let port = match self.gateway.put(name, &api_id, spec, Some(first)).await {
-            Ok(port) => port,
-            Err(_) => self.gateway.put(name, &api_id, spec, ports::free(first)).await?,
-        };
+        let port = self.bring_door(HttpApiSpec::KIND, name, &api_id, Door::Api(spec), old).await?;
         let url = format!("http://127.0.0.1:{port}");
         Ok((outputs(&[("api_id", api_id), ("name", name.to_owned()), ("url", url)]), port))
+    }
+
+    /// Opens a way in, on the port that it had or the one that its name gives it.
+    async fn bring_door(
+        &self,
+        kind: &str,
+        name: &str,
+        id: &str,
+        door: Door<'_>,
+        old: Option<&Entry>,
+    ) -> Result<u16, Fault> {
+        let key = format!("{kind}/{name}");
+        let first = old.and_then(|old| old.port).unwrap_or_else(|| ports::preferred(self.dir.path(), &key));
+        // Asking for the port that it has already is no conflict with itself.
+        match self.gateway.put(&key, id, door, Some(first)).await {
+            Ok(port) => Ok(port),
+            Err(_) => self.gateway.put(&key, id, door, ports::free(first)).await,
+        }
     }
 
     fn bring_permission(
@@ -209,7 +227,9 @@ impl Cloud {
                 drop(tokio::task::spawn_blocking(move || this.logs.remove(&name)).await);
             }
             FunctionSpec::KIND => self.runner.delete(name).await,
-            HttpApiSpec::KIND => self.gateway.delete(name).await,
+            HttpApiSpec::KIND | FunctionUrlSpec::KIND => {
+                self.gateway.delete(&format!("{kind}/{name}")).await;
+            }
             PermissionSpec::KIND => {
                 if let Ok(spec) = parse::<PermissionSpec>(kind, name, &old.spec) {
                     self.forbid(&spec);
@@ -295,6 +315,11 @@ fn arn(service: &str, resource: &str) -> String {
 
 fn outputs(pairs: &[(&str, String)]) -> Outputs {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect()
+}
+
+/// What a function URL is called in its host name: the same as long as the function has its name.
+fn url_id(name: &str) -> String {
+    format!("url-{name}")
 }
 
 /// Ten of `a-z` and `0-9`, as API Gateway picks them.

@@ -8,7 +8,7 @@ use hitctl_config::{Loaded, Target, names};
 use hitctl_engine::{
     Address, Drivers, Event, Finding, Graph, Outcome, Outputs, Phase, Plan, Severity, Sink, Snapshot,
 };
-use hitctl_resources::{FunctionSpec, HttpApiSpec, Spec as _, TableSpec};
+use hitctl_resources::{FunctionSpec, FunctionUrlSpec, HttpApiSpec, Spec as _, TableSpec};
 
 use crate::artifact::{self, Artifact, BuildRequest};
 use crate::report::{Exit, Failure, PlanView};
@@ -102,9 +102,12 @@ pub(super) fn banner(session: &Session, loaded: &Loaded) {
     session.console.talk(&format!("app {}, env {}, on {place}", loaded.app.app, loaded.env));
 }
 
-/// The URL of the deployed API, without a trailing slash.
+/// The URL that counts, of the API or of the function itself, without a trailing slash.
 pub(super) fn url(outputs: &BTreeMap<Address, Outputs>) -> Option<String> {
-    outputs.get(&HttpApiSpec::address("api"))?.get("url").cloned()
+    let found = outputs
+        .get(&HttpApiSpec::address("api"))
+        .or_else(|| outputs.get(&FunctionUrlSpec::address("counter")));
+    found?.get("url").cloned()
 }
 
 /// What scripts want to know of what is deployed.

@@ -101,6 +101,7 @@ fn the_life_of_a_deployment() {
             arch                  "ARCH"
             code_sha256           "SHA256"
             environment           {"HITCTL_BUILD":"#HASH","HITS_TABLE_NAME":"#5fd44444","LOG_LEVEL":"#06271baf"}
+            log_format            "JSON"
             log_group             "/aws/lambda/hits-local"
             memory_mb             128
             reserved_concurrency  1
@@ -126,7 +127,9 @@ fn the_life_of_a_deployment() {
       +TIME building  zip from FUNCTION.zip
       +TIME built     zip from FUNCTION.zip  (TIME)
     calls
+      GET alias hits-local:live
       GET function hits-local
+      GET function_url hits-local
       GET http_api hits-local
       GET log_group /aws/lambda/hits-local
       GET permission hits-local:hitctl-http-api
@@ -134,7 +137,7 @@ fn the_life_of_a_deployment() {
       GET status
       GET table hits-local
     "##);
-    insta::assert_snapshot!(seen(&yard, &wire, &["deploy", "--artifact", &zip]), @r##"
+    insta::assert_snapshot!(seen(&yard, &wire, &["deploy", "--artifact", &zip]), @"
     exit 0
     stdout
       Deployed env local (this machine): 6 created in TIME.
@@ -155,7 +158,9 @@ fn the_life_of_a_deployment() {
       +TIME created   permission.http_api     hitctl-http-api         (TIME)
       +TIME checked   http://127.0.0.1:PORT/healthz                  (TIME)
     calls
+      GET alias hits-local:live
       GET function hits-local
+      GET function_url hits-local
       GET http_api hits-local
       GET log_group /aws/lambda/hits-local
       GET permission hits-local:hitctl-http-api
@@ -170,8 +175,8 @@ fn the_life_of_a_deployment() {
       PUT function hits-local
       PUT http_api hits-local
       PUT permission hits-local:hitctl-http-api
-    "##);
-    insta::assert_snapshot!(seen(&yard, &wire, &["deploy", "--artifact", &zip]), @r##"
+    ");
+    insta::assert_snapshot!(seen(&yard, &wire, &["deploy", "--artifact", &zip]), @"
     exit 0
     stdout
       Nothing to change.
@@ -186,15 +191,17 @@ fn the_life_of_a_deployment() {
       +TIME built     zip from FUNCTION.zip  (TIME)
       +TIME checked   http://127.0.0.1:PORT/healthz                  (TIME)
     calls
+      GET alias hits-local:live
       GET function hits-local
+      GET function_url hits-local
       GET http_api hits-local
       GET log_group /aws/lambda/hits-local
       GET permission hits-local:hitctl-http-api
       GET role hits-local
       GET status
       GET table hits-local
-    "##);
-    insta::assert_snapshot!(seen(&yard, &wire, &["status"]), @r##"
+    ");
+    insta::assert_snapshot!(seen(&yard, &wire, &["status"]), @"
     exit 0
     stdout
         RESOURCE             STATE  NAME
@@ -209,7 +216,9 @@ fn the_life_of_a_deployment() {
         hits  0
     stderr
     calls
+      GET alias hits-local:live
       GET function hits-local
+      GET function_url hits-local
       GET http_api hits-local
       GET log_group /aws/lambda/hits-local
       GET permission hits-local:hitctl-http-api
@@ -217,8 +226,8 @@ fn the_life_of_a_deployment() {
       GET status
       GET table hits-local
       dynamodb:Scan
-    "##);
-    insta::assert_snapshot!(seen(&yard, &wire, &["destroy"]), @r##"
+    ");
+    insta::assert_snapshot!(seen(&yard, &wire, &["destroy"]), @"
     exit 3
     stdout
     stderr
@@ -235,15 +244,17 @@ fn the_life_of_a_deployment() {
 
       hint: Run the same command with `--yes` to agree beforehand.
     calls
+      GET alias hits-local:live
       GET function hits-local
+      GET function_url hits-local
       GET http_api hits-local
       GET log_group /aws/lambda/hits-local
       GET permission hits-local:hitctl-http-api
       GET role hits-local
       GET status
       GET table hits-local
-    "##);
-    insta::assert_snapshot!(seen(&yard, &wire, &["destroy", "--yes"]), @r##"
+    ");
+    insta::assert_snapshot!(seen(&yard, &wire, &["destroy", "--yes"]), @"
     exit 0
     stdout
       Destroyed env local (this machine): 5 deleted in TIME.
@@ -260,7 +271,9 @@ fn the_life_of_a_deployment() {
       +TIME deleted   log_group.function      /aws/lambda/hits-local  (TIME)
       +TIME deleted   role.function           hits-local              (TIME)
     calls
+      GET alias hits-local:live
       GET function hits-local
+      GET function_url hits-local
       GET http_api hits-local
       GET log_group /aws/lambda/hits-local
       GET permission hits-local:hitctl-http-api
@@ -272,8 +285,8 @@ fn the_life_of_a_deployment() {
       DELETE function hits-local
       DELETE log_group /aws/lambda/hits-local
       DELETE role hits-local
-    "##);
-    insta::assert_snapshot!(seen(&yard, &wire, &["destroy", "--yes"]), @r##"
+    ");
+    insta::assert_snapshot!(seen(&yard, &wire, &["destroy", "--yes"]), @"
     exit 0
     stdout
       Nothing to remove in env local (this machine).
@@ -283,15 +296,17 @@ fn the_life_of_a_deployment() {
     stderr
       app hits, env local, on this machine
     calls
+      GET alias hits-local:live
       GET function hits-local
+      GET function_url hits-local
       GET http_api hits-local
       GET log_group /aws/lambda/hits-local
       GET permission hits-local:hitctl-http-api
       GET role hits-local
       GET status
       GET table hits-local
-    "##);
-    insta::assert_snapshot!(seen(&yard, &wire, &["destroy", "--delete-data", "--confirm", "local", "--export", "all.csv"]), @r##"
+    ");
+    insta::assert_snapshot!(seen(&yard, &wire, &["destroy", "--delete-data", "--confirm", "local", "--export", "all.csv"]), @"
     exit 0
     stdout
       Destroyed env local (this machine): 1 deleted in TIME.
@@ -302,7 +317,9 @@ fn the_life_of_a_deployment() {
       exported the counts to DIR/all.csv
       +TIME deleted   table.hits              hits-local              (TIME)
     calls
+      GET alias hits-local:live
       GET function hits-local
+      GET function_url hits-local
       GET http_api hits-local
       GET log_group /aws/lambda/hits-local
       GET permission hits-local:hitctl-http-api
@@ -312,5 +329,5 @@ fn the_life_of_a_deployment() {
       dynamodb:Scan
       PUT table hits-local
       DELETE table hits-local
-    "##);
+    ");
 }

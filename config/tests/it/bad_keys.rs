@@ -16,10 +16,9 @@ fn unknown_keys_are_answered_with_the_nearest_or_where_they_belong() {
        | ^^^^^^^
        = write it below `[env.NAME]`
 
-    unknown_keys.toml:3:1: unknown key `public`
+    unknown_keys.toml:3:1: unknown key `public`; did you mean `function.publish`?
      3 | public = true
        | ^^^^^^
-       = known here: app, default_env, region, account, strict, function, table, http, counter, cloudfront, queue, events, env
 
     unknown_keys.toml:5:2: unknown key `functoin`; did you mean `function`?
      5 | [functoin]
@@ -110,17 +109,12 @@ fn envs_are_checked_and_the_default_must_exist() {
 #[test]
 fn what_comes_later_is_refused_with_words() {
     insta::assert_snapshot!(errors("later.toml"), @r#"
-    10 problems in the configuration
+    8 problems in the configuration
 
     later.toml:1:10: `strict = true` comes with deploying to AWS, and does not work yet
      1 | strict = true
        |          ^^^^
        = leave the line out until then, or write `strict = false`
-
-    later.toml:4:10: `http.expose = "function-url"` comes with deploying to AWS, and does not work yet
-     4 | expose = "function-url"
-       |          ^^^^^^^^^^^^^^
-       = leave the line out until then, or write `expose = "api"` or `expose = "none"`
 
     later.toml:7:9: `counter.paths = "budget"` comes with the counter's own rules, and does not work yet
      7 | paths = "budget"
@@ -146,11 +140,6 @@ fn what_comes_later_is_refused_with_words() {
      11 | bots = "ignore"
         |        ^^^^^^^^
         = leave the line out until then, or write `bots = "count"`
-
-    later.toml:14:19: `cloudfront.distribution_id = "E123ABC"` comes with deploying to AWS, and does not work yet
-     14 | distribution_id = "E123ABC"
-        |                   ^^^^^^^^^
-        = leave the line out until then
 
     later.toml:17:11: `queue.enabled = true` comes with queues and events, and does not work yet
      17 | enabled = true

@@ -23,6 +23,7 @@ fn an_empty_file_is_the_defaults() {
     memory_mb = 128
     timeout_s = 10
     reserved_concurrency = 1
+    publish = true
     log_level = "info"
     log_retention_days = 14
 
@@ -92,6 +93,7 @@ fn every_key_can_be_set() {
     memory_mb = 1769                      # full.toml:9:13
     timeout_s = 30                        # full.toml:10:13
     reserved_concurrency = "none"         # full.toml:11:24
+    publish = true                        # default
     log_level = "debug"                   # full.toml:12:13
     log_retention_days = 3653             # full.toml:13:22
 

@@ -86,8 +86,8 @@ async fn serve(
             Err(_) => return message(StatusCode::REQUEST_TIMEOUT, "Request Timeout"),
         }
     };
-    if !front.gateway.permitted(&settings.api_id, &settings.function) {
-        return broken();
+    if !settings.is_url && !front.gateway.permitted(&settings.api_id, &settings.function) {
+        return broken(settings);
     }
     let context = Context {
         account: &front.gateway.account,
@@ -103,18 +103,23 @@ async fn serve(
     let invoked = front.gateway.runner.invoke(&settings.function, event.into());
     match tokio::time::timeout(INTEGRATION_LIMIT, invoked).await {
         Ok(Ok(invocation)) if invocation.function_error.is_none() => {
-            answer::answer(&invocation.payload).unwrap_or_else(broken)
+            answer::answer(&invocation.payload).unwrap_or_else(|| broken(settings))
         }
-        Ok(Ok(_) | Err(InvokeError::NoSuchFunction | InvokeError::NeverStarted)) => broken(),
+        Ok(Ok(_) | Err(InvokeError::NoSuchFunction | InvokeError::NeverStarted)) => broken(settings),
         Ok(Err(InvokeError::PayloadTooLarge)) => too_large(),
+        Ok(Err(InvokeError::TooManyRequests { .. })) if settings.is_url => {
+            message(StatusCode::TOO_MANY_REQUESTS, "Rate Exceeded.")
+        }
         Ok(Err(InvokeError::TooManyRequests { .. } | InvokeError::Stopping)) | Err(_) => {
             message(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable")
         }
     }
 }
 
-fn broken() -> Response<Bytes> {
-    message(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error")
+/// The function failed: 500 from an HTTP API, 502 from a function URL (AWS's guide, "Invoking Lambda function URLs").
+fn broken(settings: &Settings) -> Response<Bytes> {
+    let status = if settings.is_url { StatusCode::BAD_GATEWAY } else { StatusCode::INTERNAL_SERVER_ERROR };
+    message(status, "Internal Server Error")
 }
 
 fn too_large() -> Response<Bytes> {

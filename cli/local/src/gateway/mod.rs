@@ -28,7 +28,7 @@ use std::sync::{Arc, RwLock};
 use std::time::Instant;
 
 use hitctl_engine::Fault;
-use hitctl_resources::HttpApiSpec;
+use hitctl_resources::{Cors, FunctionUrlSpec, HttpApiSpec, Throttle};
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -74,6 +74,15 @@ impl Front {
     }
 }
 
+/// What stands in front of a function.
+#[derive(Clone, Copy, Debug)]
+pub enum Door<'a> {
+    /// An HTTP API: routes, a throttle, and a permission of its own.
+    Api(&'a HttpApiSpec),
+    /// A function URL: every path and method, no throttle, and statements that come with it.
+    Url(&'a FunctionUrlSpec),
+}
+
 /// A spec, ready to be served.
 struct Settings {
     api_id: String,
@@ -81,23 +90,55 @@ struct Settings {
     routes: Routes,
     cors: Rules,
     bucket: Bucket,
+    /// Whether it is a function URL, which has statuses of its own and asks for no further permission.
+    is_url: bool,
+}
+
+impl<'a> Door<'a> {
+    fn function(self) -> Option<&'a str> {
+        match self {
+            // A version or alias may follow; here there is one version.
+            Self::Api(spec) => spec.function_arn.get()?.split_once(":function:")?.1.split(':').next(),
+            Self::Url(spec) => spec.function_name.get().map(String::as_str),
+        }
+    }
+
+    fn routes(self) -> Result<Routes, Fault> {
+        match self {
+            Self::Api(spec) => Routes::parse(&spec.routes),
+            Self::Url(_) => Routes::parse(&["$default".to_owned()]),
+        }
+    }
+
+    fn cors(self) -> &'a Cors {
+        match self {
+            Self::Api(spec) => &spec.cors,
+            Self::Url(spec) => &spec.cors,
+        }
+    }
+
+    /// A function URL has none: its bucket is one that never empties.
+    fn throttle(self) -> Throttle {
+        match self {
+            Self::Api(spec) => spec.throttle.clone(),
+            Self::Url(_) => Throttle { rate_per_second: f64::from(u32::MAX), burst: u32::MAX },
+        }
+    }
 }
 
 impl Settings {
-    fn new(api_id: &str, spec: &HttpApiSpec, before: Option<&Self>) -> Result<Self, Fault> {
-        let function = spec
-            .function_arn
-            .get()
-            .and_then(|arn| arn.split_once(":function:"))
-            // A version or alias may follow; here there is one version.
-            .and_then(|(_, name)| name.split(':').next())
+    fn new(api_id: &str, door: Door<'_>, before: Option<&Self>) -> Result<Self, Fault> {
+        let function = door
+            .function()
             .ok_or_else(|| Fault::fatal("bad_integration", "the HTTP API names no function"))?;
+        let is_url = matches!(door, Door::Url(_));
         Ok(Self {
             api_id: api_id.to_owned(),
             function: function.to_owned(),
-            routes: Routes::parse(&spec.routes)?,
-            cors: Rules::new(&spec.cors),
-            bucket: Bucket::new(&spec.throttle, before.map(|before| &before.bucket), Instant::now()),
+            routes: door.routes()?,
+            cors: Rules::new(door.cors()),
+            bucket: Bucket::new(&door.throttle(), before.map(|before| &before.bucket), Instant::now()),
+            is_url,
         })
     }
 }
@@ -123,16 +164,16 @@ impl Gateway {
         &self,
         name: &str,
         api_id: &str,
-        spec: &HttpApiSpec,
+        door: Door<'_>,
         port: Option<u16>,
     ) -> Result<u16, Fault> {
         let mut apis = self.inner.apis.lock().await;
         if let Some(api) = apis.get(name) {
-            let settings = Settings::new(api_id, spec, Some(&api.front.settings()))?;
+            let settings = Settings::new(api_id, door, Some(&api.front.settings()))?;
             *write(&api.front.settings) = Arc::new(settings);
             return Ok(api.front.port);
         }
-        let settings = RwLock::new(Arc::new(Settings::new(api_id, spec, None)?));
+        let settings = RwLock::new(Arc::new(Settings::new(api_id, door, None)?));
         let (listener, port) = server::listen(port).await?;
         let front = Arc::new(Front { gateway: Arc::clone(&self.inner), port, settings });
         let stop = CancellationToken::new();

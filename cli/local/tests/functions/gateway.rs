@@ -1,8 +1,9 @@
 //! The gateway over real connections, with a real function behind it.
 
 use bytes::Bytes;
-use hitctl_local::gateway::FIRST_PORT;
-use hitctl_resources::Throttle;
+use hitctl_engine::Value;
+use hitctl_local::gateway::{Door, FIRST_PORT};
+use hitctl_resources::{FunctionUrlSpec, Throttle};
 use serde_json::json;
 
 use crate::harness::{API, Client, Cloud, api, get, until};
@@ -111,7 +112,7 @@ async fn the_stage_throttles() {
     assert_eq!(client.get("/", "").await.status, 404, "no route, no token");
     let mut spec = api();
     spec.throttle = Throttle { rate_per_second: 0.001, burst: 1 };
-    assert_eq!(cloud.gateway.put("api", API, &spec, None).await.unwrap(), port);
+    assert_eq!(cloud.gateway.put("api", API, Door::Api(&spec), None).await.unwrap(), port);
     assert_eq!(client.get("/a", "").await.status, 200, "new settings, new bucket, same connection");
     assert_eq!(client.get("/a", "").await.status, 429);
 }
@@ -217,10 +218,10 @@ async fn ports_are_taken_in_order_and_kept() {
     let cloud = Cloud::new();
     let port = cloud.serve(|_| {}).await;
     assert!(port >= FIRST_PORT);
-    let second = cloud.gateway.put("second", "api2", &api(), Some(port)).await.unwrap();
+    let second = cloud.gateway.put("second", "api2", Door::Api(&api()), Some(port)).await.unwrap();
     assert_ne!(second, port, "taken");
     assert_eq!(
-        cloud.gateway.put("api", API, &api(), Some(second)).await.unwrap(),
+        cloud.gateway.put("api", API, Door::Api(&api()), Some(second)).await.unwrap(),
         port,
         "a running API keeps its port"
     );
@@ -228,7 +229,26 @@ async fn ports_are_taken_in_order_and_kept() {
     assert!(tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_err());
     let mut bad = api();
     bad.routes.insert("GET".to_owned());
-    assert_eq!(cloud.gateway.put("bad", "x", &bad, None).await.unwrap_err().code, "bad_route");
+    assert_eq!(cloud.gateway.put("bad", "x", Door::Api(&bad), None).await.unwrap_err().code, "bad_route");
+}
+
+#[tokio::test]
+async fn a_function_url_takes_every_path_and_needs_no_permission_of_an_api() {
+    let cloud = Cloud::new();
+    cloud.deploy(|_| {}).await;
+    let spec = FunctionUrlSpec {
+        function_name: Value::from("f".to_owned()),
+        qualifier: None,
+        auth_type: "NONE".to_owned(),
+        allowed_actions: FunctionUrlSpec::ACTIONS.map(str::to_owned).into(),
+        cors: api().cors,
+    };
+    let port = cloud.gateway.put("url", "url-f", Door::Url(&spec), None).await.unwrap();
+    let answer = get(port, "/any/path?a=1").await;
+    assert_eq!(answer.status, 200);
+    let event = answer.json();
+    assert_eq!((&event["routeKey"], &event["rawPath"]), (&json!("$default"), &json!("/any/path")));
+    assert_eq!(get(port, "/?do=error").await.status, 502, "an HTTP API would say 500");
 }
 
 #[tokio::test]
@@ -270,7 +290,7 @@ async fn changes_under_load_lose_no_request() {
         let mut spec = api();
         spec.cors.max_age_s = number;
         spec.routes.insert(format!("GET /route{number}"));
-        assert_eq!(cloud.gateway.put("api", API, &spec, None).await.unwrap(), port);
+        assert_eq!(cloud.gateway.put("api", API, Door::Api(&spec), None).await.unwrap(), port);
         cloud.deploy(|spec| spec.memory_mb = 128 + number).await;
         cloud.invoke("{}").await;
     }

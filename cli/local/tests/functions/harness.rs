@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use hitctl_engine::Value;
-use hitctl_local::gateway::Gateway;
+use hitctl_local::gateway::{Door, Gateway};
 use hitctl_local::lambda::{Invocation, Runner, RunnerConfig};
 use hitctl_local::logs::{Logs, Query};
 use hitctl_resources::{Arch, Cors, FunctionSpec, HttpApiSpec, Throttle};
@@ -95,7 +95,7 @@ impl Cloud {
         self.gateway.permit(API, "f");
         let mut spec = api();
         change(&mut spec);
-        self.gateway.put("api", API, &spec, None).await.unwrap()
+        self.gateway.put("api", API, Door::Api(&spec), None).await.unwrap()
     }
 
     /// The log's lines so far.
