@@ -5,6 +5,7 @@
 
 pub mod args;
 pub mod artifact;
+mod aws;
 pub mod cloud;
 pub mod commands;
 pub mod report;

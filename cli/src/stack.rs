@@ -22,6 +22,8 @@ pub struct Place {
     pub account: String,
     /// Whether functions have versions there; the cloud on this machine runs what was deployed last.
     pub has_versions: bool,
+    /// Where AWS is asked, where that is not AWS itself: an emulator. The function asks there too.
+    pub endpoint: Option<String>,
 }
 
 /// The code that the function runs.
@@ -158,6 +160,9 @@ impl Parts<'_> {
         let origins = &self.app.http.allow_origins;
         if !origins.iter().any(|origin| origin == "*") {
             environment.insert(contract::ENV_ALLOW_ORIGINS.to_owned(), Value::from(origins.join(",")));
+        }
+        if let Some(endpoint) = &self.place.endpoint {
+            environment.insert(contract::ENV_AWS_ENDPOINT.to_owned(), Value::from(endpoint.clone()));
         }
         environment
             .extend(function.environment.iter().map(|(name, value)| (name.clone(), value.clone().into())));

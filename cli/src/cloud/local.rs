@@ -43,6 +43,7 @@ impl Local {
             region: hitctl_local::REGION.to_owned(),
             account: hitctl_local::ACCOUNT.to_owned(),
             has_versions: false,
+            endpoint: None,
         };
         let tags = names::tags(&loaded.app.app, &loaded.env);
         let client = match access {

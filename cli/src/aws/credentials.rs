@@ -1,0 +1,227 @@
+//! Where credentials come from, in the order of AWS's own tools, and what is said when there are none that work.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use aws_config::ecs::EcsCredentialsProvider;
+use aws_config::imds;
+use aws_config::imds::credentials::ImdsCredentialsProvider;
+use aws_config::meta::credentials::CredentialsProviderChain;
+use aws_config::profile::{ProfileFileCredentialsProvider, ProfileSet};
+use aws_config::provider_config::ProviderConfig;
+use aws_config::web_identity_token::{StaticConfiguration, WebIdentityTokenCredentialsProvider};
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_credential_types::provider::error::CredentialsError;
+use aws_types::os_shim_internal::{Env, Fs};
+
+use super::http::{chain, set};
+use crate::report::{Exit, Failure};
+
+/// How long one question to the metadata service of an EC2 machine may take; elsewhere nothing answers there.
+const METADATA: Duration = Duration::from_secs(1);
+
+/// The profiles of this machine, and the one in force.
+#[derive(Debug)]
+pub(super) struct Profiles {
+    set: ProfileSet,
+    /// The name of the one in force.
+    pub(super) name: String,
+    /// Whether a flag named it: then credentials of the environment do not count, as with the AWS command line.
+    explicit: bool,
+}
+
+impl Profiles {
+    /// Reads the config files. A profile that was asked for and is not there is an error that names those that are.
+    pub(super) async fn load(env: &BTreeMap<String, String>, flag: Option<&str>) -> Result<Self, Failure> {
+        let flag = flag.filter(|name| !name.is_empty());
+        let asked = flag.or_else(|| set(env, &["AWS_PROFILE", "AWS_DEFAULT_PROFILE"]));
+        let name = asked.unwrap_or("default").to_owned();
+        let pairs: Vec<(&str, &str)> = env.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let files = files(env);
+        let set = aws_config::profile::load(
+            &Fs::real(),
+            &Env::from_slice(&pairs),
+            &files,
+            Some(Cow::Owned(name.clone())),
+        )
+        .await
+        .map_err(|error| {
+            Failure::new("bad_aws_config", "the AWS config files cannot be read")
+                .caused_by(chain(&error))
+                .hinted("mend the file; AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE name others")
+                .exits(Exit::Credentials)
+        })?;
+        let profiles = Self { set, name, explicit: flag.is_some() };
+        if asked.is_some() && profiles.set.get_profile(&profiles.name).is_none() {
+            return Err(profiles.unknown());
+        }
+        Ok(profiles)
+    }
+
+    fn unknown(&self) -> Failure {
+        let mut known: Vec<&str> = self.set.profiles().collect();
+        known.sort_unstable();
+        let failure =
+            Failure::new("unknown_profile", format!("there is no AWS profile {:?}", self.name)).exits(Exit::Credentials);
+        if known.is_empty() {
+            failure.hinted("`aws configure sso` makes one")
+        } else {
+            failure.hinted(format!("there are: {}", known.join(", ")))
+        }
+    }
+
+    /// A setting of the profile in force.
+    pub(super) fn get(&self, key: &str) -> Option<&str> {
+        self.set.get(key)
+    }
+
+    /// The profile whose sign-in gives the credentials: that in force, or one that it builds on.
+    fn sso(&self) -> Option<&str> {
+        let mut name = self.name.as_str();
+        // Profiles can name one another in a circle.
+        for _ in 0..10 {
+            let profile = self.set.get_profile(name)?;
+            if profile.get("sso_session").or_else(|| profile.get("sso_start_url")).is_some() {
+                return Some(profile.name());
+            }
+            name = profile.get("source_profile")?;
+        }
+        None
+    }
+}
+
+/// The config files, by the given environment and not by that of the process.
+#[expect(deprecated, reason = "the new name of the type is in a crate that only this line would need")]
+pub(super) fn files(env: &BTreeMap<String, String>) -> aws_config::profile::profile_file::ProfileFiles {
+    use aws_config::profile::profile_file::{ProfileFileKind, ProfileFiles};
+    let home = set(env, &["HOME", "USERPROFILE"]).unwrap_or_default();
+    let file = |variable: &str, name: &str| {
+        let path = set(env, &[variable]).map_or_else(|| format!("{home}/.aws/{name}"), str::to_owned);
+        match path.strip_prefix("~/") {
+            Some(rest) => format!("{home}/{rest}"),
+            None => path,
+        }
+    };
+    // A file that is not there is an empty one.
+    ProfileFiles::builder()
+        .with_file(ProfileFileKind::Config, file("AWS_CONFIG_FILE", "config"))
+        .with_file(ProfileFileKind::Credentials, file("AWS_SHARED_CREDENTIALS_FILE", "credentials"))
+        .build()
+}
+
+/// Everything that may give credentials, in order. The metadata service of a machine on AWS is asked last, and not at all
+/// for an emulator on this one.
+pub(super) fn provider(
+    env: &BTreeMap<String, String>,
+    profiles: &Profiles,
+    config: &ProviderConfig,
+    emulated: bool,
+) -> SharedCredentialsProvider {
+    let profile = ProfileFileCredentialsProvider::builder()
+        .configure(config)
+        .profile_files(files(env))
+        .profile_name(profiles.name.clone())
+        .build();
+    if profiles.explicit {
+        return SharedCredentialsProvider::new(profile);
+    }
+    let mut chain = match keys(env) {
+        Some(keys) => CredentialsProviderChain::first_try("environment", keys).or_else("profile", profile),
+        None => CredentialsProviderChain::first_try("profile", profile),
+    };
+    if let (Some(file), Some(role)) =
+        (set(env, &["AWS_WEB_IDENTITY_TOKEN_FILE"]), set(env, &["AWS_ROLE_ARN"]))
+    {
+        let web = WebIdentityTokenCredentialsProvider::builder()
+            .configure(config)
+            .static_configuration(StaticConfiguration {
+                web_identity_token_file: file.into(),
+                role_arn: role.to_owned(),
+                session_name: set(env, &["AWS_ROLE_SESSION_NAME"]).unwrap_or("hitctl").to_owned(),
+            })
+            .build();
+        chain = chain.or_else("web identity", web);
+    }
+    if set(env, &["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI"]).is_some() {
+        chain = chain.or_else("container", EcsCredentialsProvider::builder().configure(config).build());
+    }
+    let off = set(env, &["AWS_EC2_METADATA_DISABLED"]).is_some_and(|value| value.eq_ignore_ascii_case("true"));
+    if !off && !emulated {
+        let client = imds::Client::builder()
+            .configure(config)
+            .max_attempts(1)
+            .connect_timeout(METADATA)
+            .read_timeout(METADATA)
+            .build();
+        let machine = ImdsCredentialsProvider::builder().configure(config).imds_client(client).build();
+        chain = chain.or_else("EC2 instance", machine);
+    }
+    SharedCredentialsProvider::new(chain)
+}
+
+/// Credentials that stand in the environment itself.
+fn keys(env: &BTreeMap<String, String>) -> Option<Credentials> {
+    let id = set(env, &["AWS_ACCESS_KEY_ID"])?;
+    let secret = set(env, &["AWS_SECRET_ACCESS_KEY"])?;
+    let token = set(env, &["AWS_SESSION_TOKEN"]).map(str::to_owned);
+    Some(Credentials::new(id, secret, token, None, "environment"))
+}
+
+/// Whether the credentials are those of the environment.
+pub(super) fn from_environment(env: &BTreeMap<String, String>, profiles: &Profiles) -> bool {
+    !profiles.explicit && keys(env).is_some()
+}
+
+/// What to do about credentials that have ended.
+pub(super) fn renewal(env: &BTreeMap<String, String>, profiles: &Profiles) -> String {
+    if from_environment(env, profiles) {
+        return "get new credentials and export them again: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN"
+            .to_owned();
+    }
+    match profiles.sso() {
+        Some(name) => format!("run `aws sso login --profile {name}`"),
+        None => format!("renew the credentials of profile {}, then run the command again", profiles.name),
+    }
+}
+
+/// What is said where no credentials could be had.
+pub(super) fn failed(
+    error: &CredentialsError,
+    profiles: &Profiles,
+    endpoint: Option<&str>,
+) -> Failure {
+    let cause = chain(error);
+    let failure = match (error, profiles.sso()) {
+        (CredentialsError::CredentialsNotLoaded(_), None) => return none(profiles, endpoint),
+        (CredentialsError::ProviderTimedOut(_), _) => {
+            Failure::new("credentials_timeout", "nothing gave credentials in time").hinted(
+                "run the command again; a `credential_process` that asks for something has to be answered first",
+            )
+        }
+        (_, Some(name)) => Failure::new("sso_expired", format!("the sign-in of profile {name} has expired"))
+            .hinted(format!("run `aws sso login --profile {name}`")),
+        _ => Failure::new("credentials", format!("profile {} gives no credentials", profiles.name))
+            .hinted(format!("`aws sts get-caller-identity --profile {}` should work first", profiles.name)),
+    };
+    failure.caused_by(cause).exits(Exit::Credentials)
+}
+
+/// No credentials anywhere: the ways there are.
+fn none(profiles: &Profiles, endpoint: Option<&str>) -> Failure {
+    let failure = if profiles.explicit {
+        Failure::new("no_credentials", format!("profile {} has no credentials", profiles.name))
+    } else {
+        Failure::new("no_credentials", "there are no AWS credentials")
+    };
+    let hint = match endpoint {
+        Some(endpoint) => format!(
+            "an emulator such as that at {endpoint} takes any: `export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test`"
+        ),
+        None => "one of: `aws configure sso` and `--profile NAME`; `export AWS_ACCESS_KEY_ID=.. AWS_SECRET_ACCESS_KEY=..`; \
+                 in CI, a role by web identity (AWS_ROLE_ARN and AWS_WEB_IDENTITY_TOKEN_FILE)"
+            .to_owned(),
+    };
+    failure.hinted(hint).exits(Exit::Credentials)
+}

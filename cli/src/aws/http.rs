@@ -1,0 +1,217 @@
+//! How HTTP leaves the program: one connector for AWS's APIs and for the look at the live URL. TLS by rustls and ring, the
+//! system's root certificates and those of `AWS_CA_BUNDLE`, proxies by the usual variables, and a bound on every wait.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use aws_smithy_http_client::proxy::ProxyConfig;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
+use aws_smithy_http_client::{Builder, Connector};
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
+    SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::body::SdkBody;
+use http_body_util::{BodyExt as _, Limited};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+
+use crate::report::{Exit, Failure};
+
+/// How long a connection may take to come up: the SDK's own choice.
+pub(crate) const CONNECT: Duration = Duration::from_millis(3_100);
+
+/// Always reached directly, as Go's and curl's users expect of their own machine.
+const LOOPBACK: &str = "localhost,127.0.0.0/8,::1";
+
+/// What the environment says about the way out.
+#[derive(Clone, Debug)]
+pub(crate) struct Web {
+    roots: TrustStore,
+    for_http: ProxyConfig,
+    for_https: ProxyConfig,
+}
+
+/// An answer, read whole.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    /// The HTTP status.
+    pub(crate) status: u16,
+    /// The value of the header that was asked for.
+    pub(crate) header: Option<String>,
+}
+
+impl Web {
+    /// Reads the environment. A bundle or a proxy that cannot be used is said now, and by the variable's name.
+    pub(crate) fn new(env: &BTreeMap<String, String>) -> Result<Self, Failure> {
+        let mut roots = TrustStore::default();
+        if let Some(path) = set(env, &["AWS_CA_BUNDLE"]) {
+            roots.add_pem_certificate(bundle(path)?);
+        }
+        Ok(Self {
+            roots,
+            for_http: proxy(env, &["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"], ProxyConfig::http)?,
+            for_https: proxy(
+                env,
+                &["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"],
+                ProxyConfig::https,
+            )?,
+        })
+    }
+
+    /// A client for the SDK. TLS and its roots are loaded when the first `https://` address is asked.
+    pub(crate) fn client(&self) -> SharedHttpClient {
+        let (plain, secure) = (self.clone(), self.clone());
+        SharedHttpClient::new(Client {
+            plain: Builder::new().build_with_connector_fn(move |settings, _| plain.plain(settings)),
+            secure: Builder::new().build_with_connector_fn(move |settings, _| secure.secure(settings)),
+        })
+    }
+
+    /// Asks a URL and reads the whole answer, of at most so many bytes. Each question uses a connection of its own: the
+    /// next one is to reach whatever answers then.
+    pub(crate) async fn get(&self, url: &str, header: &str, max_body: usize) -> Result<Answer, String> {
+        let settings = HttpConnectorSettings::builder().connect_timeout(CONNECT).build();
+        let connector = if is_secure(url) { self.secure(Some(&settings)) } else { self.plain(Some(&settings)) };
+        let mut request = HttpRequest::new(SdkBody::empty());
+        request.set_uri(url).map_err(|error| error.to_string())?;
+        let answer = connector.call(request).await.map_err(|error| chain(&error))?;
+        let status = answer.status().as_u16();
+        let header = answer.headers().get(header).map(str::to_owned);
+        Limited::new(answer.into_body(), max_body).collect().await.map_err(|error| error.to_string())?;
+        Ok(Answer { status, header })
+    }
+
+    fn plain(&self, settings: Option<&HttpConnectorSettings>) -> Connector {
+        let mut builder = Connector::builder().proxy_config(self.for_http.clone());
+        builder.set_connector_settings(settings.cloned());
+        builder.build_http()
+    }
+
+    fn secure(&self, settings: Option<&HttpConnectorSettings>) -> Connector {
+        let mut builder =
+            Connector::builder().proxy_config(self.for_https.clone()).tls_provider(Provider::rustls(CryptoMode::Ring));
+        builder.set_connector_settings(settings.cloned());
+        // Building a context cannot fail; without one the system's roots count.
+        if let Ok(context) = TlsContext::builder().with_trust_store(self.roots.clone()).build() {
+            builder.set_tls_context(context);
+        }
+        builder.build()
+    }
+}
+
+/// The SDK's client: an emulator on this machine costs no TLS.
+#[derive(Debug)]
+struct Client {
+    plain: SharedHttpClient,
+    secure: SharedHttpClient,
+}
+
+impl HttpClient for Client {
+    fn http_connector(
+        &self,
+        settings: &HttpConnectorSettings,
+        components: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        SharedHttpConnector::new(ByScheme {
+            plain: self.plain.http_connector(settings, components),
+            secure: OnceLock::new(),
+            client: self.secure.clone(),
+            settings: settings.clone(),
+            components: components.clone(),
+        })
+    }
+}
+
+#[derive(Debug)]
+struct ByScheme {
+    plain: SharedHttpConnector,
+    secure: OnceLock<SharedHttpConnector>,
+    client: SharedHttpClient,
+    settings: HttpConnectorSettings,
+    components: RuntimeComponents,
+}
+
+impl HttpConnector for ByScheme {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        if is_secure(request.uri()) {
+            let open = || self.client.http_connector(&self.settings, &self.components);
+            self.secure.get_or_init(open).call(request)
+        } else {
+            self.plain.call(request)
+        }
+    }
+}
+
+fn is_secure(url: &str) -> bool {
+    url.get(..8).is_some_and(|start| start.eq_ignore_ascii_case("https://"))
+}
+
+/// The first of some variables that is set to something.
+pub(crate) fn set<'a>(env: &'a BTreeMap<String, String>, names: &[&str]) -> Option<&'a str> {
+    names.iter().find_map(|name| env.get(*name).map(|value| value.trim()).filter(|value| !value.is_empty()))
+}
+
+fn proxy(
+    env: &BTreeMap<String, String>,
+    names: &[&str],
+    make: impl Fn(String) -> Result<ProxyConfig, aws_smithy_http_client::proxy::ProxyError>,
+) -> Result<ProxyConfig, Failure> {
+    let Some(url) = set(env, names) else { return Ok(ProxyConfig::disabled()) };
+    let whole = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
+    let direct = set(env, &["no_proxy", "NO_PROXY"]).map_or_else(String::new, |rules| format!(",{rules}"));
+    // The address may hold a password: only the variable is named.
+    let wrong = |_| {
+        let name = names.iter().find(|name| set(env, &[name]).is_some()).unwrap_or(&"HTTPS_PROXY");
+        Failure::new("bad_proxy", format!("{name} is not the address of a proxy"))
+            .hinted(format!("set it as in `export {name}=http://proxy.example:3128`, or unset it"))
+            .exits(Exit::Usage)
+    };
+    Ok(make(whole).map_err(wrong)?.no_proxy(format!("{LOOPBACK}{direct}")))
+}
+
+/// The certificates of a PEM file, checked: what uses them later has no way to say what is wrong with them.
+fn bundle(path: &str) -> Result<Vec<u8>, Failure> {
+    let wrong = |what: String| {
+        Failure::new("bad_ca_bundle", format!("AWS_CA_BUNDLE names {path}, which cannot be used"))
+            .caused_by(what)
+            .hinted("name a file of PEM certificates in AWS_CA_BUNDLE, or unset it")
+            .exits(Exit::Usage)
+    };
+    let pem = fs::read(path).map_err(|error| wrong(error.to_string()))?;
+    let mut roots = rustls::RootCertStore::empty();
+    let mut count = 0_u32;
+    for certificate in CertificateDer::pem_slice_iter(&pem) {
+        let certificate = certificate.map_err(|error| wrong(error.to_string()))?;
+        roots.add(certificate).map_err(|error| wrong(error.to_string()))?;
+        count += 1;
+    }
+    if count == 0 {
+        return Err(wrong("there is no certificate in it".to_owned()));
+    }
+    Ok(pem)
+}
+
+/// An error and what it was caused by, once each.
+pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let text = error.to_string();
+        // Many wrap a cause and say it again.
+        if !text.is_empty() && !parts.iter().any(|part| part.contains(&text)) {
+            parts.push(text);
+        }
+        next = error.source();
+    }
+    parts.join(": ")
+}
+
+#[cfg(test)]
+#[path = "http_tests.rs"]
+mod tests;

@@ -1,0 +1,5 @@
+//! The program's edge to AWS: how it gets there, who it is there, and what it may do there.
+
+pub(crate) mod credentials;
+pub(crate) mod http;
+pub(crate) mod session;

@@ -1,0 +1,302 @@
+//! One session with AWS: the SDK's configuration from flags, the environment and the config files, and who is asking.
+//!
+//! The environment is the one that the program was given, not the process's: tests run the program in process.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use aws_config::identity::IdentityCache;
+use aws_config::provider_config::ProviderConfig;
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_sts::error::{ProvideErrorMetadata as _, SdkError};
+use aws_sdk_sts::operation::RequestId as _;
+use aws_sdk_sts::operation::get_caller_identity::GetCallerIdentityError;
+use aws_smithy_types::date_time::{DateTime, Format};
+use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
+
+use super::credentials::{self, Profiles};
+use super::http::{CONNECT, Web, chain, set};
+use crate::report::{Exit, Failure};
+use crate::stack::Place;
+
+/// Attempts of one call, the first included. Generous, so that a storm of throttling passes: an account's rates are
+/// shared with everything else that runs in it.
+const ATTEMPTS: u32 = 8;
+/// How long one attempt may take; the upload of the function's zip is the longest.
+const ATTEMPT: Duration = Duration::from_mins(1);
+/// How long one call may take, with all its attempts.
+const OPERATION: Duration = Duration::from_mins(5);
+/// How long credentials may take: an assumed role is a call, a `credential_process` a program.
+const CREDENTIALS: Duration = Duration::from_secs(30);
+/// Clocks further apart than this, in seconds, make signatures invalid; AWS takes up to five minutes.
+const SKEW_S: i64 = 240;
+
+/// What flags and the configuration say of AWS.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Wish<'a> {
+    /// The profile that a flag names.
+    pub(crate) profile: Option<&'a str>,
+    /// The region that a flag, the file or the environment names; else the profile says.
+    pub(crate) region: Option<&'a str>,
+    /// The endpoint that a flag names.
+    pub(crate) endpoint: Option<&'a str>,
+    /// The only account to work in.
+    pub(crate) account: Option<&'a str>,
+}
+
+/// A session with AWS.
+#[derive(Clone, Debug)]
+pub(crate) struct AwsSession {
+    /// What SDK clients are made of.
+    pub(crate) config: SdkConfig,
+    /// How HTTP leaves the program.
+    pub(crate) web: Web,
+    /// Where the resources live.
+    pub(crate) place: Place,
+    /// Who is asking.
+    pub(crate) arn: String,
+}
+
+/// A session whose user is not known yet: nothing was sent.
+pub(crate) struct Opening {
+    config: SdkConfig,
+    web: Web,
+    profiles: Profiles,
+    env: BTreeMap<String, String>,
+    region: String,
+}
+
+impl AwsSession {
+    /// Opens a session and asks AWS who is asking. Nothing else is sent, and nothing at all to another account than the
+    /// configured one.
+    pub(crate) async fn open(env: &BTreeMap<String, String>, wish: Wish<'_>) -> Result<Self, Failure> {
+        let session = Opening::new(env, wish).await?.identify().await?;
+        guard(&session, wish.account)?;
+        Ok(session)
+    }
+}
+
+impl Opening {
+    /// Reads what there is to read: the environment, the config files.
+    pub(crate) async fn new(env: &BTreeMap<String, String>, wish: Wish<'_>) -> Result<Self, Failure> {
+        let profiles = Profiles::load(env, wish.profile).await?;
+        let region = wish.region.or_else(|| profiles.get("region")).ok_or_else(no_region)?.to_owned();
+        let ignored = |value: &str| value.eq_ignore_ascii_case("true");
+        let ambient = match set(env, &["AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"]) {
+            Some(value) if ignored(value) => None,
+            _ => set(env, &["AWS_ENDPOINT_URL"]).or_else(|| profiles.get("endpoint_url")),
+        };
+        let endpoint = wish.endpoint.or(ambient).map(endpoint).transpose()?;
+        let web = Web::new(env)?;
+        let client = web.client();
+        let retries = RetryConfig::standard()
+            .with_max_attempts(ATTEMPTS)
+            .with_initial_backoff(Duration::from_millis(100))
+            .with_max_backoff(Duration::from_secs(10));
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(CONNECT)
+            .operation_attempt_timeout(ATTEMPT)
+            .operation_timeout(OPERATION)
+            .build();
+        // Credentials are asked of AWS itself, by few and short calls.
+        let provider_config = ProviderConfig::without_region()
+            .with_region(Some(Region::new(region.clone())))
+            .with_http_client(client.clone());
+        let emulated = endpoint.as_deref().is_some_and(is_loopback);
+        let provider = credentials::provider(env, &profiles, &provider_config, emulated);
+        let mut loader = aws_config::defaults(BehaviorVersion::latest())
+            .region(Region::new(region.clone()))
+            .credentials_provider(provider)
+            .identity_cache(IdentityCache::lazy().load_timeout(CREDENTIALS).build())
+            .http_client(client)
+            .retry_config(retries)
+            .timeout_config(timeouts)
+            .profile_name(profiles.name.clone());
+        #[expect(deprecated, reason = "the new name of the type is in a crate that only this line would need")]
+        {
+            loader = loader.profile_files(credentials::files(env));
+        }
+        if let Ok(name) = AppName::new("hitctl") {
+            loader = loader.app_name(name);
+        }
+        if let Some(endpoint) = wish.endpoint.and(endpoint.as_deref()) {
+            // A flag wins over the variables of single services too.
+            loader = loader.endpoint_url(endpoint);
+        }
+        let loaded = loader.load().await;
+        let config = if wish.endpoint.is_some() {
+            loaded
+        } else {
+            let services = Services { env: env.clone(), loaded: loaded.clone() };
+            let mut builder = loaded.into_builder().service_config(services);
+            builder.set_endpoint_url(endpoint);
+            builder.build()
+        };
+        Ok(Self { config, web, profiles, env: env.clone(), region })
+    }
+
+    /// The region in force.
+    pub(crate) fn region(&self) -> &str {
+        &self.region
+    }
+
+    /// Asks AWS who is asking.
+    pub(crate) async fn identify(self) -> Result<AwsSession, Failure> {
+        let answer = aws_sdk_sts::Client::new(&self.config).get_caller_identity().send().await;
+        let identity = answer.map_err(|error| self.refused(&error))?;
+        let arn = identity.arn().unwrap_or_default().to_owned();
+        let partition = match arn.split(':').nth(1) {
+            Some(partition) if !partition.is_empty() => partition.to_owned(),
+            _ => hitctl_config::names::partition(&self.region).to_owned(),
+        };
+        let account = identity.account().unwrap_or_default().to_owned();
+        let endpoint = self.config.endpoint_url().map(|url| url.trim_end_matches('/').to_owned());
+        let place = Place { partition, region: self.region, account, has_versions: true, endpoint };
+        Ok(AwsSession { config: self.config, web: self.web, place, arn })
+    }
+
+    /// Why AWS does not know who is asking, and what to do about it.
+    fn refused(&self, error: &SdkError<GetCallerIdentityError>) -> Failure {
+        if let Some(error) = source::<CredentialsError>(error) {
+            return credentials::failed(error, &self.profiles, self.config.endpoint_url());
+        }
+        let SdkError::ServiceError(service) = error else {
+            return self.unreachable(error);
+        };
+        let told = service.err();
+        let code = told.code().unwrap_or("unknown");
+        let skew = service.raw().headers().get("date").and_then(|date| skew(date, jiff::Timestamp::now()));
+        let failure = match code {
+            "ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired" => {
+                Failure::new(code, "the AWS credentials have expired")
+                    .hinted(credentials::renewal(&self.env, &self.profiles))
+            }
+            "RequestTimeTooSkewed" | "RequestExpired" | "SignatureDoesNotMatch" | "InvalidSignatureException"
+                if code.starts_with("Request") || skew.is_some() =>
+            {
+                let apart = skew.map_or_else(|| "wrong".to_owned(), spell_skew);
+                Failure::new("clock_skew", format!("this machine's clock is {apart}"))
+                    .hinted("set the clock, such as by `sudo timedatectl set-ntp true`, and run the command again")
+            }
+            "SignatureDoesNotMatch" | "InvalidSignatureException" => {
+                Failure::new(code, "the secret key does not belong to the access key")
+                    .hinted("copy AWS_SECRET_ACCESS_KEY, or `aws_secret_access_key` of the profile, anew and whole")
+            }
+            "InvalidClientTokenId" | "UnrecognizedClientException" | "InvalidAccessKeyId" => {
+                Failure::new(code, "AWS does not know these credentials").hinted(format!(
+                    "`aws sts get-caller-identity` should work first; a region that the account has not enabled says so \
+                     too, and {} is asked here",
+                    self.region
+                ))
+            }
+            _ => Failure::new(code, "AWS refuses to say who is asking").hinted(self.where_from()),
+        };
+        let mut failure = failure.exits(Exit::Credentials);
+        let message = told.message().unwrap_or("it did not say why");
+        failure.cause = Some(format!("sts:GetCallerIdentity: {message} ({code})"));
+        failure.request_id = told.request_id().map(str::to_owned);
+        failure
+    }
+
+    fn where_from(&self) -> String {
+        if credentials::from_environment(&self.env, &self.profiles) {
+            "the credentials are those of the environment: AWS_ACCESS_KEY_ID and its like".to_owned()
+        } else {
+            format!("the credentials are those of profile {}", self.profiles.name)
+        }
+    }
+
+    /// Nothing answered, or nothing that AWS would.
+    fn unreachable(&self, error: &SdkError<GetCallerIdentityError>) -> Failure {
+        let failure = match self.config.endpoint_url() {
+            Some(endpoint) => Failure::new("unreachable", format!("{endpoint} does not answer as AWS would")).hinted(
+                "start the emulator, or correct --endpoint-url, HITCTL_ENDPOINT_URL or AWS_ENDPOINT_URL",
+            ),
+            None => Failure::new("unreachable", format!("AWS in {} cannot be reached", self.region)).hinted(
+                "check the network, the proxy (HTTPS_PROXY, NO_PROXY) and that the region is spelt right",
+            ),
+        };
+        failure.caused_by(chain(error))
+    }
+}
+
+/// Refuses another account than the configured one.
+fn guard(session: &AwsSession, account: Option<&str>) -> Result<(), Failure> {
+    let (is, want) = (&session.place.account, account.unwrap_or(&session.place.account));
+    if is == want {
+        return Ok(());
+    }
+    Err(Failure::new("wrong_account", format!("these credentials are for account {is}, and hitctl.toml allows only {want}"))
+        .caused_by(format!("they are those of {}", session.arn))
+        .hinted(format!("use `--profile` with a profile of account {want}; nothing was changed"))
+        .exits(Exit::Credentials))
+}
+
+fn no_region() -> Failure {
+    Failure::new("no_region", "there is no AWS region")
+        .hinted(
+            "say which: `--region eu-central-1`, `export AWS_REGION=eu-central-1`, or `region = \"eu-central-1\"` in \
+             hitctl.toml",
+        )
+        .exits(Exit::Usage)
+}
+
+/// An endpoint that can be asked: `http://` or `https://` and a host.
+fn endpoint(url: &str) -> Result<String, Failure> {
+    let fits = url.parse::<hyper::Uri>().is_ok_and(|uri| {
+        matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some_and(|host| !host.is_empty())
+    });
+    if fits {
+        return Ok(url.trim_end_matches('/').to_owned());
+    }
+    Err(Failure::usage(format!("{url:?} is no endpoint")).hinted("give a URL such as http://127.0.0.1:4566"))
+}
+
+/// Whether a URL leads to this machine.
+pub(crate) fn is_loopback(url: &str) -> bool {
+    let Ok(uri) = url.parse::<hyper::Uri>() else { return false };
+    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']).to_ascii_lowercase();
+    host == "localhost"
+        || host.ends_with(".localhost")
+        || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// The endpoints of single services, by the given environment first and the config files then.
+#[derive(Debug)]
+struct Services {
+    env: BTreeMap<String, String>,
+    loaded: SdkConfig,
+}
+
+impl LoadServiceConfig for Services {
+    fn load_config(&self, key: ServiceConfigKey<'_>) -> Option<String> {
+        let service = key.service_id().to_uppercase().replace([' ', '-'], "_");
+        let own = set(&self.env, &[&format!("{}_{service}", key.env()), key.env()]).map(str::to_owned);
+        own.or_else(|| self.loaded.service_config()?.load_config(key))
+    }
+}
+
+/// How far this machine's clock is ahead of AWS's, in seconds, if that is too far.
+fn skew(date: &str, now: jiff::Timestamp) -> Option<i64> {
+    let there = DateTime::from_str(date, Format::HttpDate).ok()?.secs();
+    let ahead = now.as_second() - there;
+    (ahead.abs() >= SKEW_S).then_some(ahead)
+}
+
+fn spell_skew(ahead: i64) -> String {
+    let minutes = (ahead.abs() + 30) / 60;
+    let unit = if minutes == 1 { "minute" } else { "minutes" };
+    format!("{minutes} {unit} {}", if ahead > 0 { "fast" } else { "slow" })
+}
+
+/// The first cause of some type.
+fn source<'a, T: std::error::Error + 'static>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a T> {
+    std::iter::successors(Some(error), |error| error.source()).find_map(|error| error.downcast_ref::<T>())
+}
+
+#[cfg(test)]
+#[path = "session_tests.rs"]
+mod tests;
