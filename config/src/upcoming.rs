@@ -17,12 +17,10 @@ const fn upcoming(key: &'static str, works: &'static [&'static str], with: &'sta
     Upcoming { key, works, with }
 }
 
-const AWS: &str = "deploying to AWS";
 const COUNTER: &str = "the counter's own rules";
 const QUEUES: &str = "queues and events";
 
 pub(crate) const UPCOMING: &[Upcoming] = &[
-    upcoming("strict", &["false"], AWS),
     upcoming("counter.paths", &["\"open\""], COUNTER),
     upcoming("counter.new_paths_per_day", &[], COUNTER),
     upcoming("counter.max_paths", &[], COUNTER),

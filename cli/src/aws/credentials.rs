@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
 use aws_config::ecs::EcsCredentialsProvider;
@@ -104,10 +105,16 @@ pub(super) fn files(env: &BTreeMap<String, String>) -> aws_config::profile::prof
             None => path,
         }
     };
-    // A file that is not there is an empty one.
-    ProfileFiles::builder()
-        .with_file(ProfileFileKind::Config, file("AWS_CONFIG_FILE", "config"))
-        .with_file(ProfileFileKind::Credentials, file("AWS_SHARED_CREDENTIALS_FILE", "credentials"))
+    // A file that is not there is an empty one, and not the SDK's error.
+    let files = [
+        (ProfileFileKind::Config, file("AWS_CONFIG_FILE", "config")),
+        (ProfileFileKind::Credentials, file("AWS_SHARED_CREDENTIALS_FILE", "credentials")),
+    ];
+    files
+        .into_iter()
+        .fold(ProfileFiles::builder(), |builder, (kind, path)| {
+            if Path::new(&path).exists() { builder.with_file(kind, path) } else { builder.with_contents(kind, "") }
+        })
         .build()
 }
 

@@ -114,11 +114,8 @@ impl Opening {
             .http_client(client)
             .retry_config(retries)
             .timeout_config(timeouts)
+            .profile_files(credentials::files(env))
             .profile_name(profiles.name.clone());
-        #[expect(deprecated, reason = "the new name of the type is in a crate that only this line would need")]
-        {
-            loader = loader.profile_files(credentials::files(env));
-        }
         if let Ok(name) = AppName::new("hitctl") {
             loader = loader.app_name(name);
         }

@@ -1,7 +1,10 @@
 //! A place to deploy to, as the commands see it. What a deploy does to it goes through [`Cloud::drivers`] and the engine;
 //! the rest is what people ask of something that is deployed: call it, read its counts, read its log.
 
+mod aws;
 mod local;
+
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use hitctl_config::{Loaded, Target};
@@ -20,6 +23,16 @@ pub trait Cloud: Send + Sync {
 
     /// Whether it can be called. What is deployed can be read of one that cannot.
     fn is_running(&self) -> bool;
+
+    /// How often its logs may be asked for more.
+    fn logs_every(&self) -> Duration {
+        Duration::from_millis(200)
+    }
+
+    /// How many invocations may run at once in the account, where that is bounded and known.
+    fn concurrency(&self) -> BoxFuture<'_, Option<Concurrency>> {
+        futures::FutureExt::boxed(std::future::ready(None))
+    }
 
     /// What reads and writes its resources. `artifact` is the code that the function should run.
     fn drivers(&self, artifact: Option<&Artifact>) -> Drivers;
@@ -70,6 +83,15 @@ pub struct LogPage {
     pub next: Option<String>,
 }
 
+/// How many invocations an account may run at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Concurrency {
+    /// In all.
+    pub limit: u32,
+    /// Not reserved for one function.
+    pub unreserved: u32,
+}
+
 /// What a command is about to do with a cloud.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
@@ -90,15 +112,6 @@ pub async fn open(
 ) -> Result<Box<dyn Cloud>, Failure> {
     match loaded.target {
         Target::Local => Ok(Box::new(local::Local::open(session, loaded, access, sink).await?)),
-        Target::Aws => Err(aws_comes_next(&loaded.env)),
+        Target::Aws => Ok(Box::new(aws::AwsCloud::open(session, loaded).await?)),
     }
-}
-
-/// What an AWS environment is answered for now.
-fn aws_comes_next(env: &str) -> Failure {
-    Failure::new(
-        "aws_comes_next",
-        format!("environment {env:?} is on AWS, and deploying to AWS comes with the next release"),
-    )
-    .hinted("run the same command with `--env local`: the same plan, on a small cloud on this machine")
 }

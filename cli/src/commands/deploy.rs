@@ -6,12 +6,12 @@ use std::time::Instant;
 use hitctl_config::Loaded;
 use hitctl_engine::{Event, Phase, Sink};
 
-use crate::cloud::{self, Access};
+use crate::cloud::Access;
 use crate::commands::steps::{self, PlanRun, millis};
 use crate::report::{DeployView, Exit, Failure};
 use crate::session::Session;
 use crate::smoke;
-use crate::stack::Code;
+use crate::stack::{Code, Place};
 
 /// Build the counter, create or update what it needs, ask the live URL, and print it
 #[derive(Debug, clap::Args)]
@@ -30,7 +30,6 @@ pub struct Args {
 /// Deploys.
 pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
     let loaded = session.load()?;
-    steps::banner(session, &loaded);
     let progress = session.console.progress();
     let deployed = deploy(session, &loaded, args, &progress.sink()).await;
     progress.finish();
@@ -49,28 +48,32 @@ async fn deploy(
     let started = Instant::now();
     // Neither needs the other, and each may take a while the first time.
     let (cloud, artifact) = tokio::try_join!(
-        cloud::open(session, loaded, Access::Write, sink),
+        steps::open(session, loaded, Access::Write, sink),
         steps::build(session, loaded, args.artifact, sink),
     )?;
     let code = Code { sha256: artifact.sha256.clone(), arch: artifact.arch };
-    let graph = steps::design(loaded, cloud.place(), &code)?;
     let drivers = cloud.drivers(Some(&artifact));
-    let PlanRun { plan, findings } = steps::plan(session, &graph, &drivers, sink).await?;
+    let PlanRun { plan, findings } =
+        steps::plan_deploy(session, loaded, &*cloud, &code, &drivers, sink).await?;
     let view = steps::plan_view("deploy", loaded, cloud.place(), &plan, &findings, started);
     let outcome = steps::apply(session, plan, &drivers, sink).await;
     let mut failure = Failure::outcome(&outcome, AGAIN);
     if let (None, false, Some(url)) = (&failure, args.no_smoke, steps::url(&outcome.outputs)) {
-        failure = look(session, &url, &code, sink).await.err();
+        failure = look(session, cloud.place(), &url, &code, sink).await.err();
     }
     let view = view.outputs(steps::outputs(loaded, &outcome.outputs)).took_ms(millis(started));
     Ok((DeployView::new(view, &outcome), failure))
 }
 
-/// Asks the live URL until the new build answers.
-async fn look(session: &Session, url: &str, code: &Code, sink: &Sink) -> Result<(), Failure> {
+/// Asks the live URL until the new build answers; says why where it cannot be asked.
+async fn look(session: &Session, place: &Place, url: &str, code: &Code, sink: &Sink) -> Result<(), Failure> {
+    if let Some(endpoint) = place.endpoint.as_deref().filter(|at| smoke::is_elsewhere(url, at)) {
+        session.console.talk(&format!("not asking {url}: the emulator at {endpoint} does not serve it"));
+        return Ok(());
+    }
     let started = Instant::now();
     sink.send(Event::PhaseStarted { phase: Phase::Smoke, detail: format!("asking {url}/healthz") });
-    let seen = smoke::check(url, &code.build_id(), &session.stop).await;
+    let seen = smoke::check(session, place, url, &code.build_id()).await;
     sink.send(Event::PhaseEnded { phase: Phase::Smoke, ok: seen.is_ok(), took_ms: millis(started) });
     seen
 }

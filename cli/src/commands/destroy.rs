@@ -31,12 +31,11 @@ pub struct Args {
 pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
     let started = Instant::now();
     let loaded = session.load()?;
-    steps::banner(session, &loaded);
     let progress = session.console.progress();
     let sink = progress.sink();
     let planned = async {
         // Nothing is started for what is not there, or what nobody agrees to.
-        let cloud = cloud::open(session, &loaded, Access::Remove, &sink).await?;
+        let cloud = steps::open(session, &loaded, Access::Remove, &sink).await?;
         let code = Code { sha256: String::new(), arch: loaded.app.function.arch };
         let mut graph = steps::design(&loaded, cloud.place(), &code)?.all_absent();
         if args.delete_data {

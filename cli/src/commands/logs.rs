@@ -8,9 +8,6 @@ use crate::cloud::{self, Access, Cloud};
 use crate::report::{Exit, Failure, LogLine};
 use crate::session::Session;
 
-/// How often `--follow` asks for more.
-const FOLLOW_EVERY: Duration = Duration::from_millis(200);
-
 /// Said where there is nothing to show, so that nobody waits for it.
 const NOTHING: &str =
     "nothing was logged in that time; `--since 1h` looks further back, `--follow` waits for more";
@@ -48,7 +45,7 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
                     return Ok(session.console.end(Exit::Done));
                 }
             }
-            let pause = wait(FOLLOW_EVERY);
+            let pause = wait(cloud.logs_every());
             tokio::select! {
                 () = pause => {}
                 () = session.stop.cancelled() => return Ok(Exit::Interrupted),

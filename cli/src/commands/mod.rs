@@ -17,6 +17,7 @@ pub mod local;
 pub mod logs;
 pub mod man;
 pub mod plan;
+mod quota;
 pub mod status;
 mod steps;
 

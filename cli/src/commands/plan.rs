@@ -32,8 +32,8 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
             steps::build(session, &loaded, args.artifact, &sink),
         )?;
         let code = Code { sha256: artifact.sha256.clone(), arch: artifact.arch };
-        let graph = steps::design(&loaded, cloud.place(), &code)?;
-        let planned = steps::plan(session, &graph, &cloud.drivers(Some(&artifact)), &sink).await?;
+        let drivers = cloud.drivers(Some(&artifact));
+        let planned = steps::plan_deploy(session, &loaded, &*cloud, &code, &drivers, &sink).await?;
         Ok::<_, Failure>((cloud, planned))
     }
     .await;

@@ -5,7 +5,7 @@ use hitctl_engine::{Action, Change, Sink, Snapshot};
 use hitctl_resources::{Spec as _, TableSpec};
 
 use crate::cloud::{self, Access, Cloud};
-use crate::commands::{counts, steps};
+use crate::commands::{counts, quota, steps};
 use crate::report::{Exit, Failure, ResourceRow, StatusView};
 use crate::session::Session;
 use crate::stack::Code;
@@ -38,6 +38,7 @@ async fn look(session: &Session, loaded: &Loaded, sink: &Sink) -> Result<StatusV
     let code = Code { sha256: String::new(), arch: loaded.app.function.arch };
     let graph = steps::design(loaded, cloud.place(), &code)?;
     let live = steps::survey(session, &graph, &cloud.drivers(None), sink).await?;
+    let (graph, _) = quota::fit(loaded, &*cloud, &code, graph, &live).await?;
     let plan = hitctl_engine::plan(&graph, &live).map_err(|error| Failure::new("plan", error.to_string()))?;
     let resources: Vec<_> = plan.changes.iter().map(|change| row(change, &live)).collect();
     let has_table = resources.iter().any(|row| row.kind == TableSpec::KIND && row.present);

@@ -11,6 +11,8 @@ use hitctl_engine::{
 use hitctl_resources::{FunctionSpec, FunctionUrlSpec, HttpApiSpec, Spec as _, TableSpec};
 
 use crate::artifact::{self, Artifact, BuildRequest};
+use crate::cloud::{self, Access, Cloud};
+use crate::commands::quota;
 use crate::report::{Exit, Failure, PlanView};
 use crate::session::Session;
 use crate::stack::{self, Code, Place};
@@ -55,7 +57,28 @@ pub(super) async fn plan(
     sink: &Sink,
 ) -> Result<PlanRun, Failure> {
     let live = survey(session, graph, drivers, sink).await?;
-    let plan = hitctl_engine::plan(graph, &live).map_err(|error| Failure::new("plan", error.to_string()))?;
+    checked(graph, &live)
+}
+
+/// As [`plan`], for the app as the configuration wants it and the account can carry it.
+pub(super) async fn plan_deploy(
+    session: &Session,
+    loaded: &Loaded,
+    cloud: &dyn Cloud,
+    code: &Code,
+    drivers: &Drivers,
+    sink: &Sink,
+) -> Result<PlanRun, Failure> {
+    let graph = design(loaded, cloud.place(), code)?;
+    let live = survey(session, &graph, drivers, sink).await?;
+    let (graph, finding) = quota::fit(loaded, cloud, code, graph, &live).await?;
+    let mut run = checked(&graph, &live)?;
+    run.findings.extend(finding);
+    Ok(run)
+}
+
+fn checked(graph: &Graph, live: &Snapshot) -> Result<PlanRun, Failure> {
+    let plan = hitctl_engine::plan(graph, live).map_err(|error| Failure::new("plan", error.to_string()))?;
     let findings = hitctl_engine::check(&plan);
     let (errors, findings): (Vec<_>, Vec<_>) =
         findings.into_iter().partition(|finding| finding.severity == Severity::Error);
@@ -93,13 +116,25 @@ pub(super) async fn apply(session: &Session, plan: Plan, drivers: &Drivers, sink
     outcome
 }
 
-/// Says, before the first write, where it will go.
-pub(super) fn banner(session: &Session, loaded: &Loaded) {
-    let place = match loaded.target {
-        Target::Local => "this machine".to_owned(),
-        Target::Aws => format!("AWS, region {}", loaded.app.region.as_deref().unwrap_or("not set")),
-    };
-    session.console.talk(&format!("app {}, env {}, on {place}", loaded.app.app, loaded.env));
+/// Opens the cloud of the env for what writes, and says, before the first write, where that will go.
+pub(super) async fn open(
+    session: &Session,
+    loaded: &Loaded,
+    access: Access,
+    sink: &Sink,
+) -> Result<Box<dyn Cloud>, Failure> {
+    let say =
+        |place: &str| session.console.talk(&format!("app {}, env {}, {place}", loaded.app.app, loaded.env));
+    if loaded.target == Target::Local {
+        // Said first: it may have to be started.
+        say("on this machine");
+        return cloud::open(session, loaded, access, sink).await;
+    }
+    let cloud = cloud::open(session, loaded, access, sink).await?;
+    let Place { account, region, endpoint, .. } = cloud.place();
+    let at = endpoint.as_ref().map(|endpoint| format!(", endpoint {endpoint}")).unwrap_or_default();
+    say(&format!("AWS account {account}, region {region}{at}"));
+    Ok(cloud)
 }
 
 /// The URL that counts, of the API or of the function itself, without a trailing slash.

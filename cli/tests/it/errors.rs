@@ -41,10 +41,20 @@ fn every_mistake_of_the_configuration_is_named_at_once_with_its_place() {
 }
 
 #[test]
-fn aws_comes_next_and_says_so() {
+fn without_credentials_or_a_region_nothing_is_sent_and_the_ways_are_named() {
     let yard = Yard::with("[env.test]\n");
-    fails(&yard, &["plan", "-e", "test", "--artifact", &artifact()], 1, &["AWS", "--env local"]);
-    fails(&yard, &["status", "-e", "test"], 1, &["AWS"]);
+    fails(&yard, &["status", "-e", "test"], 64, &["no AWS region", "--region", "AWS_REGION", "hitctl.toml"]);
+    let test = ["status", "-e", "test", "--region", "eu-central-1"];
+    let alone = |args: &[&str]| {
+        yard.run_as(args, |world| {
+            world.env.insert("AWS_EC2_METADATA_DISABLED".to_owned(), "true".to_owned());
+        })
+    };
+    let ran = alone(&test);
+    assert_eq!((ran.code, ran.stdout.as_str()), (4, ""), "{ran:?}");
+    assert!(ran.stderr.contains("no AWS credentials") && ran.stderr.contains("aws configure sso"), "{ran:?}");
+    let ran = alone(&[&test[..], &["--profile", "work"]].concat());
+    assert!(ran.code == 4 && ran.stderr.contains("no AWS profile \"work\""), "{ran:?}");
 }
 
 #[test]

@@ -109,45 +109,40 @@ fn envs_are_checked_and_the_default_must_exist() {
 #[test]
 fn what_comes_later_is_refused_with_words() {
     insta::assert_snapshot!(errors("later.toml"), @r#"
-    8 problems in the configuration
+    7 problems in the configuration
 
-    later.toml:1:10: `strict = true` comes with deploying to AWS, and does not work yet
-     1 | strict = true
-       |          ^^^^
-       = leave the line out until then, or write `strict = false`
-
-    later.toml:7:9: `counter.paths = "budget"` comes with the counter's own rules, and does not work yet
-     7 | paths = "budget"
+    later.toml:2:9: `counter.paths = "budget"` comes with the counter's own rules, and does not work yet
+     2 | paths = "budget"
        |         ^^^^^^^^
        = leave the line out until then, or write `paths = "open"`
 
-    later.toml:8:21: `counter.new_paths_per_day = 1000` comes with the counter's own rules, and does not work yet
-     8 | new_paths_per_day = 1000
+    later.toml:3:21: `counter.new_paths_per_day = 1000` comes with the counter's own rules, and does not work yet
+     3 | new_paths_per_day = 1000
        |                     ^^^^
        = leave the line out until then
 
-    later.toml:9:14: `counter.keep_query = ["page"]` comes with the counter's own rules, and does not work yet
-     9 | keep_query = ["page"]
+    later.toml:4:14: `counter.keep_query = ["page"]` comes with the counter's own rules, and does not work yet
+     4 | keep_query = ["page"]
        |              ^^^^^^^^
        = leave the line out until then, or write `keep_query = []`
 
-    later.toml:10:12: `counter.visitors = "hash"` comes with the counter's own rules, and does not work yet
-     10 | visitors = "hash"
-        |            ^^^^^^
-        = leave the line out until then, or write `visitors = "none"`
+    later.toml:5:12: `counter.visitors = "hash"` comes with the counter's own rules, and does not work yet
+     5 | visitors = "hash"
+       |            ^^^^^^
+       = leave the line out until then, or write `visitors = "none"`
 
-    later.toml:11:8: `counter.bots = "ignore"` comes with the counter's own rules, and does not work yet
-     11 | bots = "ignore"
-        |        ^^^^^^^^
-        = leave the line out until then, or write `bots = "count"`
+    later.toml:6:8: `counter.bots = "ignore"` comes with the counter's own rules, and does not work yet
+     6 | bots = "ignore"
+       |        ^^^^^^^^
+       = leave the line out until then, or write `bots = "count"`
 
-    later.toml:17:11: `queue.enabled = true` comes with queues and events, and does not work yet
-     17 | enabled = true
-        |           ^^^^
-        = leave the line out until then, or write `enabled = false`
+    later.toml:9:11: `queue.enabled = true` comes with queues and events, and does not work yet
+     9 | enabled = true
+       |           ^^^^
+       = leave the line out until then, or write `enabled = false`
 
-    later.toml:20:11: `events.enabled = true` comes with queues and events, and does not work yet
-     20 | enabled = true
+    later.toml:12:11: `events.enabled = true` comes with queues and events, and does not work yet
+     12 | enabled = true
         |           ^^^^
         = leave the line out until then, or write `enabled = false`
     "#);

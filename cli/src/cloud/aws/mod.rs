@@ -1,0 +1,110 @@
+//! An AWS account, as the commands see it.
+
+mod invoke;
+mod items;
+mod logs;
+mod quota;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use hitctl_config::{Loaded, names};
+use hitctl_engine::{Drivers, Fault};
+use hitctl_resources::AliasSpec;
+use hitctl_resources::aws::{self, Aws};
+use serde_json::Value as Json;
+
+use super::{Answer, Cloud, Concurrency, Item, ItemPage, LogPage};
+use crate::artifact::Artifact;
+use crate::aws::session::{AwsSession, Wish};
+use crate::report::Failure;
+use crate::session::Session;
+use crate::stack::Place;
+
+/// An AWS account.
+pub(super) struct AwsCloud {
+    session: AwsSession,
+    aws: Aws,
+    /// The alias that requests go to, where versions are published.
+    alias: Option<&'static str>,
+    /// How long the function may run, in seconds.
+    timeout_s: u32,
+}
+
+impl AwsCloud {
+    /// Opens it: finds credentials, and asks whose they are.
+    pub(super) async fn open(session: &Session, loaded: &Loaded) -> Result<Self, Failure> {
+        let app = &loaded.app;
+        let session = AwsSession::open(&session.env, wish(session, loaded)).await?;
+        let place = &session.place;
+        let aws = Aws {
+            config: session.config.clone(),
+            partition: place.partition.clone(),
+            region: place.region.clone(),
+            account: place.account.clone(),
+            tags: names::tags(&app.app, &loaded.env),
+            code: None,
+            adopt: false,
+        };
+        let alias = (app.function.publish && place.has_versions).then_some(AliasSpec::NAME);
+        Ok(Self { aws, alias, timeout_s: app.function.timeout_s, session })
+    }
+}
+
+/// What flags and the configuration say of AWS.
+pub(super) fn wish<'a>(session: &'a Session, loaded: &'a Loaded) -> Wish<'a> {
+    Wish {
+        profile: session.global.profile.as_deref(),
+        region: loaded.app.region.as_deref(),
+        endpoint: session.global.endpoint_url.as_deref().filter(|url| !url.is_empty()),
+        account: loaded.app.account.as_deref(),
+    }
+}
+
+impl Cloud for AwsCloud {
+    fn place(&self) -> &Place {
+        &self.session.place
+    }
+
+    fn is_running(&self) -> bool {
+        true
+    }
+
+    fn logs_every(&self) -> Duration {
+        // FilterLogEvents is bounded to a few calls a second, for the whole account.
+        Duration::from_secs(1)
+    }
+
+    fn drivers(&self, artifact: Option<&Artifact>) -> Drivers {
+        let code = artifact
+            .map(|artifact| aws::Code { sha256: artifact.sha256.clone(), zip: artifact.zip.clone() });
+        aws::drivers(&Arc::new(Aws { code, ..self.aws.clone() }))
+    }
+
+    fn invoke<'a>(&'a self, function: &'a str, event: &'a Json) -> BoxFuture<'a, Result<Answer, Fault>> {
+        invoke::invoke(&self.session.config, function, self.alias, self.timeout_s, event).boxed()
+    }
+
+    fn items<'a>(&'a self, table: &'a str, after: Option<Item>) -> BoxFuture<'a, Result<ItemPage, Fault>> {
+        items::page(&self.session.config, table, after).boxed()
+    }
+
+    fn item<'a>(&'a self, table: &'a str, key: &'a str) -> BoxFuture<'a, Result<Option<Item>, Fault>> {
+        items::one(&self.session.config, table, key).boxed()
+    }
+
+    fn logs<'a>(
+        &'a self,
+        group: &'a str,
+        since_ms: i64,
+        after: Option<String>,
+    ) -> BoxFuture<'a, Result<LogPage, Fault>> {
+        logs::page(&self.session.config, group, since_ms, after).boxed()
+    }
+
+    fn concurrency(&self) -> BoxFuture<'_, Option<Concurrency>> {
+        quota::concurrency(&self.session.config).boxed()
+    }
+}
