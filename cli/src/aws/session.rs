@@ -52,8 +52,6 @@ pub(crate) struct Wish<'a> {
 pub(crate) struct AwsSession {
     /// What SDK clients are made of.
     pub(crate) config: SdkConfig,
-    /// How HTTP leaves the program.
-    pub(crate) web: Web,
     /// Where the resources live.
     pub(crate) place: Place,
     /// Who is asking.
@@ -63,7 +61,6 @@ pub(crate) struct AwsSession {
 /// A session whose user is not known yet: nothing was sent.
 pub(crate) struct Opening {
     config: SdkConfig,
-    web: Web,
     profiles: Profiles,
     env: BTreeMap<String, String>,
     region: String,
@@ -90,8 +87,7 @@ impl Opening {
             _ => set(env, &["AWS_ENDPOINT_URL"]).or_else(|| profiles.get("endpoint_url")),
         };
         let endpoint = wish.endpoint.or(ambient).map(endpoint).transpose()?;
-        let web = Web::new(env)?;
-        let client = web.client();
+        let client = Web::new(env)?.client();
         let retries = RetryConfig::standard()
             .with_max_attempts(ATTEMPTS)
             .with_initial_backoff(Duration::from_millis(100))
@@ -132,12 +128,7 @@ impl Opening {
             builder.set_endpoint_url(endpoint);
             builder.build()
         };
-        Ok(Self { config, web, profiles, env: env.clone(), region })
-    }
-
-    /// The region in force.
-    pub(crate) fn region(&self) -> &str {
-        &self.region
+        Ok(Self { config, profiles, env: env.clone(), region })
     }
 
     /// Asks AWS who is asking.
@@ -152,7 +143,7 @@ impl Opening {
         let account = identity.account().unwrap_or_default().to_owned();
         let endpoint = self.config.endpoint_url().map(|url| url.trim_end_matches('/').to_owned());
         let place = Place { partition, region: self.region, account, has_versions: true, endpoint };
-        Ok(AwsSession { config: self.config, web: self.web, place, arn })
+        Ok(AwsSession { config: self.config, place, arn })
     }
 
     /// Why AWS does not know who is asking, and what to do about it.
