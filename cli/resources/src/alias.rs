@@ -1,5 +1,8 @@
 //! The alias that traffic goes to: a name for one published version, switched in one step.
 
+#[cfg(feature = "aws")]
+pub(crate) mod aws;
+
 use hitctl_engine::Value;
 use serde::{Deserialize, Serialize};
 

@@ -1,5 +1,8 @@
 //! The Lambda function: a zip with a `bootstrap`, on the custom runtime `provided.al2023`.
 
+#[cfg(feature = "aws")]
+pub(crate) mod aws;
+
 use std::collections::BTreeMap;
 
 use hitctl_engine::Value;

@@ -4,8 +4,11 @@
 //! between them and the engine's JSON.
 
 pub mod fault;
+pub(crate) mod lambda;
 mod owner;
+mod quota;
 mod typed;
+pub mod versions;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,8 +17,9 @@ use aws_types::SdkConfig;
 use futures::future::BoxFuture;
 use hitctl_engine::{Cx, Drivers, Fault, FieldDiff, Outputs};
 
-use crate::{Spec, Tags};
+use crate::{AliasSpec, FunctionSpec, Spec, Tags};
 pub use owner::owner_of;
+pub use quota::{Quota, concurrency_quota};
 use typed::Typed;
 
 /// An account and a region of it, as one app and env of ours sees them.
@@ -123,6 +127,7 @@ pub fn differs(fields: &[FieldDiff], field: &str) -> bool {
 
 /// The drivers of every kind.
 pub fn drivers(aws: &Arc<Aws>) -> Drivers {
-    let _ = aws;
     Drivers::default()
+        .with(FunctionSpec::KIND, Typed::<crate::function::aws::Function>::driver(aws))
+        .with(AliasSpec::KIND, Typed::<crate::alias::aws::Alias>::driver(aws))
 }

@@ -1,0 +1,384 @@
+//! The alias in AWS: a version is published for the release, then the alias is pointed at it in one step.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use aws_sdk_lambda::Client;
+use aws_sdk_lambda::operation::get_function_configuration::GetFunctionConfigurationOutput;
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use hitctl_engine::{Cx, Event, Fault, FieldDiff, Outputs, Value};
+
+use crate::AliasSpec;
+use crate::aws::fault::{Doing, ToFault as _};
+use crate::aws::lambda::{NOT_FOUND, READ, Until, WRITE, settled};
+use crate::aws::versions::{Version, point, published};
+use crate::aws::{Aws, Found, Resource, owner_of};
+
+/// The driver of aliases.
+pub(crate) struct Alias {
+    aws: Arc<Aws>,
+    client: Client,
+}
+
+impl Resource for Alias {
+    type Spec = AliasSpec;
+
+    fn new(aws: Arc<Aws>) -> Self {
+        Self { client: Client::new(&aws.config), aws }
+    }
+
+    /// One call: the configuration that an alias leads to is that of the version, whose description is the release.
+    fn read<'a>(
+        &'a self,
+        cx: &'a Cx,
+        name: &'a str,
+        _want: Option<&'a AliasSpec>,
+    ) -> BoxFuture<'a, Result<Option<Found<AliasSpec>>, Fault>> {
+        let (function, alias) = parts(name);
+        let doing = Doing::new("read", format!("alias {name}"), "lambda:GetFunctionConfiguration");
+        async move {
+            cx.wait(&READ, "reading the alias", || async {
+                let request = self.client.get_function_configuration().function_name(function);
+                match request.qualifier(alias).send().await {
+                    Ok(answer) => Ok(Some(found(function, &answer))),
+                    Err(error) if error.is(NOT_FOUND) => Ok(None),
+                    Err(error) => Err(error.fault(&doing)),
+                }
+            })
+            .await
+        }
+        .boxed()
+    }
+
+    fn create<'a>(
+        &'a self,
+        cx: &'a Cx,
+        name: &'a str,
+        want: &'a AliasSpec,
+    ) -> BoxFuture<'a, Result<Outputs, Fault>> {
+        async move {
+            let number = self.publish(cx, name, &want.release).await?;
+            self.make(cx, name, number, &want.release).await?;
+            self.prune(cx, name, number).await;
+            Ok(outputs(number))
+        }
+        .boxed()
+    }
+
+    fn update<'a>(
+        &'a self,
+        cx: &'a Cx,
+        name: &'a str,
+        _have: &'a Found<AliasSpec>,
+        want: &'a AliasSpec,
+        _fields: &'a [FieldDiff],
+    ) -> BoxFuture<'a, Result<Outputs, Fault>> {
+        let (function, _) = parts(name);
+        async move {
+            let number = self.publish(cx, name, &want.release).await?;
+            let switched = cx
+                .wait(&WRITE, "switching the alias", || point(&self.client, function, number, &want.release))
+                .await?;
+            if !switched {
+                self.make(cx, name, number, &want.release).await?;
+            }
+            self.prune(cx, name, number).await;
+            Ok(outputs(number))
+        }
+        .boxed()
+    }
+
+    /// Its versions stay: they belong to the function, and go with it.
+    fn delete<'a>(
+        &'a self,
+        cx: &'a Cx,
+        name: &'a str,
+        _have: &'a Found<AliasSpec>,
+    ) -> BoxFuture<'a, Result<(), Fault>> {
+        let (function, alias) = parts(name);
+        async move {
+            if !self.is_ours(cx, function).await? {
+                return Ok(());
+            }
+            let doing = Doing::new("delete", format!("alias {name}"), "lambda:DeleteAlias");
+            cx.wait(&WRITE, "deleting the alias", || async {
+                match self.client.delete_alias().function_name(function).name(alias).send().await {
+                    Ok(_) => Ok(()),
+                    Err(error) if error.is(NOT_FOUND) => Ok(()),
+                    Err(error) => Err(error.fault(&doing)),
+                }
+            })
+            .await
+        }
+        .boxed()
+    }
+}
+
+impl Alias {
+    /// The number of a version of the function as it is now, whose description is the release. Lambda publishes nothing, and
+    /// answers with the version before, when code and configuration are as they were then; that is also what makes this
+    /// safe to repeat.
+    async fn publish(&self, cx: &Cx, name: &str, release: &str) -> Result<u64, Fault> {
+        let (function, _) = parts(name);
+        let (number, described) = self.published(cx, function, release).await?;
+        if described == release {
+            return Ok(number);
+        }
+        // The same to Lambda, but not to us. A description of the function's own is a change that it publishes.
+        self.describe(cx, function, release).await?;
+        match self.published(cx, function, release).await? {
+            (number, described) if described == release => Ok(number),
+            (number, _) => {
+                let message =
+                    format!("failed to publish function {function}: Lambda answers with version {number}");
+                Err(Fault::fatal("not_published", message)
+                    .caused_by("the version is described as another release")
+                    .hinted("run the same command again: somebody else may have published meanwhile"))
+            }
+        }
+    }
+
+    /// Asks for a version, waits until it can be called, and gives back its number and description.
+    async fn published(&self, cx: &Cx, function: &str, release: &str) -> Result<(u64, String), Fault> {
+        let doing = Doing::new("publish", format!("function {function}"), "lambda:PublishVersion");
+        // What is published is what was uploaded, and nothing that came between.
+        let guard = self.aws.code.as_ref().and_then(|code| base64_of(&code.sha256));
+        let answer = cx
+            .wait(&WRITE, "publishing a version", || async {
+                let request = self.client.publish_version().function_name(function).description(release);
+                request.set_code_sha256(guard.clone()).send().await.map_err(|error| error.fault(&doing))
+            })
+            .await?;
+        let number = answer.version().unwrap_or_default();
+        let ready = settled(cx, &self.client, function, Some(number), &Until::Active).await;
+        if let Err(fault) = ready {
+            // One that failed for good would be answered again and again: without it, the next run publishes another.
+            if fault.code == "function_failed" {
+                self.forget(function, number).await?;
+            }
+            return Err(fault);
+        }
+        let number = number.parse().map_err(|_| {
+            Fault::fatal(
+                "no_version",
+                format!("Lambda published function {function} as {number:?}, which is no number"),
+            )
+        })?;
+        Ok((number, answer.description().unwrap_or_default().to_owned()))
+    }
+
+    /// Describes the function itself, and waits until that is in force.
+    async fn describe(&self, cx: &Cx, function: &str, release: &str) -> Result<(), Fault> {
+        let doing =
+            Doing::new("describe", format!("function {function}"), "lambda:UpdateFunctionConfiguration");
+        let answer = cx
+            .wait(&WRITE, "describing the release", || async {
+                let request = self.client.update_function_configuration().function_name(function);
+                request.description(release).send().await.map_err(|error| error.fault(&doing))
+            })
+            .await?;
+        let until = Until::Updated(answer.last_modified().map(str::to_owned));
+        settled(cx, &self.client, function, None, &until).await
+    }
+
+    /// Makes the alias, or switches the one that is there already.
+    async fn make(&self, cx: &Cx, name: &str, number: u64, release: &str) -> Result<(), Fault> {
+        let (function, alias) = parts(name);
+        let doing = Doing::new("create", format!("alias {name}"), "lambda:CreateAlias");
+        cx.wait(&WRITE, "creating the alias", || async {
+            let request = self.client.create_alias().function_name(function).name(alias);
+            match request.function_version(number.to_string()).description(release).send().await {
+                Ok(_) => Ok(()),
+                // By our own call, whose answer was lost, or by somebody at the same time.
+                Err(error) if error.says("already exist") => {
+                    match point(&self.client, function, number, release).await? {
+                        true => Ok(()),
+                        false => Err(Fault::transient("gone", "the alias was deleted meanwhile")),
+                    }
+                }
+                Err(error) => Err(error.fault(&doing)),
+            }
+        })
+        .await
+    }
+
+    /// Deletes old versions, which count towards the account's storage for code. That the release answers does not depend on
+    /// it: what cannot be deleted now is deleted after a later release.
+    async fn prune(&self, cx: &Cx, name: &str, live: u64) {
+        let (function, _) = parts(name);
+        // Numbers count up from 1.
+        if live <= AliasSpec::VERSIONS_KEPT as u64 {
+            return;
+        }
+        let pruned = async {
+            let (versions, pointed) =
+                tokio::try_join!(published(cx, &self.client, function), self.pointed_at(cx, function))?;
+            for number in surplus(&versions, live, &pointed) {
+                self.forget(function, &number.to_string()).await?;
+            }
+            Ok::<_, Fault>(())
+        };
+        if let Err(fault) = pruned.await {
+            let why = format!("old versions are left for the next release to delete: {}", fault.message);
+            cx.send(Event::Waiting { address: cx.address().clone(), attempt: 1, why });
+        }
+    }
+
+    /// Every version that some alias points at, in part or as a whole.
+    async fn pointed_at(&self, cx: &Cx, function: &str) -> Result<BTreeSet<u64>, Fault> {
+        let doing = Doing::new("list", format!("the aliases of function {function}"), "lambda:ListAliases");
+        let (mut found, mut marker) = (BTreeSet::new(), None::<String>);
+        loop {
+            let page = cx
+                .wait(&READ, "listing the aliases", || async {
+                    let request = self.client.list_aliases().function_name(function);
+                    request.set_marker(marker.clone()).send().await.map_err(|error| error.fault(&doing))
+                })
+                .await?;
+            for alias in page.aliases() {
+                let weighted =
+                    alias.routing_config().and_then(|routing| routing.additional_version_weights());
+                let weighted = weighted.into_iter().flatten().map(|(number, _)| number.as_str());
+                found.extend(
+                    alias
+                        .function_version()
+                        .into_iter()
+                        .chain(weighted)
+                        .filter_map(|n| n.parse::<u64>().ok()),
+                );
+            }
+            marker = page.next_marker().filter(|marker| !marker.is_empty()).map(str::to_owned);
+            if marker.is_none() {
+                return Ok(found);
+            }
+        }
+    }
+
+    /// Deletes a version. One try.
+    async fn forget(&self, function: &str, number: &str) -> Result<(), Fault> {
+        match self.client.delete_function().function_name(function).qualifier(number).send().await {
+            Ok(_) => Ok(()),
+            Err(error) if error.is(NOT_FOUND) => Ok(()),
+            Err(error) => {
+                let what = format!("version {number} of function {function}");
+                Err(error.fault(&Doing::new("delete", what, "lambda:DeleteFunction")))
+            }
+        }
+    }
+
+    /// Whether the function is ours, which the alias itself cannot say. Asked before deleting only: what is made or changed
+    /// depends on the function, and a plan in which that is not ours is not carried out.
+    async fn is_ours(&self, cx: &Cx, function: &str) -> Result<bool, Fault> {
+        let arn = self.aws.arn("lambda", &format!("function:{function}"));
+        let doing = Doing::new("read the tags of", format!("function {function}"), "lambda:ListTags");
+        cx.wait(&READ, "reading the function's tags", || async {
+            match self.client.list_tags().resource(&arn).send().await {
+                Ok(answer) => {
+                    let tags = answer.tags().into_iter().flatten();
+                    let tags = tags.map(|(name, value)| (name.clone(), value.clone())).collect();
+                    Ok(owner_of(Some(&tags), &self.aws.tags) == hitctl_engine::Owner::Ours)
+                }
+                Err(error) if error.is(NOT_FOUND) => Ok(false),
+                Err(error) => Err(error.fault(&doing)),
+            }
+        })
+        .await
+    }
+}
+
+/// `hits-test:live` as function and alias.
+fn parts(name: &str) -> (&str, &str) {
+    name.rsplit_once(':').unwrap_or((name, AliasSpec::NAME))
+}
+
+/// The alias in the configuration that it leads to. One that points at the function itself answers with what was changed
+/// last, which is no release.
+fn found(function: &str, answer: &GetFunctionConfigurationOutput) -> Found<AliasSpec> {
+    let version = answer.version().unwrap_or_default();
+    let release = match version.parse::<u64>() {
+        Ok(_) => answer.description().unwrap_or_default(),
+        Err(_) => version,
+    };
+    Found {
+        spec: AliasSpec { function_name: Value::from(function.to_owned()), release: release.to_owned() },
+        outputs: Outputs::from([("version".to_owned(), version.to_owned())]),
+        tags: None,
+    }
+}
+
+fn outputs(number: u64) -> Outputs {
+    Outputs::from([("version".to_owned(), number.to_string())])
+}
+
+/// What is not among the newest, does not answer and has no alias.
+fn surplus(newest_first: &[Version], live: u64, pointed_at: &BTreeSet<u64>) -> Vec<u64> {
+    let numbers = newest_first.iter().map(|version| version.number);
+    numbers
+        .skip(AliasSpec::VERSIONS_KEPT)
+        .filter(|number| *number != live && !pointed_at.contains(number))
+        .collect()
+}
+
+/// A hash in hex in base64, as Lambda has it.
+fn base64_of(hex: &str) -> Option<String> {
+    use base64::Engine as _;
+    let bytes: Option<Vec<u8>> =
+        (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(hex.get(at..at + 2)?, 16).ok()).collect();
+    Some(base64::engine::general_purpose::STANDARD.encode(bytes?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(version: &str, description: &str) -> GetFunctionConfigurationOutput {
+        GetFunctionConfigurationOutput::builder().version(version).description(description).build()
+    }
+
+    #[test]
+    fn an_alias_is_the_release_of_its_version() {
+        for (version, description, release) in [
+            ("3", "0123456789abcdef", "0123456789abcdef"),
+            // Published by hand.
+            ("3", "", ""),
+            // Changed by hand: whatever the function is described as, it is not a release.
+            ("$LATEST", "0123456789abcdef", "$LATEST"),
+        ] {
+            let found = found("hits-test", &answer(version, description));
+            assert_eq!(found.spec.release, release, "{version}");
+            assert_eq!(found.spec.function_name, Value::from("hits-test".to_owned()));
+            assert_eq!(found.outputs["version"], version);
+        }
+    }
+
+    #[test]
+    fn names() {
+        assert_eq!(parts("hits-test:live"), ("hits-test", "live"));
+    }
+
+    #[test]
+    fn the_last_five_stay_and_whatever_answers() {
+        let versions = |numbers: &[u64]| -> Vec<Version> {
+            let version = |number: &u64| Version {
+                number: *number,
+                release: String::new(),
+                build: None,
+                published: String::new(),
+                live: false,
+            };
+            numbers.iter().map(version).collect()
+        };
+        let none = BTreeSet::new();
+        assert_eq!(surplus(&versions(&[5, 4, 3, 2, 1]), 5, &none), [0_u64; 0]);
+        assert_eq!(surplus(&versions(&[9, 8, 7, 6, 5, 4, 2]), 9, &none), [4, 2]);
+        assert_eq!(surplus(&versions(&[9, 8, 7, 6, 5, 4, 2]), 4, &BTreeSet::from([2])), [0_u64; 0]);
+    }
+
+    #[test]
+    fn the_guard_is_in_lambdas_form() {
+        let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        assert_eq!(base64_of(empty).unwrap(), "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=");
+        assert_eq!(base64_of("no hex"), None);
+    }
+}

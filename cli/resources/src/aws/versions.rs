@@ -1,0 +1,152 @@
+//! The published versions of the function: what there is, and which of them answers.
+
+use std::time::Duration;
+
+use aws_sdk_lambda::Client;
+use aws_sdk_lambda::types::{AliasRoutingConfiguration, FunctionConfiguration};
+use hitctl_config::contract::ENV_BUILD;
+use hitctl_engine::{Cx, Fault, Wait};
+
+use super::Aws;
+use super::fault::{Doing, ToFault as _};
+use super::lambda::{NOT_FOUND, READ, WRITE};
+use crate::AliasSpec;
+
+/// Version 1 is the first; `$LATEST` is the function itself and none of these.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Version {
+    /// Its number. Numbers are never used again.
+    pub number: u64,
+    /// The release that it was published for.
+    pub release: String,
+    /// The build that it runs, as `/healthz` has it.
+    pub build: Option<String>,
+    /// When it was published, as AWS has it: `2026-01-01T00:00:00.000+0000`.
+    pub published: String,
+    /// Whether the alias points at it.
+    pub live: bool,
+}
+
+/// So long may a switch take.
+const SWITCH: Wait = Wait { budget: Duration::from_mins(1), ..WRITE };
+
+/// The versions of the app's function, newest first; none when there is no function.
+pub async fn list(aws: &Aws, cx: &Cx) -> Result<Vec<Version>, Fault> {
+    let (client, name) = (Client::new(&aws.config), aws.base());
+    let (mut found, live) = tokio::try_join!(published(cx, &client, &name), live(cx, &client, &name))?;
+    for version in &mut found {
+        version.live = Some(version.number) == live;
+    }
+    Ok(found)
+}
+
+/// Lets that version answer: in one step, and for all visitors.
+pub async fn switch(aws: &Aws, cx: &Cx, to: &Version) -> Result<(), Fault> {
+    let (client, name) = (Client::new(&aws.config), aws.base());
+    cx.wait(&SWITCH, "switching the alias", || async {
+        match point(&client, &name, to.number, &to.release).await? {
+            true => Ok(()),
+            false => {
+                Err(Fault::fatal("no_alias", format!("function {name} has no alias {:?}", AliasSpec::NAME))
+                    .hinted("run `hitctl deploy`: it makes one"))
+            }
+        }
+    })
+    .await
+}
+
+/// Points the alias at a version; false when there is no such alias. One try.
+pub(crate) async fn point(client: &Client, name: &str, number: u64, release: &str) -> Result<bool, Fault> {
+    let request = client
+        .update_alias()
+        .function_name(name)
+        .name(AliasSpec::NAME)
+        .function_version(number.to_string())
+        .description(release)
+        // Nothing of it goes elsewhere any more, whatever was set by hand.
+        .routing_config(
+            AliasRoutingConfiguration::builder().set_additional_version_weights(Some([].into())).build(),
+        );
+    match request.send().await {
+        Ok(_) => Ok(true),
+        Err(error) if error.is(NOT_FOUND) => Ok(false),
+        Err(error) => Err(error.fault(&Doing::new(
+            "switch",
+            format!("alias {name}:{}", AliasSpec::NAME),
+            "lambda:UpdateAlias",
+        ))),
+    }
+}
+
+/// The published versions, newest first; which of them answers is not in it.
+pub(crate) async fn published(cx: &Cx, client: &Client, name: &str) -> Result<Vec<Version>, Fault> {
+    let doing =
+        Doing::new("list", format!("the versions of function {name}"), "lambda:ListVersionsByFunction");
+    let (mut found, mut marker) = (Vec::new(), None::<String>);
+    loop {
+        let page = cx
+            .wait(&READ, "listing the versions", || async {
+                let request = client.list_versions_by_function().function_name(name);
+                match request.set_marker(marker.clone()).send().await {
+                    Ok(page) => Ok(Some(page)),
+                    Err(error) if error.is(NOT_FOUND) => Ok(None),
+                    Err(error) => Err(error.fault(&doing)),
+                }
+            })
+            .await?;
+        let Some(page) = page else { return Ok(Vec::new()) };
+        found.extend(page.versions().iter().filter_map(version));
+        marker = page.next_marker().filter(|marker| !marker.is_empty()).map(str::to_owned);
+        if marker.is_none() {
+            found.sort_by_key(|version| std::cmp::Reverse(version.number));
+            return Ok(found);
+        }
+    }
+}
+
+/// The number of the version that the alias points at.
+async fn live(cx: &Cx, client: &Client, name: &str) -> Result<Option<u64>, Fault> {
+    let doing = Doing::new("read", format!("alias {name}:{}", AliasSpec::NAME), "lambda:GetAlias");
+    cx.wait(&READ, "reading the alias", || async {
+        match client.get_alias().function_name(name).name(AliasSpec::NAME).send().await {
+            Ok(alias) => Ok(alias.function_version().and_then(|version| version.parse().ok())),
+            Err(error) if error.is(NOT_FOUND) => Ok(None),
+            Err(error) => Err(error.fault(&doing)),
+        }
+    })
+    .await
+}
+
+/// A version, unless it is the function itself.
+fn version(live: &FunctionConfiguration) -> Option<Version> {
+    let build = live.environment().and_then(|environment| environment.variables()?.get(ENV_BUILD).cloned());
+    Some(Version {
+        number: live.version()?.parse().ok()?,
+        release: live.description().unwrap_or_default().to_owned(),
+        build,
+        published: live.last_modified().unwrap_or_default().to_owned(),
+        live: false,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_lambda::types::EnvironmentResponse;
+
+    use super::*;
+
+    #[test]
+    fn the_function_itself_is_no_version() {
+        let environment = EnvironmentResponse::builder().variables(ENV_BUILD, "0123456789ab").build();
+        let live = FunctionConfiguration::builder().description("f00d").environment(environment);
+        assert_eq!(version(&live.clone().version("$LATEST").build()), None);
+        let expected = Version {
+            number: 12,
+            release: "f00d".to_owned(),
+            build: Some("0123456789ab".to_owned()),
+            published: String::new(),
+            live: false,
+        };
+        assert_eq!(version(&live.version("12").build()), Some(expected));
+    }
+}
