@@ -1,5 +1,8 @@
 //! The CloudWatch log group of the function.
 
+#[cfg(feature = "aws")]
+pub(crate) mod aws;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{Spec, Tags};

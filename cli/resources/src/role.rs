@@ -1,5 +1,10 @@
 //! The IAM role that the function runs as, with its one inline policy.
 
+#[cfg(feature = "aws")]
+pub(crate) mod aws;
+#[cfg(feature = "aws")]
+mod policy;
+
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};

@@ -1,5 +1,8 @@
 //! The DynamoDB table that holds the counts.
 
+#[cfg(feature = "aws")]
+pub(crate) mod aws;
+
 use hitctl_engine::Keep;
 use serde::{Deserialize, Serialize};
 

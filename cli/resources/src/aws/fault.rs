@@ -4,6 +4,8 @@
 //! [transient](FaultKind::Transient): the caller's [`Cx::wait`](hitctl_engine::Cx::wait) decides how long.
 
 mod table;
+#[cfg(test)]
+mod tests;
 
 use std::time::SystemTime;
 

@@ -3,10 +3,12 @@
 //! A driver reads what is live back into the same spec, normalised, and speaks typed values; [`Typed`] is the one seam
 //! between them and the engine's JSON.
 
+mod call;
 pub mod fault;
 pub(crate) mod lambda;
 mod owner;
 mod quota;
+mod tags;
 mod typed;
 pub mod versions;
 
@@ -17,9 +19,11 @@ use aws_types::SdkConfig;
 use futures::future::BoxFuture;
 use hitctl_engine::{Cx, Drivers, Fault, FieldDiff, Outputs};
 
-use crate::{AliasSpec, FunctionSpec, Spec, Tags};
-pub use owner::owner_of;
+use crate::{AliasSpec, FunctionSpec, LogGroupSpec, RoleSpec, Spec, TableSpec, Tags};
+pub use call::Call;
+pub use owner::{check_ours, owner_of};
 pub use quota::{Quota, concurrency_quota};
+pub use tags::{compared, to_set};
 use typed::Typed;
 
 /// An account and a region of it, as one app and env of ours sees them.
@@ -128,6 +132,9 @@ pub fn differs(fields: &[FieldDiff], field: &str) -> bool {
 /// The drivers of every kind.
 pub fn drivers(aws: &Arc<Aws>) -> Drivers {
     Drivers::default()
+        .with(TableSpec::KIND, Typed::<crate::table::aws::Table>::driver(aws))
+        .with(RoleSpec::KIND, Typed::<crate::role::aws::Role>::driver(aws))
+        .with(LogGroupSpec::KIND, Typed::<crate::log_group::aws::LogGroup>::driver(aws))
         .with(FunctionSpec::KIND, Typed::<crate::function::aws::Function>::driver(aws))
         .with(AliasSpec::KIND, Typed::<crate::alias::aws::Alias>::driver(aws))
 }

@@ -1,9 +1,10 @@
 //! Whose a resource is, by its tags.
 
 use hitctl_config::names::{TAG_APP, TAG_ENV};
-use hitctl_engine::Owner;
+use hitctl_engine::{Fault, FaultKind, Owner};
 
-use crate::Tags;
+use super::{Aws, Found};
+use crate::{Spec, Tags};
 
 /// Whose the bearer of these tags is, asked by the owner of `ours`. A resource that takes no tags is ours by its name.
 pub fn owner_of(found: Option<&Tags>, ours: &Tags) -> Owner {
@@ -16,6 +17,17 @@ pub fn owner_of(found: Option<&Tags>, ours: &Tags) -> Owner {
         _ => Owner::Other(
             found.iter().map(|(name, value)| format!("tag {name}={value}")).collect::<Vec<_>>().join(", "),
         ),
+    }
+}
+
+/// Refuses what is somebody else's, unless it is to be taken over: for a `create` that finds its name taken.
+pub fn check_ours<S: Spec>(aws: &Aws, name: &str, found: &Found<S>) -> Result<(), Fault> {
+    match owner_of(found.tags.as_ref(), &aws.tags) {
+        Owner::Other(owner) if !aws.adopt => {
+            let message = format!("{} {name} is there already and is not this app's", S::KIND);
+            Err(Fault { kind: FaultKind::NotOurs, ..Fault::fatal("not_ours", message) }.caused_by(owner))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -27,11 +27,11 @@ enum Means {
 
 /// A row: the code, words that must be in the message (empty: any), what it means, what is wrong in our words, and what to
 /// do next.
-struct Row(&'static str, &'static str, Means, &'static str, &'static str);
+pub(super) struct Row(pub(super) &'static str, pub(super) &'static str, Means, &'static str, &'static str);
 
 use Means::{Again, Clock, Credentials, Denied, Final, Quota};
 
-const ROWS: &[Row] = &[
+pub(super) const ROWS: &[Row] = &[
     // Who we are.
     Row("ExpiredToken", "", Credentials, "the session has expired", RENEW),
     Row("ExpiredTokenException", "", Credentials, "the session has expired", RENEW),
@@ -92,7 +92,8 @@ const ROWS: &[Row] = &[
         IAM,
     ),
     Row("MalformedPolicyDocument", "Invalid principal", Again, "IAM has not spread the principal yet", IAM),
-    // Limits that no retry mends.
+    // Limits: of what goes on at once, and those that no retry mends.
+    Row("LimitExceededException", "simultaneous", Again, "too many tables are being changed at once", ""),
     Row(
         "InvalidParameterValueException",
         "UnreservedConcurrentExecution",
@@ -105,6 +106,15 @@ const ROWS: &[Row] = &[
     Row("ServiceQuotaExceededException", "", Quota, "a limit of the account is reached", QUOTA),
     Row("CodeStorageExceededException", "", Quota, "the account's storage for function code is full", CODE),
     Row("PolicyLengthExceededException", "", Final, "the function's policy is full", ""),
+    // What needs a hand.
+    Row(
+        "ValidationException",
+        "protected against deletion",
+        Final,
+        "it is protected against deletion",
+        PROTECTED,
+    ),
+    Row("UnmodifiableEntity", "", Final, "only the AWS service that made it may change it", ""),
     // Somebody is at it.
     Row("ResourceConflictException", "already exist", Final, "it is there already", ""),
     Row("ResourceConflictException", "", Again, "another change of it is in progress", ""),
@@ -151,6 +161,8 @@ const IAM: &str =
 const PUBLIC: &str =
     "set `expose = \"api\"` in [http], or lift Lambda's block on public access in this account";
 const CONCURRENCY: &str = "ask for more with `aws service-quotas request-service-quota-increase --service-code lambda --quota-code L-B99A9384 --desired-value 1000`, or set `reserved_concurrency = \"none\"` in [function]";
+const PROTECTED: &str =
+    "run the same command again; if that does not help, look who sets the protection of the table";
 const QUOTA: &str = "delete what is not used, or ask for more in the Service Quotas console";
 const CODE: &str =
     "delete functions or old versions that are not used, or ask for more in the Service Quotas console";

@@ -1,0 +1,168 @@
+//! Each row can be reached, and says what it should.
+
+use std::time::{Duration, SystemTime};
+
+use hitctl_engine::FaultKind;
+
+use super::table::ROWS;
+use super::{Doing, Said, fault_of, is_transient};
+
+fn doing() -> Doing {
+    Doing::new("create", "function hits-test", "lambda:CreateFunction")
+}
+
+fn said(code: &str, message: &str) -> Said {
+    Said {
+        code: Some(code.to_owned()),
+        message: Some(message.to_owned()),
+        status: Some(400),
+        ..Said::default()
+    }
+}
+
+fn now() -> SystemTime {
+    // Sat, 21 Nov 2026 09:20:00 GMT.
+    SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_252_800)
+}
+
+#[test]
+fn every_row_can_be_reached_and_is_there_once() {
+    for (at, row) in ROWS.iter().enumerate() {
+        let first = ROWS.iter().position(|other| {
+            other.0 == row.0 && row.1.to_ascii_lowercase().contains(&other.1.to_ascii_lowercase())
+        });
+        assert_eq!(first, Some(at), "{} {:?} is hidden by a row above it", row.0, row.1);
+    }
+}
+
+#[test]
+fn a_fault_says_what_was_tried_why_it_failed_and_what_the_service_said() {
+    let said = Said { request_id: Some("r-1".to_owned()), ..said("LimitExceededException", "Too many.") };
+    let fault = fault_of(&doing(), &said, now());
+    assert_eq!(fault.message, "failed to create function hits-test: a limit of the account is reached");
+    assert_eq!(fault.cause.as_deref(), Some("LimitExceededException (lambda:CreateFunction): Too many."));
+    assert_eq!(fault.code, "LimitExceededException");
+    assert_eq!(fault.request_id.as_deref(), Some("r-1"));
+    assert!(fault.hint.is_some_and(|hint| hint.contains("Service Quotas")));
+}
+
+#[test]
+fn what_no_row_knows_is_fatal_and_keeps_the_services_words() {
+    let fault = fault_of(&doing(), &said("InvalidRuntimeException", "No such runtime."), now());
+    assert_eq!((fault.kind, fault.code.as_str()), (FaultKind::Fatal, "InvalidRuntimeException"));
+    assert_eq!(fault.message, "failed to create function hits-test");
+    assert_eq!(
+        fault.cause.as_deref(),
+        Some("InvalidRuntimeException (lambda:CreateFunction): No such runtime.")
+    );
+}
+
+#[test]
+fn a_denied_call_names_the_action_that_is_missing() {
+    let words = "User: arn:aws:iam::1:user/u is not authorized to perform: iam:PassRole on resource: arn:aws:iam::1:role/r";
+    let fault = fault_of(&doing(), &said("AccessDeniedException", words), now());
+    assert_eq!(fault.message, "failed to create function hits-test: iam:PassRole is not allowed");
+    assert!(fault.hint.is_some_and(|hint| hint.starts_with("add iam:PassRole to the policy")));
+    assert_eq!(fault.kind, FaultKind::Fatal);
+
+    let fault = fault_of(&doing(), &said("AccessDenied", "Access denied"), now());
+    assert_eq!(fault.message, "failed to create function hits-test: lambda:CreateFunction is not allowed");
+}
+
+#[test]
+fn a_wrong_clock_is_told_in_minutes() {
+    for (date, told) in [
+        ("Sat, 21 Nov 2026 09:00:00 GMT", "the clock of this machine is off by 20 min (fast)"),
+        ("Sat, 21 Nov 2026 10:05:30 GMT", "the clock of this machine is off by 45 min (slow)"),
+        ("Sat, 21 Nov 2026 09:20:30 GMT", "the clock of this machine is off"),
+        ("yesterday", "the clock of this machine is off"),
+    ] {
+        let said = Said {
+            date: Some(date.to_owned()),
+            ..said("InvalidSignatureException", "Signature expired: 20261121T090000Z is now earlier than ..")
+        };
+        let fault = fault_of(&doing(), &said, now());
+        assert_eq!(fault.message, format!("failed to create function hits-test: {told}"));
+        assert_eq!(fault.kind, FaultKind::Credentials);
+    }
+    let fault = fault_of(&doing(), &said("InvalidSignatureException", "The signature does not match"), now());
+    assert_eq!(
+        fault.message,
+        "failed to create function hits-test: the secret key does not belong to the access key"
+    );
+}
+
+#[test]
+fn what_passes_is_told_from_what_does_not() {
+    for (code, words, passes) in [
+        ("ThrottlingException", "Rate exceeded", true),
+        ("ResourceConflictException", "An update is in progress for resource: x", true),
+        ("ResourceConflictException", "Function already exist: x", false),
+        (
+            "InvalidParameterValueException",
+            "The role defined for the function cannot be assumed by Lambda.",
+            true,
+        ),
+        ("InvalidParameterValueException", "Memory size must be at least 128", false),
+        ("MalformedPolicyDocument", "Invalid principal in policy", true),
+        ("MalformedPolicyDocument", "Syntax errors in policy.", false),
+        (
+            "LimitExceededException",
+            "Only 500 tables can be created, updated, or deleted simultaneously",
+            true,
+        ),
+        ("LimitExceededException", "Too many tables", false),
+        ("LimitExceeded", "Cannot exceed quota for RolesPerAccount: 1000", false),
+        ("ContinuousBackupsUnavailableException", "Backups are being enabled for the table", true),
+        ("DeleteConflict", "Cannot delete entity, must detach all policies first.", true),
+        ("OperationAbortedException", "A conflicting operation is in progress", true),
+        (
+            "ValidationException",
+            "Resource cannot be deleted as it is currently protected against deletion",
+            false,
+        ),
+        ("ServiceFailure", "", true),
+    ] {
+        let fault = fault_of(&doing(), &said(code, words), now());
+        assert_eq!(is_transient(&fault), passes, "{code}: {words}");
+    }
+}
+
+#[test]
+fn an_answer_without_a_code_is_judged_by_its_status() {
+    let of = |status| fault_of(&doing(), &Said { status: Some(status), ..Said::default() }, now());
+    for (status, passes) in [(500, true), (503, true), (429, true), (400, false), (404, false)] {
+        assert_eq!(is_transient(&of(status)), passes, "{status}");
+    }
+    assert_eq!(of(503).cause.as_deref(), Some("HTTP 503 (lambda:CreateFunction)"));
+}
+
+#[test]
+fn a_session_that_is_over_is_about_credentials() {
+    for code in
+        ["ExpiredToken", "ExpiredTokenException", "UnrecognizedClientException", "InvalidClientTokenId"]
+    {
+        let fault = fault_of(&doing(), &said(code, "no"), now());
+        assert_eq!(fault.kind, FaultKind::Credentials, "{code}");
+        assert!(fault.hint.is_some(), "{code}");
+    }
+}
+
+#[test]
+fn no_answer_passes_and_no_credentials_do_not() {
+    let of =
+        |why: &str| fault_of(&doing(), &Said { unanswered: Some(why.to_owned()), ..Said::default() }, now());
+    let refused = of("dispatch failure: io error: connection refused");
+    assert_eq!((refused.kind, refused.code.as_str()), (FaultKind::Transient, "no_answer"));
+    assert_eq!(refused.message, "failed to create function hits-test: no answer");
+    assert!(refused.cause.is_some_and(|cause| cause.contains("connection refused")));
+    for why in [
+        "dispatch failure: other: the credential provider was not enabled",
+        "failed to construct request: no credentials in the property bag",
+        "dispatch failure: other: an error occurred while loading credentials: identity cache",
+    ] {
+        let fault = of(why);
+        assert_eq!((fault.kind, fault.code.as_str()), (FaultKind::Credentials, "no_credentials"), "{why}");
+        assert!(fault.hint.is_some_and(|hint| hint.contains("AWS_PROFILE")), "{why}");
+    }
+}

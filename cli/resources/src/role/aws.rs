@@ -1,0 +1,262 @@
+//! The role in AWS: IAM, which is global and takes a while until all of it sees a change.
+
+use std::sync::Arc;
+
+use aws_sdk_iam::Client;
+use aws_sdk_iam::operation::get_role::GetRoleOutput;
+use aws_sdk_iam::types::Tag;
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use hitctl_engine::{Cx, Fault, FieldDiff, Outputs};
+
+use super::policy;
+use crate::aws::fault::Doing;
+use crate::aws::{Aws, Call, Found, Resource, check_ours, compared, to_set};
+use crate::{RoleSpec, Tags};
+
+/// The name of the inline policy.
+const POLICY: &str = "hitctl";
+
+/// What IAM says of what is not there; and for a moment of what has just been made.
+const GONE: &[&str] = &["NoSuchEntity"];
+
+/// What IAM says when a role still has something on it.
+const HELD: &[&str] = &["DeleteConflict"];
+
+/// How often a role is emptied anew when something turns out to be still on it.
+const ROUNDS: u32 = 5;
+
+/// Roles of one account.
+pub(crate) struct Role {
+    aws: Arc<Aws>,
+    client: Client,
+}
+
+impl Role {
+    /// Computed, since IAM may name a new role by its unique id for a moment.
+    fn outputs(&self, name: &str) -> Outputs {
+        let Aws { partition, account, .. } = &*self.aws;
+        Outputs::from([("arn".to_owned(), format!("arn:{partition}:iam::{account}:role/{name}"))])
+    }
+
+    async fn found(
+        &self,
+        cx: &Cx,
+        name: &str,
+        want: Option<&RoleSpec>,
+    ) -> Result<Option<Found<RoleSpec>>, Fault> {
+        let request = self.client.get_role().role_name(name);
+        let role = Call::new(cx, doing("read", name, "iam:GetRole"))
+            .absent_on(GONE)
+            .find(|| request.clone().send())
+            .await?;
+        let Some(GetRoleOutput { role: Some(role), .. }) = role else { return Ok(None) };
+        let request = self.client.get_role_policy().role_name(name).policy_name(POLICY);
+        let inline = Call::new(cx, doing("read the policy of", name, "iam:GetRolePolicy"))
+            .absent_on(GONE)
+            .find(|| request.clone().send())
+            .await?;
+        let tags: Tags =
+            role.tags().iter().map(|tag| (tag.key().to_owned(), tag.value().to_owned())).collect();
+        let spec = RoleSpec {
+            trusted_service: role
+                .assume_role_policy_document()
+                .map(policy::trusted_service)
+                .unwrap_or_default(),
+            statements: inline.map(|inline| policy::statements(inline.policy_document())).unwrap_or_default(),
+            tags: compared(&tags, want.map(|want| &want.tags)),
+        };
+        Ok(Some(Found { spec, outputs: self.outputs(name), tags: Some(tags) }))
+    }
+
+    async fn put_policy(&self, cx: &Cx, name: &str, want: &RoleSpec) -> Result<(), Fault> {
+        let request = self
+            .client
+            .put_role_policy()
+            .role_name(name)
+            .policy_name(POLICY)
+            .policy_document(policy::document(&want.statements));
+        Call::new(cx, doing("set the policy of", name, "iam:PutRolePolicy"))
+            .again_on(GONE)
+            .send(|| request.clone().send())
+            .await?;
+        Ok(())
+    }
+
+    /// Makes a role be as wanted, where it is not.
+    async fn mend(&self, cx: &Cx, name: &str, have: &RoleSpec, want: &RoleSpec) -> Result<(), Fault> {
+        if have.trusted_service != want.trusted_service {
+            let request = self
+                .client
+                .update_assume_role_policy()
+                .role_name(name)
+                .policy_document(policy::trust(&want.trusted_service));
+            Call::new(cx, doing("set who may assume", name, "iam:UpdateAssumeRolePolicy"))
+                .again_on(GONE)
+                .send(|| request.clone().send())
+                .await?;
+        }
+        if have.statements != want.statements {
+            self.put_policy(cx, name, want).await?;
+        }
+        let tags = to_set(&have.tags, &want.tags);
+        if !tags.is_empty() {
+            let request = self.client.tag_role().role_name(name).set_tags(Some(sdk_tags(&tags)));
+            Call::new(cx, doing("tag", name, "iam:TagRole"))
+                .again_on(GONE)
+                .send(|| request.clone().send())
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn make(&self, cx: &Cx, name: &str, want: &RoleSpec) -> Result<Outputs, Fault> {
+        let request = self
+            .client
+            .create_role()
+            .role_name(name)
+            .assume_role_policy_document(policy::trust(&want.trusted_service))
+            .set_tags(Some(sdk_tags(&want.tags)));
+        let made = Call::new(cx, doing("create", name, "iam:CreateRole"))
+            .absent_on(&["EntityAlreadyExists"])
+            .find(|| request.clone().send())
+            .await?;
+        if made.is_some() {
+            self.put_policy(cx, name, want).await?;
+        } else if let Some(found) = self.found(cx, name, Some(want)).await? {
+            check_ours(&self.aws, name, &found)?;
+            self.mend(cx, name, &found.spec, want).await?;
+        } else {
+            // Not to be seen yet, so it has just been made: by us, in a call whose answer was lost, or by another
+            // deploy. Whose it is has to be known before anything of it is changed.
+            let request = self.client.get_role().role_name(name);
+            Call::new(cx, doing("read", name, "iam:GetRole"))
+                .again_on(GONE)
+                .send(|| request.clone().send())
+                .await?;
+            if let Some(found) = self.found(cx, name, Some(want)).await? {
+                check_ours(&self.aws, name, &found)?;
+                self.mend(cx, name, &found.spec, want).await?;
+            }
+        }
+        Ok(self.outputs(name))
+    }
+
+    /// Takes everything off a role: IAM deletes only empty ones.
+    async fn empty(&self, cx: &Cx, name: &str) -> Result<(), Fault> {
+        let request = self.client.list_role_policies().role_name(name);
+        let inline = Call::new(cx, doing("list the policies of", name, "iam:ListRolePolicies"))
+            .absent_on(GONE)
+            .find(|| request.clone().into_paginator().items().send().try_collect())
+            .await?;
+        for policy in inline.unwrap_or_default() {
+            let request = self.client.delete_role_policy().role_name(name).policy_name(policy);
+            Call::new(cx, doing("delete a policy of", name, "iam:DeleteRolePolicy"))
+                .absent_on(GONE)
+                .find(|| request.clone().send())
+                .await?;
+        }
+        let request = self.client.list_attached_role_policies().role_name(name);
+        let attached = Call::new(cx, doing("list the policies of", name, "iam:ListAttachedRolePolicies"))
+            .absent_on(GONE)
+            .find(|| request.clone().into_paginator().items().send().try_collect())
+            .await?;
+        for arn in attached.unwrap_or_default().into_iter().filter_map(|policy| policy.policy_arn) {
+            let request = self.client.detach_role_policy().role_name(name).policy_arn(arn);
+            Call::new(cx, doing("detach a policy of", name, "iam:DetachRolePolicy"))
+                .absent_on(GONE)
+                .find(|| request.clone().send())
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn remove(&self, cx: &Cx, name: &str) -> Result<(), Fault> {
+        let request = self.client.delete_role().role_name(name);
+        let last = ROUNDS - 1;
+        for round in 0..ROUNDS {
+            self.empty(cx, name).await?;
+            // In all rounds but the last, what is still on it is taken off again.
+            let held: &[&str] = if round == last { &[] } else { HELD };
+            let codes = [GONE, held].concat();
+            let deleted = Call::new(cx, doing("delete", name, "iam:DeleteRole"))
+                .absent_on(&codes)
+                .find(|| request.clone().send())
+                .await?;
+            if deleted.is_some() {
+                return Ok(());
+            }
+            let request = self.client.get_role().role_name(name);
+            let there = Call::new(cx, doing("read", name, "iam:GetRole"))
+                .absent_on(GONE)
+                .find(|| request.clone().send())
+                .await?;
+            if there.is_none() {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Resource for Role {
+    type Spec = RoleSpec;
+
+    fn new(aws: Arc<Aws>) -> Self {
+        Self { client: Client::new(&aws.config), aws }
+    }
+
+    fn read<'a>(
+        &'a self,
+        cx: &'a Cx,
+        name: &'a str,
+        want: Option<&'a RoleSpec>,
+    ) -> BoxFuture<'a, Result<Option<Found<RoleSpec>>, Fault>> {
+        self.found(cx, name, want).boxed()
+    }
+
+    fn create<'a>(
+        &'a self,
+        cx: &'a Cx,
+        name: &'a str,
+        want: &'a RoleSpec,
+    ) -> BoxFuture<'a, Result<Outputs, Fault>> {
+        self.make(cx, name, want).boxed()
+    }
+
+    fn update<'a>(
+        &'a self,
+        cx: &'a Cx,
+        name: &'a str,
+        have: &'a Found<RoleSpec>,
+        want: &'a RoleSpec,
+        _: &'a [FieldDiff],
+    ) -> BoxFuture<'a, Result<Outputs, Fault>> {
+        async move {
+            self.mend(cx, name, &have.spec, want).await?;
+            Ok(self.outputs(name))
+        }
+        .boxed()
+    }
+
+    fn delete<'a>(
+        &'a self,
+        cx: &'a Cx,
+        name: &'a str,
+        _: &'a Found<RoleSpec>,
+    ) -> BoxFuture<'a, Result<(), Fault>> {
+        self.remove(cx, name).boxed()
+    }
+}
+
+fn doing(verb: &'static str, name: &str, operation: &'static str) -> Doing {
+    Doing::new(verb, format!("role {name}"), operation)
+}
+
+fn sdk_tags(tags: &Tags) -> Vec<Tag> {
+    tags.iter()
+        .map(|(name, value)| {
+            Tag::builder().key(name).value(value).build().expect("a tag with its key and its value")
+        })
+        .collect()
+}

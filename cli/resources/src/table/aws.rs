@@ -1,0 +1,361 @@
+//! The table in AWS: `DynamoDB`, where a change is in force once the table is ACTIVE again, and one change goes at a time.
+
+mod read;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, OnDemandThroughput,
+    PointInTimeRecoverySpecification, ScalarAttributeType, TableDescription, TableStatus, Tag,
+};
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use hitctl_engine::{Cx, Fault, FieldDiff, Outputs, Wait};
+
+use crate::aws::fault::Doing;
+use crate::aws::{Aws, Call, Found, Resource, check_ours, to_set};
+use crate::{TableSpec, Tags};
+
+/// What is said of a table that is not there.
+const GONE: &[&str] = &["ResourceNotFoundException", "TableNotFoundException"];
+
+/// What is said of one that is there already, or that is being changed.
+const IN_USE: &[&str] = &["ResourceInUseException"];
+
+/// Tables take seconds, and minutes on bad days.
+const PATIENCE: Duration = Duration::from_mins(10);
+
+/// How often a table is looked at while it changes: soon at first, and then every second.
+const POLLS: Wait = Wait { longest: Duration::from_secs(1), ..Wait::up_to(PATIENCE) };
+
+/// Tables of one account and region.
+pub(crate) struct Table {
+    aws: Arc<Aws>,
+    client: Client,
+}
+
+/// One change by `UpdateTable`, which takes no two at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Change {
+    Protection(bool),
+    MaxWriteUnits(u32),
+}
+
+impl Table {
+    fn arn(&self, name: &str) -> String {
+        self.aws.arn("dynamodb", &format!("table/{name}"))
+    }
+
+    fn outputs(&self, name: &str) -> Outputs {
+        Outputs::from([("arn".to_owned(), self.arn(name))])
+    }
+
+    /// Waits until the table has settled; `None` once there is none.
+    async fn settled(&self, cx: &Cx, name: &str) -> Result<Option<TableDescription>, Fault> {
+        let look = move || async move {
+            let Some(table) = self.describe(cx, name).await? else { return Ok(None) };
+            match table.table_status() {
+                Some(TableStatus::Active) => Ok(Some(table)),
+                Some(TableStatus::Creating | TableStatus::Updating | TableStatus::Deleting) | None => {
+                    Err(unsettled(name, &table))
+                }
+                Some(_) => Err(Fault::fatal("table_status", unsettled(name, &table).message)
+                    .hinted("look at the table in the DynamoDB console: AWS does not let it be used")),
+            }
+        };
+        cx.wait(&POLLS, &format!("waiting for table {name}"), look).await
+    }
+
+    /// Waits until the table can be used.
+    async fn active(&self, cx: &Cx, name: &str) -> Result<TableDescription, Fault> {
+        let table = self.settled(cx, name).await?;
+        table.ok_or_else(|| {
+            Fault::fatal("table_gone", format!("table {name} was deleted meanwhile"))
+                .hinted("run the same command again; it continues where it stopped")
+        })
+    }
+
+    /// Makes the changes that go by `UpdateTable`: one, wait, the next.
+    async fn apply(&self, cx: &Cx, name: &str, changes: &[Change]) -> Result<(), Fault> {
+        self.active(cx, name).await?;
+        for &change in changes {
+            let attempt = move || self.try_change(cx, name, change);
+            let wait = POLLS.each_within(Duration::from_mins(2));
+            cx.wait(&wait, &format!("waiting to update table {name}"), attempt).await?;
+            self.active(cx, name).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes one change, unless it is made already: by a call whose answer was lost, which AWS may refuse to do again.
+    async fn try_change(&self, cx: &Cx, name: &str, change: Change) -> Result<(), Fault> {
+        let table = self.active(cx, name).await?;
+        if change.is_made(&table) {
+            return Ok(());
+        }
+        let update = self.client.update_table().table_name(name);
+        let request = match change {
+            Change::Protection(on) => update.deletion_protection_enabled(on),
+            Change::MaxWriteUnits(units) if read::is_on_demand(&table) => {
+                update.on_demand_throughput(on_demand(units))
+            }
+            Change::MaxWriteUnits(units) => {
+                update.billing_mode(BillingMode::PayPerRequest).on_demand_throughput(on_demand(units))
+            }
+        };
+        let changed = Call::new(cx, doing("update", name, "dynamodb:UpdateTable"))
+            .absent_on(IN_USE)
+            .find(|| request.clone().send())
+            .await?;
+        changed.map(|_| ()).ok_or_else(|| unsettled(name, &table))
+    }
+
+    async fn set_backups(&self, cx: &Cx, name: &str, on: bool) -> Result<(), Fault> {
+        let backups = PointInTimeRecoverySpecification::builder()
+            .point_in_time_recovery_enabled(on)
+            .build()
+            .expect("its one required field is set");
+        let request = self
+            .client
+            .update_continuous_backups()
+            .table_name(name)
+            .point_in_time_recovery_specification(backups);
+        // "Backups are being enabled", for a while after a table is made.
+        Call::new(cx, doing("set the backups of", name, "dynamodb:UpdateContinuousBackups"))
+            .patient(PATIENCE)
+            .again_on(GONE)
+            .send(|| request.clone().send())
+            .await?;
+        Ok(())
+    }
+
+    /// Makes a table be as wanted, where it is not.
+    async fn mend(&self, cx: &Cx, name: &str, have: &TableSpec, want: &TableSpec) -> Result<(), Fault> {
+        if have.partition_key != want.partition_key {
+            let message =
+                format!("table {name} has the key {}, not {}", have.partition_key, want.partition_key);
+            return Err(Fault::fatal("table_key", message)
+                .hinted("run the same command again: its plan shows what a new table would lose"));
+        }
+        // Also waits for a table that an earlier run has only begun to make.
+        self.apply(cx, name, &changes(have, want)).await?;
+        if have.point_in_time_recovery != want.point_in_time_recovery {
+            self.set_backups(cx, name, want.point_in_time_recovery).await?;
+        }
+        let tags = to_set(&have.tags, &want.tags);
+        if !tags.is_empty() {
+            let request =
+                self.client.tag_resource().resource_arn(self.arn(name)).set_tags(Some(sdk_tags(&tags)));
+            Call::new(cx, doing("tag", name, "dynamodb:TagResource"))
+                .again_on(GONE)
+                .send(|| request.clone().send())
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Makes the table; `None` where it is there already. One that is just being deleted is waited for.
+    async fn make(&self, cx: &Cx, name: &str, want: &TableSpec) -> Result<Option<TableDescription>, Fault> {
+        let key = &want.partition_key;
+        let request = &self
+            .client
+            .create_table()
+            .table_name(name)
+            .attribute_definitions(
+                AttributeDefinition::builder()
+                    .attribute_name(key)
+                    .attribute_type(ScalarAttributeType::S)
+                    .build()
+                    .expect("its required fields are set"),
+            )
+            .key_schema(
+                KeySchemaElement::builder()
+                    .attribute_name(key)
+                    .key_type(KeyType::Hash)
+                    .build()
+                    .expect("its required fields are set"),
+            )
+            .billing_mode(BillingMode::PayPerRequest)
+            .on_demand_throughput(on_demand(want.max_write_units))
+            .deletion_protection_enabled(want.deletion_protection)
+            .set_tags(Some(sdk_tags(&want.tags)));
+        let attempt = move || async move {
+            let made = Call::new(cx, doing("create", name, "dynamodb:CreateTable"))
+                .absent_on(IN_USE)
+                .find(|| request.clone().send())
+                .await?;
+            if let Some(made) = made {
+                return Ok(made.table_description);
+            }
+            match self.describe(cx, name).await? {
+                Some(table) if table.table_status() != Some(&TableStatus::Deleting) => Ok(None),
+                Some(table) => Err(unsettled(name, &table)),
+                None => Err(Fault::transient("table_gone", format!("table {name} was deleted meanwhile"))),
+            }
+        };
+        let wait = POLLS.each_within(Duration::from_mins(2));
+        cx.wait(&wait, &format!("waiting for the name of table {name}"), attempt).await
+    }
+
+    async fn make_as_wanted(&self, cx: &Cx, name: &str, want: &TableSpec) -> Result<Outputs, Fault> {
+        if let Some(made) = self.make(cx, name, want).await? {
+            if made.table_status() != Some(&TableStatus::Active) {
+                self.active(cx, name).await?;
+            }
+            if want.point_in_time_recovery {
+                self.set_backups(cx, name, true).await?;
+            }
+        } else if let Some(found) = self.found(cx, name, Some(want)).await? {
+            check_ours(&self.aws, name, &found)?;
+            self.mend(cx, name, &found.spec, want).await?;
+        }
+        Ok(self.outputs(name))
+    }
+
+    async fn remove(&self, cx: &Cx, name: &str) -> Result<(), Fault> {
+        let Some(table) = self.describe(cx, name).await? else { return Ok(()) };
+        if table.table_status() != Some(&TableStatus::Deleting) {
+            if table.deletion_protection_enabled() == Some(true) {
+                self.apply(cx, name, &[Change::Protection(false)]).await?;
+            }
+            // In use while it is changing: that passes.
+            let request = self.client.delete_table().table_name(name);
+            Call::new(cx, doing("delete", name, "dynamodb:DeleteTable"))
+                .patient(PATIENCE)
+                .absent_on(GONE)
+                .find(|| request.clone().send())
+                .await?;
+        }
+        let look = move || async move {
+            match self.describe(cx, name).await? {
+                Some(table) => Err(unsettled(name, &table)),
+                None => Ok(()),
+            }
+        };
+        cx.wait(&POLLS, &format!("waiting until table {name} is gone"), look).await
+    }
+}
+
+impl Resource for Table {
+    type Spec = TableSpec;
+
+    fn new(aws: Arc<Aws>) -> Self {
+        Self { client: Client::new(&aws.config), aws }
+    }
+
+    fn read<'a>(
+        &'a self,
+        cx: &'a Cx,
+        name: &'a str,
+        want: Option<&'a TableSpec>,
+    ) -> BoxFuture<'a, Result<Option<Found<TableSpec>>, Fault>> {
+        self.found(cx, name, want).boxed()
+    }
+
+    fn create<'a>(
+        &'a self,
+        cx: &'a Cx,
+        name: &'a str,
+        want: &'a TableSpec,
+    ) -> BoxFuture<'a, Result<Outputs, Fault>> {
+        self.make_as_wanted(cx, name, want).boxed()
+    }
+
+    fn update<'a>(
+        &'a self,
+        cx: &'a Cx,
+        name: &'a str,
+        have: &'a Found<TableSpec>,
+        want: &'a TableSpec,
+        _: &'a [FieldDiff],
+    ) -> BoxFuture<'a, Result<Outputs, Fault>> {
+        async move {
+            self.mend(cx, name, &have.spec, want).await?;
+            Ok(self.outputs(name))
+        }
+        .boxed()
+    }
+
+    fn delete<'a>(
+        &'a self,
+        cx: &'a Cx,
+        name: &'a str,
+        _: &'a Found<TableSpec>,
+    ) -> BoxFuture<'a, Result<(), Fault>> {
+        self.remove(cx, name).boxed()
+    }
+}
+
+fn doing(verb: &'static str, name: &str, operation: &'static str) -> Doing {
+    Doing::new(verb, format!("table {name}"), operation)
+}
+
+/// A table that is not as it will be.
+fn unsettled(name: &str, table: &TableDescription) -> Fault {
+    let status = table.table_status().map_or("in an unknown state", TableStatus::as_str);
+    Fault::transient("table_status", format!("table {name} is {status}"))
+}
+
+/// What differs of what goes by `UpdateTable`.
+fn changes(have: &TableSpec, want: &TableSpec) -> Vec<Change> {
+    let protection = (have.deletion_protection != want.deletion_protection)
+        .then_some(Change::Protection(want.deletion_protection));
+    let units =
+        (have.max_write_units != want.max_write_units).then_some(Change::MaxWriteUnits(want.max_write_units));
+    protection.into_iter().chain(units).collect()
+}
+
+impl Change {
+    /// Whether the table is so.
+    fn is_made(self, table: &TableDescription) -> bool {
+        match self {
+            Self::Protection(on) => on == table.deletion_protection_enabled().unwrap_or(false),
+            Self::MaxWriteUnits(units) => units == read::max_write_units(table),
+        }
+    }
+}
+
+fn on_demand(max_write_units: u32) -> OnDemandThroughput {
+    OnDemandThroughput::builder().max_write_request_units(i64::from(max_write_units)).build()
+}
+
+fn sdk_tags(tags: &Tags) -> Vec<Tag> {
+    tags.iter()
+        .map(|(name, value)| {
+            Tag::builder().key(name).value(value).build().expect("a tag with its key and its value")
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_difference_is_a_change_of_its_own() {
+        let have = TableSpec {
+            partition_key: "path".to_owned(),
+            point_in_time_recovery: true,
+            deletion_protection: true,
+            max_write_units: 100,
+            tags: Tags::new(),
+        };
+        assert_eq!(changes(&have, &TableSpec { point_in_time_recovery: false, ..have.clone() }), []);
+        let want = TableSpec { deletion_protection: false, max_write_units: 50, ..have.clone() };
+        assert_eq!(changes(&have, &want), [Change::Protection(false), Change::MaxWriteUnits(50)]);
+    }
+
+    #[test]
+    fn what_is_made_is_not_made_again() {
+        let table = TableDescription::builder()
+            .deletion_protection_enabled(true)
+            .on_demand_throughput(on_demand(100))
+            .build();
+        assert!(Change::Protection(true).is_made(&table) && !Change::Protection(false).is_made(&table));
+        assert!(Change::MaxWriteUnits(100).is_made(&table) && !Change::MaxWriteUnits(50).is_made(&table));
+        let bare = TableDescription::builder().build();
+        assert!(Change::Protection(false).is_made(&bare) && !Change::MaxWriteUnits(100).is_made(&bare));
+    }
+}

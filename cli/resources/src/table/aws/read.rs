@@ -1,0 +1,211 @@
+//! A live table as its spec: three calls.
+
+use std::time::{Duration, SystemTime};
+
+use aws_sdk_dynamodb::operation::describe_continuous_backups::DescribeContinuousBackupsOutput;
+use aws_sdk_dynamodb::types::{
+    BillingMode, KeyType, PointInTimeRecoveryStatus, TableDescription, TableStatus,
+};
+use futures::future::try_join;
+use hitctl_engine::{Cx, Fault, Wait};
+
+use super::{GONE, Table, doing};
+use crate::aws::{Call, Found, compared};
+use crate::{TableSpec, Tags};
+
+/// For so long after a table is made, tags that cannot be seen may be on their way.
+const YOUNG: Duration = Duration::from_mins(1);
+
+/// AWS: tags are there "within a few seconds".
+const TAGS: Wait = Wait::up_to(Duration::from_secs(5));
+
+/// The fault that says that there are no tags; it does not leave this file.
+const NO_TAGS: &str = "no_tags_yet";
+
+impl Table {
+    /// The table, with its name in any state.
+    pub(super) async fn describe(&self, cx: &Cx, name: &str) -> Result<Option<TableDescription>, Fault> {
+        let request = self.client.describe_table().table_name(name);
+        let found = Call::new(cx, doing("read", name, "dynamodb:DescribeTable"))
+            .absent_on(GONE)
+            .find(|| request.clone().send())
+            .await?;
+        Ok(found.and_then(|found| found.table))
+    }
+
+    /// The table as its spec. One that is being deleted is as good as gone; one that is being made is there.
+    pub(super) async fn found(
+        &self,
+        cx: &Cx,
+        name: &str,
+        want: Option<&TableSpec>,
+    ) -> Result<Option<Found<TableSpec>>, Fault> {
+        let Some(table) = self.describe(cx, name).await? else { return Ok(None) };
+        if table.table_status() == Some(&TableStatus::Deleting) {
+            return Ok(None);
+        }
+        let (backups, tags) = try_join(self.backups(cx, name), self.tags(cx, name, &table)).await?;
+        let spec = TableSpec {
+            partition_key: partition_key(&table),
+            point_in_time_recovery: backups,
+            deletion_protection: table.deletion_protection_enabled().unwrap_or(false),
+            max_write_units: max_write_units(&table),
+            tags: compared(&tags, want.map(|want| &want.tags)),
+        };
+        Ok(Some(Found { spec, outputs: self.outputs(name), tags: Some(tags) }))
+    }
+
+    async fn backups(&self, cx: &Cx, name: &str) -> Result<bool, Fault> {
+        let request = self.client.describe_continuous_backups().table_name(name);
+        let found = Call::new(cx, doing("read the backups of", name, "dynamodb:DescribeContinuousBackups"))
+            .absent_on(GONE)
+            .find(|| request.clone().send())
+            .await?;
+        Ok(found.is_some_and(|found| has_backups(&found)))
+    }
+
+    /// The tags. Those of a table that has just been made may take a moment to be seen, and it would pass for somebody
+    /// else's without them.
+    async fn tags(&self, cx: &Cx, name: &str, table: &TableDescription) -> Result<Tags, Fault> {
+        let is_young = is_young(table, SystemTime::now());
+        let read = move || async move {
+            let tags = self.tags_now(cx, name).await?;
+            if tags.is_empty() && is_young {
+                return Err(Fault::transient(NO_TAGS, format!("table {name} has no tags yet")));
+            }
+            Ok(tags)
+        };
+        let wait = TAGS.each_within(Duration::from_mins(2));
+        match cx.wait(&wait, &format!("waiting for the tags of table {name}"), read).await {
+            Err(fault) if fault.code == NO_TAGS => Ok(Tags::new()),
+            read => read,
+        }
+    }
+
+    async fn tags_now(&self, cx: &Cx, name: &str) -> Result<Tags, Fault> {
+        let mut tags = Tags::new();
+        let mut next = None;
+        loop {
+            let request =
+                self.client.list_tags_of_resource().resource_arn(self.arn(name)).set_next_token(next);
+            let page = Call::new(cx, doing("read the tags of", name, "dynamodb:ListTagsOfResource"))
+                .absent_on(GONE)
+                .find(|| request.clone().send())
+                .await?;
+            let Some(page) = page else { return Ok(tags) };
+            tags.extend(page.tags().iter().map(|tag| (tag.key().to_owned(), tag.value().to_owned())));
+            next = page.next_token;
+            if next.is_none() {
+                return Ok(tags);
+            }
+        }
+    }
+}
+
+fn partition_key(table: &TableDescription) -> String {
+    let hash = table.key_schema().iter().find(|key| *key.key_type() == KeyType::Hash);
+    hash.map(|key| key.attribute_name().to_owned()).unwrap_or_default()
+}
+
+/// The ceiling of writes a second; 0 for none, which AWS says as -1 or not at all. A table with provisioned throughput has
+/// no such ceiling, and so differs.
+pub(super) fn max_write_units(table: &TableDescription) -> u32 {
+    let units = table.on_demand_throughput().and_then(|most| most.max_write_request_units());
+    units.filter(|_| is_on_demand(table)).and_then(|units| u32::try_from(units).ok()).unwrap_or(0)
+}
+
+/// Whether requests are paid one by one. A table of which AWS says nothing has provisioned throughput, unless it has a
+/// ceiling that only on-demand tables have.
+pub(super) fn is_on_demand(table: &TableDescription) -> bool {
+    let mode = table.billing_mode_summary().and_then(|summary| summary.billing_mode());
+    mode.map_or(table.on_demand_throughput().is_some(), |mode| *mode == BillingMode::PayPerRequest)
+}
+
+fn has_backups(answer: &DescribeContinuousBackupsOutput) -> bool {
+    answer
+        .continuous_backups_description()
+        .and_then(|backups| backups.point_in_time_recovery_description())
+        .and_then(|recovery| recovery.point_in_time_recovery_status())
+        .is_some_and(|status| *status == PointInTimeRecoveryStatus::Enabled)
+}
+
+fn is_young(table: &TableDescription, now: SystemTime) -> bool {
+    let made = table.creation_date_time().and_then(|made| SystemTime::try_from(*made).ok());
+    // A clock that is behind gives no age: young.
+    made.is_some_and(|made| now.duration_since(made).map_or(true, |age| age < YOUNG))
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_dynamodb::types::{
+        BillingModeSummary, ContinuousBackupsDescription, ContinuousBackupsStatus, KeySchemaElement,
+        OnDemandThroughput, PointInTimeRecoveryDescription,
+    };
+    use aws_smithy_types::DateTime;
+
+    use super::*;
+
+    fn table(mode: Option<BillingMode>, units: Option<i64>) -> TableDescription {
+        let throughput = OnDemandThroughput::builder().set_max_write_request_units(units).build();
+        TableDescription::builder()
+            .set_billing_mode_summary(
+                mode.map(|mode| BillingModeSummary::builder().billing_mode(mode).build()),
+            )
+            .set_on_demand_throughput(units.map(|_| throughput))
+            .build()
+    }
+
+    #[test]
+    fn the_ceiling_is_zero_where_there_is_none() {
+        for (mode, units, read) in [
+            (Some(BillingMode::PayPerRequest), Some(100), 100),
+            (Some(BillingMode::PayPerRequest), Some(-1), 0),
+            (Some(BillingMode::PayPerRequest), None, 0),
+            (Some(BillingMode::Provisioned), Some(100), 0),
+            (None, Some(100), 100),
+            (None, None, 0),
+        ] {
+            assert_eq!(max_write_units(&table(mode.clone(), units)), read, "{mode:?} {units:?}");
+        }
+    }
+
+    #[test]
+    fn the_partition_key_is_the_hash_key_wherever_it_stands() {
+        let key = |name: &str, kind| {
+            KeySchemaElement::builder().attribute_name(name).key_type(kind).build().expect("both are set")
+        };
+        let table = TableDescription::builder()
+            .key_schema(key("day", KeyType::Range))
+            .key_schema(key("path", KeyType::Hash))
+            .build();
+        assert_eq!(partition_key(&table), "path");
+    }
+
+    #[test]
+    fn backups_are_on_only_when_aws_says_so() {
+        let answer = |status: Option<PointInTimeRecoveryStatus>| {
+            let recovery = status
+                .map(|s| PointInTimeRecoveryDescription::builder().point_in_time_recovery_status(s).build());
+            let backups = ContinuousBackupsDescription::builder()
+                .continuous_backups_status(ContinuousBackupsStatus::Enabled)
+                .set_point_in_time_recovery_description(recovery)
+                .build()
+                .expect("its status is set");
+            DescribeContinuousBackupsOutput::builder().continuous_backups_description(backups).build()
+        };
+        assert!(has_backups(&answer(Some(PointInTimeRecoveryStatus::Enabled))));
+        assert!(!has_backups(&answer(Some(PointInTimeRecoveryStatus::Disabled))));
+        assert!(!has_backups(&answer(None)));
+        assert!(!has_backups(&DescribeContinuousBackupsOutput::builder().build()));
+    }
+
+    #[test]
+    fn a_table_is_young_for_a_minute() {
+        let made = TableDescription::builder().creation_date_time(DateTime::from_secs(1000)).build();
+        let at = |secs| SystemTime::UNIX_EPOCH + Duration::from_secs(secs);
+        assert!(is_young(&made, at(1030)));
+        assert!(is_young(&made, at(990)));
+        assert!(!is_young(&made, at(1060)));
+        assert!(!is_young(&TableDescription::builder().build(), at(0)));
+    }
+}
