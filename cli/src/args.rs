@@ -131,7 +131,7 @@ pub enum Command {
     Destroy(destroy::Args),
     /// Call the deployed function itself with a generated event
     Invoke(invoke::Args),
-    /// Show or export the counts, straight from the table
+    /// Show, change, import or export the counts, straight in the table
     #[command(subcommand)]
     Counts(counts::Command),
     /// Show what the function logged

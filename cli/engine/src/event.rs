@@ -20,6 +20,10 @@ pub enum Phase {
     Apply,
     /// Asking the live URL.
     Smoke,
+    /// Waiting until nobody else changes the same resources.
+    Lease,
+    /// Writing counts from a file.
+    Import,
 }
 
 /// One thing that happened. Times are milliseconds that the thing took.

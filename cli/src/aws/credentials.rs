@@ -39,7 +39,8 @@ impl Profiles {
         let flag = flag.filter(|name| !name.is_empty());
         let asked = flag.or_else(|| set(env, &["AWS_PROFILE", "AWS_DEFAULT_PROFILE"]));
         let name = asked.unwrap_or("default").to_owned();
-        let pairs: Vec<(&str, &str)> = env.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let pairs: Vec<(&str, &str)> =
+            env.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let files = files(env);
         let set = aws_config::profile::load(
             &Fs::real(),
@@ -64,8 +65,8 @@ impl Profiles {
     fn unknown(&self) -> Failure {
         let mut known: Vec<&str> = self.set.profiles().collect();
         known.sort_unstable();
-        let failure =
-            Failure::new("unknown_profile", format!("there is no AWS profile {:?}", self.name)).exits(Exit::Credentials);
+        let failure = Failure::new("unknown_profile", format!("there is no AWS profile {:?}", self.name))
+            .exits(Exit::Credentials);
         if known.is_empty() {
             failure.hinted("`aws configure sso` makes one")
         } else {
@@ -113,7 +114,11 @@ pub(super) fn files(env: &BTreeMap<String, String>) -> aws_config::profile::prof
     files
         .into_iter()
         .fold(ProfileFiles::builder(), |builder, (kind, path)| {
-            if Path::new(&path).exists() { builder.with_file(kind, path) } else { builder.with_contents(kind, "") }
+            if Path::new(&path).exists() {
+                builder.with_file(kind, path)
+            } else {
+                builder.with_contents(kind, "")
+            }
         })
         .build()
 }
@@ -154,7 +159,8 @@ pub(super) fn provider(
     if set(env, &["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI"]).is_some() {
         chain = chain.or_else("container", EcsCredentialsProvider::builder().configure(config).build());
     }
-    let off = set(env, &["AWS_EC2_METADATA_DISABLED"]).is_some_and(|value| value.eq_ignore_ascii_case("true"));
+    let off =
+        set(env, &["AWS_EC2_METADATA_DISABLED"]).is_some_and(|value| value.eq_ignore_ascii_case("true"));
     if !off && !emulated {
         let client = imds::Client::builder()
             .configure(config)
@@ -194,19 +200,17 @@ pub(super) fn renewal(env: &BTreeMap<String, String>, profiles: &Profiles) -> St
 }
 
 /// What is said where no credentials could be had.
-pub(super) fn failed(
-    error: &CredentialsError,
-    profiles: &Profiles,
-    endpoint: Option<&str>,
-) -> Failure {
+pub(super) fn failed(error: &CredentialsError, profiles: &Profiles, endpoint: Option<&str>) -> Failure {
     let cause = chain(error);
     let failure = match (error, profiles.sso()) {
         (CredentialsError::CredentialsNotLoaded(_), None) => return none(profiles, endpoint),
-        (CredentialsError::ProviderTimedOut(_), _) => {
-            Failure::new("credentials_timeout", "nothing gave credentials in time").hinted(
-                "run the command again; a `credential_process` that asks for something has to be answered first",
-            )
-        }
+        (CredentialsError::ProviderTimedOut(_), _) => Failure::new(
+            "credentials_timeout",
+            "nothing gave credentials in time",
+        )
+        .hinted(
+            "run the command again; a `credential_process` that asks for something has to be answered first",
+        ),
         (_, Some(name)) => Failure::new("sso_expired", format!("the sign-in of profile {name} has expired"))
             .hinted(format!("run `aws sso login --profile {name}`")),
         _ => Failure::new("credentials", format!("profile {} gives no credentials", profiles.name))

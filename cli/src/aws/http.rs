@@ -77,7 +77,8 @@ impl Web {
     /// next one is to reach whatever answers then.
     pub(crate) async fn get(&self, url: &str, header: &str, max_body: usize) -> Result<Answer, String> {
         let settings = HttpConnectorSettings::builder().connect_timeout(CONNECT).build();
-        let connector = if is_secure(url) { self.secure(Some(&settings)) } else { self.plain(Some(&settings)) };
+        let connector =
+            if is_secure(url) { self.secure(Some(&settings)) } else { self.plain(Some(&settings)) };
         let mut request = HttpRequest::new(SdkBody::empty());
         request.set_uri(url).map_err(|error| error.to_string())?;
         let answer = connector.call(request).await.map_err(|error| chain(&error))?;
@@ -94,8 +95,9 @@ impl Web {
     }
 
     fn secure(&self, settings: Option<&HttpConnectorSettings>) -> Connector {
-        let mut builder =
-            Connector::builder().proxy_config(self.for_https.clone()).tls_provider(Provider::rustls(CryptoMode::Ring));
+        let mut builder = Connector::builder()
+            .proxy_config(self.for_https.clone())
+            .tls_provider(Provider::rustls(CryptoMode::Ring));
         builder.set_connector_settings(settings.cloned());
         // Building a context cannot fail; without one the system's roots count.
         if let Ok(context) = TlsContext::builder().with_trust_store(self.roots.clone()).build() {

@@ -200,9 +200,10 @@ impl Opening {
     /// Nothing answered, or nothing that AWS would.
     fn unreachable(&self, error: &SdkError<GetCallerIdentityError>) -> Failure {
         let failure = match self.config.endpoint_url() {
-            Some(endpoint) => Failure::new("unreachable", format!("{endpoint} does not answer as AWS would")).hinted(
-                "start the emulator, or correct --endpoint-url, HITCTL_ENDPOINT_URL or AWS_ENDPOINT_URL",
-            ),
+            Some(endpoint) => Failure::new("unreachable", format!("{endpoint} does not answer as AWS would"))
+                .hinted(
+                    "start the emulator, or correct --endpoint-url, HITCTL_ENDPOINT_URL or AWS_ENDPOINT_URL",
+                ),
             None => Failure::new("unreachable", format!("AWS in {} cannot be reached", self.region)).hinted(
                 "check the network, the proxy (HTTPS_PROXY, NO_PROXY) and that the region is spelt right",
             ),
@@ -217,10 +218,13 @@ fn guard(session: &AwsSession, account: Option<&str>) -> Result<(), Failure> {
     if is == want {
         return Ok(());
     }
-    Err(Failure::new("wrong_account", format!("these credentials are for account {is}, and hitctl.toml allows only {want}"))
-        .caused_by(format!("they are those of {}", session.arn))
-        .hinted(format!("use `--profile` with a profile of account {want}; nothing was changed"))
-        .exits(Exit::Credentials))
+    Err(Failure::new(
+        "wrong_account",
+        format!("these credentials are for account {is}, and hitctl.toml allows only {want}"),
+    )
+    .caused_by(format!("they are those of {}", session.arn))
+    .hinted(format!("use `--profile` with a profile of account {want}; nothing was changed"))
+    .exits(Exit::Credentials))
 }
 
 fn no_region() -> Failure {

@@ -7,14 +7,14 @@ use std::time::Instant;
 use bytes::Bytes;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use hitctl_config::{Loaded, contract, names};
+use hitctl_config::{Loaded, names};
 use hitctl_engine::{Driver, Drivers, Event, Fault, Phase, Sink};
 use hitctl_local::logs::Query;
 use hitctl_local::{Client, LocalDriver};
 use hitctl_resources::Tags;
 use serde_json::Value as Json;
 
-use super::{Access, Answer, Cloud, Item, ItemPage, LogPage};
+use super::{Access, Answer, Cloud, LogPage, Table};
 use crate::artifact::Artifact;
 use crate::report::Failure;
 use crate::session::Session;
@@ -124,21 +124,8 @@ impl Cloud for Local {
         .boxed()
     }
 
-    fn items<'a>(&'a self, table: &'a str, after: Option<Item>) -> BoxFuture<'a, Result<ItemPage, Fault>> {
-        async move {
-            // 0: as many as fit into one answer.
-            let page = self.running()?.items(table, after.as_ref(), 0).await?;
-            Ok((page.items, page.next))
-        }
-        .boxed()
-    }
-
-    fn item<'a>(&'a self, table: &'a str, key: &'a str) -> BoxFuture<'a, Result<Option<Item>, Fault>> {
-        async move {
-            let key = Item::from_iter([(contract::ATTR_PATH.to_owned(), serde_json::json!({ "S": key }))]);
-            self.running()?.item(table, &key).await
-        }
-        .boxed()
+    fn table(&self, name: &str) -> Result<Table, Fault> {
+        Ok(Table::local(&self.running()?.endpoint().table, name))
     }
 
     fn logs<'a>(

@@ -2,19 +2,33 @@
 //! the rest is what people ask of something that is deployed: call it, read its counts, read its log.
 
 mod aws;
+mod counts;
+mod gate;
+mod holder;
+mod import;
+mod lease;
 mod local;
+mod table;
+mod watch;
 
 use std::time::Duration;
 
 use futures::future::BoxFuture;
 use hitctl_config::{Loaded, Target};
 use hitctl_engine::{Drivers, Fault, Sink};
-use serde_json::{Map, Value as Json};
+use serde_json::Value as Json;
 
 use crate::artifact::Artifact;
 use crate::report::Failure;
 use crate::session::Session;
 use crate::stack::Place;
+
+pub use counts::{Counts, MOST_MERGED, To};
+pub use gate::Gate;
+pub use holder::Holder;
+pub use import::{CHUNK, Mode, id_of};
+pub use lease::{Lease, Taking};
+pub use table::Table;
 
 /// A place to deploy to.
 pub trait Cloud: Send + Sync {
@@ -40,11 +54,8 @@ pub trait Cloud: Send + Sync {
     /// Calls a function and waits for its answer.
     fn invoke<'a>(&'a self, function: &'a str, event: &'a Json) -> BoxFuture<'a, Result<Answer, Fault>>;
 
-    /// One page of a table's items, in no order that means anything, after the key that an earlier page ended with.
-    fn items<'a>(&'a self, table: &'a str, after: Option<Item>) -> BoxFuture<'a, Result<ItemPage, Fault>>;
-
-    /// One item of a table.
-    fn item<'a>(&'a self, table: &'a str, key: &'a str) -> BoxFuture<'a, Result<Option<Item>, Fault>>;
+    /// A table of that name, there or not.
+    fn table(&self, name: &str) -> Result<Table, Fault>;
 
     /// What was logged to a group since a time, after a cursor of an earlier page.
     fn logs<'a>(
@@ -54,12 +65,6 @@ pub trait Cloud: Send + Sync {
         after: Option<String>,
     ) -> BoxFuture<'a, Result<LogPage, Fault>>;
 }
-
-/// An item of a table: attribute names, and values in DynamoDB's JSON.
-pub type Item = Map<String, Json>;
-
-/// Some items of a table, and the key after which the next ones begin; `None` when these were the last.
-pub type ItemPage = (Vec<Item>, Option<Item>);
 
 /// What a function answered.
 #[derive(Clone, Debug, PartialEq)]

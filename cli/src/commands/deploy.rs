@@ -8,6 +8,7 @@ use hitctl_engine::{Event, Phase, Sink};
 
 use crate::cloud::Access;
 use crate::commands::steps::{self, PlanRun, millis};
+use crate::commands::turn::{Lock, Turn};
 use crate::report::{DeployView, Exit, Failure};
 use crate::session::Session;
 use crate::smoke;
@@ -25,6 +26,9 @@ pub struct Args {
     /// Do not ask the live URL at the end
     #[arg(long)]
     pub no_smoke: bool,
+    /// How long to wait for another deploy.
+    #[command(flatten)]
+    pub lock: Lock,
 }
 
 /// Deploys.
@@ -53,14 +57,26 @@ async fn deploy(
     )?;
     let code = Code { sha256: artifact.sha256.clone(), arch: artifact.arch };
     let drivers = cloud.drivers(Some(&artifact));
-    let PlanRun { plan, findings } =
-        steps::plan_deploy(session, loaded, &*cloud, &code, &drivers, sink).await?;
+    let mut planned = steps::plan_deploy(session, loaded, &*cloud, &code, &drivers, sink).await?;
+    let turn = Turn::take(session, loaded, &*cloud, &planned.plan, ("deploy", args.lock), sink).await?;
+    if turn.waited {
+        planned = match steps::plan_deploy(session, loaded, &*cloud, &code, &drivers, sink).await {
+            Ok(planned) => planned,
+            Err(failure) => {
+                turn.end(None).await;
+                return Err(failure);
+            }
+        };
+    }
+    let PlanRun { plan, findings } = planned;
     let view = steps::plan_view("deploy", loaded, cloud.place(), &plan, &findings, started);
-    let outcome = steps::apply(session, plan, &drivers, sink).await;
+    let outcome = steps::apply(&plan, &turn.drivers(&drivers), sink, turn.stop()).await;
     let mut failure = Failure::outcome(&outcome, AGAIN);
     if let (None, false, Some(url)) = (&failure, args.no_smoke, steps::url(&outcome.outputs)) {
         failure = look(session, cloud.place(), &url, &code, sink).await.err();
     }
+    // Until then, lest the live URL answers with the build of another deploy.
+    failure = turn.end(Some(&outcome)).await.or(failure);
     let view = view.outputs(steps::outputs(loaded, &outcome.outputs)).took_ms(millis(started));
     Ok((DeployView::new(view, &outcome), failure))
 }

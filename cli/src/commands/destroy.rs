@@ -4,11 +4,12 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use hitctl_config::Loaded;
-use hitctl_engine::{Action, Keep, Outcome, Plan};
+use hitctl_engine::{Action, Graph, Keep, Outcome, Plan, Sink};
 
 use crate::cloud::{self, Access, Cloud};
 use crate::commands::counts::{self, Format};
 use crate::commands::steps::{self, PlanRun, millis};
+use crate::commands::turn::{Lock, Turn};
 use crate::report::{DestroyView, Exit, Failure, Left};
 use crate::session::Session;
 use crate::stack::Code;
@@ -25,6 +26,9 @@ pub struct Args {
     /// Export the counts to this file before they are deleted [default: hits-ENV-counts-TIME.ndjson here]
     #[arg(long, value_name = "FILE", requires = "delete_data")]
     pub export: Option<PathBuf>,
+    /// How long to wait for another deploy.
+    #[command(flatten)]
+    pub lock: Lock,
 }
 
 /// Destroys.
@@ -36,11 +40,7 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
     let planned = async {
         // Nothing is started for what is not there, or what nobody agrees to.
         let cloud = steps::open(session, &loaded, Access::Remove, &sink).await?;
-        let code = Code { sha256: String::new(), arch: loaded.app.function.arch };
-        let mut graph = steps::design(&loaded, cloud.place(), &code)?.all_absent();
-        if args.delete_data {
-            graph = graph.deleting_data();
-        }
+        let graph = graph(&loaded, &*cloud, args.delete_data)?;
         let planned = steps::plan(session, &graph, &cloud.drivers(None), &sink).await?;
         Ok::<_, Failure>((cloud, planned))
     }
@@ -53,9 +53,7 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
         session.console.result(&DestroyView::new(view, &Outcome::default(), left));
         return Ok(Exit::Done);
     }
-    let loses = plan.changes.iter().any(|change| {
-        change.node.keep == Keep::AskBeforeLoss && matches!(change.action, Action::Delete | Action::Replace)
-    });
+    let loses = loses(&plan);
     if args.confirm.is_none() && (loses || loaded.app.confirm || !session.global.yes) {
         session.console.preview(&view.clone().brief());
     }
@@ -68,17 +66,58 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
         progress.finish();
         cloud?
     };
-    if loses {
-        let file = export(session, &loaded, &*cloud, args.export).await?;
+    let progress = session.console.progress();
+    let sink = progress.sink();
+    let turn = Turn::take(session, &loaded, &*cloud, &plan, ("destroy", args.lock), &sink).await;
+    progress.finish();
+    let turn = turn?;
+    let carried_out = carry_out(session, &loaded, &*cloud, plan, &turn, &args).await;
+    let outcome = carried_out.as_ref().ok();
+    let lost = turn.end(outcome).await;
+    let outcome = carried_out?;
+    let next = format!("hitctl deploy --env {}", loaded.env);
+    session.console.result(&DestroyView::new(view.took_ms(millis(started)), &outcome, left).next(next));
+    lost.or_else(|| Failure::outcome(&outcome, "Run the same command again; it continues where it stopped."))
+        .map_or(Ok(Exit::Done), Err)
+}
+
+/// The graph of an env that is gone.
+fn graph(loaded: &Loaded, cloud: &dyn Cloud, delete_data: bool) -> Result<Graph, Failure> {
+    let code = Code { sha256: String::new(), arch: loaded.app.function.arch };
+    let graph = steps::design(loaded, cloud.place(), &code)?.all_absent();
+    Ok(if delete_data { graph.deleting_data() } else { graph })
+}
+
+/// Exports what will be lost, and removes what there is.
+async fn carry_out(
+    session: &Session,
+    loaded: &Loaded,
+    cloud: &dyn Cloud,
+    mut plan: Plan,
+    turn: &Turn,
+    args: &Args,
+) -> Result<Outcome, Failure> {
+    if turn.waited {
+        // Whoever had the lease has changed something. What may be lost was agreed to before.
+        let graph = graph(loaded, cloud, args.delete_data)?;
+        plan = steps::plan(session, &graph, &cloud.drivers(None), &Sink::none()).await?.plan;
+    }
+    if loses(&plan) {
+        let file = export(session, loaded, cloud, args.export.clone()).await?;
         session.console.talk(&format!("exported the counts to {}", file.display()));
     }
     let progress = session.console.progress();
-    let outcome = steps::apply(session, plan, &cloud.drivers(None), &progress.sink()).await;
+    let drivers = turn.drivers(&cloud.drivers(None));
+    let outcome = steps::apply(&plan, &drivers, &progress.sink(), turn.stop()).await;
     progress.finish();
-    let next = format!("hitctl deploy --env {}", loaded.env);
-    session.console.result(&DestroyView::new(view.took_ms(millis(started)), &outcome, left).next(next));
-    Failure::outcome(&outcome, "Run the same command again; it continues where it stopped.")
-        .map_or(Ok(Exit::Done), Err)
+    Ok(outcome)
+}
+
+/// Whether counts are lost by it.
+fn loses(plan: &Plan) -> bool {
+    plan.changes.iter().any(|change| {
+        change.node.keep == Keep::AskBeforeLoss && matches!(change.action, Action::Delete | Action::Replace)
+    })
 }
 
 /// What stays, and why.

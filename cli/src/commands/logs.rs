@@ -92,7 +92,7 @@ async fn wait(pause: Duration) {
 }
 
 /// Reads `90s`, `10m`, `2h` or `7d`.
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("{text:?} is not a time such as 30s, 10m, 2h or 7d");
     let unit = text.chars().next_back().ok_or_else(wrong)?;
     let seconds = match unit {

@@ -20,6 +20,7 @@ pub mod plan;
 mod quota;
 pub mod status;
 mod steps;
+mod turn;
 
 use crate::args::Command;
 use crate::report::{Exit, Failure};

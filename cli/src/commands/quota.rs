@@ -32,7 +32,8 @@ pub(super) async fn fit(
     if have == Some(want) {
         return Ok((graph, None));
     }
-    let Some(limits) = cloud.concurrency().await.filter(|limits| !fits(*limits, want, have.unwrap_or(0))) else {
+    let Some(limits) = cloud.concurrency().await.filter(|limits| !fits(*limits, want, have.unwrap_or(0)))
+    else {
         return Ok((graph, None));
     };
     let message = short(limits, want);

@@ -9,6 +9,7 @@ use hitctl_engine::{
     Address, Drivers, Event, Finding, Graph, Outcome, Outputs, Phase, Plan, Severity, Sink, Snapshot,
 };
 use hitctl_resources::{FunctionSpec, FunctionUrlSpec, HttpApiSpec, Spec as _, TableSpec};
+use tokio_util::sync::CancellationToken;
 
 use crate::artifact::{self, Artifact, BuildRequest};
 use crate::cloud::{self, Access, Cloud};
@@ -103,13 +104,13 @@ pub(super) async fn survey(
 }
 
 /// Carries out a plan.
-pub(super) async fn apply(session: &Session, plan: Plan, drivers: &Drivers, sink: &Sink) -> Outcome {
+pub(super) async fn apply(plan: &Plan, drivers: &Drivers, sink: &Sink, stop: &CancellationToken) -> Outcome {
     let started = Instant::now();
     let idle = plan.is_empty();
     if !idle {
         sink.send(Event::PhaseStarted { phase: Phase::Apply, detail: "applying the plan".to_owned() });
     }
-    let outcome = hitctl_engine::apply(&plan, drivers, sink, &session.stop).await;
+    let outcome = hitctl_engine::apply(plan, drivers, sink, stop).await;
     if !idle {
         sink.send(Event::PhaseEnded { phase: Phase::Apply, ok: outcome.is_ok(), took_ms: millis(started) });
     }

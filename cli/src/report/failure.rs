@@ -49,6 +49,9 @@ impl From<Exit> for std::process::ExitCode {
     }
 }
 
+/// The code of a fault that another deploy is the cause of.
+pub const LEASE_HELD: &str = "lease_held";
+
 /// The text of `hitctl help exit-codes`.
 pub const EXIT_CODES: &str = "\
 Exit codes
@@ -242,6 +245,7 @@ impl From<Fault> for Failure {
     fn from(fault: Fault) -> Self {
         let exit = match fault.kind {
             FaultKind::Credentials => Exit::Credentials,
+            FaultKind::Fatal if fault.code == LEASE_HELD => Exit::Locked,
             FaultKind::Transient | FaultKind::NotOurs | FaultKind::Fatal => Exit::Error,
         };
         Self(Box::new(Details {

@@ -20,7 +20,7 @@ mod view;
 mod words;
 
 pub use console::{Answer, Console, ConsoleOptions};
-pub use failure::{Details, EXIT_CODES, Exit, Failure, exit_codes_help};
+pub use failure::{Details, EXIT_CODES, Exit, Failure, LEASE_HELD, exit_codes_help};
 pub(crate) use human::plural;
 pub use progress::Progress;
 pub use style::{ColorChoice, Style, Tone};

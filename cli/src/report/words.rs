@@ -30,6 +30,8 @@ pub(crate) fn phase(phase: Phase) -> (&'static str, &'static str, &'static str) 
         Phase::Survey => ("reading", "read", "what is deployed"),
         Phase::Apply => ("applying", "applied", "the plan"),
         Phase::Smoke => ("checking", "checked", "the live URL"),
+        Phase::Lease => ("waiting", "waited", "for the lease"),
+        Phase::Import => ("importing", "imported", "the counts"),
     }
 }
 

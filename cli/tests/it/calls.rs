@@ -173,8 +173,10 @@ fn the_life_of_a_deployment() {
       HEAD code
       PUT code
       PUT function hits-local
+      dynamodb:PutItem
       PUT http_api hits-local
       PUT permission hits-local:hitctl-http-api
+      dynamodb:DeleteItem
     ");
     insta::assert_snapshot!(seen(&yard, &wire, &["deploy", "--artifact", &zip]), @"
     exit 0
@@ -280,11 +282,13 @@ fn the_life_of_a_deployment() {
       GET role hits-local
       GET status
       GET table hits-local
+      dynamodb:PutItem
       DELETE permission hits-local:hitctl-http-api
       DELETE http_api hits-local
       DELETE function hits-local
       DELETE log_group /aws/lambda/hits-local
       DELETE role hits-local
+      dynamodb:DeleteItem
     ");
     insta::assert_snapshot!(seen(&yard, &wire, &["destroy", "--yes"]), @"
     exit 0
@@ -326,6 +330,7 @@ fn the_life_of_a_deployment() {
       GET role hits-local
       GET status
       GET table hits-local
+      dynamodb:PutItem
       dynamodb:Scan
       PUT table hits-local
       DELETE table hits-local

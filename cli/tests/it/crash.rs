@@ -77,11 +77,14 @@ impl Case {
             return reached;
         }
         let ran = self.yard.run(args);
-        let reached = wire.calls().len() >= n;
+        let calls = wire.calls();
+        let reached = calls.len() >= n;
+        // An SDK asks again by itself, and a lease that cannot be given back ends by itself.
+        let mends = calls.get(n - 1).is_some_and(|call| call.starts_with("dynamodb:"));
         // What was cut is an error with words: never a panic, never a false success. The first call only asks whether
         // anybody is there, and is asked again.
         match ran.code {
-            0 => assert!(!reached || n == 1, "{cut:?} of call {n}: {ran:?}"),
+            0 => assert!(!reached || n == 1 || mends, "{cut:?} of call {n}: {ran:?}"),
             1 | 5 => assert!(reached, "{cut:?} of call {n}: {ran:?}"),
             _ => panic!("{cut:?} of call {n}: {ran:?}"),
         }

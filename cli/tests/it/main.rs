@@ -11,6 +11,8 @@ mod commands;
 #[cfg(test)]
 mod counting;
 #[cfg(test)]
+mod counts;
+#[cfg(test)]
 mod crash;
 #[cfg(test)]
 mod disk;
@@ -20,6 +22,8 @@ mod errors;
 mod flags;
 #[cfg(test)]
 mod house;
+#[cfg(test)]
+mod lease;
 #[cfg(test)]
 mod reading;
 #[cfg(test)]

@@ -50,21 +50,27 @@ pub(super) async fn invoke(
     let cx = Cx::new(FunctionSpec::address("counter"), Sink::none(), CancellationToken::new());
     let begun = Instant::now();
     let output = cx
-        .wait(&Wait::up_to(BUSY).each_within(within + AROUND), "waiting for the function to be free", || async {
-            let sent = match send(alias).await {
-                // Deployed without versions: there is no alias.
-                Err(error) if alias.is_some() && error.is("ResourceNotFoundException") => send(None).await,
-                sent => sent,
-            };
-            sent.map_err(|error| {
-                let fault = error.fault(&doing);
-                match fault.code.as_str() {
-                    "TooManyRequestsException" => Fault { message: busy(function), ..fault },
-                    "ResourceNotFoundException" => settled(fault).hinted("run `hitctl deploy` first"),
-                    _ => settled(fault),
-                }
-            })
-        })
+        .wait(
+            &Wait::up_to(BUSY).each_within(within + AROUND),
+            "waiting for the function to be free",
+            || async {
+                let sent = match send(alias).await {
+                    // Deployed without versions: there is no alias.
+                    Err(error) if alias.is_some() && error.is("ResourceNotFoundException") => {
+                        send(None).await
+                    }
+                    sent => sent,
+                };
+                sent.map_err(|error| {
+                    let fault = error.fault(&doing);
+                    match fault.code.as_str() {
+                        "TooManyRequestsException" => Fault { message: busy(function), ..fault },
+                        "ResourceNotFoundException" => settled(fault).hinted("run `hitctl deploy` first"),
+                        _ => settled(fault),
+                    }
+                })
+            },
+        )
         .await?;
     let measured = begun.elapsed().as_secs_f64() * 1_000.0;
     let tail = output.log_result().and_then(|log| BASE64_STANDARD.decode(log).ok()).unwrap_or_default();
@@ -123,7 +129,9 @@ mod tests {
 {"time":"2026-09-20T10:00:00Z","type":"platform.report","record":{"requestId":"8f","metrics":{"durationMs":4.5,"billedDurationMs":5}}}
 "#;
         assert_eq!(duration(json), Some(4.5));
-        for none in ["", "REPORT", "REPORT RequestId: 8f\tBilled Duration: 2 ms", "{\"type\":\"platform.report\"}"] {
+        for none in
+            ["", "REPORT", "REPORT RequestId: 8f\tBilled Duration: 2 ms", "{\"type\":\"platform.report\"}"]
+        {
             assert_eq!(duration(none), None, "{none}");
         }
     }

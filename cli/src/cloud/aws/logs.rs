@@ -36,9 +36,11 @@ pub(super) async fn page(
 ) -> Result<LogPage, Fault> {
     let client = aws_sdk_cloudwatchlogs::Client::new(config);
     let doing = Doing::new("read", format!("log group {group}"), "logs:FilterLogEvents");
-    let mut cursor = after
-        .and_then(|cursor| serde_json::from_str(&cursor).ok())
-        .unwrap_or(Cursor { start: since_ms, newest: since_ms, ..Cursor::default() });
+    let mut cursor = after.and_then(|cursor| serde_json::from_str(&cursor).ok()).unwrap_or(Cursor {
+        start: since_ms,
+        newest: since_ms,
+        ..Cursor::default()
+    });
     loop {
         if cursor.token.is_none() {
             cursor.start = since_ms.max(cursor.newest - OVERLAP_MS);
@@ -72,7 +74,8 @@ impl Cursor {
         let mut counts: BTreeMap<String, u32> = BTreeMap::new();
         let mut fresh = Vec::new();
         for event in events {
-            let (time, message) = (event.timestamp().unwrap_or_default(), event.message().unwrap_or_default());
+            let (time, message) =
+                (event.timestamp().unwrap_or_default(), event.message().unwrap_or_default());
             let key = event.event_id().filter(|id| !id.is_empty()).map_or_else(
                 || {
                     // Without an id, equal lines of one millisecond are told apart by their order.
@@ -116,8 +119,11 @@ mod tests {
         let mut cursor = Cursor::default();
         let first = cursor.unseen(&[event(Some("1"), 20_000, "b"), event(Some("2"), 19_000, "a")]);
         assert_eq!(first, [(19_000, "a".to_owned()), (20_000, "b".to_owned())]);
-        let again =
-            cursor.unseen(&[event(Some("3"), 18_000, "late"), event(Some("2"), 19_000, "a"), event(Some("1"), 20_000, "b")]);
+        let again = cursor.unseen(&[
+            event(Some("3"), 18_000, "late"),
+            event(Some("2"), 19_000, "a"),
+            event(Some("1"), 20_000, "b"),
+        ]);
         assert_eq!(again, [(18_000, "late".to_owned())]);
         cursor.unseen(&[event(Some("4"), 40_000, "c")]);
         assert_eq!(cursor.seen, [(40_000, "4".to_owned())], "what is not read again need not be remembered");

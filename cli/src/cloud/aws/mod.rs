@@ -1,7 +1,6 @@
 //! An AWS account, as the commands see it.
 
 mod invoke;
-mod items;
 mod logs;
 mod quota;
 
@@ -16,7 +15,7 @@ use hitctl_resources::AliasSpec;
 use hitctl_resources::aws::{self, Aws};
 use serde_json::Value as Json;
 
-use super::{Answer, Cloud, Concurrency, Item, ItemPage, LogPage};
+use super::{Answer, Cloud, Concurrency, LogPage, Table};
 use crate::artifact::Artifact;
 use crate::aws::session::{AwsSession, Wish};
 use crate::report::Failure;
@@ -78,8 +77,8 @@ impl Cloud for AwsCloud {
     }
 
     fn drivers(&self, artifact: Option<&Artifact>) -> Drivers {
-        let code = artifact
-            .map(|artifact| aws::Code { sha256: artifact.sha256.clone(), zip: artifact.zip.clone() });
+        let code =
+            artifact.map(|artifact| aws::Code { sha256: artifact.sha256.clone(), zip: artifact.zip.clone() });
         aws::drivers(&Arc::new(Aws { code, ..self.aws.clone() }))
     }
 
@@ -87,12 +86,8 @@ impl Cloud for AwsCloud {
         invoke::invoke(&self.session.config, function, self.alias, self.timeout_s, event).boxed()
     }
 
-    fn items<'a>(&'a self, table: &'a str, after: Option<Item>) -> BoxFuture<'a, Result<ItemPage, Fault>> {
-        items::page(&self.session.config, table, after).boxed()
-    }
-
-    fn item<'a>(&'a self, table: &'a str, key: &'a str) -> BoxFuture<'a, Result<Option<Item>, Fault>> {
-        items::one(&self.session.config, table, key).boxed()
+    fn table(&self, name: &str) -> Result<Table, Fault> {
+        Ok(Table::new(&self.session.config, name))
     }
 
     fn logs<'a>(

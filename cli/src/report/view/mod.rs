@@ -2,6 +2,7 @@
 //! people. A view is built by a command and never does anything.
 
 mod applied;
+mod changes;
 mod counts;
 mod invoke;
 mod logs;
@@ -14,6 +15,7 @@ use serde::Serialize;
 use super::style::Style;
 
 pub use applied::{DeployView, DestroyView, Left};
+pub use changes::{ChangesView, CountChange, ImportView};
 pub use counts::{CountRow, CountsView, csv, ndjson};
 pub use invoke::InvokeView;
 pub use logs::{LogLine, LogsView};

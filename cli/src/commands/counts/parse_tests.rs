@@ -1,0 +1,105 @@
+//! Files of counts, good and bad.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::report;
+
+fn row(path: &str, hits: u64, first: Option<&str>, last: Option<&str>) -> CountRow {
+    let own = |text: Option<&str>| text.map(str::to_owned);
+    CountRow { path: path.to_owned(), hits, first: own(first), last: own(last) }
+}
+
+fn refused(text: &str) -> String {
+    rows(text.as_bytes()).unwrap_err().message.clone()
+}
+
+#[test]
+fn what_was_exported_is_read() {
+    let all = vec![
+        row("/", 7, Some("2026-09-20"), Some("2026-09-21T10:00:00Z")),
+        row("a \"b\", c", 0, None, None),
+        row("#", 1, None, Some("2026-09-21T10:00:00Z")),
+    ];
+    let mut sorted = all.clone();
+    sorted.sort_by(|a, b| a.path.cmp(&b.path));
+    assert_eq!(rows(report::csv(&all).as_bytes()).unwrap(), sorted);
+    assert_eq!(rows(report::ndjson(&all).as_bytes()).unwrap(), sorted);
+    let object = serde_json::json!({ "v": 1, "counts": all }).to_string();
+    assert_eq!(rows(object.as_bytes()).unwrap(), sorted);
+}
+
+#[test]
+fn files_of_others_are_read() {
+    // No header, no times, blanks, LF alone, a byte order mark, no end of the last line.
+    let plain = rows("\u{feff}/a,3\n\n/b, 4\n".as_bytes()).unwrap();
+    assert_eq!(plain, [row("/a", 3, None, None), row("/b", 4, None, None)]);
+    let named =
+        rows(b"Last,views,HITS,path\n2026-09-21T12:00:00+02:00,x,5,https://a.example/x/?q\n").unwrap();
+    assert_eq!(named, [row("/x", 5, None, Some("2026-09-21T10:00:00Z"))]);
+    assert_eq!(rows(b"").unwrap(), []);
+    assert_eq!(rows(b"path,hits\n").unwrap(), []);
+    let days = rows(b"/,1,2026-09-20T23:00:00-05:00,2026-09-22").unwrap();
+    assert_eq!(days, [row("/", 1, Some("2026-09-21"), Some("2026-09-22T00:00:00Z"))]);
+}
+
+#[test]
+fn one_path_under_several_names_is_added_up() {
+    let text =
+        "/a/,3,2026-09-20,2026-09-21T10:00:00Z\n/a/index.html,4,2026-09-19,2026-09-20T10:00:00Z\n/a,1\n";
+    let sum = row("/a", 8, Some("2026-09-19"), Some("2026-09-21T10:00:00Z"));
+    assert_eq!(rows(text.as_bytes()).unwrap(), [sum]);
+}
+
+#[test]
+fn every_bad_line_is_told() {
+    let text = "path,hits,first\n/a,1,\n/b,-1,\n!lease,1,\n/c,1,yesterday\n\"/d\"x,1,\n/e\n/f,1,,,\n\"/g\n";
+    insta::assert_snapshot!(refused(text), @r#"
+    line 3: "-1" is no number of hits
+    line 4: "!lease" is not counted: the path begins with `!`, which is reserved
+    line 5: "yesterday" is no time, such as 2026-09-20T10:00:00Z
+    line 6: something follows a closing quote
+    line 7: it has no path or no hits
+    line 8: it has 5 cells, but there are 3 columns
+    line 9: a quote is not closed
+    "#);
+    insta::assert_snapshot!(refused("{\"path\":\"/a\",\"hits\":1}\n{\"path\":\"/b\"}\n{\"path\":\"/c\",\"hits\":1.5}\nx\n"), @r"
+    line 2: missing field `hits`
+    line 3: invalid type: floating point `1.5`, expected u64
+    line 4: expected value
+    ");
+    insta::assert_snapshot!(refused("page,count\n/a,1\n"), @"line 1: the header has no column path and hits");
+    let why = rows(b"/a,1\n/\xff,1\n").unwrap_err().message.clone();
+    assert_eq!(why, "line 2: it is not UTF-8");
+    let many = refused(&format!("path,hits\n{}", "/a,x\n".repeat(30)));
+    assert_eq!(many.lines().count(), 21);
+    assert!(many.ends_with("\nand 10 more"), "{many}");
+}
+
+#[test]
+fn a_number_of_a_line_counts_lines_within_quotes() {
+    insta::assert_snapshot!(refused("path,hits\n\"a\nb\",1\n/c,x\n"), @r#"
+    line 2: "a\nb" is not counted: the path holds a control character
+    line 4: "x" is no number of hits
+    "#);
+}
+
+proptest! {
+    /// Whatever is in a cell comes back out of the CSV.
+    #[test]
+    fn csv_comes_back(cells in prop::collection::vec(any::<(String, u64)>(), 1..20)) {
+        let all: Vec<CountRow> = cells.iter().map(|(path, hits)| row(path, *hits, None, None)).collect();
+        let read: Vec<Vec<String>> = records(&report::csv(&all)).into_iter().map(|(_, cells)| cells.unwrap()).collect();
+        prop_assert_eq!(read.len(), all.len() + 1);
+        for (cells, row) in read[1..].iter().zip(&all) {
+            prop_assert_eq!(&cells[0], &row.path);
+            prop_assert_eq!(&cells[1], &row.hits.to_string());
+        }
+    }
+
+    /// Nothing makes it panic.
+    #[test]
+    fn anything_is_read_or_refused(content in prop::collection::vec(any::<u8>(), 0..200)) {
+        drop(rows(&content));
+    }
+}

@@ -1,0 +1,118 @@
+//! What only reads the counts: `list`, `get` and `export`.
+
+use std::io::{ErrorKind, Write as _};
+use std::path::{Path, PathBuf};
+
+use super::key;
+use crate::cloud::Counts;
+use crate::report::{CountRow, CountsView, Exit, Failure, plural};
+use crate::session::Session;
+
+/// List every path and its hits, most hits first
+#[derive(Debug, clap::Args)]
+pub struct List {
+    /// Show so many at most
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub limit: Option<u32>,
+}
+
+/// Show the counts of some paths
+#[derive(Debug, clap::Args)]
+pub struct Get {
+    /// The paths, as a page would send them
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<String>,
+}
+
+/// Write every count to a file or stdout, in the order of the paths
+#[derive(Debug, clap::Args)]
+pub struct Export {
+    /// The format
+    #[arg(long, value_enum, default_value = "csv")]
+    pub format: Format,
+    /// Write to this file, which must not be there yet
+    #[arg(short, long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+/// The formats of an export.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// A header line, then one line a path
+    Csv,
+    /// One JSON object a line
+    Ndjson,
+}
+
+/// Shows every count.
+pub(super) async fn list(session: &Session, counts: &Counts, args: &List) -> Result<Exit, Failure> {
+    let mut counts = counts.all().await?;
+    counts.sort_by(|a, b| b.hits.cmp(&a.hits).then_with(|| a.path.cmp(&b.path)));
+    let limit = args.limit.and_then(|limit| usize::try_from(limit).ok());
+    counts.truncate(limit.unwrap_or(usize::MAX));
+    session.console.result(&CountsView { counts });
+    Ok(Exit::Done)
+}
+
+/// Shows the counts of some paths.
+pub(super) async fn get(session: &Session, counts: &Counts, args: &Get) -> Result<Exit, Failure> {
+    let keys = args.paths.iter().map(|path| key(path)).collect::<Result<Vec<_>, _>>()?;
+    let mut rows = Vec::new();
+    for key in &keys {
+        // A path that was never hit has 0 hits, here as over HTTP.
+        rows.push(counts.get(key).await?.unwrap_or_else(|| CountRow::zero(key)));
+    }
+    session.console.result(&CountsView { counts: rows });
+    Ok(Exit::Done)
+}
+
+/// Writes every count somewhere.
+pub(super) async fn export(session: &Session, counts: &Counts, args: &Export) -> Result<Exit, Failure> {
+    let counts = counts.all().await?;
+    match &args.out {
+        None if session.console.is_json() => session.console.result(&CountsView { counts }),
+        None => session.console.text(&render(&counts, args.format)),
+        Some(out) => {
+            let path = session.cwd.join(out);
+            write_new(&path, &render(&counts, args.format))?;
+            let paths = counts.len() as u64;
+            let talk = format!("wrote the counts of {} to {}", plural(paths, "path"), out.display());
+            session.console.wrote(&path, &talk);
+        }
+    }
+    Ok(Exit::Done)
+}
+
+/// The counts as text.
+pub(crate) fn render(counts: &[CountRow], format: Format) -> String {
+    match format {
+        Format::Csv => crate::report::csv(counts),
+        Format::Ndjson => crate::report::ndjson(counts),
+    }
+}
+
+/// Writes a file that is not there yet, whole or not at all.
+pub(crate) fn write_new(path: &Path, text: &str) -> Result<(), Failure> {
+    let failed = |error: &std::io::Error| {
+        let failure = Failure::new("not_written", format!("failed to write {}", path.display()));
+        match error.kind() {
+            ErrorKind::AlreadyExists => {
+                Failure::new("exists", format!("{} is there already", path.display()))
+                    .hinted("choose another name, or remove the file")
+            }
+            ErrorKind::NotFound => failure
+                .caused_by("there is no such directory")
+                .hinted("make the directory, or choose another one"),
+            // Without the name of the file that was to become this one.
+            _ => failure
+                .caused_by(error.get_ref().map_or_else(|| error.to_string(), |_| error.kind().to_string())),
+        }
+    };
+    let dir = path.parent().unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(dir).map_err(|error| failed(&error))?;
+    file.write_all(text.as_bytes())
+        .and_then(|()| file.as_file().sync_all())
+        .map_err(|error| failed(&error))?;
+    file.persist_noclobber(path).map_err(|error| failed(&error.error))?;
+    Ok(())
+}

@@ -1,0 +1,128 @@
+//! Counts that were changed: what each path had before, and what it has now.
+
+use serde::Serialize;
+
+use super::super::style::Style;
+use super::super::table::{Column, Table};
+use super::super::{human, text};
+use super::View;
+use super::counts::CountRow;
+
+/// The hits of one path before and after a change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CountChange {
+    /// The key.
+    pub path: String,
+    /// The hits before; `None` where there was nothing.
+    pub old: Option<u64>,
+    /// The hits now; `None` where there is nothing any more.
+    pub new: Option<u64>,
+}
+
+impl CountChange {
+    /// A path's hits before and after.
+    pub fn new(path: &str, old: Option<u64>, new: Option<u64>) -> Self {
+        Self { path: path.to_owned(), old, new }
+    }
+}
+
+/// What a command did to the counts.
+#[derive(Clone, Debug, Serialize)]
+pub struct ChangesView {
+    /// The counts now of the paths that have any, in the order of the changes.
+    pub counts: Vec<CountRow>,
+    /// The changes, in the order in which they were asked for.
+    pub changed: Vec<CountChange>,
+}
+
+/// What came of an import.
+#[derive(Clone, Debug, Serialize)]
+pub struct ImportView {
+    /// The id by which the same import is known again.
+    pub id: String,
+    /// The paths of the file.
+    pub paths: u64,
+    /// The hits of the file.
+    pub hits: u64,
+    /// The paths that this run counted.
+    pub counted: u64,
+    /// The paths that an earlier run had counted.
+    pub already: u64,
+}
+
+impl View for ChangesView {
+    fn render(&self, style: Style) -> String {
+        if self.changed.is_empty() {
+            return "Nothing to change.\n".to_owned();
+        }
+        let mut table =
+            Table::new([Column::text("PATH").flexible(), Column::number("BEFORE"), Column::number("NOW")]);
+        let hits = |hits: Option<u64>| hits.map_or_else(|| "-".to_owned(), |hits| human::number(hits, style));
+        for change in &self.changed {
+            table.row([text::clean(&change.path).into(), hits(change.old).into(), hits(change.new).into()]);
+        }
+        table.render(0, style)
+    }
+}
+
+impl View for ImportView {
+    fn render(&self, style: Style) -> String {
+        let paths = |n: u64| format!("{} {}", human::number(n, style), if n == 1 { "path" } else { "paths" });
+        let hits = human::number(self.hits, style);
+        match (self.counted, self.already) {
+            (0, 0) => "There is nothing in it to import.\n".to_owned(),
+            (0, already) => format!(
+                "All of it was imported before ({}, {hits} hits): nothing was changed.\n\
+                 To count it once more, give it an id of its own: --id NAME\n",
+                paths(already)
+            ),
+            (counted, 0) => format!("Imported {} with {hits} hits.\n", paths(counted)),
+            (counted, already) => format!(
+                "Imported {}; {} of the same import were there already. Together they have {hits} hits.\n",
+                paths(counted),
+                paths(already)
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Report;
+    use super::super::styles::{NARROW, WIDE, fits};
+    use super::*;
+
+    #[test]
+    fn changes_show_before_and_now() {
+        let changed = vec![
+            CountChange::new("/a/very/long/path/that/does/not/fit", Some(1_200), None),
+            CountChange::new("/b\u{1b}", None, Some(1_207)),
+        ];
+        let counts = vec![CountRow { hits: 1_207, ..CountRow::zero("/b\u{1b}") }];
+        let view = ChangesView { counts, changed };
+        insta::assert_snapshot!(view.human(WIDE), @r"
+        PATH                                 BEFORE    NOW
+        /a/very/long/path/that/does/not/fit   1,200      -
+        /b\u{1b}                                  -  1,207
+        ");
+        assert!(fits(&view.human(NARROW), NARROW));
+        insta::assert_snapshot!(view.json(), @r#"{"v":1,"counts":[{"path":"/b\u001b","hits":1207,"first":null,"last":null}],"changed":[{"path":"/a/very/long/path/that/does/not/fit","old":1200,"new":null},{"path":"/b\u001b","old":null,"new":1207}]}"#);
+        assert_eq!(ChangesView { counts: vec![], changed: vec![] }.human(WIDE), "Nothing to change.\n");
+    }
+
+    #[test]
+    fn an_import_says_what_it_counted() {
+        let view = |counted, already| ImportView {
+            id: "x".to_owned(),
+            paths: counted + already,
+            hits: 4_000,
+            counted,
+            already,
+        };
+        assert_eq!(view(1, 0).human(WIDE), "Imported 1 path with 4,000 hits.\n");
+        assert!(view(0, 9).human(WIDE).starts_with("All of it was imported before (9 paths, 4,000 hits)"));
+        assert!(view(3, 9).human(Style::PLAIN).starts_with("Imported 3 paths; 9 paths of the same import"));
+        assert_eq!(view(0, 0).human(WIDE), "There is nothing in it to import.\n");
+        insta::assert_snapshot!(view(3, 9).json(), @r#"{"v":1,"id":"x","paths":12,"hits":4000,"counted":3,"already":9}"#);
+    }
+}
