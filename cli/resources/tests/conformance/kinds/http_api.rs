@@ -1,0 +1,79 @@
+//! An HTTP API, whose name is not unique: two of them would both answer to it.
+
+use aws_sdk_apigatewayv2::Client;
+use futures::FutureExt as _;
+use hitctl_emulators::Kind;
+use hitctl_engine::{Node, Value};
+use hitctl_resources::{FunctionSpec, HttpApiSpec, Spec as _, Throttle};
+
+use super::{cors, other_cors, set, with_function};
+use crate::Gap;
+use crate::suite::{Case, Change, Foreign};
+use crate::world::World;
+
+pub(crate) const GAPS: &[Gap] = &[
+    Gap::Refuses { by: Kind::Moto, change: "throttle", why: "answers UpdateStage with an error of its own" },
+    Gap::Refuses { by: Kind::Moto, change: "everything", why: "as for the throttle, which is in it" },
+];
+
+/// An API in front of the function.
+pub(crate) fn spec(world: &World) -> HttpApiSpec {
+    let arn = world.arn("lambda", &format!("function:{}", world.base()));
+    HttpApiSpec {
+        function_arn: Value::known(FunctionSpec::address("counter"), arn),
+        routes: set(&["GET /counter", "GET /healthz", "POST /hit/{path+}"]),
+        cors: cors(),
+        throttle: Throttle { rate_per_second: 100.0, burst: 50 },
+        tags: world.tags(),
+    }
+}
+
+/// Its node.
+pub(crate) fn node(world: &World) -> Node {
+    spec(world).node("api", &world.base())
+}
+
+pub(crate) fn case(world: &World) -> Case {
+    let api = spec(world);
+    let change = |what, spec: &HttpApiSpec| Change::new(what, spec.node("api", &world.base()));
+    let routed = HttpApiSpec { routes: set(&["GET /counter", "GET /counts"]), ..api.clone() };
+    let asked = HttpApiSpec { cors: other_cors(), ..api.clone() };
+    let throttle = Throttle { rate_per_second: 7.5, burst: 9 };
+    let slower = HttpApiSpec { throttle: throttle.clone(), ..api.clone() };
+    let tagged = HttpApiSpec { tags: world.more_tags("team", "web"), ..api.clone() };
+    let almost = HttpApiSpec {
+        routes: routed.routes.clone(),
+        cors: other_cors(),
+        tags: world.more_tags("team", "ops"),
+        ..api.clone()
+    };
+    Case {
+        before: with_function(world),
+        node: node(world),
+        changes: vec![
+            change("routes", &routed),
+            change("cors", &asked),
+            change("throttle", &slower),
+            change("a tag more", &tagged),
+            change("a tag less", &api),
+            change("everything but the throttle", &almost),
+            change("everything", &HttpApiSpec { throttle, routes: set(&["GET /counter"]), ..almost.clone() }),
+        ],
+        count: |world| {
+            async {
+                let client = Client::new(&world.config());
+                let (mut token, mut count) = (None, 0);
+                loop {
+                    let page = client.get_apis().set_next_token(token).send().await.unwrap();
+                    count += page.items().iter().filter(|api| api.name() == Some(&world.base())).count();
+                    token = page.next_token().map(str::to_owned);
+                    if token.is_none() {
+                        return count;
+                    }
+                }
+            }
+            .boxed()
+        },
+        foreign: Foreign::Unseen,
+    }
+}

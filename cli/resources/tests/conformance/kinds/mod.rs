@@ -1,0 +1,58 @@
+//! One file a kind: one of it, what it needs, its changes, and what the emulators lack.
+
+pub(crate) mod alias;
+pub(crate) mod function;
+pub(crate) mod function_url;
+pub(crate) mod http_api;
+pub(crate) mod log_group;
+pub(crate) mod permission;
+pub(crate) mod role;
+pub(crate) mod table;
+
+use std::collections::BTreeSet;
+
+use hitctl_engine::{Node, Value};
+use hitctl_resources::{Cors, FunctionSpec, Spec as _};
+
+use crate::world::World;
+
+fn set(items: &[&str]) -> BTreeSet<String> {
+    items.iter().map(ToString::to_string).collect()
+}
+
+/// What a function needs.
+fn below(world: &World) -> Vec<Node> {
+    vec![role::spec(world).node("function", &world.base()), log_group::node(world)]
+}
+
+/// A function, with what it needs.
+fn with_function(world: &World) -> Vec<Node> {
+    let mut nodes = below(world);
+    nodes.push(function::spec(world).node("counter", &world.base()));
+    nodes
+}
+
+/// The function's name, in a spec.
+fn function_name(world: &World) -> Value<String> {
+    Value::known(FunctionSpec::address("counter"), world.base())
+}
+
+fn cors() -> Cors {
+    Cors {
+        allow_origins: set(&["https://a.example", "https://b.example"]),
+        allow_methods: set(&["GET", "POST"]),
+        allow_headers: set(&["content-type"]),
+        expose_headers: set(&["hitctl-build", "hitctl-ignored"]),
+        max_age_s: 3600,
+    }
+}
+
+fn other_cors() -> Cors {
+    Cors {
+        allow_origins: set(&["*"]),
+        allow_methods: set(&["GET"]),
+        allow_headers: set(&["content-type", "x-visitor"]),
+        expose_headers: set(&["hitctl-build"]),
+        max_age_s: 60,
+    }
+}
