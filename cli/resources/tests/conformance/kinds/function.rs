@@ -79,7 +79,6 @@ pub(crate) fn case(world: &World) -> Case {
             change("reserved concurrency", &reserved),
             change("log format", &text),
             change("a tag more", &tagged),
-            change("a tag less", &function),
             change("everything", &all),
         ],
         count: |world| {

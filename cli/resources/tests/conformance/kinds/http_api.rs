@@ -55,7 +55,6 @@ pub(crate) fn case(world: &World) -> Case {
             change("cors", &asked),
             change("throttle", &slower),
             change("a tag more", &tagged),
-            change("a tag less", &api),
             change("everything but the throttle", &almost),
             change("everything", &HttpApiSpec { throttle, routes: set(&["GET /counter"]), ..almost.clone() }),
         ],

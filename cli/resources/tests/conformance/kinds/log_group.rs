@@ -33,7 +33,6 @@ pub(crate) fn case(world: &World) -> Case {
         changes: vec![
             change("retention", &shorter),
             change("a tag more", &tagged),
-            change("a tag less", &group),
             change("everything", &all),
         ],
         count: |world| {

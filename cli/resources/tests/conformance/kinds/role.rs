@@ -69,7 +69,6 @@ pub(crate) fn case(world: &World) -> Case {
             change("an action and a resource more", &scanning),
             change("who may assume it", &edge),
             change("a tag more", &tagged),
-            change("a tag less", &role),
             change("everything", &all),
         ],
         count: |world| {

@@ -43,7 +43,6 @@ pub(crate) fn case(world: &World) -> Case {
             change("point-in-time recovery", &unsaved),
             change("maximum writes", &faster),
             change("a tag more", &tagged),
-            change("a tag less", &table),
             change("everything", &all),
         ],
         count: |world| {
