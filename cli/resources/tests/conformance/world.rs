@@ -13,7 +13,8 @@ use aws_smithy_types::retry::RetryConfig;
 use hitctl_config::names;
 use hitctl_emulators::{Emulator, Kind};
 use hitctl_engine::{
-    Address, Cx, Drivers, Graph, Live, Node, Outcome, Outputs, Plan, Sink, Snapshot, apply, plan, survey,
+    Address, Cx, Drivers, Event, Graph, Live, Node, Outcome, Outputs, Plan, Sink, Snapshot, apply, plan,
+    survey,
 };
 use hitctl_resources::Tags;
 use hitctl_resources::aws::{Aws, Code, drivers};
@@ -141,6 +142,20 @@ impl World {
         let (_, plan) = self.plan_by(endpoint, graph).await.ok()?;
         let drivers = self.drivers(endpoint, graph);
         Some(apply(&plan, &drivers, &Sink::none(), &CancellationToken::new()).await)
+    }
+
+    /// Whether a deploy of it goes through without a second try: what an emulator refuses with an error of its own is taken
+    /// for something that passes, and is not worth the wait here.
+    pub(crate) async fn deploys_at_once(&self, graph: &Graph) -> bool {
+        let (_, plan) = self.plan(graph).await;
+        let stop = CancellationToken::new();
+        let asked = stop.clone();
+        let sink = Sink::new(move |event| {
+            if matches!(event, Event::Waiting { .. }) {
+                asked.cancel();
+            }
+        });
+        apply(&plan, &self.drivers(self.emulator.endpoint(), graph), &sink, &stop).await.is_ok()
     }
 
     /// Deploys what can be deployed.

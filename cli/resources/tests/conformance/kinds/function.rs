@@ -13,14 +13,8 @@ use crate::Gap;
 use crate::suite::{Case, Change, Foreign};
 use crate::world::World;
 
-pub(crate) const GAPS: &[Gap] = &[
-    Gap::Forgets { by: Kind::Moto, field: "arch", why: "takes no Architectures in UpdateFunctionCode" },
-    Gap::Forgets {
-        by: Kind::Moto,
-        field: "log_format",
-        why: "takes no LoggingConfig in UpdateFunctionConfiguration",
-    },
-];
+pub(crate) const GAPS: &[Gap] =
+    &[Gap::Forgets { by: Kind::Moto, field: "arch", why: "takes no Architectures in UpdateFunctionCode" }];
 
 /// A function with a bit of everything.
 pub(crate) fn spec(world: &World) -> FunctionSpec {
