@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::suite::Case;
 use crate::world::World;
+use crate::{Gap, gaps_of};
 
 /// What is cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,26 +39,55 @@ const CUTS: [Cut; 5] = [Cut::Unsent, Cut::Unanswered, Cut::Refused, Cut::DeadBef
 
 /// Cuts that operation at every writing call.
 pub(crate) async fn survive(kind: Kind, name: &str, op: Op, case: fn(&World) -> Case) {
+    let wears = gaps_of(name).iter().any(|gap| matches!(gap, Gap::Wears { by, .. } if *by == kind));
     for cut in CUTS {
+        let mut app = App::new(kind, name, case);
+        let mut n = 1;
+        while app.cut_at(n, cut, op).await {
+            let there = (app.case.count)(&app.world).await;
+            let wanted = usize::from(op != Op::Delete);
+            assert_eq!(there, wanted, "{kind:?}: {op:?} with {cut:?} at write {n}");
+            n += 1;
+            if wears {
+                app.end().await;
+                app = App::new(kind, name, case);
+            }
+        }
+        assert!(n > 1, "{kind:?}: {op:?} wrote nothing that could be cut");
+        app.end().await;
+    }
+}
+
+/// An app that is deployed by a wire.
+struct App {
+    world: World,
+    case: Case,
+    wire: Wire,
+}
+
+impl App {
+    fn new(kind: Kind, name: &str, case: fn(&World) -> Case) -> Self {
         let world = World::new(kind, name);
         let case = case(&world);
-        let changed = case.changed(case.largest(kind));
+        let wire = Wire::new(world.emulator.endpoint());
+        Self { world, case, wire }
+    }
+
+    async fn end(&self) {
+        self.world.deploy(&self.case.with().all_absent().deleting_data()).await;
+    }
+
+    /// Does that, cut at the n-th writing call. `false`: it made fewer of them, and so was not cut.
+    async fn cut_at(&self, n: usize, cut: Cut, op: Op) -> bool {
+        let case = &self.case;
+        let changed = case.changed(case.largest(self.world.kind()));
         let (from, to) = match op {
             Op::Create => (case.without(), case.with()),
             Op::Update => (case.with(), changed),
             Op::Delete => (case.with(), case.without()),
         };
         let (from, to) = (from.deleting_data(), to.deleting_data());
-        let wire = Wire::new(world.emulator.endpoint());
-        let mut n = 1;
-        while cut_at(&world, &wire, n, cut, &from, &to).await {
-            let there = (case.count)(&world).await;
-            let wanted = usize::from(op != Op::Delete);
-            assert_eq!(there, wanted, "{kind:?}: {op:?} with {cut:?} at write {n}");
-            n += 1;
-        }
-        assert!(n > 1, "{kind:?}: {op:?} wrote nothing that could be cut");
-        world.deploy(&case.with().all_absent().deleting_data()).await;
+        cut_at(&self.world, &self.wire, n, cut, &from, &to).await
     }
 }
 

@@ -34,6 +34,13 @@ pub(crate) enum Gap {
         /// What it does instead.
         why: &'static str,
     },
+    /// It goes wrong with a resource that was changed many times over: each cut gets a new one.
+    Wears {
+        /// Which emulator.
+        by: Kind,
+        /// What it does.
+        why: &'static str,
+    },
 }
 
 macro_rules! conforms {
@@ -105,6 +112,10 @@ fn no_gap_is_in_both_emulators() {
                     assert!(!why.is_empty());
                     let also = |other: &Gap| matches!(other, Gap::Refuses { by: too, change: same, .. } if too != by && same == change);
                     !gaps.iter().any(also)
+                }
+                Gap::Wears { by, why } => {
+                    assert!(!why.is_empty());
+                    !gaps.iter().any(|other| matches!(other, Gap::Wears { by: too, .. } if too != by))
                 }
             };
             assert!(covered, "{kind}: {gap:?}");
