@@ -1,5 +1,8 @@
 //! The function URL: the function on an address of its own, without an API in front of it.
 
+#[cfg(feature = "aws")]
+pub(crate) mod aws;
+
 use std::collections::BTreeSet;
 
 use hitctl_engine::Value;

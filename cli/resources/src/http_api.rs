@@ -1,5 +1,8 @@
 //! The HTTP API in front of the function: api, integration, routes and stage as one resource.
 
+#[cfg(feature = "aws")]
+pub(crate) mod aws;
+
 use std::collections::BTreeSet;
 
 use hitctl_engine::Value;

@@ -1,5 +1,8 @@
 //! The statement in the function's own policy that lets the HTTP API call it.
 
+#[cfg(feature = "aws")]
+pub(crate) mod aws;
+
 use hitctl_engine::Value;
 use serde::{Deserialize, Serialize};
 

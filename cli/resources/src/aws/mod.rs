@@ -4,9 +4,11 @@
 //! between them and the engine's JSON.
 
 mod call;
+pub(crate) mod cors;
 pub mod fault;
 pub(crate) mod lambda;
 mod owner;
+pub(crate) mod policy;
 mod quota;
 mod tags;
 mod typed;
@@ -19,7 +21,10 @@ use aws_types::SdkConfig;
 use futures::future::BoxFuture;
 use hitctl_engine::{Cx, Drivers, Fault, FieldDiff, Outputs};
 
-use crate::{AliasSpec, FunctionSpec, LogGroupSpec, RoleSpec, Spec, TableSpec, Tags};
+use crate::{
+    AliasSpec, FunctionSpec, FunctionUrlSpec, HttpApiSpec, LogGroupSpec, PermissionSpec, RoleSpec, Spec,
+    TableSpec, Tags,
+};
 pub use call::Call;
 pub use owner::{check_ours, owner_of};
 pub use quota::{Quota, concurrency_quota};
@@ -137,4 +142,7 @@ pub fn drivers(aws: &Arc<Aws>) -> Drivers {
         .with(LogGroupSpec::KIND, Typed::<crate::log_group::aws::LogGroup>::driver(aws))
         .with(FunctionSpec::KIND, Typed::<crate::function::aws::Function>::driver(aws))
         .with(AliasSpec::KIND, Typed::<crate::alias::aws::Alias>::driver(aws))
+        .with(FunctionUrlSpec::KIND, Typed::<crate::function_url::aws::FunctionUrls>::driver(aws))
+        .with(HttpApiSpec::KIND, Typed::<crate::http_api::aws::HttpApis>::driver(aws))
+        .with(PermissionSpec::KIND, Typed::<crate::permission::aws::Permissions>::driver(aws))
 }

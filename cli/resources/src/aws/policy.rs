@@ -1,0 +1,174 @@
+//! The policy of a function: who but its owner may call it. Each statement in it is ours by its id.
+//!
+//! AWS loses statements of one function that are added or removed at the same time, so that everything here that writes
+//! takes turns, and looks at what came of it.
+
+mod statement;
+
+use std::time::Duration;
+
+use aws_sdk_lambda::Client;
+use aws_sdk_lambda::config::retry::RetryConfig;
+use aws_sdk_lambda::types::FunctionUrlAuthType;
+use hitctl_engine::{Cx, Fault, FaultKind, Value, Wait};
+use tokio::sync::Mutex;
+
+use super::Aws;
+use super::fault::{Doing, ToFault as _};
+use crate::AliasSpec;
+pub(crate) use statement::{Grant, Statement};
+
+/// One writer of function policies at a time, in this process.
+static TURN: Mutex<()> = Mutex::const_new(());
+
+/// The code of what is not there.
+pub(crate) const NOT_FOUND: &str = "ResourceNotFoundException";
+/// The code of what is there already, or is being changed.
+pub(crate) const CONFLICT: &str = "ResourceConflictException";
+
+/// For a read.
+pub(crate) const READ: Wait = Wait::up_to(Duration::from_secs(30));
+/// For a write: a function or an alias that was just made may not be visible everywhere yet.
+pub(crate) const WRITE: Wait = Wait {
+    first: Duration::from_millis(200),
+    longest: Duration::from_secs(2),
+    attempt: Duration::from_mins(1),
+    budget: Duration::from_mins(5),
+};
+
+/// The policy of a function, or of an alias of it: each has one of its own.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Policy<'a> {
+    pub(crate) client: &'a Client,
+    pub(crate) function: &'a str,
+    pub(crate) qualifier: Option<&'a str>,
+}
+
+impl Policy<'_> {
+    fn qualifier(&self) -> Option<String> {
+        self.qualifier.map(str::to_owned)
+    }
+
+    fn what(&self) -> String {
+        match self.qualifier {
+            Some(qualifier) => format!("the policy of function {}:{qualifier}", self.function),
+            None => format!("the policy of function {}", self.function),
+        }
+    }
+
+    /// Its statements; none where there is no policy, or no function.
+    pub(crate) async fn read(&self, cx: &Cx) -> Result<Vec<Statement>, Fault> {
+        cx.wait(&READ, "reading the function's policy", || self.get()).await
+    }
+
+    async fn get(&self) -> Result<Vec<Statement>, Fault> {
+        let call = self.client.get_policy().function_name(self.function).set_qualifier(self.qualifier());
+        match call.send().await {
+            Ok(answer) => {
+                let all = Statement::all(answer.policy().unwrap_or_default())?;
+                Ok(all.into_iter().filter(|it| it.is_of(self.function, self.qualifier)).collect())
+            }
+            Err(error) if error.is(NOT_FOUND) => Ok(Vec::new()),
+            Err(error) => Err(error.fault(&Doing::new("read", self.what(), "lambda:GetPolicy"))),
+        }
+    }
+
+    /// Adds what is not in it as wanted, and returns once all is.
+    pub(crate) async fn grant(&self, cx: &Cx, grants: &[Grant]) -> Result<(), Fault> {
+        let _turn = TURN.lock().await;
+        cx.wait(&WRITE, "letting the function be called", || async {
+            let there = self.get().await?;
+            let missing = absent(grants, &there);
+            for grant in &missing {
+                if there.iter().any(|statement| statement.grant.sid == grant.sid) {
+                    self.remove(&grant.sid).await?;
+                }
+                self.add(grant).await?;
+            }
+            if missing.is_empty() {
+                return Ok(());
+            }
+            match absent(grants, &self.get().await?).first() {
+                None => Ok(()),
+                Some(grant) => {
+                    let why = format!("statement {} is not in it yet", grant.sid);
+                    Err(Fault::transient("not_in_policy", format!("failed to change {}: {why}", self.what())))
+                }
+            }
+        })
+        .await
+    }
+
+    /// Removes the statements of those ids; what is gone is gone.
+    pub(crate) async fn revoke(&self, cx: &Cx, sids: &[&str]) -> Result<(), Fault> {
+        let _turn = TURN.lock().await;
+        cx.wait(&WRITE, "no longer letting the function be called", || async {
+            for sid in sids {
+                self.remove(sid).await?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn add(&self, grant: &Grant) -> Result<(), Fault> {
+        let call = self
+            .client
+            .add_permission()
+            .function_name(self.function)
+            .set_qualifier(self.qualifier())
+            .statement_id(&grant.sid)
+            .action(&grant.action)
+            .principal(&grant.principal)
+            .set_source_arn(grant.source_arn.clone())
+            .set_source_account(grant.source_account.clone())
+            .set_function_url_auth_type(grant.url_auth_type.as_deref().map(FunctionUrlAuthType::from))
+            .set_invoked_via_function_url(grant.via_url.then_some(true));
+        match call.send().await {
+            Ok(_) => Ok(()),
+            // Whether it is there as wanted is looked at afterwards.
+            Err(error) if error.is(CONFLICT) && error.says("already exist") => Ok(()),
+            Err(error) => {
+                let fault = error.fault(&Doing::new("add to", self.what(), "lambda:AddPermission"));
+                Err(if error.is(NOT_FOUND) { not_visible(fault) } else { fault })
+            }
+        }
+    }
+
+    async fn remove(&self, sid: &str) -> Result<(), Fault> {
+        let call = self.client.remove_permission().function_name(self.function).statement_id(sid);
+        match call.set_qualifier(self.qualifier()).send().await {
+            Ok(_) => Ok(()),
+            Err(error) if error.is(NOT_FOUND) => Ok(()),
+            Err(error) => {
+                Err(error.fault(&Doing::new("remove from", self.what(), "lambda:RemovePermission")))
+            }
+        }
+    }
+}
+
+/// Of what was just made, "not found" means that it is not visible everywhere yet.
+pub(crate) fn not_visible(fault: Fault) -> Fault {
+    Fault { kind: FaultKind::Transient, ..fault }
+}
+
+/// A client that leaves all trying again to [`Cx::wait`], which looks at what is there in between.
+pub(crate) fn client(aws: &Aws) -> Client {
+    let config = aws_sdk_lambda::config::Builder::from(&aws.config).retry_config(RetryConfig::disabled());
+    Client::from_conf(config.build())
+}
+
+/// The policies (or URLs) of a function in which to look for what is ours, most likely first: the alias's and its own. It
+/// is in the other one after `publish` was switched. `want` is the wanted qualifier, `None` when nothing is wanted.
+pub(crate) fn places(want: Option<Option<&Value<String>>>) -> [Option<&str>; 2] {
+    match want {
+        Some(None) => [None, Some(AliasSpec::NAME)],
+        Some(Some(qualifier)) => [qualifier.get().map(String::as_str), None],
+        None => [Some(AliasSpec::NAME), None],
+    }
+}
+
+/// What of it is not there as wanted.
+fn absent<'a>(grants: &'a [Grant], there: &[Statement]) -> Vec<&'a Grant> {
+    grants.iter().filter(|grant| !there.iter().any(|statement| statement.is_exactly(grant))).collect()
+}

@@ -1,0 +1,181 @@
+//! The HTTP API in AWS: an API, found by its name and our tags, with one integration, its routes and the stage `$default`.
+
+mod find;
+mod mend;
+mod parts;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_sdk_apigatewayv2::Client;
+use aws_sdk_apigatewayv2::config::retry::RetryConfig;
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use hitctl_engine::{Cx, Fault, FaultKind, FieldDiff, Outputs, Wait};
+
+use super::HttpApiSpec;
+use crate::aws::fault::{Doing, ToFault as _};
+use crate::aws::{Aws, Found, Resource};
+use find::Api;
+use parts::Parts;
+
+/// The stage that has no name in URLs.
+const STAGE: &str = "$default";
+/// The code of what is not there.
+const NOT_FOUND: &str = "NotFoundException";
+
+/// For a read of all of it.
+const READ: Wait = Wait::up_to(Duration::from_mins(1));
+/// For a write. API Gateway takes ten calls a second from an account (AWS's guide, "Amazon API Gateway quotas"), and answers
+/// 409 to some changes of one API that come close together.
+const WRITE: Wait = Wait {
+    first: Duration::from_millis(200),
+    longest: Duration::from_secs(2),
+    attempt: Duration::from_mins(1),
+    budget: Duration::from_mins(5),
+};
+
+/// HTTP APIs in AWS.
+#[derive(Clone, Debug)]
+pub(crate) struct HttpApis {
+    aws: Arc<Aws>,
+    client: Client,
+}
+
+impl HttpApis {
+    /// What a call on that API is for.
+    fn doing(verb: &'static str, part: &str, api_id: &str, operation: &'static str) -> Doing {
+        let what = match part {
+            "" => format!("HTTP API {api_id}"),
+            part => format!("{part} of HTTP API {api_id}"),
+        };
+        Doing::new(verb, what, operation)
+    }
+
+    /// The API itself; `true` when it was made just now, and so has nothing in it yet.
+    ///
+    /// Nothing but this list keeps a call whose answer was lost from making a second one: it comes before every attempt.
+    async fn found_or_made(&self, cx: &Cx, name: &str, want: &HttpApiSpec) -> Result<(Api, bool), Fault> {
+        cx.wait(&WRITE, "making the HTTP API", || async {
+            match self.find(name).await? {
+                Some(api) => Ok((api, false)),
+                None => Ok((self.make(name, want).await?, true)),
+            }
+        })
+        .await
+    }
+
+    /// Brings what is there of it, if anything, to what is wanted.
+    async fn ensure(&self, cx: &Cx, name: &str, want: &HttpApiSpec) -> Result<Outputs, Fault> {
+        let (api, is_new) = self.found_or_made(cx, name, want).await?;
+        let mut known = is_new.then(Parts::default);
+        cx.wait(&WRITE, "setting up the HTTP API", || {
+            let known = known.take();
+            let api = &api;
+            async move {
+                let parts = match known {
+                    Some(parts) => parts,
+                    None => self.parts(&api.id).await?,
+                };
+                self.mend(api, &parts, want).await
+            }
+        })
+        .await?;
+        Ok(self.outputs(&api))
+    }
+
+    fn outputs(&self, api: &Api) -> Outputs {
+        Outputs::from([("api_id".to_owned(), api.id.clone()), ("url".to_owned(), self.url(api))])
+    }
+
+    /// Where it answers: what API Gateway says, unless an emulator names a host that no resolver knows. A real one's host
+    /// ends in the region's own domain.
+    fn url(&self, api: &Api) -> String {
+        let regional = format!("{}.execute-api.{}.", api.id, self.aws.region);
+        let said = api.endpoint.trim_end_matches('/');
+        match self.aws.config.endpoint_url() {
+            Some(emulator) if !said.contains(&regional) => {
+                format!("{}/_aws/execute-api/{}/{STAGE}", emulator.trim_end_matches('/'), api.id)
+            }
+            _ => said.to_owned(),
+        }
+    }
+}
+
+impl Resource for HttpApis {
+    type Spec = HttpApiSpec;
+
+    fn new(aws: Arc<Aws>) -> Self {
+        // Each retry is ours: before it, we look at what the attempt that failed has done.
+        let config = aws_sdk_apigatewayv2::config::Builder::from(&aws.config)
+            .retry_config(RetryConfig::disabled())
+            .build();
+        Self { client: Client::from_conf(config), aws }
+    }
+
+    fn read<'a>(
+        &'a self,
+        cx: &'a Cx,
+        name: &'a str,
+        want: Option<&'a HttpApiSpec>,
+    ) -> BoxFuture<'a, Result<Option<Found<HttpApiSpec>>, Fault>> {
+        async move {
+            cx.wait(&READ, "reading the HTTP API", || async {
+                let Some(api) = self.find(name).await? else { return Ok(None) };
+                let spec = self.parts(&api.id).await?.spec(&api, want);
+                Ok(Some(Found { spec, outputs: self.outputs(&api), tags: Some(api.tags) }))
+            })
+            .await
+        }
+        .boxed()
+    }
+
+    fn create<'a>(
+        &'a self,
+        cx: &'a Cx,
+        name: &'a str,
+        want: &'a HttpApiSpec,
+    ) -> BoxFuture<'a, Result<Outputs, Fault>> {
+        self.ensure(cx, name, want).boxed()
+    }
+
+    fn update<'a>(
+        &'a self,
+        cx: &'a Cx,
+        name: &'a str,
+        _have: &'a Found<HttpApiSpec>,
+        want: &'a HttpApiSpec,
+        _fields: &'a [FieldDiff],
+    ) -> BoxFuture<'a, Result<Outputs, Fault>> {
+        // The ids of integration, routes and stage are in no spec: it is looked at again, which a retry needs as well.
+        self.ensure(cx, name, want).boxed()
+    }
+
+    fn delete<'a>(
+        &'a self,
+        cx: &'a Cx,
+        name: &'a str,
+        have: &'a Found<HttpApiSpec>,
+    ) -> BoxFuture<'a, Result<(), Fault>> {
+        async move {
+            let Some(id) = have.outputs.get("api_id") else {
+                return Err(Fault::fatal("no_output", format!("the id of HTTP API {name} is not known")));
+            };
+            let doing = Self::doing("delete", "", id, "apigateway:DeleteApi");
+            cx.wait(&WRITE, "deleting the HTTP API", || async {
+                match self.client.delete_api().api_id(id).send().await {
+                    Ok(_) => Ok(()),
+                    Err(error) if error.is(NOT_FOUND) => Ok(()),
+                    Err(error) => Err(error.fault(&doing)),
+                }
+            })
+            .await
+        }
+        .boxed()
+    }
+}
+
+/// What was not found in an API that was found: it is not visible everywhere yet, or is being deleted.
+fn not_visible(fault: Fault) -> Fault {
+    Fault { kind: FaultKind::Transient, ..fault }
+}

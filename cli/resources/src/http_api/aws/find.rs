@@ -1,0 +1,161 @@
+//! Which API is ours. Names are not unique, so that the tags decide.
+
+use aws_sdk_apigatewayv2::operation::create_api::CreateApiOutput;
+use aws_sdk_apigatewayv2::types;
+use hitctl_engine::{Fault, Owner};
+
+use super::{HttpApis, NOT_FOUND};
+use crate::aws::cors::{Said, list, seconds};
+use crate::aws::fault::{Doing, ToFault as _};
+use crate::aws::owner_of;
+use crate::{Cors, HttpApiSpec, Tags};
+
+/// So many APIs come in one page at most.
+const PAGE: &str = "500";
+
+/// An API, without what is in it.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Api {
+    pub(super) id: String,
+    /// Where it says that it answers.
+    pub(super) endpoint: String,
+    pub(super) tags: Tags,
+    pub(super) cors: Cors,
+    /// Whether it answers there at all.
+    pub(super) is_open: bool,
+}
+
+impl From<types::Api> for Api {
+    fn from(api: types::Api) -> Self {
+        Self {
+            cors: cors_of(api.cors_configuration.as_ref()),
+            is_open: api.disable_execute_api_endpoint != Some(true),
+            id: api.api_id.unwrap_or_default(),
+            endpoint: api.api_endpoint.unwrap_or_default(),
+            tags: api.tags.unwrap_or_default().into_iter().collect(),
+        }
+    }
+}
+
+impl From<CreateApiOutput> for Api {
+    fn from(api: CreateApiOutput) -> Self {
+        Self {
+            cors: cors_of(api.cors_configuration.as_ref()),
+            is_open: api.disable_execute_api_endpoint != Some(true),
+            id: api.api_id.unwrap_or_default(),
+            endpoint: api.api_endpoint.unwrap_or_default(),
+            tags: api.tags.unwrap_or_default().into_iter().collect(),
+        }
+    }
+}
+
+fn cors_of(cors: Option<&types::Cors>) -> Cors {
+    cors.map_or_else(Said::default, |cors| Said {
+        origins: cors.allow_origins(),
+        methods: cors.allow_methods(),
+        headers: cors.allow_headers(),
+        exposed: cors.expose_headers(),
+        max_age_s: cors.max_age(),
+        credentials: cors.allow_credentials(),
+    })
+    .normalised()
+}
+
+/// Cross-origin settings as API Gateway takes them.
+pub(super) fn cors_for(cors: &Cors) -> types::Cors {
+    types::Cors::builder()
+        .set_allow_origins(list(&cors.allow_origins))
+        .set_allow_methods(list(&cors.allow_methods))
+        .set_allow_headers(list(&cors.allow_headers))
+        .set_expose_headers(list(&cors.expose_headers))
+        .max_age(seconds(cors.max_age_s))
+        .allow_credentials(false)
+        .build()
+}
+
+impl HttpApis {
+    /// The API of that name that is ours, if there is one.
+    pub(super) async fn find(&self, name: &str) -> Result<Option<Api>, Fault> {
+        let namesakes = self.namesakes(name).await?;
+        let (mut ours, mut others): (Vec<Api>, Vec<Api>) =
+            namesakes.into_iter().partition(|api| self.is_ours(&api.tags));
+        if ours.len() > 1 {
+            return Err(self.too_many(name, &ours));
+        }
+        if let Some(api) = ours.pop() {
+            return Ok(Some(api));
+        }
+        // The only one of that name may be ours by tags that the list does not show yet, or may be taken over.
+        match others.pop() {
+            Some(api) if others.is_empty() => {
+                let Some(tags) = self.tags_of(&api.id).await? else { return Ok(None) };
+                let is_it = self.is_ours(&tags) || self.aws.adopt;
+                Ok(is_it.then_some(Api { tags, ..api }))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn is_ours(&self, tags: &Tags) -> bool {
+        owner_of(Some(tags), &self.aws.tags) == Owner::Ours
+    }
+
+    /// Every HTTP API of that name, of all pages.
+    async fn namesakes(&self, name: &str) -> Result<Vec<Api>, Fault> {
+        let doing = Doing::new("look for", format!("HTTP API {name}"), "apigateway:GetApis");
+        let mut found = Vec::new();
+        let mut next = None;
+        loop {
+            let call = self.client.get_apis().max_results(PAGE).set_next_token(next);
+            let page = call.send().await.map_err(|error| error.fault(&doing))?;
+            let is_namesake = |api: &types::Api| {
+                api.name() == Some(name) && api.protocol_type() == Some(&types::ProtocolType::Http)
+            };
+            found.extend(page.items.unwrap_or_default().into_iter().filter(is_namesake).map(Api::from));
+            next = page.next_token.filter(|token| !token.is_empty());
+            if next.is_none() {
+                return Ok(found);
+            }
+        }
+    }
+
+    pub(super) fn arn(&self, api_id: &str) -> String {
+        format!("arn:{}:apigateway:{}::/apis/{api_id}", self.aws.partition, self.aws.region)
+    }
+
+    async fn tags_of(&self, api_id: &str) -> Result<Option<Tags>, Fault> {
+        match self.client.get_tags().resource_arn(self.arn(api_id)).send().await {
+            Ok(answer) => Ok(Some(answer.tags.unwrap_or_default().into_iter().collect())),
+            Err(error) if error.is(NOT_FOUND) => Ok(None),
+            Err(error) => Err(error.fault(&Self::doing("read", "the tags", api_id, "apigateway:GetTags"))),
+        }
+    }
+
+    fn too_many(&self, name: &str, apis: &[Api]) -> Fault {
+        let ids = apis.iter().map(|api| api.id.as_str()).collect::<Vec<_>>().join(", ");
+        let all: Vec<String> = self.aws.tags.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        Fault::fatal("ambiguous", format!("{} HTTP APIs are called {name} and have our tags: {ids}", apis.len()))
+            .caused_by(format!("each has {}", all.join(", ")))
+            .hinted(format!(
+                "keep the one that is in use and delete the others: `aws apigatewayv2 delete-api --region {} --api-id ID`",
+                self.aws.region
+            ))
+    }
+
+    /// Makes the API itself. To be called only after [`find`](Self::find) found none.
+    pub(super) async fn make(&self, name: &str, want: &HttpApiSpec) -> Result<Api, Fault> {
+        let call = self
+            .client
+            .create_api()
+            .name(name)
+            .protocol_type(types::ProtocolType::Http)
+            .cors_configuration(cors_for(&want.cors))
+            .disable_execute_api_endpoint(false)
+            .set_tags(Some(want.tags.clone().into_iter().collect()));
+        let made = call.send().await.map_err(|error| {
+            error.fault(&Doing::new("create", format!("HTTP API {name}"), "apigateway:CreateApi"))
+        })?;
+        // What was asked for is in force: nothing of the answer but the id and the address is needed.
+        Ok(Api { tags: want.tags.clone(), cors: want.cors.clone(), is_open: true, ..Api::from(made) })
+    }
+}

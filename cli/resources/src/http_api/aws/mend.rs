@@ -1,0 +1,187 @@
+//! Makes what is in an API what it should be: only what differs is written, and the stage comes last.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_apigatewayv2::types;
+use futures::future::BoxFuture;
+use futures::{FutureExt as _, StreamExt as _, stream};
+use hitctl_engine::Fault;
+
+use super::find::{Api, cors_for};
+use super::parts::{Integration, PAYLOAD, Parts, Route, TIMEOUT_MS};
+use super::{HttpApis, NOT_FOUND, STAGE, not_visible};
+use crate::aws::fault::ToFault as _;
+use crate::{HttpApiSpec, Throttle};
+
+/// So many routes are written at once. A few, so that the first deploy waits for one of them and not for all; no more,
+/// since API Gateway takes a burst of forty calls from an account and then ten a second.
+const ROUTES_AT_ONCE: usize = 4;
+
+/// What has to be done to routes.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct RouteChanges<'a> {
+    make: Vec<&'a str>,
+    change: Vec<&'a Route>,
+    remove: Vec<&'a Route>,
+}
+
+/// Which routes have to be made, changed or removed so that exactly the wanted ones go to that target. Routes to other
+/// targets that are not wanted are somebody's own.
+fn changes<'a>(want: &'a HttpApiSpec, routes: &'a [Route], target: &str) -> RouteChanges<'a> {
+    let mut found = RouteChanges::default();
+    for key in &want.routes {
+        let mut of_key: Vec<&Route> = routes.iter().filter(|route| route.key == *key).collect();
+        // The one that is right already stays, if there are several.
+        of_key.sort_by_key(|route| !(route.is_open && route.target == target));
+        match of_key.split_first() {
+            None => found.make.push(key),
+            Some((first, more)) => {
+                if !first.is_open || first.target != target {
+                    found.change.push(first);
+                }
+                found.remove.extend(more);
+            }
+        }
+    }
+    found
+        .remove
+        .extend(routes.iter().filter(|route| route.target == target && !want.routes.contains(&route.key)));
+    found
+}
+
+impl HttpApis {
+    /// Brings the API with these parts to what is wanted.
+    pub(super) async fn mend(&self, api: &Api, parts: &Parts, want: &HttpApiSpec) -> Result<(), Fault> {
+        let id = api.id.as_str();
+        self.mend_api(api, want).await?;
+        let wanted = want.function_arn.get().map(String::as_str).unwrap_or_default();
+        let target = self.mend_integration(id, parts.integration(Some(wanted)), wanted).await?;
+        self.mend_routes(id, &changes(want, &parts.routes, &target), &target).await?;
+        self.mend_stage(id, parts, &want.throttle).await
+    }
+
+    async fn mend_api(&self, api: &Api, want: &HttpApiSpec) -> Result<(), Fault> {
+        let id = api.id.as_str();
+        if !api.is_open || api.cors != want.cors {
+            let call = self.client.update_api().api_id(id).disable_execute_api_endpoint(false);
+            let call = call.cors_configuration(cors_for(&want.cors)).send().await;
+            call.map_err(|error| error.fault(&Self::doing("change", "", id, "apigateway:UpdateApi")))?;
+        }
+        let add: BTreeMap<_, _> =
+            want.tags.iter().filter(|(name, value)| api.tags.get(*name) != Some(*value)).collect();
+        if !add.is_empty() {
+            let add = add.into_iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+            let call = self.client.tag_resource().resource_arn(self.arn(id)).set_tags(Some(add)).send().await;
+            call.map_err(|error| error.fault(&Self::doing("tag", "", id, "apigateway:TagResource")))?;
+        }
+        Ok(())
+    }
+
+    /// Returns what routes to it say.
+    async fn mend_integration(
+        &self,
+        api_id: &str,
+        there: Option<&Integration>,
+        wanted: &str,
+    ) -> Result<String, Fault> {
+        let Some(there) = there else {
+            let call = self
+                .client
+                .create_integration()
+                .api_id(api_id)
+                .integration_type(types::IntegrationType::AwsProxy)
+                .integration_method("POST")
+                .integration_uri(wanted)
+                .payload_format_version(PAYLOAD)
+                .timeout_in_millis(TIMEOUT_MS);
+            let doing = Self::doing("create", "the integration", api_id, "apigateway:CreateIntegration");
+            let made = call.send().await.map_err(|error| fault(error.is(NOT_FOUND), error.fault(&doing)))?;
+            return Ok(format!("integrations/{}", made.integration_id.unwrap_or_default()));
+        };
+        if there.function_arn() != wanted {
+            let call = self
+                .client
+                .update_integration()
+                .api_id(api_id)
+                .integration_id(&there.id)
+                .integration_type(types::IntegrationType::AwsProxy)
+                .integration_method("POST")
+                .integration_uri(wanted)
+                .payload_format_version(PAYLOAD)
+                .timeout_in_millis(TIMEOUT_MS);
+            let doing = Self::doing("change", "the integration", api_id, "apigateway:UpdateIntegration");
+            call.send().await.map_err(|error| fault(error.is(NOT_FOUND), error.fault(&doing)))?;
+        }
+        Ok(there.target())
+    }
+
+    async fn mend_routes(&self, api_id: &str, todo: &RouteChanges<'_>, target: &str) -> Result<(), Fault> {
+        let make = todo.make.iter().map(|key| self.make_route(api_id, key, target).boxed());
+        let change = todo.change.iter().map(|route| self.change_route(api_id, route, target).boxed());
+        let remove = todo.remove.iter().map(|route| self.remove_route(api_id, route).boxed());
+        let calls: Vec<BoxFuture<'_, Result<(), Fault>>> = make.chain(change).chain(remove).collect();
+        // Every one is heard out, so that none is under way any more when what failed is looked at again.
+        let answers: Vec<_> = stream::iter(calls).buffer_unordered(ROUTES_AT_ONCE).collect().await;
+        answers.into_iter().collect()
+    }
+
+    async fn make_route(&self, api_id: &str, key: &str, target: &str) -> Result<(), Fault> {
+        let doing = Self::doing("create", &format!("route {key}"), api_id, "apigateway:CreateRoute");
+        let call = self.client.create_route().api_id(api_id).route_key(key).target(target);
+        let call = call.authorization_type(types::AuthorizationType::None).send().await;
+        call.map(drop).map_err(|error| fault(error.is(NOT_FOUND), error.fault(&doing)))
+    }
+
+    async fn change_route(&self, api_id: &str, route: &Route, target: &str) -> Result<(), Fault> {
+        let doing = Self::doing("change", &format!("route {}", route.key), api_id, "apigateway:UpdateRoute");
+        let call = self.client.update_route().api_id(api_id).route_id(&route.id).target(target);
+        let call = call.authorization_type(types::AuthorizationType::None).send().await;
+        call.map(drop).map_err(|error| fault(error.is(NOT_FOUND), error.fault(&doing)))
+    }
+
+    async fn remove_route(&self, api_id: &str, route: &Route) -> Result<(), Fault> {
+        let doing = Self::doing("delete", &format!("route {}", route.key), api_id, "apigateway:DeleteRoute");
+        match self.client.delete_route().api_id(api_id).route_id(&route.id).send().await {
+            Ok(_) => Ok(()),
+            Err(error) if error.is(NOT_FOUND) => Ok(()),
+            Err(error) => Err(error.fault(&doing)),
+        }
+    }
+
+    async fn mend_stage(&self, api_id: &str, parts: &Parts, want: &Throttle) -> Result<(), Fault> {
+        let Some(there) = &parts.stage else {
+            let call = self.client.create_stage().api_id(api_id).stage_name(STAGE).auto_deploy(true);
+            let doing = Self::doing("create", "the stage", api_id, "apigateway:CreateStage");
+            let call = call.default_route_settings(settings(want)).send().await;
+            return call.map(drop).map_err(|error| fault(error.is(NOT_FOUND), error.fault(&doing)));
+        };
+        if there.throttle() == *want && there.throttle == *want && there.auto_deploy {
+            return Ok(());
+        }
+        let exceptions = there.exceptions.iter().map(|(route, _)| (route.clone(), settings(want)));
+        let call = self
+            .client
+            .update_stage()
+            .api_id(api_id)
+            .stage_name(STAGE)
+            .auto_deploy(true)
+            .default_route_settings(settings(want))
+            // An exception cannot be taken back by leaving it out, but it can be made the same as the rule.
+            .set_route_settings((!there.exceptions.is_empty()).then(|| exceptions.collect()));
+        let doing = Self::doing("change", "the stage", api_id, "apigateway:UpdateStage");
+        call.send().await.map(drop).map_err(|error| fault(error.is(NOT_FOUND), error.fault(&doing)))
+    }
+}
+
+/// Both numbers, always: one alone means zero for the other, and then nothing gets through.
+fn settings(throttle: &Throttle) -> types::RouteSettings {
+    types::RouteSettings::builder()
+        .throttling_rate_limit(throttle.rate_per_second)
+        .throttling_burst_limit(i32::try_from(throttle.burst).unwrap_or(i32::MAX))
+        .build()
+}
+
+/// What was not found was there a moment ago: it is looked at again.
+fn fault(is_not_found: bool, fault: Fault) -> Fault {
+    if is_not_found { not_visible(fault) } else { fault }
+}

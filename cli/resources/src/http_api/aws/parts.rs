@@ -1,0 +1,240 @@
+//! What is in an API: integrations, routes and the stage, and what they come to as a spec.
+
+use std::collections::BTreeSet;
+
+use aws_sdk_apigatewayv2::types;
+use futures::future::try_join3;
+use hitctl_engine::Fault;
+
+use super::find::Api;
+use super::{HttpApis, NOT_FOUND, STAGE, not_visible};
+use crate::aws::fault::ToFault as _;
+use crate::{HttpApiSpec, Throttle};
+
+/// So many integrations or routes come in one page at most: more than there can be.
+const PAGE: &str = "500";
+/// The event that the function understands.
+pub(super) const PAYLOAD: &str = "2.0";
+/// As long as an integration may take, in ms; the function has a limit of its own.
+pub(super) const TIMEOUT_MS: i32 = 30_000;
+
+/// What is in an API.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Parts {
+    pub(super) integrations: Vec<Integration>,
+    pub(super) routes: Vec<Route>,
+    pub(super) stage: Option<Stage>,
+}
+
+/// Where requests can go.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Integration {
+    pub(super) id: String,
+    pub(super) kind: String,
+    pub(super) uri: String,
+    pub(super) payload: String,
+    pub(super) timeout_ms: i32,
+}
+
+impl From<types::Integration> for Integration {
+    fn from(it: types::Integration) -> Self {
+        Self {
+            id: it.integration_id.unwrap_or_default(),
+            kind: it.integration_type.map_or_else(String::new, |kind| kind.as_str().to_owned()),
+            uri: function_in(&it.integration_uri.unwrap_or_default()).to_owned(),
+            payload: it.payload_format_version.unwrap_or_default(),
+            timeout_ms: it.timeout_in_millis.unwrap_or(TIMEOUT_MS),
+        }
+    }
+}
+
+impl Integration {
+    /// The function behind it, and what is not as we have it.
+    pub(super) fn function_arn(&self) -> String {
+        let mut odd = Vec::new();
+        if self.kind != types::IntegrationType::AwsProxy.as_str() {
+            odd.push(format!("type {}", self.kind));
+        }
+        if self.payload != PAYLOAD {
+            odd.push(format!("payload format {}", self.payload));
+        }
+        if self.timeout_ms != TIMEOUT_MS {
+            odd.push(format!("timeout {} ms", self.timeout_ms));
+        }
+        marked(&self.uri, &odd)
+    }
+
+    /// What a route that goes to it says.
+    pub(super) fn target(&self) -> String {
+        format!("integrations/{}", self.id)
+    }
+}
+
+/// Which requests go where.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Route {
+    pub(super) id: String,
+    pub(super) key: String,
+    pub(super) target: String,
+    /// Whether anybody may use it.
+    pub(super) is_open: bool,
+}
+
+impl From<types::Route> for Route {
+    fn from(it: types::Route) -> Self {
+        Self {
+            id: it.route_id.unwrap_or_default(),
+            key: it.route_key.unwrap_or_default(),
+            target: it.target.unwrap_or_default(),
+            is_open: it.authorization_type.is_none_or(|kind| kind == types::AuthorizationType::None),
+        }
+    }
+}
+
+/// The stage `$default`.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Stage {
+    pub(super) auto_deploy: bool,
+    pub(super) throttle: Throttle,
+    /// Routes with numbers of their own, which hold in place of the stage's.
+    pub(super) exceptions: Vec<(String, Throttle)>,
+}
+
+impl Stage {
+    /// What it lets through: nothing while what is set is not deployed, and for a route with other numbers those.
+    pub(super) fn throttle(&self) -> Throttle {
+        let other = self.exceptions.iter().find(|(_, throttle)| *throttle != self.throttle);
+        match other {
+            _ if !self.auto_deploy => none(),
+            Some((_, throttle)) => throttle.clone(),
+            None => self.throttle.clone(),
+        }
+    }
+}
+
+fn none() -> Throttle {
+    Throttle { rate_per_second: 0.0, burst: 0 }
+}
+
+fn throttle_of(settings: &types::RouteSettings) -> Throttle {
+    Throttle {
+        rate_per_second: settings.throttling_rate_limit.unwrap_or_default(),
+        burst: settings
+            .throttling_burst_limit
+            .and_then(|burst| u32::try_from(burst).ok())
+            .unwrap_or_default(),
+    }
+}
+
+impl Parts {
+    /// The integration to our function: the one that already goes where it should, then the one with most routes.
+    pub(super) fn integration(&self, wanted: Option<&str>) -> Option<&Integration> {
+        let rank = |it: &Integration| {
+            let routes = self.routes.iter().filter(|route| route.target == it.target()).count();
+            (Some(it.uri.as_str()) == wanted, routes)
+        };
+        // The first of those that are equal.
+        self.integrations.iter().rev().max_by_key(|it| rank(it))
+    }
+
+    /// What it comes to, as far as it can be compared with what is wanted.
+    pub(super) fn spec(&self, api: &Api, want: Option<&HttpApiSpec>) -> HttpApiSpec {
+        let integration =
+            self.integration(want.and_then(|want| want.function_arn.get()).map(String::as_str));
+        let target = integration.map(Integration::target);
+        let open = if api.is_open { &[][..] } else { &["its endpoint is disabled".to_owned()] };
+        let function_arn = integration.map(Integration::function_arn).unwrap_or_default();
+        let routes: BTreeSet<String> = self
+            .routes
+            .iter()
+            .filter(|route| route.is_open && Some(&route.target) == target.as_ref())
+            .map(|route| route.key.clone())
+            .collect();
+        HttpApiSpec {
+            function_arn: marked(&function_arn, open).into(),
+            routes,
+            cors: api.cors.clone(),
+            throttle: self.stage.as_ref().map_or_else(none, Stage::throttle),
+            // What others add is theirs.
+            tags: match want {
+                Some(want) => {
+                    let ours = api.tags.iter().filter(|(name, _)| want.tags.contains_key(*name));
+                    ours.map(|(name, value)| (name.clone(), value.clone())).collect()
+                }
+                None => api.tags.clone(),
+            },
+        }
+    }
+}
+
+/// A text, and what is odd about it.
+fn marked(text: &str, odd: &[String]) -> String {
+    if odd.is_empty() { text.to_owned() } else { format!("{text} ({})", odd.join(", ")) }
+}
+
+/// The function's ARN in an integration's URI, which has two forms.
+fn function_in(uri: &str) -> &str {
+    let inner = uri.split_once("/functions/").and_then(|(_, rest)| rest.strip_suffix("/invocations"));
+    inner.unwrap_or(uri)
+}
+
+impl HttpApis {
+    /// What is in that API: three calls at once.
+    pub(super) async fn parts(&self, api_id: &str) -> Result<Parts, Fault> {
+        let (integrations, routes, stage) =
+            try_join3(self.integrations(api_id), self.routes(api_id), self.stage(api_id)).await?;
+        Ok(Parts { integrations, routes, stage })
+    }
+
+    async fn integrations(&self, api_id: &str) -> Result<Vec<Integration>, Fault> {
+        let doing = Self::doing("read", "the integrations", api_id, "apigateway:GetIntegrations");
+        let mut found = Vec::new();
+        let mut next = None;
+        loop {
+            let call = self.client.get_integrations().api_id(api_id).max_results(PAGE).set_next_token(next);
+            let page = call.send().await.map_err(|error| seen(error.is(NOT_FOUND), error.fault(&doing)))?;
+            found.extend(page.items.unwrap_or_default().into_iter().map(Integration::from));
+            next = page.next_token.filter(|token| !token.is_empty());
+            if next.is_none() {
+                return Ok(found);
+            }
+        }
+    }
+
+    async fn routes(&self, api_id: &str) -> Result<Vec<Route>, Fault> {
+        let doing = Self::doing("read", "the routes", api_id, "apigateway:GetRoutes");
+        let mut found = Vec::new();
+        let mut next = None;
+        loop {
+            let call = self.client.get_routes().api_id(api_id).max_results(PAGE).set_next_token(next);
+            let page = call.send().await.map_err(|error| seen(error.is(NOT_FOUND), error.fault(&doing)))?;
+            found.extend(page.items.unwrap_or_default().into_iter().map(Route::from));
+            next = page.next_token.filter(|token| !token.is_empty());
+            if next.is_none() {
+                return Ok(found);
+            }
+        }
+    }
+
+    async fn stage(&self, api_id: &str) -> Result<Option<Stage>, Fault> {
+        match self.client.get_stage().api_id(api_id).stage_name(STAGE).send().await {
+            Ok(stage) => Ok(Some(Stage {
+                auto_deploy: stage.auto_deploy == Some(true),
+                throttle: stage.default_route_settings.as_ref().map_or_else(none, throttle_of),
+                exceptions: stage
+                    .route_settings
+                    .unwrap_or_default()
+                    .into_iter()
+                    .map(|(route, settings)| (route, throttle_of(&settings)))
+                    .collect(),
+            })),
+            Err(error) if error.is(NOT_FOUND) => Ok(None),
+            Err(error) => Err(error.fault(&Self::doing("read", "the stage", api_id, "apigateway:GetStage"))),
+        }
+    }
+}
+
+/// The API is in the list: its parts are not found only because it is being made or deleted.
+fn seen(is_not_found: bool, fault: Fault) -> Fault {
+    if is_not_found { not_visible(fault) } else { fault }
+}

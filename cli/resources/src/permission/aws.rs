@@ -1,0 +1,131 @@
+//! The statement in AWS.
+
+use std::sync::Arc;
+
+use aws_sdk_lambda::Client;
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use hitctl_config::names;
+use hitctl_engine::{Cx, Fault, FieldDiff, Outputs, Value};
+
+use super::PermissionSpec;
+use crate::aws::policy::{self, Grant, Policy, Statement, places};
+use crate::aws::{Aws, Found, Resource};
+
+const ACTION: &str = "lambda:InvokeFunction";
+
+/// Statements of function policies in AWS.
+#[derive(Clone, Debug)]
+pub(crate) struct Permissions {
+    aws: Arc<Aws>,
+    client: Client,
+}
+
+impl Permissions {
+    fn source_arn(&self, api_id: &str) -> String {
+        names::Place { partition: &self.aws.partition, region: &self.aws.region, account: &self.aws.account }
+            .http_api_call_arn(api_id)
+    }
+
+    fn policy<'a>(&'a self, spec: &'a PermissionSpec) -> Policy<'a> {
+        Policy {
+            client: &self.client,
+            function: spec.function_name.get().map_or("", String::as_str),
+            qualifier: spec.qualifier.as_ref().and_then(Value::get).map(String::as_str),
+        }
+    }
+
+    fn spec(&self, statement: &Statement, function: &str, qualifier: Option<&str>) -> PermissionSpec {
+        let grant = &statement.grant;
+        let arn = grant.source_arn.as_deref().unwrap_or_default();
+        // What is between the parts that the ARN has for any API; something else is shown as it is.
+        let any = self.source_arn("\n");
+        let api_id = any
+            .split_once('\n')
+            .and_then(|(before, after)| arn.strip_prefix(before)?.strip_suffix(after))
+            .unwrap_or(arn);
+        let mut principal = statement.marked(&grant.principal);
+        if grant.action != ACTION {
+            principal = format!("{principal} ({})", grant.action);
+        }
+        PermissionSpec {
+            function_name: function.to_owned().into(),
+            qualifier: qualifier.map(|qualifier| qualifier.to_owned().into()),
+            principal,
+            api_id: api_id.to_owned().into(),
+            source_account: grant.source_account.clone().unwrap_or_default(),
+        }
+    }
+}
+
+impl Resource for Permissions {
+    type Spec = PermissionSpec;
+
+    fn new(aws: Arc<Aws>) -> Self {
+        Self { client: policy::client(&aws), aws }
+    }
+
+    fn read<'a>(
+        &'a self,
+        cx: &'a Cx,
+        name: &'a str,
+        want: Option<&'a PermissionSpec>,
+    ) -> BoxFuture<'a, Result<Option<Found<PermissionSpec>>, Fault>> {
+        async move {
+            let base = self.aws.base();
+            let function = want.and_then(|want| want.function_name.get()).unwrap_or(&base);
+            for qualifier in places(want.map(|want| want.qualifier.as_ref())) {
+                let policy = Policy { client: &self.client, function, qualifier };
+                let there = policy.read(cx).await?;
+                if let Some(statement) = there.iter().find(|statement| statement.grant.sid == name) {
+                    let spec = self.spec(statement, function, qualifier);
+                    return Ok(Some(Found { spec, outputs: Outputs::new(), tags: None }));
+                }
+            }
+            Ok(None)
+        }
+        .boxed()
+    }
+
+    fn create<'a>(
+        &'a self,
+        cx: &'a Cx,
+        name: &'a str,
+        want: &'a PermissionSpec,
+    ) -> BoxFuture<'a, Result<Outputs, Fault>> {
+        async move {
+            let grant = Grant {
+                sid: name.to_owned(),
+                principal: want.principal.clone(),
+                action: ACTION.to_owned(),
+                source_arn: want.api_id.get().map(|id| self.source_arn(id)),
+                source_account: Some(want.source_account.clone()),
+                ..Grant::default()
+            };
+            self.policy(want).grant(cx, &[grant]).await?;
+            Ok(Outputs::new())
+        }
+        .boxed()
+    }
+
+    fn update<'a>(
+        &'a self,
+        cx: &'a Cx,
+        name: &'a str,
+        _have: &'a Found<PermissionSpec>,
+        want: &'a PermissionSpec,
+        _fields: &'a [FieldDiff],
+    ) -> BoxFuture<'a, Result<Outputs, Fault>> {
+        // A statement that is there and is another one is removed and added.
+        self.create(cx, name, want)
+    }
+
+    fn delete<'a>(
+        &'a self,
+        cx: &'a Cx,
+        name: &'a str,
+        have: &'a Found<PermissionSpec>,
+    ) -> BoxFuture<'a, Result<(), Fault>> {
+        async move { self.policy(&have.spec).revoke(cx, &[name]).await }.boxed()
+    }
+}
