@@ -139,8 +139,7 @@ impl Parts {
 
     /// What it comes to, as far as it can be compared with what is wanted.
     pub(super) fn spec(&self, api: &Api, want: Option<&HttpApiSpec>) -> HttpApiSpec {
-        let integration =
-            self.integration(want.and_then(|want| want.function_arn.get()).map(String::as_str));
+        let integration = self.integration(want.and_then(|want| want.function_arn.get()).map(String::as_str));
         let target = integration.map(Integration::target);
         let open = if api.is_open { &[][..] } else { &["its endpoint is disabled".to_owned()] };
         let function_arn = integration.map(Integration::function_arn).unwrap_or_default();
