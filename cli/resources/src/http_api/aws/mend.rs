@@ -1,7 +1,5 @@
 //! Makes what is in an API what it should be: only what differs is written, and the stage comes last.
 
-use std::collections::BTreeMap;
-
 use aws_sdk_apigatewayv2::types;
 use futures::future::BoxFuture;
 use futures::{FutureExt as _, StreamExt as _, stream};
@@ -11,6 +9,7 @@ use super::find::{Api, cors_for};
 use super::parts::{Integration, PAYLOAD, Parts, Route, TIMEOUT_MS};
 use super::{HttpApis, NOT_FOUND, STAGE, not_visible};
 use crate::aws::fault::ToFault as _;
+use crate::aws::to_set;
 use crate::{HttpApiSpec, Throttle};
 
 /// So many routes are written at once. A few, so that the first deploy waits for one of them and not for all; no more,
@@ -67,10 +66,9 @@ impl HttpApis {
             let call = call.cors_configuration(cors_for(&want.cors)).send().await;
             call.map_err(|error| error.fault(&Self::doing("change", "", id, "apigateway:UpdateApi")))?;
         }
-        let add: BTreeMap<_, _> =
-            want.tags.iter().filter(|(name, value)| api.tags.get(*name) != Some(*value)).collect();
+        let add = to_set(&api.tags, &want.tags);
         if !add.is_empty() {
-            let add = add.into_iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+            let add = add.into_iter().collect();
             let call = self.client.tag_resource().resource_arn(self.arn(id)).set_tags(Some(add)).send().await;
             call.map_err(|error| error.fault(&Self::doing("tag", "", id, "apigateway:TagResource")))?;
         }

@@ -8,6 +8,7 @@ use hitctl_engine::Fault;
 
 use super::find::Api;
 use super::{HttpApis, NOT_FOUND, STAGE, not_visible};
+use crate::aws::compared;
 use crate::aws::fault::ToFault as _;
 use crate::{HttpApiSpec, Throttle};
 
@@ -154,14 +155,7 @@ impl Parts {
             routes,
             cors: api.cors.clone(),
             throttle: self.stage.as_ref().map_or_else(none, Stage::throttle),
-            // What others add is theirs.
-            tags: match want {
-                Some(want) => {
-                    let ours = api.tags.iter().filter(|(name, _)| want.tags.contains_key(*name));
-                    ours.map(|(name, value)| (name.clone(), value.clone())).collect()
-                }
-                None => api.tags.clone(),
-            },
+            tags: compared(&api.tags, want.map(|want| &want.tags)),
         }
     }
 }
