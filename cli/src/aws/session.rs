@@ -25,6 +25,8 @@ use crate::stack::Place;
 /// Attempts of one call, the first included. Generous, so that a storm of throttling passes: an account's rates are
 /// shared with everything else that runs in it.
 const ATTEMPTS: u32 = 8;
+/// Attempts to ask who is asking: where nothing answers, that is to be said soon.
+const IDENTIFY_ATTEMPTS: u32 = 4;
 /// How long one attempt may take; the upload of the function's zip is the longest.
 const ATTEMPT: Duration = Duration::from_mins(1);
 /// How long one call may take, with all its attempts.
@@ -88,10 +90,6 @@ impl Opening {
         };
         let endpoint = wish.endpoint.or(ambient).map(endpoint).transpose()?;
         let client = Web::new(env)?.client();
-        let retries = RetryConfig::standard()
-            .with_max_attempts(ATTEMPTS)
-            .with_initial_backoff(Duration::from_millis(100))
-            .with_max_backoff(Duration::from_secs(10));
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(CONNECT)
             .operation_attempt_timeout(ATTEMPT)
@@ -108,7 +106,7 @@ impl Opening {
             .credentials_provider(provider)
             .identity_cache(IdentityCache::lazy().load_timeout(CREDENTIALS).build())
             .http_client(client)
-            .retry_config(retries)
+            .retry_config(retries(ATTEMPTS))
             .timeout_config(timeouts)
             .profile_files(credentials::files(env))
             .profile_name(profiles.name.clone());
@@ -133,7 +131,9 @@ impl Opening {
 
     /// Asks AWS who is asking.
     pub(crate) async fn identify(self) -> Result<AwsSession, Failure> {
-        let answer = aws_sdk_sts::Client::new(&self.config).get_caller_identity().send().await;
+        let retries = retries(IDENTIFY_ATTEMPTS);
+        let config = aws_sdk_sts::config::Builder::from(&self.config).retry_config(retries).build();
+        let answer = aws_sdk_sts::Client::from_conf(config).get_caller_identity().send().await;
         let identity = answer.map_err(|error| self.refused(&error))?;
         let arn = identity.arn().unwrap_or_default().to_owned();
         let partition = match arn.split(':').nth(1) {
@@ -184,7 +184,7 @@ impl Opening {
         };
         let mut failure = failure.exits(Exit::Credentials);
         let message = told.message().unwrap_or("it did not say why");
-        failure.cause = Some(format!("sts:GetCallerIdentity: {message} ({code})"));
+        failure.cause = Some(format!("{code} (sts:GetCallerIdentity): {message}"));
         failure.request_id = told.request_id().map(str::to_owned);
         failure
     }
@@ -225,6 +225,14 @@ fn guard(session: &AwsSession, account: Option<&str>) -> Result<(), Failure> {
     .caused_by(format!("they are those of {}", session.arn))
     .hinted(format!("use `--profile` with a profile of account {want}; nothing was changed"))
     .exits(Exit::Credentials))
+}
+
+/// The SDK's retries, sooner at first: an emulator is near, and AWS has jitter enough.
+fn retries(attempts: u32) -> RetryConfig {
+    RetryConfig::standard()
+        .with_max_attempts(attempts)
+        .with_initial_backoff(Duration::from_millis(100))
+        .with_max_backoff(Duration::from_secs(10))
 }
 
 fn no_region() -> Failure {
