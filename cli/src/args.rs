@@ -9,7 +9,7 @@ use clap::{Arg, Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
     build, completions, config, counts, deploy, destroy, doctor, env, exit_codes, explain, init, invoke,
-    local, logs, man, plan, status,
+    local, logs, man, plan, policy, status,
 };
 
 /// A hit counter for your web pages, on this machine or in your own AWS account, in seconds
@@ -147,7 +147,10 @@ pub enum Command {
     Env(env::Command),
     /// Say what would be counted for a path, under which key, or why not
     Explain(explain::Args),
-    /// Check this machine: toolchain, targets, ports, directories
+    /// Print the IAM policy that whoever deploys needs, or that of the function
+    #[command(subcommand)]
+    Policy(policy::Command),
+    /// Check this machine: toolchain, targets, ports, directories; and AWS where the environment is there
     Doctor(doctor::Args),
     /// Print a completion script for your shell
     Completions(completions::Args),

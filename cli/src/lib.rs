@@ -8,6 +8,7 @@ pub mod artifact;
 mod aws;
 pub mod cloud;
 pub mod commands;
+pub mod policy;
 pub mod report;
 mod session;
 mod smoke;

@@ -16,6 +16,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use hitctl_config::{Loaded, Target};
 use hitctl_engine::{Drivers, Fault, Sink};
+use hitctl_resources::aws::Quota;
 use serde_json::Value as Json;
 
 use crate::artifact::Artifact;
@@ -38,13 +39,18 @@ pub trait Cloud: Send + Sync {
     /// Whether it can be called. What is deployed can be read of one that cannot.
     fn is_running(&self) -> bool;
 
+    /// Who is asking, where that is known.
+    fn identity(&self) -> Option<&str> {
+        None
+    }
+
     /// How often its logs may be asked for more.
     fn logs_every(&self) -> Duration {
         Duration::from_millis(200)
     }
 
     /// How many invocations may run at once in the account, where that is bounded and known.
-    fn concurrency(&self) -> BoxFuture<'_, Option<Concurrency>> {
+    fn concurrency(&self) -> BoxFuture<'_, Option<Quota>> {
         futures::FutureExt::boxed(std::future::ready(None))
     }
 
@@ -86,15 +92,6 @@ pub struct LogPage {
     pub events: Vec<(i64, String)>,
     /// Where to go on.
     pub next: Option<String>,
-}
-
-/// How many invocations an account may run at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Concurrency {
-    /// In all.
-    pub limit: u32,
-    /// Not reserved for one function.
-    pub unreserved: u32,
 }
 
 /// What a command is about to do with a cloud.

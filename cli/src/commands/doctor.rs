@@ -2,15 +2,24 @@
 
 use std::net::TcpListener;
 use std::path::Path;
+use std::time::Duration;
 
 use hitctl_config::{Loaded, Target};
+use hitctl_engine::Sink;
 use hitctl_local::Client;
 
 use crate::artifact::{self, Arch, Tool, toolchain_facts};
+use crate::cloud::{self, Access, Cloud};
+use crate::commands::quota;
 use crate::report::{Check, CheckStatus, DoctorView, Exit, Failure};
 use crate::session::Session;
+use crate::stack::Place;
 
-/// Check this machine: toolchain, targets, ports, directories and configuration
+/// How long AWS may take to answer.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Check this machine: toolchain, targets, ports, directories and configuration; and, for an environment on AWS, credentials,
+/// account, region and quota
 #[derive(Debug, clap::Args)]
 pub struct Args {}
 
@@ -34,7 +43,10 @@ pub async fn run(session: &mut Session, _: Args) -> Result<Exit, Failure> {
     checks.extend(toolchain(session, loaded.as_ref()).await);
     checks.push(ports());
     if let Some(loaded) = &loaded {
-        checks.extend(local_cloud(session, loaded).await);
+        match loaded.target {
+            Target::Local => checks.extend(local_cloud(session, loaded).await),
+            Target::Aws => checks.extend(account(session, loaded).await),
+        }
     }
     let cache = session.cache_dir();
     checks.push(writable(
@@ -87,6 +99,52 @@ fn ports() -> Check {
             format!("failed to listen on 127.0.0.1: {error}"),
             Some("Allow this program to listen on loopback.".to_owned()),
         ),
+    }
+}
+
+/// Whether AWS knows who is asking, and has what a deploy needs. Only asks, and not for ever.
+async fn account(session: &Session, loaded: &Loaded) -> Vec<Check> {
+    let sink = Sink::none();
+    let opened = tokio::time::timeout(PATIENCE, cloud::open(session, loaded, Access::Read, &sink)).await;
+    let cloud = match opened {
+        Ok(Ok(cloud)) => cloud,
+        Ok(Err(failure)) => {
+            let cause = failure.cause.as_ref().map(|cause| format!("\n{cause}")).unwrap_or_default();
+            return vec![fail("AWS credentials", format!("{}{cause}", failure.message), failure.hint.clone())];
+        }
+        Err(_) => {
+            let hint = "Check the network and the proxy, and any `credential_process` of the profile.";
+            let late = format!("no answer within {} s", PATIENCE.as_secs());
+            return vec![fail("AWS credentials", late, Some(hint.to_owned()))];
+        }
+    };
+    let Place { account, region, endpoint, .. } = cloud.place();
+    let at = endpoint.as_ref().map(|at| format!(", at {at}")).unwrap_or_default();
+    vec![
+        ok("AWS credentials", cloud.identity().unwrap_or("they work").to_owned()),
+        ok("AWS account", format!("{account}, region {region}{at}")),
+        concurrency(loaded, &*cloud).await,
+    ]
+}
+
+/// Whether what the configuration wants to reserve can be reserved.
+async fn concurrency(loaded: &Loaded, cloud: &dyn Cloud) -> Check {
+    let name = "reserved concurrency";
+    let Some(want) = loaded.app.function.reserved_concurrency else {
+        return ok(name, "none is wanted".to_owned());
+    };
+    match tokio::time::timeout(PATIENCE, cloud.concurrency()).await.ok().flatten() {
+        None => ok(name, "not known: Lambda does not say what the account has".to_owned()),
+        // What the function has already counts as unreserved for itself.
+        Some(quota) if quota.can_reserve(want, None) || quota.unreserved < quota.limit => {
+            ok(name, format!("{want} of {}, {} of them unreserved", quota.limit, quota.unreserved))
+        }
+        Some(quota) => {
+            let check = if loaded.app.strict { fail } else { warn };
+            let ask = quota::request(&cloud.place().region);
+            let then = if loaded.app.strict { "deploys fail" } else { "deploys go without" };
+            check(name, format!("{}; {then}", quota::short(quota, want)), Some(format!("Run `{ask}`.")))
+        }
     }
 }
 

@@ -17,6 +17,7 @@ pub mod local;
 pub mod logs;
 pub mod man;
 pub mod plan;
+pub mod policy;
 mod quota;
 pub mod status;
 mod steps;
@@ -42,6 +43,7 @@ pub async fn run(session: &mut Session, command: Command) -> Result<Exit, Failur
         Command::Config(command) => config::run(session, &command),
         Command::Env(command) => env::run(session, &command),
         Command::Explain(args) => explain::run(session, &args),
+        Command::Policy(command) => policy::run(session, &command),
         Command::Doctor(args) => doctor::run(session, args).await,
         Command::Completions(args) => completions::run(session, &args),
         Command::Man(args) => man::run(session, &args),

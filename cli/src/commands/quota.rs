@@ -3,15 +3,14 @@
 
 use hitctl_config::Loaded;
 use hitctl_engine::{Finding, Graph, Severity, Snapshot};
+use hitctl_resources::aws::Quota;
 use hitctl_resources::{FunctionSpec, Spec as _};
 
-use crate::cloud::{Cloud, Concurrency};
+use crate::cloud::Cloud;
 use crate::commands::steps;
 use crate::report::Failure;
 use crate::stack::Code;
 
-/// What Lambda keeps unreserved in every account ("Configuring reserved concurrency" in its guide).
-const UNRESERVED_MIN: u32 = 100;
 /// The code of what is said about it.
 const CODE: &str = "concurrency_quota";
 
@@ -32,11 +31,10 @@ pub(super) async fn fit(
     if have == Some(want) {
         return Ok((graph, None));
     }
-    let Some(limits) = cloud.concurrency().await.filter(|limits| !fits(*limits, want, have.unwrap_or(0)))
-    else {
+    let Some(quota) = cloud.concurrency().await.filter(|quota| !quota.can_reserve(want, have)) else {
         return Ok((graph, None));
     };
-    let message = short(limits, want);
+    let message = short(quota, want);
     let ask = request(&cloud.place().region);
     if loaded.app.strict {
         return Err(Failure::new(CODE, message)
@@ -56,17 +54,13 @@ pub(super) async fn fit(
     Ok((steps::design(&without, cloud.place(), code)?, Some(finding)))
 }
 
-/// Whether so much can be reserved by a function that has so much already.
-pub(super) fn fits(limits: Concurrency, want: u32, have: u32) -> bool {
-    u64::from(limits.unreserved) + u64::from(have) >= u64::from(want) + u64::from(UNRESERVED_MIN)
-}
-
 /// What is the matter.
-pub(super) fn short(limits: Concurrency, want: u32) -> String {
+pub(super) fn short(quota: Quota, want: u32) -> String {
+    let Quota { limit, unreserved } = quota;
+    let floor = quota.floor();
     format!(
-        "the account may run {} invocations at once, {} of them unreserved: too few to reserve {want}, since {UNRESERVED_MIN} have \
-         to stay unreserved",
-        limits.limit, limits.unreserved
+        "{want} cannot be reserved: the account may run {limit} invocations at once, {unreserved} of them are unreserved, and \
+         {floor} have to stay so"
     )
 }
 
@@ -76,28 +70,4 @@ pub(super) fn request(region: &str) -> String {
         "aws service-quotas request-service-quota-increase --service-code lambda --quota-code L-B99A9384 --desired-value \
          1000 --region {region}"
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_hundred_stay_unreserved() {
-        let limits = |limit, unreserved| Concurrency { limit, unreserved };
-        let table = [
-            (limits(10, 10), 1, 0, false),
-            (limits(50, 50), 1, 0, false),
-            (limits(100, 100), 1, 0, false),
-            (limits(101, 101), 1, 0, true),
-            (limits(1000, 1000), 900, 0, true),
-            (limits(1000, 1000), 901, 0, false),
-            (limits(1000, 105), 10, 0, false),
-            (limits(1000, 105), 10, 5, true),
-            (limits(u32::MAX, u32::MAX), u32::MAX, u32::MAX, true),
-        ];
-        for (limits, want, have, expected) in table {
-            assert_eq!(fits(limits, want, have), expected, "{limits:?} {want} {have}");
-        }
-    }
 }

@@ -22,7 +22,7 @@ pub use logs::{LogLine, LogsView};
 pub use plan::PlanView;
 pub use simple::{
     BuildView, Check, CheckStatus, ConfigView, DoctorView, EnvListView, EnvRow, ExplainView, InitView,
-    LocalStatusView,
+    LocalStatusView, PolicyView,
 };
 pub use status::{ResourceRow, StatusView};
 

@@ -114,6 +114,13 @@ pub struct ExplainView {
     message: Option<String>,
 }
 
+/// An IAM policy, ready to be given to AWS.
+#[derive(Clone, Debug, Serialize)]
+pub struct PolicyView {
+    /// The document.
+    pub policy: Json,
+}
+
 /// A written configuration.
 #[derive(Clone, Debug, Serialize)]
 pub struct InitView {
@@ -270,6 +277,12 @@ impl View for ExplainView {
             format!("{path}  is {}: {why}", style.paint(Tone::Warn, "not counted"))
         };
         text::wrap(&line, 2, style) + "\n"
+    }
+}
+
+impl View for PolicyView {
+    fn render(&self, _: Style) -> String {
+        serde_json::to_string_pretty(&self.policy).unwrap_or_default() + "\n"
     }
 }
 

@@ -1,0 +1,271 @@
+//! What whoever deploys needs to be allowed: one table of the calls that hitctl makes, and the IAM policy that follows from
+//! it. Pure: it is printed without credentials.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use hitctl_config::names;
+use hitctl_resources::Statement;
+use serde_json::{Value as Json, json};
+
+use crate::stack::Place;
+
+/// What an action is allowed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum On {
+    /// The HTTP APIs of the region: their ids are chosen by AWS, so that no narrower name is known beforehand.
+    Apis,
+    /// The tags of HTTP APIs.
+    ApiTags,
+    /// The function, its versions and its aliases.
+    Function,
+    /// The function's log group, by both of its ARNs: tags are on the one without `:*`.
+    LogGroup,
+    /// The function's role.
+    Role,
+    /// The function's role, to be handed to Lambda and to nothing else.
+    RoleForLambda,
+    /// The table of counts.
+    Table,
+    /// What has no ARN: the account, and lists.
+    Account,
+}
+
+/// A call that hitctl makes, named as in AWS's service models, and the IAM actions that it takes: those of tags that are
+/// given on creation too.
+pub struct Call {
+    /// The service as it is signed for, and the operation: `lambda:CreateFunction`.
+    pub operation: &'static str,
+    /// What has to be allowed, and on what.
+    pub needs: &'static [(&'static str, On)],
+}
+
+const fn call(operation: &'static str, needs: &'static [(&'static str, On)]) -> Call {
+    Call { operation, needs }
+}
+
+use On::{Account, ApiTags, Apis, Function, LogGroup, Role, RoleForLambda, Table};
+
+/// Every call that any command makes, in order. The actions are those of AWS's service authorization reference, where
+/// API Gateway's are HTTP methods.
+pub const CALLS: &[Call] = &[
+    call("apigateway:CreateApi", &[("apigateway:POST", Apis), ("apigateway:POST", ApiTags)]),
+    call("apigateway:CreateIntegration", &[("apigateway:POST", Apis)]),
+    call("apigateway:CreateRoute", &[("apigateway:POST", Apis)]),
+    call("apigateway:CreateStage", &[("apigateway:POST", Apis), ("apigateway:POST", ApiTags)]),
+    call("apigateway:DeleteApi", &[("apigateway:DELETE", Apis)]),
+    call("apigateway:DeleteIntegration", &[("apigateway:DELETE", Apis)]),
+    call("apigateway:DeleteRoute", &[("apigateway:DELETE", Apis)]),
+    call("apigateway:GetApi", &[("apigateway:GET", Apis)]),
+    call("apigateway:GetApis", &[("apigateway:GET", Apis)]),
+    call("apigateway:GetIntegrations", &[("apigateway:GET", Apis)]),
+    call("apigateway:GetRoutes", &[("apigateway:GET", Apis)]),
+    call("apigateway:GetStage", &[("apigateway:GET", Apis)]),
+    call("apigateway:GetStages", &[("apigateway:GET", Apis)]),
+    call("apigateway:GetTags", &[("apigateway:GET", ApiTags)]),
+    call("apigateway:TagResource", &[("apigateway:POST", ApiTags)]),
+    call("apigateway:UntagResource", &[("apigateway:DELETE", ApiTags)]),
+    call("apigateway:UpdateApi", &[("apigateway:PATCH", Apis)]),
+    call("apigateway:UpdateIntegration", &[("apigateway:PATCH", Apis)]),
+    call("apigateway:UpdateRoute", &[("apigateway:PATCH", Apis)]),
+    call("apigateway:UpdateStage", &[("apigateway:PATCH", Apis)]),
+    call("dynamodb:CreateTable", &[("dynamodb:CreateTable", Table), ("dynamodb:TagResource", Table)]),
+    call("dynamodb:DeleteItem", &[("dynamodb:DeleteItem", Table)]),
+    call("dynamodb:DeleteTable", &[("dynamodb:DeleteTable", Table)]),
+    call("dynamodb:DescribeContinuousBackups", &[("dynamodb:DescribeContinuousBackups", Table)]),
+    call("dynamodb:DescribeTable", &[("dynamodb:DescribeTable", Table)]),
+    call("dynamodb:GetItem", &[("dynamodb:GetItem", Table)]),
+    call("dynamodb:ListTagsOfResource", &[("dynamodb:ListTagsOfResource", Table)]),
+    call("dynamodb:PutItem", &[("dynamodb:PutItem", Table)]),
+    call("dynamodb:Scan", &[("dynamodb:Scan", Table)]),
+    call("dynamodb:TagResource", &[("dynamodb:TagResource", Table)]),
+    // Authorised by what is in the transaction.
+    call(
+        "dynamodb:TransactWriteItems",
+        &[("dynamodb:DeleteItem", Table), ("dynamodb:PutItem", Table), ("dynamodb:UpdateItem", Table)],
+    ),
+    call("dynamodb:UntagResource", &[("dynamodb:UntagResource", Table)]),
+    call("dynamodb:UpdateContinuousBackups", &[("dynamodb:UpdateContinuousBackups", Table)]),
+    call("dynamodb:UpdateItem", &[("dynamodb:UpdateItem", Table)]),
+    call("dynamodb:UpdateTable", &[("dynamodb:UpdateTable", Table)]),
+    call("iam:CreateRole", &[("iam:CreateRole", Role), ("iam:TagRole", Role)]),
+    call("iam:DeleteRole", &[("iam:DeleteRole", Role)]),
+    call("iam:DeleteRolePolicy", &[("iam:DeleteRolePolicy", Role)]),
+    call("iam:DetachRolePolicy", &[("iam:DetachRolePolicy", Role)]),
+    call("iam:GetRole", &[("iam:GetRole", Role)]),
+    call("iam:GetRolePolicy", &[("iam:GetRolePolicy", Role)]),
+    call("iam:ListAttachedRolePolicies", &[("iam:ListAttachedRolePolicies", Role)]),
+    call("iam:ListRolePolicies", &[("iam:ListRolePolicies", Role)]),
+    call("iam:PutRolePolicy", &[("iam:PutRolePolicy", Role)]),
+    call("iam:TagRole", &[("iam:TagRole", Role)]),
+    call("iam:UntagRole", &[("iam:UntagRole", Role)]),
+    call("iam:UpdateAssumeRolePolicy", &[("iam:UpdateAssumeRolePolicy", Role)]),
+    call("lambda:AddPermission", &[("lambda:AddPermission", Function)]),
+    call("lambda:CreateAlias", &[("lambda:CreateAlias", Function)]),
+    call(
+        "lambda:CreateFunction",
+        &[("iam:PassRole", RoleForLambda), ("lambda:CreateFunction", Function), ("lambda:TagResource", Function)],
+    ),
+    call("lambda:CreateFunctionUrlConfig", &[("lambda:CreateFunctionUrlConfig", Function)]),
+    call("lambda:DeleteAlias", &[("lambda:DeleteAlias", Function)]),
+    call("lambda:DeleteFunction", &[("lambda:DeleteFunction", Function)]),
+    call("lambda:DeleteFunctionConcurrency", &[("lambda:DeleteFunctionConcurrency", Function)]),
+    call("lambda:DeleteFunctionUrlConfig", &[("lambda:DeleteFunctionUrlConfig", Function)]),
+    call("lambda:GetAccountSettings", &[("lambda:GetAccountSettings", Account)]),
+    call("lambda:GetAlias", &[("lambda:GetAlias", Function)]),
+    // Its answer has the tags only for whoever may list them.
+    call("lambda:GetFunction", &[("lambda:GetFunction", Function), ("lambda:ListTags", Function)]),
+    call("lambda:GetFunctionConfiguration", &[("lambda:GetFunctionConfiguration", Function)]),
+    call("lambda:GetFunctionUrlConfig", &[("lambda:GetFunctionUrlConfig", Function)]),
+    call("lambda:GetPolicy", &[("lambda:GetPolicy", Function)]),
+    call("lambda:Invoke", &[("lambda:InvokeFunction", Function)]),
+    call("lambda:ListAliases", &[("lambda:ListAliases", Function)]),
+    call("lambda:ListTags", &[("lambda:ListTags", Function)]),
+    call("lambda:ListVersionsByFunction", &[("lambda:ListVersionsByFunction", Function)]),
+    call("lambda:PublishVersion", &[("lambda:PublishVersion", Function)]),
+    call("lambda:PutFunctionConcurrency", &[("lambda:PutFunctionConcurrency", Function)]),
+    call("lambda:RemovePermission", &[("lambda:RemovePermission", Function)]),
+    call("lambda:TagResource", &[("lambda:TagResource", Function)]),
+    call("lambda:UntagResource", &[("lambda:UntagResource", Function)]),
+    call("lambda:UpdateAlias", &[("lambda:UpdateAlias", Function)]),
+    call("lambda:UpdateFunctionCode", &[("lambda:UpdateFunctionCode", Function)]),
+    call(
+        "lambda:UpdateFunctionConfiguration",
+        &[("iam:PassRole", RoleForLambda), ("lambda:UpdateFunctionConfiguration", Function)],
+    ),
+    call("lambda:UpdateFunctionUrlConfig", &[("lambda:UpdateFunctionUrlConfig", Function)]),
+    call("logs:CreateLogGroup", &[("logs:CreateLogGroup", LogGroup), ("logs:TagResource", LogGroup)]),
+    call("logs:DeleteLogGroup", &[("logs:DeleteLogGroup", LogGroup)]),
+    call("logs:DeleteRetentionPolicy", &[("logs:DeleteRetentionPolicy", LogGroup)]),
+    call("logs:DescribeLogGroups", &[("logs:DescribeLogGroups", Account)]),
+    call("logs:FilterLogEvents", &[("logs:FilterLogEvents", LogGroup)]),
+    call("logs:ListTagsForResource", &[("logs:ListTagsForResource", LogGroup)]),
+    call("logs:PutRetentionPolicy", &[("logs:PutRetentionPolicy", LogGroup)]),
+    call("logs:TagResource", &[("logs:TagResource", LogGroup)]),
+    call("logs:UntagResource", &[("logs:UntagResource", LogGroup)]),
+    // Needs no permission: it works even under an explicit deny.
+    call("sts:GetCallerIdentity", &[]),
+    call("tagging:GetResources", &[("tag:GetResources", Account)]),
+];
+
+impl On {
+    /// Its name in the policy.
+    fn sid(self) -> &'static str {
+        match self {
+            Apis => "Apis",
+            ApiTags => "ApiTags",
+            Function => "Function",
+            LogGroup => "LogGroup",
+            Role => "Role",
+            RoleForLambda => "RoleForLambda",
+            Table => "Table",
+            Account => "Account",
+        }
+    }
+
+    fn arns(self, app: &str, env: &str, place: &Place) -> Vec<String> {
+        let Place { partition, region, account, .. } = place;
+        let at = names::Place { partition, region, account };
+        let api = |path: &str| format!("arn:{partition}:apigateway:{region}::{path}");
+        match self {
+            Apis => vec![api("/apis"), api("/apis/*")],
+            ApiTags => vec![api("/tags/*")],
+            Function => {
+                let arn = at.function_arn(&names::function(app, env));
+                vec![format!("{arn}:*"), arn]
+            }
+            LogGroup => {
+                let arn = at.log_group_arn(&names::log_group(app, env));
+                vec![format!("{arn}:*"), arn]
+            }
+            Role | RoleForLambda => vec![at.role_arn(&names::role(app, env))],
+            Table => vec![at.table_arn(&names::table(app, env))],
+            Account => vec!["*".to_owned()],
+        }
+    }
+
+    fn condition(self) -> Option<Json> {
+        (self == RoleForLambda)
+            .then(|| json!({ "StringEquals": { "iam:PassedToService": "lambda.amazonaws.com" } }))
+    }
+}
+
+/// The policy of whoever runs any command on that app and env. Parts of a place that are not known are `*`.
+pub fn deployer(app: &str, env: &str, place: &Place) -> Json {
+    let mut by_resource: BTreeMap<On, BTreeSet<&str>> = BTreeMap::new();
+    for (action, on) in CALLS.iter().flat_map(|call| call.needs) {
+        by_resource.entry(*on).or_default().insert(action);
+    }
+    let statements = by_resource.into_iter().map(|(on, actions)| {
+        let mut statement =
+            json!({ "Sid": on.sid(), "Effect": "Allow", "Action": actions, "Resource": on.arns(app, env, place) });
+        if let (Some(condition), Some(fields)) = (on.condition(), statement.as_object_mut()) {
+            fields.insert("Condition".to_owned(), condition);
+        }
+        statement
+    });
+    document(statements.collect())
+}
+
+/// The policy of a role with these statements.
+pub fn of_role(statements: &[Statement]) -> Json {
+    let statement = |statement: &Statement| {
+        json!({
+            "Sid": statement.sid, "Effect": "Allow", "Action": statement.actions, "Resource": statement.resources,
+        })
+    };
+    document(statements.iter().map(statement).collect())
+}
+
+fn document(statements: Vec<Json>) -> Json {
+    json!({ "Version": "2012-10-17", "Statement": statements })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place() -> Place {
+        Place {
+            partition: "aws".to_owned(),
+            region: "eu-central-1".to_owned(),
+            account: "123456789012".to_owned(),
+            has_versions: true,
+            endpoint: None,
+        }
+    }
+
+    #[test]
+    fn the_table_is_in_order_and_says_nothing_twice() {
+        assert!(CALLS.is_sorted_by(|a, b| a.operation < b.operation));
+        for call in CALLS {
+            assert!(call.needs.is_sorted_by(|a, b| a < b), "{}", call.operation);
+        }
+    }
+
+    /// What an operation is called and what has to be allowed for it are the same, but for few.
+    #[test]
+    fn actions_are_named_as_their_operations_but_for_known_exceptions() {
+        for call in CALLS.iter().filter(|call| !call.operation.starts_with("apigateway:")) {
+            let own = call.needs.iter().any(|(action, _)| *action == call.operation);
+            let other = matches!(
+                call.operation,
+                "dynamodb:TransactWriteItems" | "lambda:Invoke" | "sts:GetCallerIdentity" | "tagging:GetResources"
+            );
+            assert!(own != other, "{}", call.operation);
+        }
+    }
+
+    #[test]
+    fn only_what_has_no_name_is_allowed_on_everything() {
+        let policy = deployer("hits", "test", &place());
+        for statement in policy["Statement"].as_array().unwrap() {
+            let everything = statement["Resource"] == json!(["*"]);
+            assert_eq!(everything, statement["Sid"] == "Account", "{statement}");
+            for action in statement["Action"].as_array().unwrap() {
+                assert!(!action.as_str().unwrap().contains('*'), "{action}");
+            }
+        }
+        // IAM's limit on a managed policy, without white space.
+        assert!(policy.to_string().len() <= 6_144, "{}", policy.to_string().len());
+    }
+}
