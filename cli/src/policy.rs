@@ -103,7 +103,11 @@ pub const CALLS: &[Call] = &[
     call("lambda:CreateAlias", &[("lambda:CreateAlias", Function)]),
     call(
         "lambda:CreateFunction",
-        &[("iam:PassRole", RoleForLambda), ("lambda:CreateFunction", Function), ("lambda:TagResource", Function)],
+        &[
+            ("iam:PassRole", RoleForLambda),
+            ("lambda:CreateFunction", Function),
+            ("lambda:TagResource", Function),
+        ],
     ),
     call("lambda:CreateFunctionUrlConfig", &[("lambda:CreateFunctionUrlConfig", Function)]),
     call("lambda:DeleteAlias", &[("lambda:DeleteAlias", Function)]),
@@ -249,7 +253,10 @@ mod tests {
             let own = call.needs.iter().any(|(action, _)| *action == call.operation);
             let other = matches!(
                 call.operation,
-                "dynamodb:TransactWriteItems" | "lambda:Invoke" | "sts:GetCallerIdentity" | "tagging:GetResources"
+                "dynamodb:TransactWriteItems"
+                    | "lambda:Invoke"
+                    | "sts:GetCallerIdentity"
+                    | "tagging:GetResources"
             );
             assert!(own != other, "{}", call.operation);
         }

@@ -26,7 +26,8 @@ fn a_bundle_that_cannot_be_used_is_named() {
 
 #[test]
 fn a_proxy_is_checked_and_its_password_is_not_shown() {
-    for (name, url) in [("HTTPS_PROXY", "socks5://user:s3cret@proxy"), ("http_proxy", "http://user:s3cret@")] {
+    for (name, url) in [("HTTPS_PROXY", "socks5://user:s3cret@proxy"), ("http_proxy", "http://user:s3cret@")]
+    {
         let failure = refused(&[(name, url)]);
         assert_eq!((failure.code.as_str(), failure.exit), ("bad_proxy", Exit::Usage));
         assert!(failure.message.contains(name), "{failure:?}");
@@ -39,7 +40,9 @@ fn a_proxy_is_checked_and_its_password_is_not_shown() {
 
 #[test]
 fn only_https_is_secure() {
-    for (url, expected) in [("https://a", true), ("HTTPS://a", true), ("http://a", false), ("", false), ("https:/", false)] {
+    for (url, expected) in
+        [("https://a", true), ("HTTPS://a", true), ("http://a", false), ("", false), ("https:/", false)]
+    {
         assert_eq!(is_secure(url), expected, "{url}");
     }
 }
@@ -63,7 +66,8 @@ async fn serve(answer: &'static str) -> (String, tokio::task::JoinHandle<String>
 async fn a_question_reads_the_status_and_one_header() {
     let (url, asked) = serve("HTTP/1.1 203 x\r\nhitctl-build: b1\r\ncontent-length: 2\r\n\r\nok").await;
     // This machine is reached directly, whatever the proxy.
-    let web = Web::new(&env(&[("http_proxy", "http://127.0.0.1:1"), ("all_proxy", "http://127.0.0.1:1")])).unwrap();
+    let web =
+        Web::new(&env(&[("http_proxy", "http://127.0.0.1:1"), ("all_proxy", "http://127.0.0.1:1")])).unwrap();
     let answer = web.get(&format!("{url}/healthz"), "hitctl-build", 100).await.unwrap();
     assert_eq!((answer.status, answer.header.as_deref()), (203, Some("b1")));
     assert!(asked.await.unwrap().starts_with("GET /healthz HTTP/1.1\r\n"));

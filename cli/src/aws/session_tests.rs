@@ -92,7 +92,8 @@ async fn failure(home: &Home, pairs: &[(&str, &str)], wish: Wish<'_>) -> Failure
 #[tokio::test]
 async fn who_is_asking_says_where_the_resources_live() {
     let (sts, home) = (Sts::me().await, Home::new(""));
-    let wish = Wish { region: Some("cn-north-1"), endpoint: Some(&format!("{}/", sts.url)), ..Wish::default() };
+    let wish =
+        Wish { region: Some("cn-north-1"), endpoint: Some(&format!("{}/", sts.url)), ..Wish::default() };
     let session = AwsSession::open(&home.env(&KEYS), wish).await.unwrap();
     let place = Place {
         partition: "aws-cn".to_owned(),
@@ -146,7 +147,8 @@ async fn endpoints_have_an_order_and_a_service_may_have_its_own() {
 #[tokio::test]
 async fn another_account_is_refused() {
     let (sts, home) = (Sts::me().await, Home::new(""));
-    let wish = |account| Wish { region: Some("eu-west-1"), endpoint: Some(&sts.url), account, ..Wish::default() };
+    let wish =
+        |account| Wish { region: Some("eu-west-1"), endpoint: Some(&sts.url), account, ..Wish::default() };
     AwsSession::open(&home.env(&KEYS), wish(Some("123456789012"))).await.unwrap();
     let failure = failure(&home, &KEYS, wish(Some("999999999999"))).await;
     assert_eq!((failure.code.as_str(), failure.exit), ("wrong_account", Exit::Credentials));
@@ -256,7 +258,12 @@ fn loopback_is_this_machine() {
     for url in ["http://127.0.0.1:4566", "http://localhost:1/x", "https://[::1]:2", "http://s3.localhost:1"] {
         assert!(is_loopback(url), "{url}");
     }
-    for url in ["https://a1.execute-api.eu-west-1.amazonaws.com", "http://10.0.0.1", "nonsense", "http://localhost.example"] {
+    for url in [
+        "https://a1.execute-api.eu-west-1.amazonaws.com",
+        "http://10.0.0.1",
+        "nonsense",
+        "http://localhost.example",
+    ] {
         assert!(!is_loopback(url), "{url}");
     }
 }

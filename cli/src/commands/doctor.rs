@@ -110,7 +110,11 @@ async fn account(session: &Session, loaded: &Loaded) -> Vec<Check> {
         Ok(Ok(cloud)) => cloud,
         Ok(Err(failure)) => {
             let cause = failure.cause.as_ref().map(|cause| format!("\n{cause}")).unwrap_or_default();
-            return vec![fail("AWS credentials", format!("{}{cause}", failure.message), failure.hint.clone())];
+            return vec![fail(
+                "AWS credentials",
+                format!("{}{cause}", failure.message),
+                failure.hint.clone(),
+            )];
         }
         Err(_) => {
             let hint = "Check the network and the proxy, and any `credential_process` of the profile.";

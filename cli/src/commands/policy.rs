@@ -45,7 +45,9 @@ pub fn run(session: &mut Session, command: &Command) -> Result<Exit, Failure> {
         Command::Function(_) => policy::of_role(&role(&loaded, &place)?.statements),
     };
     if place.account == ANY || place.region == ANY {
-        session.console.talk("what is not known is any: `--account` and `--region`, or both in hitctl.toml, narrow it");
+        session
+            .console
+            .talk("what is not known is any: `--account` and `--region`, or both in hitctl.toml, narrow it");
     }
     session.console.result(&PolicyView { policy });
     Ok(Exit::Done)
@@ -59,7 +61,11 @@ fn place(loaded: &Loaded, args: &Args) -> Place {
     Place {
         partition: region.as_deref().map_or("aws", names::partition).to_owned(),
         region: region.unwrap_or_else(|| ANY.to_owned()),
-        account: args.account.clone().or_else(|| loaded.app.account.clone()).unwrap_or_else(|| ANY.to_owned()),
+        account: args
+            .account
+            .clone()
+            .or_else(|| loaded.app.account.clone())
+            .unwrap_or_else(|| ANY.to_owned()),
         has_versions: true,
         endpoint: None,
     }
