@@ -90,7 +90,7 @@ macro_rules! conforms {
     };
 }
 
-conforms!(table, log_group, role, function, alias);
+conforms!(table, log_group, role, function, alias, function_url, http_api, permission);
 
 /// What the emulators lack for that kind.
 fn gaps_of(kind: &str) -> &'static [Gap] {
