@@ -14,9 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::holder::Holder;
 use super::table::{GONE, Put, Table, number, text};
-use super::watch::{
-    ATTR_BEAT, ATTR_EXPIRES, ATTR_OWNER, KEY, LASTS, Seen, Watch, beats_every, gives_up_after,
-};
+use super::watch::{ATTR_BEAT, ATTR_EXPIRES, ATTR_OWNER, KEY, Seen, Watch, beats_every, gives_up_after};
 use crate::report::LEASE_HELD as HELD;
 
 /// How often a lease that is held is looked at.
@@ -33,6 +31,8 @@ pub struct Taking {
     pub table: Table,
     /// Who takes it.
     pub holder: Holder,
+    /// How long it is held without a sign of life: [`LASTS`](super::LEASE_LASTS), but in tests.
+    pub lasts: Duration,
     /// How long to wait for another holder.
     pub patience: Duration,
     /// Where waiting is told.
@@ -150,7 +150,7 @@ enum Found {
 
 async fn attempt(taking: &Taking, may_steal: impl Fn(&Seen) -> bool) -> Result<Found, Fault> {
     let begun = Instant::now();
-    let ours = Seen::new(taking.holder.clone(), (taking.clock)());
+    let ours = Seen::new(taking.holder.clone(), (taking.clock)(), taking.lasts);
     let absent = taking.table.put(ours.item(), "attribute_not_exists(#p)", &[("#p", ATTR_PATH)], vec![]);
     let there = match absent.await.map_err(not_yet)? {
         Put::Done => return Ok(Found::Taken(begun)),
@@ -189,13 +189,13 @@ fn not_yet(fault: Fault) -> Fault {
 /// Gives signs of life until the lease has ended, or is lost.
 async fn beat(taking: Taking, mut last: Instant, ended: CancellationToken, lost: Arc<Mutex<Option<String>>>) {
     let owner = &taking.holder.owner;
-    let mut pause = beats_every(LASTS);
+    let mut pause = beats_every(taking.lasts);
     for beat in 1.. {
         if timeout(pause, ended.cancelled()).await.is_ok() {
             return;
         }
         let begun = Instant::now();
-        let left = (last + gives_up_after(LASTS)).saturating_duration_since(begun);
+        let left = (last + gives_up_after(taking.lasts)).saturating_duration_since(begun);
         let update = taking
             .table
             .updating(KEY)
@@ -205,12 +205,15 @@ async fn beat(taking: Taking, mut last: Instant, ended: CancellationToken, lost:
             .expression_attribute_names("#e", ATTR_EXPIRES)
             .expression_attribute_names("#o", ATTR_OWNER)
             .expression_attribute_values(":b", number(beat))
-            .expression_attribute_values(":e", number((taking.clock)() + LASTS.as_secs()))
+            .expression_attribute_values(
+                ":e",
+                number((taking.clock)().saturating_add(taking.lasts.as_secs())),
+            )
             .expression_attribute_values(":o", text(owner));
         let Ok(update) = update.build() else { return };
         let why = match timeout(left, taking.table.update(update)).await {
             Ok(Ok(true)) => {
-                (last, pause) = (begun, beats_every(LASTS));
+                (last, pause) = (begun, beats_every(taking.lasts));
                 continue;
             }
             // The lease went with its table.

@@ -30,6 +30,7 @@ pub use holder::Holder;
 pub use import::{CHUNK, Mode, id_of};
 pub use lease::{Lease, Taking};
 pub use table::Table;
+pub use watch::LASTS as LEASE_LASTS;
 
 /// A place to deploy to.
 pub trait Cloud: Send + Sync {

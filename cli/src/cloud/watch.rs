@@ -13,7 +13,7 @@ use super::holder::{Holder, Process};
 use super::table::{Item, number, number_of, text, text_of};
 
 /// How long a lease is held without a sign of life.
-pub(super) const LASTS: Duration = Duration::from_mins(1);
+pub const LASTS: Duration = Duration::from_mins(1);
 /// The shortest and the longest that is believed of another's lease.
 const BELIEVED: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(10));
 /// The key of the lease.
@@ -54,8 +54,8 @@ pub(super) struct Seen {
 
 impl Seen {
     /// A lease that begins now.
-    pub(super) fn new(holder: Holder, now: u64) -> Self {
-        Self { holder, since: now, expires: now + LASTS.as_secs(), beat: 0, lasts: LASTS }
+    pub(super) fn new(holder: Holder, now: u64, lasts: Duration) -> Self {
+        Self { holder, since: now, expires: now.saturating_add(lasts.as_secs()), beat: 0, lasts }
     }
 
     /// Reads it. What is missing is what harms least.
@@ -133,7 +133,7 @@ mod tests {
 
     fn seen(beat: u64, expires: u64) -> Seen {
         let holder = Holder { owner: "o".to_owned(), who: "ann@laptop".to_owned(), process: None };
-        Seen { expires, beat, ..Seen::new(holder, NOW) }
+        Seen { expires, beat, ..Seen::new(holder, NOW, LASTS) }
     }
 
     /// The second at which somebody with a clock that is off by `off` steals a lease whose holder beat last at 0, and was

@@ -8,7 +8,7 @@ use hitctl_engine::{Action, Drivers, Outcome, Plan, Sink};
 use hitctl_resources::{Spec as _, TableSpec};
 use tokio_util::sync::CancellationToken;
 
-use crate::cloud::{Cloud, Gate, Holder, Lease, Taking};
+use crate::cloud::{Cloud, Gate, Holder, LEASE_LASTS, Lease, Taking};
 use crate::commands::logs::duration;
 use crate::report::{Exit, Failure};
 use crate::session::Session;
@@ -55,6 +55,7 @@ impl Turn {
         let taking = Taking {
             table: cloud.table(&names::table(&loaded.app.app, &loaded.env))?,
             holder: Holder::of(&session.env, command),
+            lasts: LEASE_LASTS,
             patience: lock.lock_timeout,
             sink: sink.clone(),
             stop: session.stop.clone(),

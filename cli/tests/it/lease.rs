@@ -1,8 +1,11 @@
 //! Two deploys at once: one at a time changes something, whoever was killed is no obstacle, and no clock decides alone.
 
 use std::process::Stdio;
+use std::time::Duration;
 
+use hitctl::cloud::{Holder, Lease, Table, Taking};
 use serde_json::{Value as Json, json};
+use tokio_util::sync::CancellationToken;
 
 use crate::support::{Http, Ran, Yard, artifact};
 use crate::wire::{Cut, Wire};
@@ -147,6 +150,109 @@ fn the_lease_of_a_killed_process_on_this_machine_is_free_at_once() {
     let ran = deploy(&yard, "0s");
     assert_eq!(ran.code, 0, "{ran:?}");
     assert_eq!(lease(&yard), None);
+}
+
+fn now() -> u64 {
+    1_790_000_000
+}
+
+/// A clock that is 20 minutes ahead.
+fn ahead() -> u64 {
+    now() + 1200
+}
+
+/// Somebody of this process who wants the lease, once.
+fn taking(yard: &Yard, lasts: u64, patience: u64, clock: fn() -> u64) -> Taking {
+    let said: Json =
+        serde_json::from_slice(&std::fs::read(yard.state().join("daemon.json")).unwrap()).unwrap();
+    let keys = aws_credential_types::Credentials::new("local", "local", None, None, "test");
+    let config = aws_config::SdkConfig::builder()
+        .behavior_version(aws_config::BehaviorVersion::latest())
+        .endpoint_url(said["table"].as_str().unwrap())
+        .region(aws_config::Region::from_static("local"))
+        .credentials_provider(aws_credential_types::provider::SharedCredentialsProvider::new(keys))
+        .http_client(aws_smithy_http_client::Builder::new().build_http())
+        .build();
+    Taking {
+        table: Table::new(&config, "hits-local"),
+        holder: Holder::of(&yard.env(), "deploy"),
+        lasts: Duration::from_secs(lasts),
+        patience: Duration::from_secs(patience),
+        sink: hitctl_engine::Sink::none(),
+        stop: CancellationToken::new(),
+        run: CancellationToken::new(),
+        clock,
+    }
+}
+
+fn at_the_table(test: impl AsyncFnOnce(&Yard)) {
+    let yard = Yard::with("");
+    yard.deploy();
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap().block_on(test(&yard));
+}
+
+#[test]
+fn one_at_a_time_has_it() {
+    at_the_table(async |yard| {
+        let (first, waited) = Lease::take(&taking(yard, 60, 0, now)).await.unwrap();
+        assert!(!waited);
+        for clock in [now, ahead] {
+            let fault = Lease::take(&taking(yard, 60, 0, clock)).await.err().unwrap();
+            assert_eq!(fault.code, "lease_held");
+        }
+        first.release().await;
+        let (second, waited) = Lease::take(&taking(yard, 60, 0, now)).await.unwrap();
+        assert!(!waited);
+        // One that was dropped by a run that failed is its process's own to take.
+        drop(second);
+        Lease::take(&taking(yard, 60, 0, now)).await.unwrap().0.release().await;
+    });
+}
+
+#[test]
+fn who_lives_keeps_it_though_another_clock_says_it_has_expired() {
+    at_the_table(async |yard| {
+        let (held, _) = Lease::take(&taking(yard, 9, 0, now)).await.unwrap();
+        let fault = Lease::take(&taking(yard, 9, 8, ahead)).await.err().unwrap();
+        assert_eq!(fault.code, "lease_held");
+        assert!(held.lost().is_none());
+        let beat: u64 = lease(yard).unwrap()["beat"]["N"].as_str().unwrap().parse().unwrap();
+        assert!(beat > 0);
+        held.release().await;
+    });
+}
+
+#[test]
+fn who_loses_it_stops() {
+    at_the_table(async |yard| {
+        let run = taking(yard, 3, 0, now);
+        let (lost, _) = Lease::take(&run).await.unwrap();
+        held(yard, 60, FAR);
+        run.run.cancelled().await;
+        assert_eq!(lost.lost().unwrap().cause.unwrap(), "somebody else has taken it");
+        lost.release().await;
+        assert_eq!(lease(yard).unwrap()["owner"]["S"], "another", "what is another's stays");
+        held(yard, 1, 0);
+        let run = taking(yard, 3, 60, now);
+        let (cut_off, waited) = Lease::take(&run).await.unwrap();
+        assert!(waited);
+        let state = yard.state();
+        tokio::task::spawn_blocking(move || stop(&state)).await.unwrap();
+        run.run.cancelled().await;
+        assert_eq!(cut_off.lost().unwrap().code, "lease_lost");
+        cut_off.release().await;
+    });
+}
+
+/// Kills the cloud.
+fn stop(state: &std::path::Path) {
+    let said: Json = serde_json::from_slice(&std::fs::read(state.join("daemon.json")).unwrap()).unwrap();
+    let pid = i32::try_from(said["pid"].as_i64().unwrap()).unwrap();
+    rustix::process::kill_process(
+        rustix::process::Pid::from_raw(pid).unwrap(),
+        rustix::process::Signal::KILL,
+    )
+    .unwrap();
 }
 
 #[test]
