@@ -90,12 +90,12 @@ impl Counts {
                 unless_hit.clone().on(self.table.updating(path)).expression_attribute_names("#h", ATTR_HITS)
             };
             let action = match to {
-                To::Plus(n) => self.updated(
+                To::Plus(n) => Self::updated(
                     update()
                         .update_expression("ADD #h :n")
                         .expression_attribute_values(":n", AttributeValue::N(n.to_string())),
                 )?,
-                To::Hits(n) => self.updated(
+                To::Hits(n) => Self::updated(
                     update().update_expression("SET #h = :n").expression_attribute_values(":n", number(n)),
                 )?,
                 To::Zero => {
@@ -124,7 +124,7 @@ impl Counts {
             for path in from {
                 let item = self.existing(path).await?;
                 actions.push(if is_busy {
-                    self.updated(less(self.table.updating(path), &item))?
+                    Self::updated(less(self.table.updating(path), &item))?
                 } else {
                     self.deleted(path, Condition::same(Some(&item)))?
                 });
@@ -137,7 +137,7 @@ impl Counts {
                 there.as_ref().and_then(|item| number_of(item, ATTR_HITS)),
                 None,
             ));
-            actions.push(self.updated(merged.into_update(self.table.updating(into), there.as_ref()))?);
+            actions.push(Self::updated(merged.into_update(self.table.updating(into), there.as_ref()))?);
             if self.table.transact(actions).await? != Written::Done {
                 return Ok(None);
             }
@@ -193,7 +193,7 @@ impl Counts {
         self.cx.wait(&PATIENCE, doing, once).await
     }
 
-    pub(super) fn updated(&self, update: UpdateBuilder) -> Result<TransactWriteItem, Fault> {
+    pub(super) fn updated(update: UpdateBuilder) -> Result<TransactWriteItem, Fault> {
         let update = update.build().map_err(|error| incomplete(&error))?;
         Ok(TransactWriteItem::builder().update(update).build())
     }
@@ -304,7 +304,7 @@ impl Condition {
 /// The update that takes away all numbers that an item has; on condition that they are all still there.
 fn less(mut update: UpdateBuilder, item: &Item) -> UpdateBuilder {
     let (mut takes, mut conditions) = (Vec::new(), Vec::new());
-    let numbers = item.iter().filter_map(|(name, _)| Some((name, number_of(item, name)?)));
+    let numbers = item.keys().filter_map(|name| Some((name, number_of(item, name)?)));
     for (n, (name, value)) in numbers.enumerate() {
         takes.push(format!("#n{n} :m{n}"));
         conditions.push(format!("#n{n} >= :n{n}"));

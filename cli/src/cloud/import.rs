@@ -79,7 +79,7 @@ impl Counts {
                     .expression_attribute_names("#h", ATTR_HITS)
                     .expression_attribute_values(":h", number(row.hits));
                 let add = "ADD #h :h".to_owned();
-                self.updated(times(update, add, row.first.clone(), row.last.clone(), there))
+                Self::updated(times(update, add, row.first.clone(), row.last.clone(), there))
             }
             Mode::Replace => {
                 let mut item = Item::from([

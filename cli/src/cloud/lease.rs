@@ -94,11 +94,11 @@ impl Lease {
         }
     }
 
-    /// Starts to give signs of life; the first one was at `last`.
-    fn begin(taking: &Taking, last: Instant) -> Self {
+    /// Starts to give signs of life; the first one was at `alive`.
+    fn begin(taking: &Taking, alive: Instant) -> Self {
         taking.holder.holds();
         let (ended, lost) = (CancellationToken::new(), Arc::default());
-        let beating = tokio::spawn(beat(taking.clone(), last, ended.clone(), Arc::clone(&lost)));
+        let beating = tokio::spawn(beat(taking.clone(), alive, ended.clone(), Arc::clone(&lost)));
         let (table, holder) = (taking.table.clone(), taking.holder.clone());
         Self { table, holder, ended, beating: Some(beating), lost }
     }
@@ -187,7 +187,12 @@ fn not_yet(fault: Fault) -> Fault {
 }
 
 /// Gives signs of life until the lease has ended, or is lost.
-async fn beat(taking: Taking, mut last: Instant, ended: CancellationToken, lost: Arc<Mutex<Option<String>>>) {
+async fn beat(
+    taking: Taking,
+    mut alive: Instant,
+    ended: CancellationToken,
+    lost: Arc<Mutex<Option<String>>>,
+) {
     let owner = &taking.holder.owner;
     let mut pause = beats_every(taking.lasts);
     for beat in 1.. {
@@ -195,7 +200,7 @@ async fn beat(taking: Taking, mut last: Instant, ended: CancellationToken, lost:
             return;
         }
         let begun = Instant::now();
-        let left = (last + gives_up_after(taking.lasts)).saturating_duration_since(begun);
+        let left = (alive + gives_up_after(taking.lasts)).saturating_duration_since(begun);
         let update = taking
             .table
             .updating(KEY)
@@ -213,7 +218,7 @@ async fn beat(taking: Taking, mut last: Instant, ended: CancellationToken, lost:
         let Ok(update) = update.build() else { return };
         let why = match timeout(left, taking.table.update(update)).await {
             Ok(Ok(true)) => {
-                (last, pause) = (begun, beats_every(taking.lasts));
+                (alive, pause) = (begun, beats_every(taking.lasts));
                 continue;
             }
             // The lease went with its table.

@@ -202,10 +202,8 @@ impl Table {
         }
         let fault = self.fault("write to", "dynamodb:TransactWriteItems", &error);
         let passing = ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"];
-        let kind = match codes.iter().any(|code| passing.contains(code)) {
-            true => FaultKind::Transient,
-            false => FaultKind::Fatal,
-        };
+        let passes = codes.iter().any(|code| passing.contains(code));
+        let kind = if passes { FaultKind::Transient } else { FaultKind::Fatal };
         Err(Fault { kind, ..fault })
     }
 

@@ -35,7 +35,7 @@ pub struct Args {
 pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
     let loaded = session.load()?;
     let progress = session.console.progress();
-    let deployed = deploy(session, &loaded, args, &progress.sink()).await;
+    let deployed = Box::pin(deploy(session, &loaded, args, &progress.sink())).await;
     progress.finish();
     let (view, failure) = deployed?;
     session.console.result(&view);

@@ -93,9 +93,9 @@ impl Turn {
             outcome.done.iter().any(|done| is_table(&done.address) && done.action == Action::Delete)
         });
         if gone {
-            lease.forget().await
+            lease.forget().await;
         } else {
-            lease.release().await
+            lease.release().await;
         }
         lost.map(|fault| Failure::from(fault).exits(Exit::Partial))
     }

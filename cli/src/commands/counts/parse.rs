@@ -14,7 +14,7 @@ const MOST_TOLD: usize = 20;
 /// The counts of a file, by path: what stands there twice is added up.
 pub(super) fn rows(content: &[u8]) -> Result<Vec<CountRow>, Failure> {
     let text = std::str::from_utf8(content).map_err(|error| {
-        let line = content[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1;
+        let line = content[..error.valid_up_to()].split(|byte| *byte == b'\n').count();
         bad(&[format!("line {line}: it is not UTF-8")])
     })?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -35,11 +35,9 @@ pub(super) fn rows(content: &[u8]) -> Result<Vec<CountRow>, Failure> {
 
 fn bad(wrong: &[String]) -> Failure {
     let more = wrong.len().saturating_sub(MOST_TOLD);
-    let mut message = wrong.iter().take(MOST_TOLD).cloned().collect::<Vec<_>>().join("\n");
-    if more > 0 {
-        message.push_str(&format!("\nand {more} more"));
-    }
-    Failure::new("bad_file", message)
+    let more = (more > 0).then(|| format!("and {more} more"));
+    let told: Vec<String> = wrong.iter().take(MOST_TOLD).cloned().chain(more).collect();
+    Failure::new("bad_file", told.join("\n"))
         .hinted("mend these lines and run the command again: nothing was written")
 }
 
