@@ -8,6 +8,7 @@ pub mod artifact;
 mod aws;
 pub mod cloud;
 pub mod commands;
+pub mod cost;
 pub mod policy;
 pub mod report;
 mod session;

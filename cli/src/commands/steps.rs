@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::artifact::{self, Artifact, BuildRequest};
 use crate::cloud::{self, Access, Cloud};
 use crate::commands::quota;
+use crate::cost::{self, Estimate};
 use crate::report::{Exit, Failure, PlanView};
 use crate::session::Session;
 use crate::stack::{self, Code, Place};
@@ -173,7 +174,14 @@ pub(super) fn plan_view(
         .warnings(
             findings.iter().map(|finding| format!("{}: {}", finding.address, finding.message)).collect(),
         )
+        .estimate(costs(command, loaded))
         .took_ms(millis(started))
+}
+
+/// What the app costs, for commands that may bring it about; this machine costs nothing.
+fn costs(command: &str, loaded: &Loaded) -> Option<Estimate> {
+    let asks = loaded.target == Target::Aws && matches!(command, "plan" | "deploy");
+    asks.then(|| cost::estimate(&loaded.app))
 }
 
 /// Milliseconds since then.

@@ -25,7 +25,9 @@ pub fn check_ours<S: Spec>(aws: &Aws, name: &str, found: &Found<S>) -> Result<()
     match owner_of(found.tags.as_ref(), &aws.tags) {
         Owner::Other(owner) if !aws.adopt => {
             let message = format!("{} {name} is there already and is not this app's", S::KIND);
-            Err(Fault { kind: FaultKind::NotOurs, ..Fault::fatal("not_ours", message) }.caused_by(owner))
+            Err(Fault { kind: FaultKind::NotOurs, ..Fault::fatal("not_ours", message) }
+                .caused_by(owner)
+                .hinted("change `app` in hitctl.toml, or delete what bears the name"))
         }
         _ => Ok(()),
     }

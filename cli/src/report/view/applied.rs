@@ -115,6 +115,10 @@ impl Applied {
         self.failed.is_empty() && self.skipped.is_empty() && !self.interrupted
     }
 
+    fn has_created(&self) -> bool {
+        self.done.iter().any(|done| matches!(done.action, Action::Create | Action::Replace))
+    }
+
     /// `5 created, 1 updated`.
     fn total(&self) -> String {
         let count = |action: Action| {
@@ -205,7 +209,11 @@ impl View for DeployView {
                 self.applied.total()
             )
         };
-        let _ = writeln!(out, "{}\n", text::wrap(&head, 2, style));
+        let _ = writeln!(out, "{}", text::wrap(&head, 2, style));
+        if let Some(estimate) = plan.costs().filter(|_| self.applied.has_created()) {
+            let _ = writeln!(out, "{}", text::headed("Cost:", &estimate.brief(), 2, style));
+        }
+        out.push('\n');
         let outputs = plan.all_outputs();
         // The URL first: it is what this is all about.
         let url_first =

@@ -162,3 +162,14 @@ fn a_destroy_says_what_is_left() {
     let json: serde_json::Value = serde_json::from_str(&view.json()).unwrap();
     assert_eq!(json["left"][0]["address"], "table.hits");
 }
+
+#[test]
+fn a_deploy_that_makes_something_says_what_it_will_cost() {
+    let app = hitctl_config::load(None, None, &hitctl_config::Overrides::new()).unwrap().app;
+    let plan = plan("deploy").estimate(Some(crate::cost::estimate(&app)));
+    let line = "Cost: at most about 52 USD a month; 1.99 USD for a million hits\n";
+    let text = Report::human(&DeployView::new(plan.clone(), &good()), WIDE);
+    assert!(text.contains(line), "{text}");
+    let text = Report::human(&DeployView::new(plan, &Outcome::default()), WIDE);
+    assert!(!text.contains("Cost:"), "{text}");
+}

@@ -10,6 +10,7 @@ use serde_json::Value as Json;
 use super::super::style::{Style, Tone};
 use super::super::{human, text, words};
 use super::View;
+use crate::cost::Estimate;
 
 /// What stands for a value that is not known yet.
 const UNKNOWN: &str = "(known after deploy)";
@@ -28,6 +29,8 @@ pub struct PlanView {
     summary: Summary,
     outputs: BTreeMap<String, String>,
     warnings: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    estimate: Option<Estimate>,
     took_ms: u64,
     #[serde(skip)]
     brief: bool,
@@ -69,6 +72,7 @@ impl PlanView {
             summary: plan.summary(),
             outputs: BTreeMap::new(),
             warnings: Vec::new(),
+            estimate: None,
             took_ms: 0,
             brief: false,
         }
@@ -95,6 +99,13 @@ impl PlanView {
     #[must_use]
     pub fn warnings(mut self, warnings: Vec<String>) -> Self {
         self.warnings.extend(warnings);
+        self
+    }
+
+    /// Adds what it will cost.
+    #[must_use]
+    pub fn estimate(mut self, estimate: Option<Estimate>) -> Self {
+        self.estimate = estimate;
         self
     }
 
@@ -127,6 +138,10 @@ impl PlanView {
 
     pub(super) fn all_outputs(&self) -> &BTreeMap<String, String> {
         &self.outputs
+    }
+
+    pub(super) fn costs(&self) -> Option<&Estimate> {
+        self.estimate.as_ref()
     }
 
     pub(super) fn name_of(&self, address: &Address) -> &str {
@@ -184,6 +199,9 @@ impl View for PlanView {
             let _ = writeln!(out, "Nothing to change.");
         } else {
             let _ = writeln!(out, "{}", text::wrap(&style.paint(Tone::Strong, self.total()), 6, style));
+        }
+        if let Some(estimate) = &self.estimate {
+            let _ = writeln!(out, "{}", text::headed("Cost:", &estimate.in_full(), 6, style));
         }
         out
     }

@@ -202,3 +202,23 @@ fn json_is_the_contract() {
     assert_eq!((&value["outputs"]["table"], &value["took_ms"]), (&json!("hits-test"), &json!(1234)));
     assert!(view().json().starts_with(r#"{"v":1,"command":"plan","env":"test","target":"aws","#));
 }
+
+#[test]
+fn what_it_will_cost_comes_last() {
+    let app = hitctl_config::load(None, None, &hitctl_config::Overrides::new()).unwrap().app;
+    let view = view().estimate(Some(crate::cost::estimate(&app)));
+    let text = Report::human(&view, WIDE);
+    let end = text.find("Plan:").map(|at| &text[at..]).unwrap();
+    insta::assert_snapshot!(end, @r"
+    Plan: 1 to create, 1 to update, 1 to replace, 1 to delete.
+    Cost: at most about 52 USD a month; 1.99 USD for a million hits; less than 0.01 USD a month at rest.
+          With 10 requests a second all month, which is the throttle. Prices of us-east-1 without free
+          tiers, as of 2026-11; other regions differ by some 10-30 %.
+    ");
+    assert!(fits(&Report::human(&view, NARROW), NARROW));
+    let json: Json = serde_json::from_str(&view.json()).unwrap();
+    assert_eq!(
+        json["estimate"],
+        json!({"worst_month_usd": 52.29, "per_million_hits_usd": 1.99, "prices_as_of": "2026-11"})
+    );
+}
