@@ -21,6 +21,8 @@ TOP = pathlib.Path(__file__).resolve().parent.parent
 BENCH = TOP / "bench"
 # One pin each: the figures name these versions.
 PEERS = {"ministack": "1.5.33", "boto3": "1.43.106", "awslambdaric": "4.2.2"}
+# In an environment of its own: it wants another boto3.
+SAM = {"aws-sam-cli": "1.167.0"}
 # What any AWS client of the run is given; nothing leaves this machine.
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1",
                "AWS_REGION": "us-east-1", "AWS_EC2_METADATA_DISABLED": "true"}
@@ -63,10 +65,10 @@ def build():
     return release / "hitctl", release / "load"
 
 
-def venv(given=None):
-    """The virtual environment with the peers, made at first use under the target directory. Returns its bin directory."""
-    home = pathlib.Path(given) if given else target_dir() / "bench-venv"
-    want = [f"{name}=={version}" for name, version in PEERS.items()]
+def venv(given=None, name="bench-venv", packages=PEERS):
+    """A virtual environment with peers, made at first use under the target directory. Returns its bin directory."""
+    home = pathlib.Path(given) if given else target_dir() / name
+    want = [f"{package}=={version}" for package, version in packages.items()]
     python = home / "bin" / "python"
     if not python.exists():
         say(f"making {home} ...")
@@ -183,7 +185,7 @@ def size_mib(path):
     return sum(file.stat().st_size for file in files) / (1 << 20)
 
 
-def machine():
+def machine(peers=PEERS):
     """What the figures were measured on."""
     cpu = re.search(r"model name\s*:\s*(.*)", pathlib.Path("/proc/cpuinfo").read_text())
     memory = re.search(r"MemTotal:\s+(\d+)", pathlib.Path("/proc/meminfo").read_text())
@@ -197,7 +199,7 @@ def machine():
         "rustc": run(["rustc", "--version"], cwd=TOP).strip(),
         "python": platform.python_version(),
         "commit": commit.stdout.strip() or "unknown",
-        "peers": PEERS,
+        "peers": peers,
     }
 
 

@@ -8,7 +8,7 @@ use clap::builder::{FalseyValueParser, Resettable};
 use clap::{Arg, Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    build, completions, config, counts, deploy, destroy, doctor, env, exit_codes, explain, init, invoke,
+    build, completions, config, counts, deploy, destroy, doctor, env, exit_codes, explain, gc, init, invoke,
     local, logs, man, plan, policy, status,
 };
 
@@ -147,6 +147,8 @@ pub enum Command {
     Env(env::Command),
     /// Say what would be counted for a path, under which key, or why not
     Explain(explain::Args),
+    /// Find what a renamed app or a lost environment left behind, and remove it
+    Gc(gc::Args),
     /// Print the IAM policy that whoever deploys needs, or that of the function
     #[command(subcommand)]
     Policy(policy::Command),

@@ -47,8 +47,7 @@ fn ownership(change: &Change) -> Option<Finding> {
             address: change.address().clone(),
             message: format!("{kind} {name} is there already and is not this app's ({owner})"),
             hint: Some(format!(
-                "give `app` in hitctl.toml another name, or remove {kind} {name} first \
-                 (taking it over with `--adopt` comes with deploys to AWS)"
+                "give `app` in hitctl.toml another name, or take {kind} {name} over with `hitctl deploy --adopt`"
             )),
         }
     } else {

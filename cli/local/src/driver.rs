@@ -3,8 +3,9 @@
 //! It reads what the daemon has, or, when none is running, what the registry's file says, so that `plan` and `status` of a
 //! stopped cloud tell the truth without starting it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use futures::{FutureExt as _, TryFutureExt as _};
@@ -34,43 +35,64 @@ pub struct LocalDriver {
     cloud: Cloud,
     tags: Tags,
     artifact: Option<Artifact>,
+    adopt: bool,
+}
+
+/// What is deployed in a cloud that is not running: what its registry's file says.
+#[derive(Clone, Debug)]
+pub struct Offline {
+    dir: PathBuf,
+    /// By kind and name.
+    pub resources: Resources,
+}
+
+impl Offline {
+    /// Reads it. Starts nothing and makes nothing.
+    pub fn read(state_dir: &Path) -> Result<Self, Fault> {
+        let resources = match StateDir::existing(state_dir)? {
+            Some(dir) => registry::peek(&dir)?,
+            None => BTreeMap::new(),
+        };
+        Ok(Self { dir: state_dir.to_owned(), resources })
+    }
 }
 
 enum Cloud {
     /// A daemon is running.
     Online(Box<Client>),
     /// None is: what was deployed when it ran.
-    Offline { dir: PathBuf, resources: Resources },
+    Offline(Arc<Offline>),
 }
 
 impl LocalDriver {
     /// Works on a running cloud. `tags` are those that our resources carry; `artifact` is uploaded when a function wants it.
     pub fn new(client: Client, tags: Tags, artifact: Option<Artifact>) -> Self {
-        Self { cloud: Cloud::Online(Box::new(client)), tags, artifact }
+        Self { cloud: Cloud::Online(Box::new(client)), tags, artifact, adopt: false }
     }
 
-    /// Reads what is deployed in a cloud that is not running; writes are refused. Starts nothing and makes nothing.
-    pub fn offline(state_dir: &Path, tags: Tags) -> Result<Self, Fault> {
-        let resources = match StateDir::existing(state_dir)? {
-            Some(dir) => registry::peek(&dir)?,
-            None => BTreeMap::new(),
-        };
-        Ok(Self { cloud: Cloud::Offline { dir: state_dir.to_owned(), resources }, tags, artifact: None })
+    /// Takes over resources of our names that are somebody else's.
+    #[must_use]
+    pub fn adopting(mut self, adopt: bool) -> Self {
+        self.adopt = adopt;
+        self
+    }
+
+    /// Reads what is deployed in a cloud that is not running; writes are refused.
+    pub fn offline(cloud: Arc<Offline>, tags: Tags) -> Self {
+        Self { cloud: Cloud::Offline(cloud), tags, artifact: None, adopt: false }
     }
 
     async fn get(&self, kind: &str, name: &str) -> Result<Option<Stored>, Fault> {
         match &self.cloud {
             Cloud::Online(client) => client.resource(kind, name).await,
-            Cloud::Offline { resources, .. } => {
-                Ok(resources.get(kind).and_then(|names| names.get(name)).cloned())
-            }
+            Cloud::Offline(cloud) => Ok(cloud.resources.get(kind).and_then(|names| names.get(name)).cloned()),
         }
     }
 
     fn client(&self) -> Result<&Client, Fault> {
         match &self.cloud {
             Cloud::Online(client) => Ok(client),
-            Cloud::Offline { dir, .. } => Err(unreachable(dir)),
+            Cloud::Offline(cloud) => Err(unreachable(&cloud.dir)),
         }
     }
 
@@ -119,6 +141,8 @@ impl LocalDriver {
             return Owner::Ours;
         }
         match found {
+            // What is taken over differs in its tags, and is changed like anything else that differs.
+            _ if self.adopt => Owner::Ours,
             [Some(app), Some(env)] => Owner::Other(format!("app {app}, env {env}")),
             _ => Owner::Other("untagged".to_owned()),
         }
@@ -158,6 +182,13 @@ impl Driver for LocalDriver {
     fn delete<'a>(&'a self, _cx: &'a Cx, node: &'a Node, have: &'a Live) -> BoxFuture<'a, Result<(), Fault>> {
         self.remove(node, have).map_err(|fault| about("delete", node, fault)).boxed()
     }
+}
+
+/// Every app and env that something of a cloud is tagged with, by name.
+pub fn deployments(resources: &Resources) -> BTreeSet<(String, String)> {
+    let all = resources.values().flat_map(BTreeMap::values);
+    let tag = |stored: &Stored, name: &str| Some(stored.spec.get("tags")?.get(name)?.as_str()?.to_owned());
+    all.filter_map(|stored| Some((tag(stored, OWNER_TAGS[0])?, tag(stored, OWNER_TAGS[1])?))).collect()
 }
 
 /// Says what was being done, and to what: what a broken connection says is the same for every call.

@@ -24,7 +24,7 @@ mod table;
 
 pub use client::Client;
 pub use daemon::ServeOptions;
-pub use driver::{Artifact, LocalDriver};
+pub use driver::{Artifact, LocalDriver, Offline, deployments};
 
 /// The account that this cloud says it is.
 pub const ACCOUNT: &str = "000000000000";

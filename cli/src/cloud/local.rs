@@ -8,14 +8,14 @@ use bytes::Bytes;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use hitctl_config::{Loaded, names};
-use hitctl_engine::{Driver, Drivers, Event, Fault, Phase, Sink};
+use hitctl_engine::{Drivers, Event, Fault, Phase, Sink};
 use hitctl_local::logs::Query;
-use hitctl_local::{Client, LocalDriver};
+use hitctl_local::{Client, LocalDriver, Offline};
 use hitctl_resources::Tags;
 use serde_json::Value as Json;
+use tokio_util::sync::CancellationToken;
 
-use super::{Access, Answer, Cloud, LogPage, Table};
-use crate::artifact::Artifact;
+use super::{Access, Answer, Cloud, Drive, LogPage, Table};
 use crate::report::Failure;
 use crate::session::Session;
 use crate::stack::Place;
@@ -26,7 +26,7 @@ pub(super) struct Local {
     tags: Tags,
     client: Option<Client>,
     /// What is deployed to it, while it does not run.
-    stopped: Option<Arc<LocalDriver>>,
+    stopped: Option<Arc<Offline>>,
 }
 
 impl Local {
@@ -59,7 +59,7 @@ impl Local {
         };
         let stopped = match client {
             Some(_) => None,
-            None => Some(Arc::new(LocalDriver::offline(&state_dir, tags.clone())?)),
+            None => Some(Arc::new(Offline::read(&state_dir)?)),
         };
         Ok(Self { place, tags, client, stopped })
     }
@@ -96,18 +96,39 @@ impl Cloud for Local {
         self.client.is_some()
     }
 
-    fn drivers(&self, artifact: Option<&Artifact>) -> Drivers {
+    fn drivers(&self, drive: Drive<'_>) -> Drivers {
+        let tags = drive.tags.unwrap_or_else(|| self.tags.clone());
         match (&self.client, &self.stopped) {
             (Some(client), _) => {
-                let code = artifact.map(|artifact| hitctl_local::Artifact {
+                let code = drive.artifact.map(|artifact| hitctl_local::Artifact {
                     sha256: artifact.sha256.clone(),
                     path: artifact.zip.clone(),
                 });
-                Drivers::all(Arc::new(LocalDriver::new(client.clone(), self.tags.clone(), code)))
+                let driver = LocalDriver::new(client.clone(), tags, code).adopting(drive.adopt);
+                Drivers::all(Arc::new(driver))
             }
-            (None, Some(stopped)) => Drivers::all(Arc::clone(stopped) as Arc<dyn Driver>),
+            (None, Some(stopped)) => {
+                let driver = LocalDriver::offline(Arc::clone(stopped), tags).adopting(drive.adopt);
+                Drivers::all(Arc::new(driver))
+            }
             (None, None) => Drivers::default(),
         }
+    }
+
+    fn deployments<'a>(
+        &'a self,
+        _sink: &'a Sink,
+        _stop: &'a CancellationToken,
+    ) -> BoxFuture<'a, Result<Vec<(String, String)>, Fault>> {
+        async move {
+            let deployed = match (&self.client, &self.stopped) {
+                (Some(client), _) => client.resources().await?,
+                (None, Some(stopped)) => stopped.resources.clone(),
+                (None, None) => return Ok(Vec::new()),
+            };
+            Ok(hitctl_local::deployments(&deployed).into_iter().collect())
+        }
+        .boxed()
     }
 
     fn invoke<'a>(&'a self, function: &'a str, event: &'a Json) -> BoxFuture<'a, Result<Answer, Fault>> {

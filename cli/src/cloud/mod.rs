@@ -16,8 +16,10 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use hitctl_config::{Loaded, Target};
 use hitctl_engine::{Drivers, Fault, Sink};
+use hitctl_resources::Tags;
 use hitctl_resources::aws::Quota;
 use serde_json::Value as Json;
+use tokio_util::sync::CancellationToken;
 
 use crate::artifact::Artifact;
 use crate::report::Failure;
@@ -55,8 +57,15 @@ pub trait Cloud: Send + Sync {
         futures::FutureExt::boxed(std::future::ready(None))
     }
 
-    /// What reads and writes its resources. `artifact` is the code that the function should run.
-    fn drivers(&self, artifact: Option<&Artifact>) -> Drivers;
+    /// What reads and writes its resources.
+    fn drivers(&self, drive: Drive<'_>) -> Drivers;
+
+    /// Every app and env that something there is tagged with. Where to look, and no proof that something is there.
+    fn deployments<'a>(
+        &'a self,
+        sink: &'a Sink,
+        stop: &'a CancellationToken,
+    ) -> BoxFuture<'a, Result<Vec<(String, String)>, Fault>>;
 
     /// Calls a function and waits for its answer.
     fn invoke<'a>(&'a self, function: &'a str, event: &'a Json) -> BoxFuture<'a, Result<Answer, Fault>>;
@@ -71,6 +80,17 @@ pub trait Cloud: Send + Sync {
         since_ms: i64,
         after: Option<String>,
     ) -> BoxFuture<'a, Result<LogPage, Fault>>;
+}
+
+/// With what and for whom resources are read and written.
+#[derive(Clone, Debug, Default)]
+pub struct Drive<'a> {
+    /// The code that the function should run.
+    pub artifact: Option<&'a Artifact>,
+    /// Whether resources of our names that are somebody else's are taken over.
+    pub adopt: bool,
+    /// Whose resources are ours, where that is not the app and env in force.
+    pub tags: Option<Tags>,
 }
 
 /// What a function answered.

@@ -6,7 +6,7 @@ use std::time::Instant;
 use hitctl_config::Loaded;
 use hitctl_engine::{Event, Phase, Sink};
 
-use crate::cloud::Access;
+use crate::cloud::{Access, Drive};
 use crate::commands::steps::{self, PlanRun, millis};
 use crate::commands::turn::{Lock, Turn};
 use crate::report::{DeployView, Exit, Failure};
@@ -23,6 +23,9 @@ pub struct Args {
     /// Deploy this zip or binary instead of compiling
     #[arg(long, value_name = "FILE", env = "HITCTL_ARTIFACT", hide_env_values = true)]
     pub artifact: Option<PathBuf>,
+    /// Take over resources of these names that are somebody else's
+    #[arg(long)]
+    pub adopt: bool,
     /// Do not ask the live URL at the end
     #[arg(long)]
     pub no_smoke: bool,
@@ -56,7 +59,7 @@ async fn deploy(
         steps::build(session, loaded, args.artifact, sink),
     )?;
     let code = Code { sha256: artifact.sha256.clone(), arch: artifact.arch };
-    let drivers = cloud.drivers(Some(&artifact));
+    let drivers = cloud.drivers(Drive { artifact: Some(&artifact), adopt: args.adopt, tags: None });
     let mut planned = steps::plan_deploy(session, loaded, &*cloud, &code, &drivers, sink).await?;
     let turn = Turn::take(session, loaded, &*cloud, &planned.plan, ("deploy", args.lock), sink).await?;
     if turn.waited {

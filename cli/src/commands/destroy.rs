@@ -6,7 +6,7 @@ use std::time::Instant;
 use hitctl_config::Loaded;
 use hitctl_engine::{Action, Graph, Keep, Outcome, Plan, Sink};
 
-use crate::cloud::{self, Access, Cloud};
+use crate::cloud::{self, Access, Cloud, Drive};
 use crate::commands::counts::{self, Format};
 use crate::commands::steps::{self, PlanRun, millis};
 use crate::commands::turn::{Lock, Turn};
@@ -33,21 +33,26 @@ pub struct Args {
 
 /// Destroys.
 pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
-    let started = Instant::now();
     let loaded = session.load()?;
+    destroy(session, &loaded, args).await
+}
+
+/// Destroys one app in one env.
+pub(super) async fn destroy(session: &mut Session, loaded: &Loaded, args: Args) -> Result<Exit, Failure> {
+    let started = Instant::now();
     let progress = session.console.progress();
     let sink = progress.sink();
     let planned = async {
         // Nothing is started for what is not there, or what nobody agrees to.
-        let cloud = steps::open(session, &loaded, Access::Remove, &sink).await?;
-        let graph = graph(&loaded, &*cloud, args.delete_data)?;
-        let planned = steps::plan(session, &graph, &cloud.drivers(None), &sink).await?;
+        let cloud = steps::open(session, loaded, Access::Remove, &sink).await?;
+        let graph = graph(loaded, &*cloud, args.delete_data)?;
+        let planned = steps::plan(session, &graph, &cloud.drivers(Drive::default()), &sink).await?;
         Ok::<_, Failure>((cloud, planned))
     }
     .await;
     progress.finish();
     let (cloud, PlanRun { plan, findings }) = planned?;
-    let view = steps::plan_view("destroy", &loaded, cloud.place(), &plan, &findings, started);
+    let view = steps::plan_view("destroy", loaded, cloud.place(), &plan, &findings, started);
     let left = left(&plan);
     if plan.is_empty() {
         session.console.result(&DestroyView::new(view, &Outcome::default(), left));
@@ -57,21 +62,21 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
     if args.confirm.is_none() && (loses || loaded.app.confirm || !session.global.yes) {
         session.console.preview(&view.clone().brief());
     }
-    confirm(session, &loaded, &plan, loses, args.confirm.as_deref()).await?;
+    confirm(session, loaded, &plan, loses, args.confirm.as_deref()).await?;
     let cloud = if cloud.is_running() {
         cloud
     } else {
         let progress = session.console.progress();
-        let cloud = cloud::open(session, &loaded, Access::Write, &progress.sink()).await;
+        let cloud = cloud::open(session, loaded, Access::Write, &progress.sink()).await;
         progress.finish();
         cloud?
     };
     let progress = session.console.progress();
     let sink = progress.sink();
-    let turn = Turn::take(session, &loaded, &*cloud, &plan, ("destroy", args.lock), &sink).await;
+    let turn = Turn::take(session, loaded, &*cloud, &plan, ("destroy", args.lock), &sink).await;
     progress.finish();
     let turn = turn?;
-    let carried_out = carry_out(session, &loaded, &*cloud, plan, &turn, &args).await;
+    let carried_out = carry_out(session, loaded, &*cloud, plan, &turn, &args).await;
     let outcome = carried_out.as_ref().ok();
     let lost = turn.end(outcome).await;
     let outcome = carried_out?;
@@ -100,14 +105,14 @@ async fn carry_out(
     if turn.waited {
         // Whoever had the lease has changed something. What may be lost was agreed to before.
         let graph = graph(loaded, cloud, args.delete_data)?;
-        plan = steps::plan(session, &graph, &cloud.drivers(None), &Sink::none()).await?.plan;
+        plan = steps::plan(session, &graph, &cloud.drivers(Drive::default()), &Sink::none()).await?.plan;
     }
     if loses(&plan) {
         let file = export(session, loaded, cloud, args.export.clone()).await?;
         session.console.talk(&format!("exported the counts to {}", file.display()));
     }
     let progress = session.console.progress();
-    let drivers = turn.drivers(&cloud.drivers(None));
+    let drivers = turn.drivers(&cloud.drivers(Drive::default()));
     let outcome = steps::apply(&plan, &drivers, &progress.sink(), turn.stop()).await;
     progress.finish();
     Ok(outcome)

@@ -8,7 +8,7 @@ use hitctl_engine::Sink;
 use hitctl_resources::{FunctionSpec, Spec as _};
 use serde_json::Value as Json;
 
-use crate::cloud::{self, Access, Cloud};
+use crate::cloud::{self, Access, Cloud, Drive};
 use crate::commands::steps;
 use crate::report::{Exit, Failure, InvokeView};
 use crate::session::Session;
@@ -68,7 +68,7 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
 async fn deployed(session: &Session, loaded: &Loaded, cloud: &dyn Cloud, sink: &Sink) -> Result<(), Failure> {
     let code = Code { sha256: String::new(), arch: loaded.app.function.arch };
     let graph = steps::design(loaded, cloud.place(), &code)?;
-    let live = steps::survey(session, &graph, &cloud.drivers(None), sink).await?;
+    let live = steps::survey(session, &graph, &cloud.drivers(Drive::default()), sink).await?;
     if live.live(&FunctionSpec::address("counter")).is_some() {
         return Ok(());
     }

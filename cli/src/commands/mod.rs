@@ -11,6 +11,7 @@ pub mod doctor;
 pub mod env;
 pub mod exit_codes;
 pub mod explain;
+pub mod gc;
 pub mod init;
 pub mod invoke;
 pub mod local;
@@ -44,6 +45,7 @@ pub async fn run(session: &mut Session, command: Command) -> Result<Exit, Failur
         Command::Env(command) => env::run(session, &command),
         Command::Explain(args) => explain::run(session, &args),
         Command::Policy(command) => policy::run(session, &command),
+        Command::Gc(args) => gc::run(session, args).await,
         Command::Doctor(args) => doctor::run(session, args).await,
         Command::Completions(args) => completions::run(session, &args),
         Command::Man(args) => man::run(session, &args),

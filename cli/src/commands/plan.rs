@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use crate::cloud::{self, Access};
+use crate::cloud::{self, Access, Drive};
 use crate::commands::steps::{self, PlanRun};
 use crate::report::{Exit, Failure};
 use crate::session::Session;
@@ -15,6 +15,9 @@ pub struct Args {
     /// Plan with this zip or binary instead of compiling
     #[arg(long, value_name = "FILE", env = "HITCTL_ARTIFACT", hide_env_values = true)]
     pub artifact: Option<PathBuf>,
+    /// Take over resources of these names that are somebody else's
+    #[arg(long)]
+    pub adopt: bool,
     /// Exit with 2 when there is something to change
     #[arg(long)]
     pub detailed_exitcode: bool,
@@ -32,7 +35,7 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
             steps::build(session, &loaded, args.artifact, &sink),
         )?;
         let code = Code { sha256: artifact.sha256.clone(), arch: artifact.arch };
-        let drivers = cloud.drivers(Some(&artifact));
+        let drivers = cloud.drivers(Drive { artifact: Some(&artifact), adopt: args.adopt, tags: None });
         let planned = steps::plan_deploy(session, &loaded, &*cloud, &code, &drivers, &sink).await?;
         Ok::<_, Failure>((cloud, planned))
     }

@@ -4,9 +4,9 @@ use hitctl_config::Loaded;
 use hitctl_engine::{Action, Change, Sink, Snapshot};
 use hitctl_resources::{Spec as _, TableSpec};
 
-use crate::cloud::{self, Access, Cloud};
-use crate::commands::{counts, quota, steps};
-use crate::report::{Exit, Failure, ResourceRow, StatusView};
+use crate::cloud::{self, Access, Cloud, Drive};
+use crate::commands::{counts, gc, quota, steps};
+use crate::report::{DeploymentsView, Exit, Failure, ResourceRow, StatusView};
 use crate::session::Session;
 use crate::stack::Code;
 
@@ -16,6 +16,9 @@ pub struct Args {
     /// Exit with 2 when something is missing or has drifted
     #[arg(long)]
     pub detailed_exitcode: bool,
+    /// Every app and env that is deployed there, whether this configuration has it or not
+    #[arg(long, conflicts_with = "detailed_exitcode")]
+    pub all: bool,
 }
 
 /// What depends on the build, which a look at what is deployed does not make: `plan` compares it.
@@ -24,6 +27,12 @@ const OF_THE_BUILD: &[&str] = &["arch", "code_sha256", "environment.HITCTL_BUILD
 /// Looks.
 pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
     let loaded = session.load()?;
+    if args.all {
+        let deployments = gc::found(session, &loaded).await?;
+        let target = loaded.target.to_string();
+        session.console.result(&DeploymentsView { target, deployments, only_left_behind: false });
+        return Ok(Exit::Done);
+    }
     let progress = session.console.progress();
     let seen = look(session, &loaded, &progress.sink()).await;
     progress.finish();
@@ -37,7 +46,7 @@ async fn look(session: &Session, loaded: &Loaded, sink: &Sink) -> Result<StatusV
     let cloud = cloud::open(session, loaded, Access::Read, sink).await?;
     let code = Code { sha256: String::new(), arch: loaded.app.function.arch };
     let graph = steps::design(loaded, cloud.place(), &code)?;
-    let live = steps::survey(session, &graph, &cloud.drivers(None), sink).await?;
+    let live = steps::survey(session, &graph, &cloud.drivers(Drive::default()), sink).await?;
     let (graph, _) = quota::fit(loaded, &*cloud, &code, graph, &live).await?;
     let plan = hitctl_engine::plan(&graph, &live).map_err(|error| Failure::new("plan", error.to_string()))?;
     let resources: Vec<_> = plan.changes.iter().map(|change| row(change, &live)).collect();

@@ -21,6 +21,8 @@ mod errors;
 #[cfg(test)]
 mod flags;
 #[cfg(test)]
+mod gc;
+#[cfg(test)]
 mod house;
 #[cfg(test)]
 mod lease;

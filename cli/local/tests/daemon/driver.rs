@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use hitctl_engine::{Action, Drivers, Graph, Node, Outcome, Plan, Sink, apply, plan, survey};
-use hitctl_local::{ACCOUNT, Artifact, Client, LocalDriver};
+use hitctl_local::{ACCOUNT, Artifact, Client, LocalDriver, Offline};
 use hitctl_resources::{
     Arch, Cors, FunctionSpec, HttpApiSpec, LogGroupSpec, PermissionSpec, RoleSpec, Spec as _, Statement,
     TableSpec, Tags, Throttle,
@@ -119,7 +119,7 @@ async fn deploy_again_changes_nothing_and_destroy_leaves_nothing() {
     let code = artifact(machine.temp.path());
     let wanted = graph(&code.sha256, 128);
     let online = |client: &Client| LocalDriver::new(client.clone(), tags("hits"), Some(code.clone()));
-    let offline = || LocalDriver::offline(&machine.dir(), tags("hits")).unwrap();
+    let offline = || LocalDriver::offline(Arc::new(Offline::read(&machine.dir()).unwrap()), tags("hits"));
 
     // Nothing is there, and planning starts and makes nothing.
     let (first, _) = planned(&wanted, offline()).await;

@@ -5,6 +5,7 @@
 
 mod call;
 pub(crate) mod cors;
+mod discover;
 pub mod fault;
 pub(crate) mod lambda;
 mod owner;
@@ -26,6 +27,7 @@ use crate::{
     TableSpec, Tags,
 };
 pub use call::Call;
+pub use discover::{Deployment, deployments};
 pub use owner::{check_ours, owner_of};
 pub use quota::{Quota, concurrency_quota};
 pub use tags::{compared, to_set};

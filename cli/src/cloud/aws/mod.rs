@@ -9,13 +9,13 @@ use std::time::Duration;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use hitctl_config::{Loaded, names};
-use hitctl_engine::{Drivers, Fault};
+use hitctl_engine::{Address, Cx, Drivers, Fault, Sink};
 use hitctl_resources::AliasSpec;
 use hitctl_resources::aws::{self, Aws, Quota};
 use serde_json::Value as Json;
+use tokio_util::sync::CancellationToken;
 
-use super::{Answer, Cloud, LogPage, Table};
-use crate::artifact::Artifact;
+use super::{Answer, Cloud, Drive, LogPage, Table};
 use crate::aws::session::{AwsSession, Wish};
 use crate::report::Failure;
 use crate::session::Session;
@@ -79,10 +79,25 @@ impl Cloud for AwsCloud {
         Duration::from_secs(1)
     }
 
-    fn drivers(&self, artifact: Option<&Artifact>) -> Drivers {
-        let code =
-            artifact.map(|artifact| aws::Code { sha256: artifact.sha256.clone(), zip: artifact.zip.clone() });
-        aws::drivers(&Arc::new(Aws { code, ..self.aws.clone() }))
+    fn drivers(&self, drive: Drive<'_>) -> Drivers {
+        let code = drive
+            .artifact
+            .map(|artifact| aws::Code { sha256: artifact.sha256.clone(), zip: artifact.zip.clone() });
+        let tags = drive.tags.unwrap_or_else(|| self.aws.tags.clone());
+        aws::drivers(&Arc::new(Aws { code, tags, adopt: drive.adopt, ..self.aws.clone() }))
+    }
+
+    fn deployments<'a>(
+        &'a self,
+        sink: &'a Sink,
+        stop: &'a CancellationToken,
+    ) -> BoxFuture<'a, Result<Vec<(String, String)>, Fault>> {
+        async move {
+            let cx = Cx::new(Address::new("account", "tags"), sink.clone(), stop.clone());
+            let found = aws::deployments(&self.session.config, &cx).await?;
+            Ok(found.into_iter().map(|one| (one.app, one.env)).collect())
+        }
+        .boxed()
     }
 
     fn invoke<'a>(&'a self, function: &'a str, event: &'a Json) -> BoxFuture<'a, Result<Answer, Fault>> {

@@ -4,6 +4,7 @@
 mod applied;
 mod changes;
 mod counts;
+mod deployments;
 mod invoke;
 mod logs;
 mod plan;
@@ -17,6 +18,7 @@ use super::style::Style;
 pub use applied::{DeployView, DestroyView, Left};
 pub use changes::{ChangesView, CountChange, ImportView};
 pub use counts::{CountRow, CountsView, csv, ndjson};
+pub use deployments::{DeploymentRow, DeploymentsView};
 pub use invoke::InvokeView;
 pub use logs::{LogLine, LogsView};
 pub use plan::PlanView;

@@ -1,0 +1,281 @@
+#!/usr/bin/env python3
+"""`hitctl deploy`, beside `sam deploy` and `terraform apply` where they can be had: the same stack, the same emulator (MiniStack),
+the artifact ready, one after the other in one run.
+
+  bench/deploy.py                measures, prints, and writes bench/DEPLOY.md and bench/deploy.json
+  bench/deploy.py --quick        one cycle each, writes nothing
+
+SAM comes from the Python registry, pinned in common.py. Terraform is measured where it is on the PATH and can install its AWS
+provider; where it cannot, the report says so. Everything stays on loopback and is ended before the script ends.
+"""
+import argparse
+import http.client
+import http.server
+import json
+import os
+import pathlib
+import shutil
+import statistics
+import subprocess
+import sys
+import threading
+import time
+
+import common
+from common import run, say
+
+CONFIG = """\
+app = "bench"
+[env.test]
+"""
+# What other tools in the same account look like: APIs that are not ours, in more than one page.
+OTHERS = """
+import sys, boto3
+api = boto3.client("apigatewayv2", endpoint_url=sys.argv[1])
+for number in range(int(sys.argv[2])):
+    api.create_api(Name=f"other-{number}", ProtocolType="HTTP")
+"""
+# What is added to each call in the last part, in ms: about a transatlantic round trip.
+LATENCY_MS = 100
+
+
+def timed(command, **kwargs):
+    """Runs a command. Returns what it took in ms, the peak of its memory in MiB, and its stdout; a failure ends the benchmark."""
+    began = time.perf_counter()
+    child = subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **kwargs)
+    errors = []
+    drain = threading.Thread(target=lambda: errors.append(child.stderr.read()))
+    drain.start()
+    out = child.stdout.read()
+    drain.join()
+    # wait4 gives the peak of this child alone, where getrusage would mix all children.
+    _, status, usage = os.wait4(child.pid, 0)
+    took = 1000 * (time.perf_counter() - began)
+    child.returncode = os.waitstatus_to_exitcode(status)
+    if child.returncode:
+        sys.exit(f"bench: `{' '.join(map(str, command))}` ended with {child.returncode}\n{out}{errors[0]}")
+    return took, usage.ru_maxrss / 1024, out
+
+
+def cycles(count, first, again, destroy):
+    """Whole lives: a first deploy, two without changes, and the end. Returns medians, and the peak of memory."""
+    figures = {"first_ms": [], "again_ms": [], "destroy_ms": []}
+    peak = 0.0
+    for _ in range(count):
+        for key, action in (("first_ms", first), ("again_ms", again), ("again_ms", again), ("destroy_ms", destroy)):
+            took, rss, _ = action()
+            figures[key].append(took)
+            peak = max(peak, rss)
+    return {key: statistics.median(values) for key, values in figures.items()} | {"peak_mib": peak}
+
+
+def hitctl_commands(hitctl, zip_file, home, endpoint, env):
+    """The three commands of a life, as callables."""
+    def command(*args):
+        return timed([hitctl, "--env", "test", "--json", "--endpoint-url", endpoint, *args], cwd=home, env=env)
+
+    deploy = lambda: command("deploy", "--yes", "--artifact", zip_file)  # noqa: E731
+    return deploy, deploy, lambda: command("destroy", "--delete-data", "--confirm", "test", "--export", f"{time.time_ns()}.ndjson")
+
+
+def ours(hitctl, zip_file, home, binaries, count):
+    figures = {}
+    (home / "hitctl.toml").write_text(CONFIG)
+    with common.ministack(binaries, home) as server:
+        env, endpoint = environment(server, home), f"http://127.0.0.1:{server.port}"
+        life = hitctl_commands(hitctl, zip_file, home, endpoint, env)
+        say("hitctl ...")
+        figures |= cycles(count, *life)
+        say("hitctl, with 200 other APIs in the account ...")
+        run([binaries / "python", "-c", OTHERS, endpoint, "200"], env=server.env)
+        crowded = cycles(max(1, count // 2), *life)
+        figures["again_with_200_apis_ms"] = crowded["again_ms"]
+    with common.ministack(binaries, home) as server, Slow(server.port) as slow:
+        say(f"hitctl, with {LATENCY_MS} ms added to each call ...")
+        first, again, destroy = hitctl_commands(hitctl, zip_file, home, f"http://127.0.0.1:{slow.port}", environment(server, home))
+        for key, action in (("first", first), ("again", again), ("destroy", destroy)):
+            slow.calls.clear()
+            took, _, _ = action()
+            chain = slow.chain()
+            figures[f"slow_{key}"] = {"took_ms": took, "calls": len(slow.calls), "chain": [call["what"] for call in chain],
+                                      "chain_ms": sum(call["end"] - call["begin"] for call in chain)}
+    return figures
+
+
+def environment(server, home):
+    """What a user of an emulator exports, and a home of its own."""
+    return server.env | {"HOME": str(home), "PATH": os.environ["PATH"]}
+
+
+class Slow:
+    """A wire to the emulator that adds to each call what a distance would, and writes down when each began and ended."""
+
+    def __init__(self, upstream):
+        self.calls = []
+        outer = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def log_message(self, *_):
+                pass
+
+            def forward(self):
+                begin = 1000 * time.perf_counter()
+                body = self.rfile.read(int(self.headers.get("content-length") or 0))
+                time.sleep(LATENCY_MS / 1000)
+                connection = http.client.HTTPConnection("127.0.0.1", upstream, timeout=60)
+                headers = {name: value for name, value in self.headers.items() if name.lower() != "connection"}
+                connection.request(self.command, self.path, body, headers)
+                answer = connection.getresponse()
+                content = answer.read()
+                connection.close()
+                self.send_response_only(answer.status)
+                for name, value in answer.getheaders():
+                    if name.lower() not in ("transfer-encoding", "content-length", "connection"):
+                        self.send_header(name, value)
+                self.send_header("content-length", str(len(content)))
+                outer.calls.append({"what": self.what(body), "begin": begin, "end": 1000 * time.perf_counter()})
+                self.end_headers()
+                self.wfile.write(content)
+
+            def what(self, body):
+                target = self.headers.get("x-amz-target", "").rpartition(".")[2]
+                form = body.decode("latin-1").partition("Action=")[2].partition("&")[0] if self.path == "/" else ""
+                return target or form or f"{self.command} {self.path.partition('?')[0]}"
+
+            do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = forward
+
+        class Server(http.server.ThreadingHTTPServer):
+            daemon_threads = True
+
+        self.server = Server(("127.0.0.1", 0), Handler)
+        self.port = self.server.server_address[1]
+
+    def __enter__(self):
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self.server.shutdown()
+        self.server.server_close()
+
+    def chain(self):
+        """The longest chain of calls of which each began after the one before it ended, in time: what cannot be made faster by doing
+        more at once, with the calls as they are."""
+        best = []
+        for call in sorted(self.calls, key=lambda call: call["begin"]):
+            before = max((chain for chain in best if chain[-1]["end"] <= call["begin"]), key=duration, default=[])
+            best.append([*before, call])
+        return max(best, key=duration, default=[])
+
+
+def duration(chain):
+    return sum(call["end"] - call["begin"] for call in chain)
+
+
+def sam(zip_file, home, binaries, sam_binaries, count):
+    shutil.copy(common.BENCH / "peers/sam/template.yaml", home / "template.yaml")
+    shutil.copy(zip_file, home / "function.zip")
+    with common.ministack(binaries, home) as server:
+        endpoint = f"http://127.0.0.1:{server.port}"
+        env = environment(server, home) | {"AWS_ENDPOINT_URL": endpoint, "SAM_CLI_TELEMETRY": "0", "PATH": f"{sam_binaries}:{os.environ['PATH']}"}
+        run([binaries / "python", "-c", "import boto3, sys; boto3.client('s3', endpoint_url=sys.argv[1]).create_bucket(Bucket='bench-sam')",
+             endpoint], env=server.env)
+        say("sam ...")
+        deploy = lambda: timed([sam_binaries / "sam", "deploy", "--template-file", "template.yaml", "--stack-name", "bench", "--s3-bucket",  # noqa: E731
+                                "bench-sam", "--capabilities", "CAPABILITY_NAMED_IAM", "--no-confirm-changeset",
+                                "--no-fail-on-empty-changeset", "--region", "us-east-1"], cwd=home, env=env)
+        delete = lambda: timed([sam_binaries / "sam", "delete", "--stack-name", "bench", "--no-prompts", "--region", "us-east-1"],  # noqa: E731
+                               cwd=home, env=env)
+        return cycles(count, deploy, deploy, delete)
+
+
+def terraform(zip_file, home, binaries, count):
+    """Terraform's figures; `None`, with the reason said, where it is not there or cannot install its AWS provider."""
+    program = shutil.which("terraform")
+    if not program:
+        return None, "terraform is not on the PATH"
+    place = home / "terraform"
+    shutil.copytree(common.BENCH / "peers/terraform", place)
+    installed = subprocess.run([program, "init", "-input=false", "-no-color"], cwd=place, capture_output=True, text=True, timeout=300, check=False)
+    if installed.returncode:
+        return None, "terraform is on the PATH, and could not install its AWS provider"
+    with common.ministack(binaries, home) as server:
+        say("terraform ...")
+        env = environment(server, home)
+        given = ["-auto-approve", "-input=false", "-no-color", f"-var=endpoint=http://127.0.0.1:{server.port}", f"-var=zip={zip_file}"]
+        apply = lambda: timed([program, "apply", *given], cwd=place, env=env)  # noqa: E731
+        return cycles(count, apply, apply, lambda: timed([program, "destroy", *given], cwd=place, env=env)), ""
+
+
+def seconds(value):
+    return "-" if value is None else f"{value / 1000:,.2f} s"
+
+
+def compare(us, them, why):
+    """The table, what was found with latency, and the goals that were missed."""
+    rows, missed = [], []
+    for key, words, wanted in (("first_ms", "first deploy", 40), ("again_ms", "nothing to change", 50), ("destroy_ms", "destroy, with data", 40)):
+        tf, other = them["terraform"], them["sam"]
+        ratio = lambda peer: "-" if peer is None else f"{peer[key] / us[key]:,.0f}x"  # noqa: E731
+        goal = f"{wanted}x terraform: " + ("not measured" if tf is None else "met" if tf[key] >= wanted * us[key] else "MISSED")
+        if tf is not None and tf[key] < wanted * us[key]:
+            missed.append(f"{words}: {tf[key] / us[key]:.0f} times faster than terraform, wanted {wanted}")
+        rows.append([words, seconds(us[key]), seconds(other[key]), ratio(other), seconds(tf and tf[key]), ratio(tf), goal])
+    fits = us["peak_mib"] * 1.048576 <= 40
+    if not fits:
+        missed.append(f"peak memory: {us['peak_mib']:.0f} MiB, wanted 40 MB")
+    show = lambda peer: "-" if peer is None else f"{peer['peak_mib']:,.0f} MiB"  # noqa: E731
+    rows.append(["peak memory", show(us), show(them["sam"]), "", show(them["terraform"]), "", f"40 MB: {'met' if fits else 'MISSED'}"])
+    text = common.table(["", "hitctl", "sam", "faster", "terraform", "faster", "goal"], rows)
+    if why:
+        text += f"\n\nTerraform was not measured: {why}."
+    text += (f"\n\nWith 200 other APIs in the account, a deploy without changes takes {seconds(us['again_with_200_apis_ms'])}.\n\n"
+             f"With {LATENCY_MS} ms added to each call, beside the longest chain of calls that wait for each other:\n\n")
+    slow = []
+    for key, words in (("first", "first deploy"), ("again", "nothing to change"), ("destroy", "destroy, with data")):
+        found = us[f"slow_{key}"]
+        ratio = found["took_ms"] / found["chain_ms"]
+        if ratio > 1.25:
+            missed.append(f"{words} with latency: {ratio:.2f} times its chain, wanted 1.25")
+        slow.append([words, str(found["calls"]), str(len(found["chain"])), seconds(found["chain_ms"]), seconds(found["took_ms"]), f"{ratio:.2f}",
+                     f"1.25: {'met' if ratio <= 1.25 else 'MISSED'}"])
+    text += common.table(["", "calls", "in the chain", "chain", "took", "ratio", "goal"], slow)
+    for key, words in (("first", "first deploy"), ("again", "deploy without changes"), ("destroy", "destroy")):
+        text += f"\n\nThe chain of the {words}: " + ", ".join(f"`{what}`" for what in us[f"slow_{key}"]["chain"]) + "."
+    return text, missed
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="one cycle each; writes nothing")
+    parser.add_argument("--venv", help="use (and complete) this virtual environment")
+    parser.add_argument("--sam-venv", help="the same, for SAM")
+    parser.add_argument("--hitctl", type=pathlib.Path, help="measure this program instead of building one")
+    parser.add_argument("--artifact", type=pathlib.Path, help="deploy this zip instead of building one")
+    args = parser.parse_args()
+    count = 1 if args.quick else 5
+    binaries, sam_binaries = common.venv(args.venv), common.venv(args.sam_venv, "bench-venv-sam", common.SAM)
+    hitctl = args.hitctl or common.build()[0]
+    with common.interruptible(), common.scratch() as home:
+        (home / "hitctl.toml").write_text(CONFIG)
+        zip_file = args.artifact or json.loads(run([hitctl, "--env", "local", "--json", "build"], cwd=home))["zip"]
+        us = ours(hitctl.absolute(), zip_file, home, binaries, count)
+        them = {"sam": sam(zip_file, home, binaries, sam_binaries, count)}
+        them["terraform"], why = terraform(zip_file, home, binaries, max(1, count // 2))
+    shown, missed = compare(us, them, why)
+    if args.quick:
+        print(shown)
+    else:
+        intro = ("`hitctl deploy` beside `sam deploy` and `terraform apply`: a table, a role, a log group, a function with reserved concurrency 1, an\n"
+                 "HTTP API with routes, CORS and throttle, and the permission; on the emulator MiniStack, the function's zip ready. hitctl's deploys\n"
+                 f"include a published version with its alias, the lease, and the smoke check of the live URL. Medians of {count} lives each. Nothing\n"
+                 "here was measured on AWS.")
+        common.publish("DEPLOY", "Deploying, measured", "bench/deploy.py", intro, shown, common.machine(common.PEERS | common.SAM), us | them)
+    if missed:
+        sys.exit("bench: goals missed:\n  " + "\n  ".join(missed))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,118 @@
+//! `hitctl gc`: what a renamed app or a lost env left behind, and its end.
+
+use std::path::PathBuf;
+
+use hitctl_config::{Loaded, names};
+use hitctl_engine::Sink;
+use hitctl_resources::{Spec as _, TableSpec};
+
+use crate::cloud::{self, Access, Drive};
+use crate::commands::turn::Lock;
+use crate::commands::{destroy, steps};
+use crate::report::{DeploymentRow, DeploymentsView, Exit, Failure};
+use crate::session::Session;
+use crate::stack::Code;
+
+/// List what is deployed and not in the configuration, or remove one of these
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  hitctl gc\n  hitctl gc old-app/test")]
+pub struct Args {
+    /// Remove this one; without it, they are listed
+    #[arg(value_name = "APP/ENV")]
+    pub deployment: Option<String>,
+    /// Delete its counts too; they are exported to a file first
+    #[arg(long, requires = "deployment")]
+    pub delete_data: bool,
+    /// Confirm without a question: the name of the environment
+    #[arg(long, value_name = "NAME", requires = "deployment")]
+    pub confirm: Option<String>,
+    /// Export the counts to this file before they are deleted
+    #[arg(long, value_name = "FILE", requires = "delete_data")]
+    pub export: Option<PathBuf>,
+    /// How long to wait for others.
+    #[command(flatten)]
+    pub lock: Lock,
+}
+
+/// Lists or removes.
+pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
+    let loaded = session.load()?;
+    let Some(deployment) = args.deployment else {
+        let rows = found(session, &loaded).await?;
+        let deployments = rows.into_iter().filter(|row| !row.declared).collect();
+        let target = loaded.target.to_string();
+        session.console.result(&DeploymentsView { target, deployments, only_left_behind: true });
+        return Ok(Exit::Done);
+    };
+    let left_behind = as_deployed(&loaded, &deployment)?;
+    let destroy = destroy::Args {
+        delete_data: args.delete_data,
+        confirm: args.confirm,
+        export: args.export,
+        lock: args.lock,
+    };
+    destroy::destroy(session, &left_behind, destroy).await
+}
+
+/// The configuration as it would be for another app and env: what is removed is known by its names alone. It is confirmed by
+/// the env's name, since nobody can look it up in the configuration.
+fn as_deployed(loaded: &Loaded, deployment: &str) -> Result<Loaded, Failure> {
+    let Some((app, env)) = deployment.split_once('/').filter(|(app, env)| !app.is_empty() && !env.is_empty())
+    else {
+        return Err(Failure::usage(format!(
+            "{deployment:?} is not of the form APP/ENV, as `hitctl gc` lists them"
+        )));
+    };
+    if declared(loaded, app, env) {
+        let message = format!("{deployment} is in the configuration, and so is nothing left behind");
+        return Err(Failure::usage(message).hinted(format!("run `hitctl destroy --env {env}`")));
+    }
+    let mut other = loaded.clone();
+    app.clone_into(&mut other.app.app);
+    env.clone_into(&mut other.env);
+    other.app.confirm = true;
+    Ok(other)
+}
+
+fn declared(loaded: &Loaded, app: &str, env: &str) -> bool {
+    loaded.envs.iter().any(|known| known.app == app && known.name == env)
+}
+
+/// Every app and env of which something is there: found by tags, and then looked at, since tags outlive what bore them.
+pub(super) async fn found(session: &Session, loaded: &Loaded) -> Result<Vec<DeploymentRow>, Failure> {
+    let progress = session.console.progress();
+    let rows = look(session, loaded, &progress.sink()).await;
+    progress.finish();
+    rows
+}
+
+async fn look(session: &Session, loaded: &Loaded, sink: &Sink) -> Result<Vec<DeploymentRow>, Failure> {
+    let cloud = cloud::open(session, loaded, Access::Read, sink).await?;
+    let mut rows = Vec::new();
+    for (app, env) in cloud.deployments(sink, &session.stop).await? {
+        let mut other = loaded.clone();
+        (other.app.app, other.env) = (app, env);
+        let code = Code { sha256: String::new(), arch: other.app.function.arch };
+        let graph = steps::design(&other, cloud.place(), &code)?.all_absent();
+        let tags = names::tags(&other.app.app, &other.env);
+        let live = steps::survey(
+            session,
+            &graph,
+            &cloud.drivers(Drive { tags: Some(tags), ..Drive::default() }),
+            sink,
+        )
+        .await?;
+        let ours = |live: &&hitctl_engine::Live| live.owner == hitctl_engine::Owner::Ours;
+        let resources = live.iter().filter_map(|(_, live)| live).filter(ours).count();
+        if resources > 0 {
+            rows.push(DeploymentRow {
+                declared: declared(loaded, &other.app.app, &other.env),
+                has_counts: live.live(&TableSpec::address("hits")).filter(ours).is_some(),
+                app: other.app.app,
+                env: other.env,
+                resources,
+            });
+        }
+    }
+    Ok(rows)
+}
