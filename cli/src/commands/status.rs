@@ -2,7 +2,7 @@
 
 use hitctl_config::Loaded;
 use hitctl_engine::{Action, Change, Sink, Snapshot};
-use hitctl_resources::{Spec as _, TableSpec};
+use hitctl_resources::{FunctionSpec, Spec as _, TableSpec};
 
 use crate::cloud::{self, Access, Cloud, Drive};
 use crate::commands::{counts, gc, quota, steps};
@@ -20,9 +20,6 @@ pub struct Args {
     #[arg(long, conflicts_with = "detailed_exitcode")]
     pub all: bool,
 }
-
-/// What depends on the build, which a look at what is deployed does not make: `plan` compares it.
-const OF_THE_BUILD: &[&str] = &["arch", "code_sha256", "environment.HITCTL_BUILD"];
 
 /// Looks.
 pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
@@ -47,6 +44,9 @@ async fn look(session: &Session, loaded: &Loaded, sink: &Sink) -> Result<StatusV
     let code = Code { sha256: String::new(), arch: loaded.app.function.arch };
     let graph = steps::design(loaded, cloud.place(), &code)?;
     let live = steps::survey(session, &graph, &cloud.drivers(Drive::default()), sink).await?;
+    // What depends on the build, which a look does not make, is compared with the build that is live: `plan` builds.
+    let code = live_code(&live).unwrap_or(code);
+    let graph = steps::design(loaded, cloud.place(), &code)?;
     let (graph, _) = quota::fit(loaded, &*cloud, &code, graph, &live).await?;
     let plan = hitctl_engine::plan(&graph, &live).map_err(|error| Failure::new("plan", error.to_string()))?;
     let resources: Vec<_> = plan.changes.iter().map(|change| row(change, &live)).collect();
@@ -68,6 +68,13 @@ async fn look(session: &Session, loaded: &Loaded, sink: &Sink) -> Result<StatusV
     })
 }
 
+/// The code that the live function runs.
+fn live_code(live: &Snapshot) -> Option<Code> {
+    let spec = &live.live(&FunctionSpec::address("counter"))?.spec;
+    let sha256 = spec.get("code_sha256")?.as_str()?.to_owned();
+    Some(Code { sha256, arch: serde_json::from_value(spec.get("arch")?.clone()).ok()? })
+}
+
 /// A resource as it is shown.
 fn row(change: &Change, live: &Snapshot) -> ResourceRow {
     let found = live.live(change.address());
@@ -80,7 +87,7 @@ fn row(change: &Change, live: &Snapshot) -> ResourceRow {
         kind: change.kind().to_owned(),
         name: change.name().to_owned(),
         present: found.is_some(),
-        drift: drift.into_iter().filter(|field: &String| !OF_THE_BUILD.contains(&field.as_str())).collect(),
+        drift,
         outputs: found.map(|live| live.outputs.clone()).unwrap_or_default(),
     }
 }
