@@ -117,12 +117,12 @@ impl Opening {
             // A flag wins over the variables of single services too.
             loader = loader.endpoint_url(endpoint);
         }
-        let loaded = loader.load().await;
+        let found = loader.load().await;
         let config = if wish.endpoint.is_some() {
-            loaded
+            found
         } else {
-            let services = Services { env: env.clone(), loaded: loaded.clone() };
-            let mut builder = loaded.into_builder().service_config(services);
+            let services = Services { env: env.clone(), loaded: found.clone() };
+            let mut builder = found.into_builder().service_config(services);
             builder.set_endpoint_url(endpoint);
             builder.build()
         };

@@ -34,12 +34,12 @@ pub(super) async fn invoke(
     event: &Json,
 ) -> Result<Answer, Fault> {
     let within = Duration::from_secs(u64::from(timeout_s)) + AROUND;
-    let timeouts = TimeoutConfig::builder()
+    let bounds = TimeoutConfig::builder()
         .connect_timeout(CONNECT)
         .operation_attempt_timeout(within)
         .operation_timeout(within)
         .build();
-    let config = Builder::from(config).retry_config(RetryConfig::disabled()).timeout_config(timeouts).build();
+    let config = Builder::from(config).retry_config(RetryConfig::disabled()).timeout_config(bounds).build();
     let client = aws_sdk_lambda::Client::from_conf(config);
     let doing = Doing::new("call", format!("function {function}"), "lambda:Invoke");
     let payload = event.to_string().into_bytes();
@@ -54,14 +54,14 @@ pub(super) async fn invoke(
             &Wait::up_to(BUSY).each_within(within + AROUND),
             "waiting for the function to be free",
             || async {
-                let sent = match send(alias).await {
+                let answer = match send(alias).await {
                     // Deployed without versions: there is no alias.
                     Err(error) if alias.is_some() && error.is("ResourceNotFoundException") => {
                         send(None).await
                     }
-                    sent => sent,
+                    other => other,
                 };
-                sent.map_err(|error| {
+                answer.map_err(|error| {
                     let fault = error.fault(&doing);
                     match fault.code.as_str() {
                         "TooManyRequestsException" => Fault { message: busy(function), ..fault },

@@ -1,4 +1,4 @@
-//! Reads a log by FilterLogEvents. Events arrive late and out of order, so that the last seconds are read again each time,
+//! Reads a log by `FilterLogEvents`. Events arrive late and out of order, so that the last seconds are read again each time,
 //! and what was seen is left out.
 
 use std::collections::BTreeMap;
