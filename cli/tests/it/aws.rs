@@ -1,0 +1,7 @@
+//! The command line against two AWS emulators that nobody here wrote.
+
+mod crash;
+mod drift;
+mod faults;
+mod life;
+mod yard;

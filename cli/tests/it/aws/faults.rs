@@ -1,0 +1,1 @@
+//! What AWS does on bad days.
