@@ -9,7 +9,7 @@ use clap::{Arg, Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
     build, completions, config, counts, deploy, destroy, doctor, env, exit_codes, explain, gc, init, invoke,
-    local, logs, man, plan, policy, status,
+    local, logs, man, plan, policy, rollback, status,
 };
 
 /// A hit counter for your web pages, on this machine or in your own AWS account, in seconds
@@ -129,6 +129,8 @@ pub enum Command {
     Status(status::Args),
     /// Remove what hitctl made; keeps the counts unless told otherwise
     Destroy(destroy::Args),
+    /// Let the version before the live one answer again
+    Rollback(rollback::Args),
     /// Call the deployed function itself with a generated event
     Invoke(invoke::Args),
     /// Show, change, import or export the counts, straight in the table

@@ -123,7 +123,6 @@ pub const CALLS: &[Call] = &[
     call("lambda:PutFunctionConcurrency", &[("lambda:PutFunctionConcurrency", Function)]),
     call("lambda:RemovePermission", &[("lambda:RemovePermission", Function)]),
     call("lambda:TagResource", &[("lambda:TagResource", Function)]),
-    call("lambda:UntagResource", &[("lambda:UntagResource", Function)]),
     call("lambda:UpdateAlias", &[("lambda:UpdateAlias", Function)]),
     call("lambda:UpdateFunctionCode", &[("lambda:UpdateFunctionCode", Function)]),
     call(

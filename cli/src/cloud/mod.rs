@@ -13,11 +13,13 @@ mod watch;
 
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use hitctl_config::{Loaded, Target};
-use hitctl_engine::{Drivers, Fault, Sink};
+use hitctl_engine::{Cx, Drivers, Fault, Sink};
 use hitctl_resources::Tags;
 use hitctl_resources::aws::Quota;
+pub use hitctl_resources::aws::versions::Version;
 use serde_json::Value as Json;
 use tokio_util::sync::CancellationToken;
 
@@ -54,7 +56,7 @@ pub trait Cloud: Send + Sync {
 
     /// How many invocations may run at once in the account, where that is bounded and known.
     fn concurrency(&self) -> BoxFuture<'_, Option<Quota>> {
-        futures::FutureExt::boxed(std::future::ready(None))
+        std::future::ready(None).boxed()
     }
 
     /// What reads and writes its resources.
@@ -80,6 +82,22 @@ pub trait Cloud: Send + Sync {
         since_ms: i64,
         after: Option<String>,
     ) -> BoxFuture<'a, Result<LogPage, Fault>>;
+
+    /// The published versions of the function, newest first.
+    fn versions<'a>(&'a self, _cx: &'a Cx) -> BoxFuture<'a, Result<Vec<Version>, Fault>> {
+        std::future::ready(Err(no_versions())).boxed()
+    }
+
+    /// Lets a version answer, in one step.
+    fn switch<'a>(&'a self, _cx: &'a Cx, _to: &'a Version) -> BoxFuture<'a, Result<(), Fault>> {
+        std::future::ready(Err(no_versions())).boxed()
+    }
+}
+
+/// What a cloud says that runs what was deployed last, and nothing else.
+fn no_versions() -> Fault {
+    Fault::fatal("no_versions", "the local cloud keeps no versions: it runs what was deployed last")
+        .hinted("deploy the older code again, or give its zip to `hitctl deploy --artifact`")
 }
 
 /// With what and for whom resources are read and written.

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
+use clap::builder::FalseyValueParser;
 use hitctl_config::Loaded;
 use hitctl_engine::{Event, Phase, Sink};
 
@@ -29,6 +30,9 @@ pub struct Args {
     /// Do not ask the live URL at the end
     #[arg(long)]
     pub no_smoke: bool,
+    /// Publish no version this time: requests go to the function itself, and `rollback` has nothing new to go back to
+    #[arg(long, env = "HITCTL_NO_PUBLISH", hide_env_values = true, value_parser = FalseyValueParser::new())]
+    pub no_publish: bool,
     /// How long to wait for another deploy.
     #[command(flatten)]
     pub lock: Lock,
@@ -36,7 +40,8 @@ pub struct Args {
 
 /// Deploys.
 pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
-    let loaded = session.load()?;
+    let mut loaded = session.load()?;
+    loaded.app.function.publish &= !args.no_publish;
     let progress = session.console.progress();
     let deployed = Box::pin(deploy(session, &loaded, args, &progress.sink())).await;
     progress.finish();
@@ -76,7 +81,7 @@ async fn deploy(
     let outcome = steps::apply(&plan, &turn.drivers(&drivers), sink, turn.stop()).await;
     let mut failure = Failure::outcome(&outcome, AGAIN);
     if let (None, false, Some(url)) = (&failure, args.no_smoke, steps::url(&outcome.outputs)) {
-        failure = look(session, cloud.place(), &url, &code, sink).await.err();
+        failure = look(session, cloud.place(), &url, &code.build_id(), sink).await.err();
     }
     // Until then, lest the live URL answers with the build of another deploy.
     failure = turn.end(Some(&outcome)).await.or(failure);
@@ -84,15 +89,21 @@ async fn deploy(
     Ok((DeployView::new(view, &outcome), failure))
 }
 
-/// Asks the live URL until the new build answers; says why where it cannot be asked.
-async fn look(session: &Session, place: &Place, url: &str, code: &Code, sink: &Sink) -> Result<(), Failure> {
+/// Asks the live URL until that build answers; says why where it cannot be asked.
+pub(super) async fn look(
+    session: &Session,
+    place: &Place,
+    url: &str,
+    build: &str,
+    sink: &Sink,
+) -> Result<(), Failure> {
     if let Some(endpoint) = place.endpoint.as_deref().filter(|at| smoke::is_elsewhere(url, at)) {
         session.console.talk(&format!("not asking {url}: the emulator at {endpoint} does not serve it"));
         return Ok(());
     }
     let started = Instant::now();
     sink.send(Event::PhaseStarted { phase: Phase::Smoke, detail: format!("asking {url}/healthz") });
-    let seen = smoke::check(session, place, url, &code.build_id()).await;
+    let seen = smoke::check(session, place, url, build).await;
     sink.send(Event::PhaseEnded { phase: Phase::Smoke, ok: seen.is_ok(), took_ms: millis(started) });
     seen
 }

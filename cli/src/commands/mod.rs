@@ -20,6 +20,7 @@ pub mod man;
 pub mod plan;
 pub mod policy;
 mod quota;
+pub mod rollback;
 pub mod status;
 mod steps;
 mod turn;
@@ -37,6 +38,7 @@ pub async fn run(session: &mut Session, command: Command) -> Result<Exit, Failur
         Command::Deploy(args) => deploy::run(session, args).await,
         Command::Status(args) => status::run(session, args).await,
         Command::Destroy(args) => destroy::run(session, args).await,
+        Command::Rollback(args) => rollback::run(session, args).await,
         Command::Invoke(args) => invoke::run(session, args).await,
         Command::Counts(command) => counts::run(session, command).await,
         Command::Logs(args) => logs::run(session, args).await,

@@ -1,14 +1,15 @@
 //! `hitctl status`: what is deployed, from live reads.
 
 use hitctl_config::Loaded;
-use hitctl_engine::{Action, Change, Sink, Snapshot};
-use hitctl_resources::{FunctionSpec, Spec as _, TableSpec};
+use hitctl_engine::{Action, Change, Cx, Sink, Snapshot};
+use hitctl_resources::{AliasSpec, FunctionSpec, Spec as _, TableSpec};
+use serde_json::Value as Json;
 
 use crate::cloud::{self, Access, Cloud, Drive};
 use crate::commands::{counts, gc, quota, steps};
-use crate::report::{DeploymentsView, Exit, Failure, ResourceRow, StatusView};
+use crate::report::{DeploymentsView, Exit, Failure, LiveVersion, ResourceRow, StatusView};
 use crate::session::Session;
-use crate::stack::Code;
+use crate::stack::{self, Code};
 
 /// Show each resource, its real name, its drift from the configuration, the URL and the hits; only reads
 #[derive(Debug, clap::Args)]
@@ -58,12 +59,14 @@ async fn look(session: &Session, loaded: &Loaded, sink: &Sink) -> Result<StatusV
         (false, _) => Some(0),
     };
     let url = steps::url(&plan.outputs());
+    let version = version(session, &*cloud, &live, sink).await?;
     Ok(StatusView {
         env: loaded.env.clone(),
         target: loaded.target.to_string(),
         resources,
         url,
         hits,
+        version,
         running: cloud.is_running(),
     })
 }
@@ -90,6 +93,32 @@ fn row(change: &Change, live: &Snapshot) -> ResourceRow {
         drift,
         outputs: found.map(|live| live.outputs.clone()).unwrap_or_default(),
     }
+}
+
+/// Which version answers, where versions are published. It is that of the function as it is, unless somebody rolled back or
+/// a deploy did not come to its end; only then is it asked which ones there are.
+async fn version(
+    session: &Session,
+    cloud: &dyn Cloud,
+    live: &Snapshot,
+    sink: &Sink,
+) -> Result<Option<LiveVersion>, Failure> {
+    let address = AliasSpec::address("live");
+    let Some(alias) = live.live(&address) else { return Ok(None) };
+    let Some(number) = alias.outputs.get("version").and_then(|version| version.parse().ok()) else {
+        return Ok(None);
+    };
+    let function = live.live(&FunctionSpec::address("counter"));
+    let function = function.and_then(|function| serde_json::from_value(function.spec.clone()).ok());
+    let newest = match function.map(|function: FunctionSpec| stack::release(&function)) {
+        Some(release) if alias.spec.get("release").and_then(Json::as_str) != Some(&release) => {
+            let cx = Cx::new(address, sink.clone(), session.stop.clone());
+            let versions = cloud.versions(&cx).await?;
+            versions.iter().find(|version| version.release == release).map(|version| version.number)
+        }
+        _ => None,
+    };
+    Ok(Some(LiveVersion { live: number, newest: newest.filter(|newest| *newest > number) }))
 }
 
 /// The sum of all counts.

@@ -6,9 +6,9 @@ use std::time::Instant;
 
 use hitctl_config::{Loaded, Target, names};
 use hitctl_engine::{
-    Address, Drivers, Event, Finding, Graph, Outcome, Outputs, Phase, Plan, Severity, Sink, Snapshot,
+    Action, Address, Drivers, Event, Finding, Graph, Outcome, Outputs, Phase, Plan, Severity, Sink, Snapshot,
 };
-use hitctl_resources::{FunctionSpec, FunctionUrlSpec, HttpApiSpec, Spec as _, TableSpec};
+use hitctl_resources::{AliasSpec, FunctionSpec, FunctionUrlSpec, HttpApiSpec, Spec as _, TableSpec};
 use tokio_util::sync::CancellationToken;
 
 use crate::artifact::{self, Artifact, BuildRequest};
@@ -172,7 +172,11 @@ pub(super) fn plan_view(
     PlanView::new(command, &loaded.env, &loaded.target.to_string(), plan)
         .place(&place.account, &place.region)
         .warnings(
-            findings.iter().map(|finding| format!("{}: {}", finding.address, finding.message)).collect(),
+            findings
+                .iter()
+                .map(|finding| format!("{}: {}", finding.address, finding.message))
+                .chain(other_release(plan))
+                .collect(),
         )
         .estimate(costs(command, loaded))
         .took_ms(millis(started))
@@ -182,6 +186,17 @@ pub(super) fn plan_view(
 fn costs(command: &str, loaded: &Loaded) -> Option<Estimate> {
     let asks = loaded.target == Target::Aws && matches!(command, "plan" | "deploy");
     asks.then(|| cost::estimate(&loaded.app))
+}
+
+/// Why the alias is switched when the function itself stays as it is.
+fn other_release(plan: &Plan) -> Option<String> {
+    let alias = plan.change(&AliasSpec::address("live")).filter(|alias| alias.action == Action::Update)?;
+    let function = plan.change(&FunctionSpec::address("counter"))?;
+    let version = alias.have.as_ref()?.outputs.get("version").filter(|_| function.action == Action::Keep)?;
+    Some(format!(
+        "{}: version {version} answers, which is of another release than the function (rolled back, or a deploy did not come to its end); a deploy lets this release answer",
+        alias.address()
+    ))
 }
 
 /// Milliseconds since then.

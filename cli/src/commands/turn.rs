@@ -52,16 +52,7 @@ impl Turn {
         if plan.is_empty() {
             return Ok(turn);
         }
-        let taking = Taking {
-            table: cloud.table(&names::table(&loaded.app.app, &loaded.env))?,
-            holder: Holder::of(&session.env, command),
-            lasts: LEASE_LASTS,
-            patience: lock.lock_timeout,
-            sink: sink.clone(),
-            stop: session.stop.clone(),
-            run,
-            clock: now,
-        };
+        let taking = taking(session, loaded, cloud, (command, lock), sink, run)?;
         match plan.change(&TableSpec::address("hits")) {
             Some(change) if change.have.is_some() => {
                 let (lease, waited) = Lease::take(&taking).await?;
@@ -72,6 +63,20 @@ impl Turn {
             _ => {}
         }
         Ok(turn)
+    }
+
+    /// Takes the lease for a change that is in no plan, of what is deployed already.
+    pub(super) async fn hold(
+        session: &Session,
+        loaded: &Loaded,
+        cloud: &dyn Cloud,
+        how: (&str, Lock),
+        sink: &Sink,
+    ) -> Result<Self, Failure> {
+        let run = session.stop.child_token();
+        let taking = taking(session, loaded, cloud, how, sink, run.clone())?;
+        let (lease, waited) = Lease::take(&taking).await?;
+        Ok(Self { lease: Some(lease), gate: None, run, waited })
     }
 
     /// The drivers to apply the plan with.
@@ -99,6 +104,27 @@ impl Turn {
         }
         lost.map(|fault| Failure::from(fault).exits(Exit::Partial))
     }
+}
+
+/// How the lease of an environment is taken.
+fn taking(
+    session: &Session,
+    loaded: &Loaded,
+    cloud: &dyn Cloud,
+    (command, lock): (&str, Lock),
+    sink: &Sink,
+    run: CancellationToken,
+) -> Result<Taking, Failure> {
+    Ok(Taking {
+        table: cloud.table(&names::table(&loaded.app.app, &loaded.env))?,
+        holder: Holder::of(&session.env, command),
+        lasts: LEASE_LASTS,
+        patience: lock.lock_timeout,
+        sink: sink.clone(),
+        stop: session.stop.clone(),
+        run,
+        clock: now,
+    })
 }
 
 /// The time of day in seconds since 1970.

@@ -12,12 +12,12 @@ use aws_sdk_lambda::types::{
 };
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use hitctl_engine::{Cx, Fault, FaultKind, FieldDiff, Outputs, Owner};
+use hitctl_engine::{Cx, Fault, FieldDiff, Outputs};
 use sha2::{Digest as _, Sha256};
 
 use crate::aws::fault::{Doing, ToFault as _};
 use crate::aws::lambda::{NOT_FOUND, READ, SETTLING, Until, WRITE, settled};
-use crate::aws::{Aws, Found, Resource, owner_of};
+use crate::aws::{Aws, Found, Resource, check_ours, to_set};
 use crate::{Arch, FunctionSpec, Tags};
 
 /// The custom runtime runs the file of this name, whatever the handler; it is called the same.
@@ -179,10 +179,8 @@ impl Function {
                 let Some(found) = self.get(name, Some(want)).await? else {
                     return Err(Fault::transient("deleting", "the one before is still being deleted"));
                 };
-                match owner_of(found.tags.as_ref(), &self.aws.tags) {
-                    Owner::Other(owner) if !self.aws.adopt => Err(not_ours(name, &owner)),
-                    _ => Ok(Some(found.spec)),
-                }
+                check_ours(&self.aws, name, &found)?;
+                Ok(Some(found.spec))
             }
             Err(error) => Err(error.fault(&Doing::new("create", what(name), "lambda:CreateFunction"))),
         }
@@ -204,7 +202,7 @@ impl Function {
         } else {
             None
         };
-        if have.tags != want.tags {
+        if !to_set(&have.tags, &want.tags).is_empty() {
             self.tag(cx, name, &have.tags, &want.tags).await?;
         }
         if configuration(have) != configuration(want) {
@@ -307,23 +305,13 @@ impl Function {
         .await
     }
 
-    /// Sets the tags, and removes the others.
+    /// Sets the tags that differ; those that others have added are theirs.
     async fn tag(&self, cx: &Cx, name: &str, have: &Tags, want: &Tags) -> Result<(), Fault> {
         let arn = self.aws.arn("lambda", &format!("function:{name}"));
         let doing = Doing::new("tag", what(name), "lambda:TagResource");
-        let tags: HashMap<_, _> = want.clone().into_iter().collect();
+        let tags: HashMap<_, _> = to_set(have, want).into_iter().collect();
         cx.wait(&WRITE, "setting the tags", || async {
             let request = self.client.tag_resource().resource(&arn).set_tags(Some(tags.clone()));
-            request.send().await.map(drop).map_err(|error| error.fault(&doing))
-        })
-        .await?;
-        let extra: Vec<_> = have.keys().filter(|name| !want.contains_key(*name)).cloned().collect();
-        if extra.is_empty() {
-            return Ok(());
-        }
-        let doing = Doing::new("untag", what(name), "lambda:UntagResource");
-        cx.wait(&WRITE, "removing tags", || async {
-            let request = self.client.untag_resource().resource(&arn).set_tag_keys(Some(extra.clone()));
             request.send().await.map(drop).map_err(|error| error.fault(&doing))
         })
         .await
@@ -334,13 +322,6 @@ const REPORT: &str = "this is a mistake in hitctl: please report it";
 
 fn what(name: &str) -> String {
     format!("function {name}")
-}
-
-fn not_ours(name: &str, owner: &str) -> Fault {
-    let message =
-        format!("failed to create function {name}: there is one of that name that is not ours ({owner})");
-    Fault { kind: FaultKind::NotOurs, ..Fault::fatal("not_ours", message) }
-        .hinted("choose another `app` in hitctl.toml, or take it over with `--adopt`")
 }
 
 /// What `UpdateFunctionConfiguration` is for: the spec without what other calls change.

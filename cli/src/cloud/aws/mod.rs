@@ -15,7 +15,7 @@ use hitctl_resources::aws::{self, Aws, Quota};
 use serde_json::Value as Json;
 use tokio_util::sync::CancellationToken;
 
-use super::{Answer, Cloud, Drive, LogPage, Table};
+use super::{Answer, Cloud, Drive, LogPage, Table, Version};
 use crate::aws::session::{AwsSession, Wish};
 use crate::report::Failure;
 use crate::session::Session;
@@ -115,6 +115,14 @@ impl Cloud for AwsCloud {
         after: Option<String>,
     ) -> BoxFuture<'a, Result<LogPage, Fault>> {
         logs::page(&self.session.config, group, since_ms, after).boxed()
+    }
+
+    fn versions<'a>(&'a self, cx: &'a Cx) -> BoxFuture<'a, Result<Vec<Version>, Fault>> {
+        aws::versions::list(&self.aws, cx).boxed()
+    }
+
+    fn switch<'a>(&'a self, cx: &'a Cx, to: &'a Version) -> BoxFuture<'a, Result<(), Fault>> {
+        aws::versions::switch(&self.aws, cx, to).boxed()
     }
 
     fn concurrency(&self) -> BoxFuture<'_, Option<Quota>> {

@@ -10,6 +10,7 @@ mod logs;
 mod plan;
 mod simple;
 mod status;
+mod versions;
 
 use serde::Serialize;
 
@@ -26,7 +27,8 @@ pub use simple::{
     BuildView, Check, CheckStatus, ConfigView, DoctorView, EnvListView, EnvRow, ExplainView, InitView,
     LocalStatusView, PolicyView,
 };
-pub use status::{ResourceRow, StatusView};
+pub use status::{LiveVersion, ResourceRow, StatusView};
+pub use versions::{RollbackView, VersionRow, VersionsView};
 
 /// A view: its fields are its JSON, with `"v":1` in front.
 pub trait View: Serialize {

@@ -23,8 +23,20 @@ pub struct StatusView {
     pub url: Option<String>,
     /// The hits of all paths; `None` where they cannot be read, since the local cloud does not run.
     pub hits: Option<u64>,
+    /// The version that answers, where versions are published.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<LiveVersion>,
     /// Whether the local cloud runs; true for one that always does.
     pub running: bool,
+}
+
+/// The version that answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct LiveVersion {
+    /// Its number.
+    pub live: u64,
+    /// The one that was published since for what the function is now; `None` when that one answers.
+    pub newest: Option<u64>,
 }
 
 /// One resource.
@@ -91,6 +103,12 @@ impl View for StatusView {
             |hits| style.paint(Tone::Strong, human::number(hits, style)),
         );
         let _ = writeln!(out, "{}", text::headed("  hits ", &hits, 8, style));
+        if let Some(LiveVersion { live, newest }) = self.version {
+            let newest =
+                newest.map(|newest| format!("rolled back: version {live} answers, {newest} is the newest"));
+            let line = newest.map_or_else(|| live.to_string(), |line| style.paint(Tone::Warn, line));
+            let _ = writeln!(out, "{}", text::headed("  live ", &line, 8, style));
+        }
         if let Some(next) = self.advice() {
             let _ = writeln!(out, "  next  {}", style.paint(Tone::Link, next));
         }
@@ -126,6 +144,7 @@ mod tests {
             ],
             url: Some("http://127.0.0.1:8700".to_owned()),
             hits: Some(1_234_567),
+            version: None,
             running: true,
         }
     }
@@ -158,6 +177,16 @@ mod tests {
             "{}",
             visible(&view().human(COLOUR))
         );
+    }
+
+    #[test]
+    fn a_rollback_is_seen() {
+        let answers = |live, newest| {
+            let view = StatusView { version: Some(LiveVersion { live, newest }), ..view() };
+            view.human(WIDE).lines().find(|line| line.starts_with("  live")).map(str::to_owned)
+        };
+        assert_eq!(answers(5, None).unwrap(), "  live  5");
+        assert_eq!(answers(3, Some(5)).unwrap(), "  live  rolled back: version 3 answers, 5 is the newest");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hitctl_engine::{Fault, Outputs, Value};
 
-use crate::aws::Found;
+use crate::aws::{Found, compared};
 use crate::{Arch, FunctionSpec, Tags};
 
 /// The function in an answer of `GetFunction`; `None` when it is being deleted.
@@ -47,7 +47,7 @@ pub(super) fn found(
         role_arn: Value::from(live.role().unwrap_or_default().to_owned()),
         log_format,
         log_group: Value::from(log_group),
-        tags: tags.clone(),
+        tags: compared(&tags, want.map(|want| &want.tags)),
     };
     Ok(Some(Found { spec, outputs: Outputs::new(), tags: Some(tags) }))
 }

@@ -1,0 +1,225 @@
+//! `hitctl rollback`: an earlier version answers again, in one step and without a build.
+
+use std::time::Instant;
+
+use hitctl_config::Loaded;
+use hitctl_engine::{Cx, Sink};
+use hitctl_resources::{AliasSpec, Spec as _};
+
+use crate::cloud::{Access, Cloud, Drive, Version};
+use crate::commands::deploy;
+use crate::commands::steps::{self, millis};
+use crate::commands::turn::{Lock, Turn};
+use crate::report::{Exit, Failure, RollbackView, VersionRow, VersionsView};
+use crate::session::Session;
+use crate::stack::Code;
+
+/// Let the version before the live one answer again, or another one; loses no data, and a deploy undoes it
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  hitctl rollback --env test\n  hitctl rollback --env test --list\n  hitctl rollback --env test --to 3"
+)]
+pub struct Args {
+    /// Let this version answer
+    #[arg(long, value_name = "VERSION", value_parser = clap::value_parser!(u64).range(1..))]
+    pub to: Option<u64>,
+    /// List the versions there are, and change nothing
+    #[arg(long, conflicts_with_all = ["to", "no_smoke"])]
+    pub list: bool,
+    /// Do not ask the live URL at the end
+    #[arg(long)]
+    pub no_smoke: bool,
+    /// How long to wait for a deploy.
+    #[command(flatten)]
+    pub lock: Lock,
+}
+
+/// Rolls back.
+pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
+    let loaded = session.load()?;
+    let progress = session.console.progress();
+    let found = find(session, &loaded, &args, &progress.sink()).await;
+    progress.finish();
+    let (cloud, versions) = found?;
+    if args.list {
+        session.console.result(&VersionsView::new(&loaded.env, versions.iter().map(row).collect()));
+        return Ok(Exit::Done);
+    }
+    let (from, to) = choose(&versions, args.to)?;
+    if from.number != to.number {
+        let question = format!("Let {} answer in place of {} in {}?", words(to), words(from), loaded.env);
+        session.console.agree(&question, session.global.yes).await?;
+    }
+    let progress = session.console.progress();
+    let done = go(session, &loaded, &*cloud, (from, to), &args, &progress.sink()).await;
+    progress.finish();
+    let (view, failure) = done?;
+    session.console.result(&view);
+    failure.map_or(Ok(Exit::Done), Err)
+}
+
+/// Opens the cloud and lists what there is to go back to.
+async fn find(
+    session: &Session,
+    loaded: &Loaded,
+    args: &Args,
+    sink: &Sink,
+) -> Result<(Box<dyn Cloud>, Vec<Version>), Failure> {
+    let cloud = steps::open(session, loaded, Access::Read, sink).await?;
+    let versions = cloud.versions(&cx(session, sink)).await?;
+    if versions.is_empty() && !args.list {
+        return Err(Failure::new("no_versions", format!("no version is published in {}", loaded.env))
+            .hinted(format!(
+                "`hitctl deploy --env {}` publishes one, unless `publish` is false",
+                loaded.env
+            )));
+    }
+    Ok((cloud, versions))
+}
+
+/// Takes the lease, switches, and asks the live URL until that version answers.
+async fn go(
+    session: &Session,
+    loaded: &Loaded,
+    cloud: &dyn Cloud,
+    (from, to): (&Version, &Version),
+    args: &Args,
+    sink: &Sink,
+) -> Result<(RollbackView, Option<Failure>), Failure> {
+    let started = Instant::now();
+    let turn = Turn::hold(session, loaded, cloud, ("rollback", args.lock), sink).await?;
+    let (done, lost) = {
+        let done = switch(session, loaded, cloud, (from, to), (args.no_smoke, turn.waited), sink).await;
+        (done, turn.end(None).await)
+    };
+    let (url, failure) = done?;
+    let view = RollbackView {
+        env: loaded.env.clone(),
+        from: from.number,
+        to: to.number,
+        build: to.build.clone(),
+        url,
+        took_ms: millis(started),
+        next: format!("hitctl deploy --env {}", loaded.env),
+    };
+    Ok((view, lost.or(failure)))
+}
+
+/// Switches, and asks the live URL until that version answers: gives back the URL, and what it failed to do.
+async fn switch(
+    session: &Session,
+    loaded: &Loaded,
+    cloud: &dyn Cloud,
+    (from, to): (&Version, &Version),
+    (no_smoke, waited): (bool, bool),
+    sink: &Sink,
+) -> Result<(Option<String>, Option<Failure>), Failure> {
+    if waited {
+        // Whoever had the lease until now has changed something. What was agreed to has to be what is done.
+        let versions = cloud.versions(&cx(session, sink)).await?;
+        if choose(&versions, Some(to.number))?.0.number != from.number {
+            return Err(Failure::new("changed_meanwhile", "another version was published while this waited")
+                .hinted(format!(
+                    "look at `hitctl rollback --env {} --list`, then choose again",
+                    loaded.env
+                )));
+        }
+    }
+    let code = Code { sha256: String::new(), arch: loaded.app.function.arch };
+    let graph = steps::design(loaded, cloud.place(), &code)?;
+    let live = steps::survey(session, &graph, &cloud.drivers(Drive::default()), sink).await?;
+    let plan = hitctl_engine::plan(&graph, &live).map_err(|error| Failure::new("plan", error.to_string()))?;
+    if from.number != to.number {
+        cloud.switch(&cx(session, sink), to).await?;
+    }
+    let url = steps::url(&plan.outputs());
+    let mut failure = None;
+    if let (Some(url), Some(build), false) = (&url, &to.build, no_smoke) {
+        failure = deploy::look(session, cloud.place(), url, build, sink).await.err();
+    }
+    Ok((url, failure))
+}
+
+/// The version that answers, and the one that shall: the named one, or the newest before it.
+fn choose(versions: &[Version], to: Option<u64>) -> Result<(&Version, &Version), Failure> {
+    let from = versions.iter().find(|version| version.live).ok_or_else(|| {
+        Failure::new("no_alias", "no published version answers: requests go to the function itself")
+            .hinted("set `publish = true` in [function], then run `hitctl deploy`")
+    })?;
+    let numbers = || versions.iter().map(|version| version.number.to_string()).collect::<Vec<_>>().join(", ");
+    let to = match to {
+        Some(number) => versions.iter().find(|version| version.number == number).ok_or_else(|| {
+            Failure::new("no_version", format!("there is no version {number}"))
+                .hinted(format!("choose one of {}, newest first", numbers()))
+        })?,
+        None => versions
+            .iter()
+            .filter(|version| version.number < from.number)
+            .max_by_key(|version| version.number)
+            .ok_or_else(|| {
+                Failure::new("nothing_before", format!("there is no version before {}", from.number))
+                    .hinted(format!("name one with --to: there are {}", numbers()))
+            })?,
+    };
+    Ok((from, to))
+}
+
+fn cx(session: &Session, sink: &Sink) -> Cx {
+    Cx::new(AliasSpec::address("live"), sink.clone(), session.stop.clone())
+}
+
+fn words(version: &Version) -> String {
+    match &version.build {
+        Some(build) => format!("version {} (build {build})", version.number),
+        None => format!("version {}", version.number),
+    }
+}
+
+fn row(version: &Version) -> VersionRow {
+    VersionRow {
+        version: version.number,
+        live: version.live,
+        build: version.build.clone(),
+        published: version.published.clone(),
+        release: version.release.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn versions(numbers: &[u64], live: Option<u64>) -> Vec<Version> {
+        let version = |number: &u64| Version {
+            number: *number,
+            release: String::new(),
+            build: None,
+            published: String::new(),
+            live: Some(*number) == live,
+        };
+        numbers.iter().map(version).collect()
+    }
+
+    fn chosen(numbers: &[u64], live: Option<u64>, to: Option<u64>) -> Result<(u64, u64), String> {
+        match choose(&versions(numbers, live), to) {
+            Ok((from, to)) => Ok((from.number, to.number)),
+            Err(failure) => Err(failure.code.clone()),
+        }
+    }
+
+    #[test]
+    fn the_version_before_the_live_one_is_meant() {
+        assert_eq!(chosen(&[7, 5, 4], Some(7), None), Ok((7, 5)));
+        // Twice in a row goes back twice.
+        assert_eq!(chosen(&[7, 5, 4], Some(5), None), Ok((5, 4)));
+        assert_eq!(chosen(&[7, 5, 4], Some(4), Some(7)), Ok((4, 7)));
+        assert_eq!(chosen(&[7, 5, 4], Some(4), Some(4)), Ok((4, 4)));
+    }
+
+    #[test]
+    fn what_cannot_be_gone_back_to_is_said() {
+        assert_eq!(chosen(&[7, 5, 4], Some(4), None), Err("nothing_before".to_owned()));
+        assert_eq!(chosen(&[7, 5, 4], Some(7), Some(6)), Err("no_version".to_owned()));
+        assert_eq!(chosen(&[7, 5, 4], None, None), Err("no_alias".to_owned()));
+    }
+}
