@@ -207,12 +207,15 @@ impl Parts<'_> {
     }
 
     fn function_url(&self) -> Node {
+        let cors = self.cors();
+        // Lambda takes no method of more than six letters (its service model): that is OPTIONS, which it answers by itself.
+        let url_methods = cors.allow_methods.iter().filter(|method| method.len() <= 6).cloned().collect();
         FunctionUrlSpec {
             function_name: self.function_name(),
             qualifier: self.qualifier(),
             auth_type: "NONE".to_owned(),
             allowed_actions: set(&FunctionUrlSpec::ACTIONS),
-            cors: self.cors(),
+            cors: Cors { allow_methods: url_methods, ..cors },
         }
         .node("counter", &self.name)
     }

@@ -39,8 +39,8 @@ impl Said<'_> {
 }
 
 /// A set as the SDK takes it.
-pub(crate) fn list(set: &BTreeSet<String>) -> Option<Vec<String>> {
-    Some(set.iter().cloned().collect())
+pub(crate) fn list(set: &BTreeSet<String>) -> Vec<String> {
+    set.iter().cloned().collect()
 }
 
 /// Seconds as the SDK takes them.

@@ -159,11 +159,11 @@ pub(crate) fn client(aws: &Aws) -> Client {
 }
 
 /// The policies (or URLs) of a function in which to look for what is ours, most likely first: the alias's and its own. It
-/// is in the other one after `publish` was switched. `want` is the wanted qualifier, `None` when nothing is wanted.
-pub(crate) fn places(want: Option<Option<&Value<String>>>) -> [Option<&str>; 2] {
-    match want {
-        Some(None) => [None, Some(AliasSpec::NAME)],
-        Some(Some(qualifier)) => [qualifier.get().map(String::as_str), None],
+/// is in the other one after `publish` was switched.
+pub(crate) fn places(is_wanted: bool, qualifier: Option<&Value<String>>) -> [Option<&str>; 2] {
+    match qualifier {
+        Some(qualifier) => [qualifier.get().map(String::as_str), None],
+        None if is_wanted => [None, Some(AliasSpec::NAME)],
         None => [Some(AliasSpec::NAME), None],
     }
 }

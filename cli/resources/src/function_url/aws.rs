@@ -222,10 +222,10 @@ fn cors_of(cors: Option<&types::Cors>) -> Cors {
 
 fn cors_for(cors: &Cors) -> types::Cors {
     types::Cors::builder()
-        .set_allow_origins(list(&cors.allow_origins))
-        .set_allow_methods(list(&cors.allow_methods))
-        .set_allow_headers(list(&cors.allow_headers))
-        .set_expose_headers(list(&cors.expose_headers))
+        .set_allow_origins(Some(list(&cors.allow_origins)))
+        .set_allow_methods(Some(list(&cors.allow_methods)))
+        .set_allow_headers(Some(list(&cors.allow_headers)))
+        .set_expose_headers(Some(list(&cors.expose_headers)))
         .max_age(seconds(cors.max_age_s))
         .allow_credentials(false)
         .build()
@@ -247,10 +247,11 @@ impl Resource for FunctionUrls {
         async move {
             let base = self.aws.base();
             let function = want.and_then(|want| want.function_name.get()).unwrap_or(&base);
+            let wanted = want.and_then(|want| want.qualifier.as_ref());
             if want.is_none() && self.has_none(function).await {
                 return Ok(None);
             }
-            for qualifier in places(want.map(|want| want.qualifier.as_ref())) {
+            for qualifier in places(want.is_some(), wanted) {
                 if let Some(found) = self.at(cx, Place { function, qualifier }).await? {
                     return Ok(Some(found));
                 }

@@ -74,7 +74,8 @@ impl Resource for Permissions {
         async move {
             let base = self.aws.base();
             let function = want.and_then(|want| want.function_name.get()).unwrap_or(&base);
-            for qualifier in places(want.map(|want| want.qualifier.as_ref())) {
+            let wanted = want.and_then(|want| want.qualifier.as_ref());
+            for qualifier in places(want.is_some(), wanted) {
                 let policy = Policy { client: &self.client, function, qualifier };
                 let there = policy.read(cx).await?;
                 if let Some(statement) = there.iter().find(|statement| statement.grant.sid == name) {

@@ -64,10 +64,10 @@ fn cors_of(cors: Option<&types::Cors>) -> Cors {
 /// Cross-origin settings as API Gateway takes them.
 pub(super) fn cors_for(cors: &Cors) -> types::Cors {
     types::Cors::builder()
-        .set_allow_origins(list(&cors.allow_origins))
-        .set_allow_methods(list(&cors.allow_methods))
-        .set_allow_headers(list(&cors.allow_headers))
-        .set_expose_headers(list(&cors.expose_headers))
+        .set_allow_origins(Some(list(&cors.allow_origins)))
+        .set_allow_methods(Some(list(&cors.allow_methods)))
+        .set_allow_headers(Some(list(&cors.allow_headers)))
+        .set_expose_headers(Some(list(&cors.expose_headers)))
         .max_age(seconds(cors.max_age_s))
         .allow_credentials(false)
         .build()

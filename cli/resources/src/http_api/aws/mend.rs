@@ -183,3 +183,38 @@ fn settings(throttle: &Throttle) -> types::RouteSettings {
 fn fault(is_not_found: bool, fault: Fault) -> Fault {
     if is_not_found { not_visible(fault) } else { fault }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn route(id: &str, key: &str, target: &str) -> Route {
+        Route { id: id.to_owned(), key: key.to_owned(), target: target.to_owned(), is_open: true }
+    }
+
+    #[test]
+    fn only_routes_that_differ_are_written_and_those_of_others_stay() {
+        let want = HttpApiSpec {
+            function_arn: "arn".to_owned().into(),
+            routes: ["GET /a", "GET /b", "GET /c", "GET /d"].map(str::to_owned).into(),
+            cors: crate::aws::cors::Said::default().normalised(),
+            throttle: Throttle { rate_per_second: 1.0, burst: 1 },
+            tags: crate::Tags::new(),
+        };
+        let mut locked = route("r5", "GET /d", "ours");
+        locked.is_open = false;
+        let there = [
+            route("r1", "GET /a", "ours"),
+            route("r2", "GET /b", "theirs"),
+            route("r3", "GET /old", "ours"),
+            route("r4", "GET /health", "theirs"),
+            locked,
+            route("r6", "GET /a", "theirs"),
+        ];
+        let found = changes(&want, &there, "ours");
+        let ids = |routes: &[&Route]| routes.iter().map(|it| it.id.clone()).collect::<Vec<_>>().join(" ");
+        assert_eq!(found.make, ["GET /c"]);
+        assert_eq!(ids(&found.change), "r2 r5");
+        assert_eq!(ids(&found.remove), "r6 r3");
+    }
+}

@@ -231,3 +231,110 @@ impl HttpApis {
 fn seen(is_not_found: bool, fault: Fault) -> Fault {
     if is_not_found { not_visible(fault) } else { fault }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Tags;
+    use crate::aws::cors::Said;
+
+    type Changed<'a> = (&'a dyn Fn(&mut Parts), String);
+
+    const ARN: &str = "arn:aws:lambda:eu-west-1:123456789012:function:hits-test:live";
+
+    fn api() -> Api {
+        Api {
+            id: "a1b2".to_owned(),
+            endpoint: "https://a1b2.execute-api.eu-west-1.amazonaws.com".to_owned(),
+            tags: Tags::new(),
+            cors: Said::default().normalised(),
+            is_open: true,
+        }
+    }
+
+    fn integration(id: &str, uri: &str) -> Integration {
+        let it = types::Integration::builder().integration_id(id).integration_uri(uri);
+        it.integration_type(types::IntegrationType::AwsProxy).payload_format_version(PAYLOAD).build().into()
+    }
+
+    fn route(key: &str, to: &str) -> Route {
+        let target = format!("integrations/{to}");
+        types::Route::builder().route_id(key).route_key(key).target(target).build().into()
+    }
+
+    fn throttle(rate_per_second: f64, burst: u32) -> Throttle {
+        Throttle { rate_per_second, burst }
+    }
+
+    fn parts() -> Parts {
+        Parts {
+            integrations: vec![integration("i1", ARN)],
+            routes: vec![route("GET /a", "i1"), route("GET /b", "i1")],
+            stage: Some(Stage { auto_deploy: true, throttle: throttle(10.0, 20), exceptions: Vec::new() }),
+        }
+    }
+
+    fn lines(parts: &Parts, api: &Api) -> String {
+        let spec = parts.spec(api, None);
+        let arn = spec.function_arn.get().unwrap();
+        format!("{arn}; {:?}; {}/{}", spec.routes, spec.throttle.rate_per_second, spec.throttle.burst)
+    }
+
+    #[test]
+    fn what_is_as_wanted_reads_as_wanted_and_what_is_not_shows() {
+        let changed = |change: &dyn Fn(&mut Parts)| {
+            let mut parts = parts();
+            change(&mut parts);
+            lines(&parts, &api()).replace(ARN, "ARN")
+        };
+        let both = r#"{"GET /a", "GET /b"}"#;
+        let table: Vec<Changed<'_>> = vec![
+            (&|_| (), format!("ARN; {both}; 10/20")),
+            (
+                &|it| it.integrations[0].payload = "1.0".to_owned(),
+                format!("ARN (payload format 1.0); {both}; 10/20"),
+            ),
+            (&|it| it.integrations[0].timeout_ms = 50, format!("ARN (timeout 50 ms); {both}; 10/20")),
+            (
+                &|it| it.integrations[0].kind = "HTTP_PROXY".to_owned(),
+                format!("ARN (type HTTP_PROXY); {both}; 10/20"),
+            ),
+            (&|it| it.integrations.clear(), "; {}; 10/20".to_owned()),
+            (&|it| it.routes[0].is_open = false, r#"ARN; {"GET /b"}; 10/20"#.to_owned()),
+            (&|it| it.routes[0].target = "integrations/x".to_owned(), r#"ARN; {"GET /b"}; 10/20"#.to_owned()),
+            (&|it| it.stage = None, format!("ARN; {both}; 0/0")),
+            (&|it| it.stage.as_mut().unwrap().auto_deploy = false, format!("ARN; {both}; 0/0")),
+            (
+                &|it| {
+                    let own = ("GET /a".to_owned(), throttle(5000.0, 20));
+                    it.stage.as_mut().unwrap().exceptions.push(own);
+                },
+                format!("ARN; {both}; 5000/20"),
+            ),
+        ];
+        for (change, expected) in table {
+            assert_eq!(changed(change), expected);
+        }
+        let shut = Api { is_open: false, ..api() };
+        assert!(lines(&parts(), &shut).contains("(its endpoint is disabled)"));
+    }
+
+    #[test]
+    fn the_integration_is_the_one_to_the_function_and_then_the_busiest() {
+        let mut parts = parts();
+        parts.integrations =
+            vec![integration("i0", "arn:other"), integration("i1", ARN), integration("i2", ARN)];
+        assert_eq!(parts.integration(Some("arn:other")).unwrap().id, "i0");
+        assert_eq!(parts.integration(Some(ARN)).unwrap().id, "i1");
+        assert_eq!(parts.integration(None).unwrap().id, "i1");
+        parts.routes.clear();
+        assert_eq!(parts.integration(None).unwrap().id, "i0", "the first of equals");
+    }
+
+    #[test]
+    fn both_forms_of_a_uri_are_the_function() {
+        let long = format!("arn:aws:apigateway:eu-west-1:lambda:path/2015-03-31/functions/{ARN}/invocations");
+        assert_eq!(function_in(&long), ARN);
+        assert_eq!(function_in(ARN), ARN);
+    }
+}
