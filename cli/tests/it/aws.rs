@@ -4,4 +4,5 @@ mod crash;
 mod drift;
 mod faults;
 mod life;
+mod rollback;
 mod yard;

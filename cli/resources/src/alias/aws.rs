@@ -192,10 +192,10 @@ impl Alias {
                 Ok(_) => Ok(()),
                 // By our own call, whose answer was lost, or by somebody at the same time.
                 Err(error) if error.says("already exist") => {
-                    match point(&self.client, function, number, release).await? {
-                        true => Ok(()),
-                        false => Err(Fault::transient("gone", "the alias was deleted meanwhile")),
+                    if point(&self.client, function, number, release).await? {
+                        return Ok(());
                     }
+                    Err(Fault::transient("gone", "the alias was deleted meanwhile"))
                 }
                 Err(error) => Err(error.fault(&doing)),
             }

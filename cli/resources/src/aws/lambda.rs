@@ -1,5 +1,6 @@
 //! What the function and its alias share of Lambda: its states, and how long to wait for them.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use aws_sdk_lambda::Client;
@@ -102,6 +103,15 @@ fn is_older(seen: Option<&str>, since: Option<&str>) -> bool {
         (Some(seen), Some(since)) => seen.get(..19) < since.get(..19),
         _ => false,
     }
+}
+
+/// Bytes in hex.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a text cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// Waits until a function, or a version of it, is ready. Asks at once, then steadily.

@@ -44,13 +44,11 @@ pub async fn list(aws: &Aws, cx: &Cx) -> Result<Vec<Version>, Fault> {
 pub async fn switch(aws: &Aws, cx: &Cx, to: &Version) -> Result<(), Fault> {
     let (client, name) = (Client::new(&aws.config), aws.base());
     cx.wait(&SWITCH, "switching the alias", || async {
-        match point(&client, &name, to.number, &to.release).await? {
-            true => Ok(()),
-            false => {
-                Err(Fault::fatal("no_alias", format!("function {name} has no alias {:?}", AliasSpec::NAME))
-                    .hinted("run `hitctl deploy`: it makes one"))
-            }
+        if point(&client, &name, to.number, &to.release).await? {
+            return Ok(());
         }
+        Err(Fault::fatal("no_alias", format!("function {name} has no alias {:?}", AliasSpec::NAME))
+            .hinted("run `hitctl deploy`: it makes one"))
     })
     .await
 }

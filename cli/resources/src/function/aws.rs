@@ -16,7 +16,7 @@ use hitctl_engine::{Cx, Fault, FieldDiff, Outputs};
 use sha2::{Digest as _, Sha256};
 
 use crate::aws::fault::{Doing, ToFault as _};
-use crate::aws::lambda::{NOT_FOUND, READ, SETTLING, Until, WRITE, settled};
+use crate::aws::lambda::{NOT_FOUND, READ, SETTLING, Until, WRITE, hex, settled};
 use crate::aws::{Aws, Found, Resource, check_ours, to_set};
 use crate::{Arch, FunctionSpec, Tags};
 
@@ -143,7 +143,7 @@ impl Function {
                 .caused_by(error)
                 .hinted("run the same command again: it builds the code")
         })?;
-        let sha256 = Sha256::digest(&zip).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let sha256 = hex(&Sha256::digest(&zip));
         if sha256 != want.code_sha256 {
             return Err(Fault::fatal("code_changed", format!("{file} was changed after it was built"))
                 .hinted("run the same command again: it builds the code"));

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use aws_sdk_lambda::operation::get_function::GetFunctionOutput;
 use aws_sdk_lambda::types::{
-    Architecture, FunctionConfiguration, LastUpdateStatus, LoggingConfig, State, TagsError,
+    Architecture, Concurrency, FunctionConfiguration, LastUpdateStatus, LastUpdateStatusReasonCode,
+    LoggingConfig, State, StateReasonCode, TagsError,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hitctl_engine::{Fault, Outputs, Value};
 
-use crate::aws::{Found, compared};
+use crate::aws::{Found, compared, lambda};
 use crate::{Arch, FunctionSpec, Tags};
 
 /// The function in an answer of `GetFunction`; `None` when it is being deleted.
@@ -29,7 +30,7 @@ pub(super) fn found(
         return Err(unread(error));
     }
     let tags = tags(answer);
-    let reserved = answer.concurrency().and_then(|concurrency| concurrency.reserved_concurrent_executions());
+    let reserved = answer.concurrency().and_then(Concurrency::reserved_concurrent_executions);
     let (log_format, log_group) = logging(live, want);
     let variables = live.environment().and_then(|environment| environment.variables());
     let spec = FunctionSpec {
@@ -83,12 +84,12 @@ fn arch(given: &[Architecture]) -> Arch {
 /// can be told: it differs from any, so that the next deploy uploads it again.
 fn code(live: &FunctionConfiguration) -> String {
     if live.state() == Some(&State::Failed) {
-        return failed(live.state_reason_code().map(|code| code.as_str()));
+        return failed(live.state_reason_code().map(StateReasonCode::as_str));
     }
     if live.last_update_status() == Some(&LastUpdateStatus::Failed) {
-        return failed(live.last_update_status_reason_code().map(|code| code.as_str()));
+        return failed(live.last_update_status_reason_code().map(LastUpdateStatusReasonCode::as_str));
     }
-    hex(live.code_sha256().unwrap_or_default())
+    from_base64(live.code_sha256().unwrap_or_default())
 }
 
 fn failed(code: Option<&str>) -> String {
@@ -99,9 +100,9 @@ fn failed(code: Option<&str>) -> String {
 }
 
 /// A hash in base64, as Lambda has it, in hex, as we do.
-fn hex(base64: &str) -> String {
+fn from_base64(base64: &str) -> String {
     match STANDARD.decode(base64) {
-        Ok(bytes) => bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
+        Ok(bytes) => lambda::hex(&bytes),
         Err(_) => base64.to_owned(),
     }
 }

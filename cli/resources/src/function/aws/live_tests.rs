@@ -1,6 +1,6 @@
-use aws_sdk_lambda::types::{
-    Concurrency, EnvironmentResponse, LastUpdateStatusReasonCode, LogFormat, Runtime,
-};
+//! What is read back of a function, answer by answer.
+
+use aws_sdk_lambda::types::{EnvironmentResponse, LogFormat, Runtime};
 
 use super::*;
 
