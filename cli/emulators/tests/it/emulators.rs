@@ -1,13 +1,14 @@
 //! Both emulators answer, and neither outlives the process that asked for it.
 
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use hitctl_emulators::{Emulator, Kind};
-use rustix::process::{Pid, test_kill_process};
+use rustix::process::{Pid, Signal, kill_process_group, test_kill_process, test_kill_process_group};
 use serde_json::json;
 
 use crate::http::{call, create_table, send, tables};
@@ -56,10 +57,25 @@ fn nor_a_process_that_leaves_without_a_word() {
     until(|| !lives(emulator));
 }
 
+/// As by an interrupt in a terminal, or by `timeout`: all that belongs together is told to end.
+#[test]
+fn nor_a_whole_group_that_is_told_to_end() {
+    let (mut holder, endpoint, emulator) = hold();
+    let function = start_function(&endpoint);
+    let group = Pid::from_child(&holder);
+    kill_process_group(group, Signal::TERM).unwrap();
+    holder.wait().unwrap();
+    until(|| !lives(emulator) && !lives(function) && test_kill_process_group(group).is_err());
+}
+
 /// Another process with an emulator: where that answers, and its id.
 fn hold() -> (Child, String, u32) {
-    let mut holder =
-        Command::new(example("hold")).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut holder = Command::new(example("hold"))
+        .process_group(0)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
     let mut line = String::new();
     BufReader::new(holder.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
     let (endpoint, pid) = line.trim().split_once(' ').unwrap();
