@@ -5,4 +5,5 @@ mod drift;
 mod faults;
 mod life;
 mod rollback;
+mod scene;
 mod yard;

@@ -1,20 +1,147 @@
-//! A whole life on each emulator: deployed, hit, looked at, destroyed.
+//! A whole life on each emulator: deployed, hit, looked at, changed, destroyed, and found again.
+
+use std::collections::BTreeSet;
+use std::sync::OnceLock;
 
 use hitctl_emulators::Emulator;
 
-use super::yard::AwsYard;
+use super::scene::{Scene, ask, hit};
+use crate::support::Ran;
+
+/// Room for hits that come at once.
+const OPEN: &str = "http.rate_per_second = 10000\nhttp.burst = 5000\n";
+const HITS: u64 = 500;
+const VISITORS: u64 = 4;
+
+fn summary(ran: &Ran) -> [u64; 4] {
+    ["create", "update", "replace", "delete"].map(|word| ran.json()["summary"][word].as_u64().unwrap())
+}
+
+/// How often a path was hit, by the table.
+fn hits(scene: &mut Scene, path: &str) -> u64 {
+    scene.ok(&["counts", "get", path, "--json"]).json()["counts"][0]["hits"].as_u64().unwrap()
+}
+
+fn present(ran: &Ran) -> Vec<String> {
+    let json = ran.json();
+    let rows = json["resources"].as_array().unwrap().iter().filter(|row| row["present"] == true);
+    rows.map(|row| row["address"].as_str().unwrap().to_owned()).collect()
+}
+
+/// Hits the URL from several sides at once, and gives back how many were counted.
+fn storm(url: &str) -> u64 {
+    std::thread::scope(|scope| {
+        let visitor = || {
+            let counted = (0..HITS / VISITORS).filter(|_| {
+                let answer = hit(url, "/counter?path=/");
+                assert_eq!(answer.status, 200, "{answer:?}");
+                true
+            });
+            counted.count() as u64
+        };
+        let visitors: Vec<_> = (0..VISITORS).map(|_| scope.spawn(visitor)).collect();
+        visitors.into_iter().map(|visitor| visitor.join().unwrap()).sum()
+    })
+}
+
+/// The calls of a life on `MiniStack`, which runs the function.
+pub(super) fn on_ministack() -> &'static BTreeSet<String> {
+    static SEEN: OnceLock<BTreeSet<String>> = OnceLock::new();
+    SEEN.get_or_init(|| {
+        let mut scene = Scene::new(Emulator::ministack(), "life", OPEN);
+        let url = scene.deploy().expect("an API has a URL");
+        looked_at(&mut scene, &url);
+        changed(&mut scene, &url);
+        destroyed_and_found_again(&mut scene);
+        scene.into_seen()
+    })
+}
+
+fn looked_at(scene: &mut Scene, url: &str) {
+    assert_eq!(storm(url), HITS);
+    assert_eq!(hits(scene, "/"), HITS, "each answer was counted, and nothing else was");
+
+    let status = scene.ok(&["status", "--json", "--detailed-exitcode"]);
+    assert_eq!((&status.json()["hits"], &status.json()["url"]), (&HITS.into(), &url.into()));
+    assert_eq!(present(&status).len(), 7, "{status:?}");
+
+    let invoked = scene.ok(&["invoke", "--path", "/", "--json"]).json();
+    assert_eq!((&invoked["status"], &invoked["body"]["hits"]), (&200.into(), &(HITS + 1).into()));
+    let read = scene.ok(&["invoke", "--path", "/", "--read-only", "--json"]).json();
+    assert_eq!((&read["status"], &read["body"]["hits"]), (&200.into(), &(HITS + 1).into()));
+    assert!(read["duration_ms"].as_f64().unwrap() > 0.0, "{read}");
+
+    let export = scene.ok(&["counts", "export"]).stdout;
+    assert!(export.lines().any(|line| line.starts_with(&format!("/,{},", HITS + 1))), "{export}");
+    let plan = scene.run(&["plan", "--detailed-exitcode", "--artifact", &crate::support::artifact()]);
+    assert_eq!(plan.code, 0, "{plan:?}");
+    assert!(plan.stdout.contains("Nothing to change"), "{plan:?}");
+}
+
+fn changed(scene: &mut Scene, url: &str) {
+    // A setting.
+    let changed = format!("{OPEN}function.log_level = \"debug\"\nhttp.allow_origins = [\"https://a.example\"]\n");
+    scene.yard.configure(&changed);
+    let ran = scene.ok(&["deploy", "--json", "--artifact", &crate::support::artifact()]);
+    assert_eq!(summary(&ran), [0, 3, 0, 0], "function, alias and API: {ran:?}");
+    assert_eq!(ran.json()["outputs"]["url"], url);
+    // The code.
+    let build = scene.build(1);
+    let ran = scene.ok(&["deploy", "--json", "--artifact", &build]);
+    assert_eq!(summary(&ran), [0, 2, 0, 0], "function and alias: {ran:?}");
+    assert_eq!(ran.json()["outputs"]["url"], url);
+    assert_eq!(hit(url, "/counter?path=/").json()["hits"], HITS + 2);
+
+    let logs = scene.ok(&["logs", "--since", "1h", "--json"]);
+    let json = logs.json();
+    let lines: Vec<_> = json["lines"].as_array().unwrap().iter().collect();
+    let levels: BTreeSet<_> = lines.iter().filter_map(|line| line["level"].as_str()).collect();
+    assert!(levels.contains("DEBUG") || levels.contains("INFO"), "the function's own lines: {levels:?}");
+    assert!(levels.contains("report"), "Lambda's lines: {levels:?}");
+}
+
+fn destroyed_and_found_again(scene: &mut Scene) {
+    let destroyed = scene.ok(&["destroy", "--yes", "--json"]);
+    assert_eq!(summary(&destroyed)[3], 6, "{destroyed:?}");
+    let status = scene.run(&["status", "--json", "--detailed-exitcode"]);
+    assert_eq!((status.code, present(&status)), (2, vec!["table.hits".to_owned()]), "{status:?}");
+    assert_eq!(hits(scene, "/"), HITS + 2, "the counts are kept");
+
+    let url = scene.deploy().expect("an API has a URL");
+    assert_eq!(hit(&url, "/counter?path=/").json()["hits"], HITS + 3);
+
+    assert_eq!(scene.run(&["destroy", "--yes", "--delete-data"]).code, 3, "-y never covers the loss of data");
+    let gone = &["destroy", "--delete-data", "--confirm", "test", "--export", "all.ndjson"];
+    scene.ok(gone);
+    let export = std::fs::read_to_string(scene.yard.yard.path().join("all.ndjson")).unwrap();
+    assert!(export.contains(&format!("\"hits\":{}", HITS + 3)), "{export}");
+    assert_eq!(present(&scene.ok(&["status", "--json"])), Vec::<String>::new());
+    let left = scene.ok(&["gc", "--json"]).json();
+    assert!(!left["deployments"].to_string().contains("\"life\""), "{left}");
+    scene.ok(&["destroy", "--yes"]);
+}
 
 #[test]
-fn a_second_deploy_changes_nothing() {
-    let yard = AwsYard::new(Emulator::ministack().endpoint(), "second", "");
-    let first = yard.deploy(&["--json"]);
-    assert_eq!(first.code, 0, "{first:?}");
-    let second = yard.deploy(&["--json"]);
-    assert_eq!(second.code, 0, "{second:?}");
-    let summary = &second.json()["summary"];
-    assert_eq!(
-        (&summary["create"], &summary["update"], &summary["replace"]),
-        (&0.into(), &0.into(), &0.into())
-    );
-    assert_eq!(first.json()["outputs"]["url"], second.json()["outputs"]["url"]);
+fn every_hit_is_counted_and_nothing_is_left() {
+    assert!(!on_ministack().is_empty());
+}
+
+#[test]
+fn the_way_in_is_switched() {
+    let mut scene = Scene::new(Emulator::ministack(), "ways", OPEN);
+    let url = scene.deploy().expect("an API has a URL");
+    assert_eq!(hit(&url, "/counter?path=/").json()["hits"], 1);
+
+    scene.yard.configure("http.expose = \"function-url\"\n");
+    let direct = scene.deploy().expect("a function URL");
+    assert_ne!(direct, url);
+    assert_eq!(hit(&direct, "/counter?path=/").json()["hits"], 2);
+    assert_eq!(ask(&url, "/counter?path=/").status, 404, "the API is gone");
+    assert_eq!(scene.deploy().as_ref(), Some(&direct), "nothing changes the second time");
+
+    scene.yard.configure("http.expose = \"none\"\n");
+    assert_eq!(scene.deploy(), None);
+    assert_ne!(ask(&direct, "/counter?path=/").status, 200, "the URL is gone");
+    assert_eq!(scene.ok(&["invoke", "--path", "/", "--json"]).json()["body"]["hits"], 3);
+    assert_eq!(scene.run(&["status", "--detailed-exitcode"]).code, 0);
 }

@@ -1,0 +1,111 @@
+//! A yard on an emulator with a wire between, which writes down every call; and what the subjects here share.
+
+use std::collections::BTreeSet;
+use std::io::{Cursor, Read as _, Write as _};
+use std::path::PathBuf;
+
+use hitctl_emulators::{Emulator, Wire};
+use zip::write::SimpleFileOptions;
+
+use super::yard::AwsYard;
+use crate::support::{Answer, Http, Ran, artifact};
+
+/// Commands that only look. The rest may write.
+const READING: [&str; 9] =
+    ["plan", "status", "logs", "doctor", "counts list", "counts get", "counts export", "gc", "rollback --list"];
+
+/// A yard, its wire, and the calls that any command made.
+pub(crate) struct Scene {
+    pub(crate) yard: AwsYard,
+    pub(crate) wire: Wire,
+    seen: BTreeSet<String>,
+}
+
+impl Scene {
+    /// A directory with a configuration of that app. Its URLs lead through the wire too, which takes visitors for no callers.
+    pub(crate) fn new(emulator: &Emulator, app: &str, more: &str) -> Self {
+        let wire = Wire::new(emulator.endpoint());
+        Self { yard: AwsYard::new(wire.endpoint(), app, more), wire, seen: BTreeSet::new() }
+    }
+
+    /// Runs a command; one that only looks must not have written.
+    pub(crate) fn run(&mut self, args: &[&str]) -> Ran {
+        self.wire.reset();
+        self.run_on(args)
+    }
+
+    /// As [`run`](Self::run), with the rules that the wire has.
+    pub(crate) fn run_on(&mut self, args: &[&str]) -> Ran {
+        let ran = self.yard.run(args);
+        let line = args.join(" ");
+        if READING.iter().any(|command| line.starts_with(command)) {
+            assert_eq!(self.wire.writes(), Vec::<String>::new(), "{line} only looks: {ran:?}");
+        }
+        self.seen.extend(self.wire.names());
+        ran
+    }
+
+    /// Runs a command that has to succeed.
+    pub(crate) fn ok(&mut self, args: &[&str]) -> Ran {
+        let ran = self.run(args);
+        assert_eq!(ran.code, 0, "{args:?}: {ran:?}\n{:?}", self.wire.names());
+        ran
+    }
+
+    /// Deploys the built function, and gives back the URL, if there is one.
+    pub(crate) fn deploy(&mut self) -> Option<String> {
+        self.deploy_zip(&artifact())
+    }
+
+    /// Deploys that zip, and gives back the URL, if there is one.
+    pub(crate) fn deploy_zip(&mut self, zip: &str) -> Option<String> {
+        let ran = self.ok(&["deploy", "--json", "--artifact", zip]);
+        ran.json()["outputs"]["url"].as_str().map(str::to_owned)
+    }
+
+    /// The calls of the last command, sorted: those of resources that do not depend on each other come in any order.
+    pub(crate) fn calls(&self) -> Vec<String> {
+        let mut names = self.wire.names();
+        names.sort();
+        names
+    }
+
+    /// What is done with a function of the same code and another hash: `number` tells them apart.
+    pub(crate) fn build(&self, number: u32) -> String {
+        let mut archive = zip::ZipArchive::new(Cursor::new(std::fs::read(artifact()).unwrap())).unwrap();
+        let mut program = Vec::new();
+        archive.by_name("bootstrap").unwrap().read_to_end(&mut program).unwrap();
+        let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
+        let options = SimpleFileOptions::default().unix_permissions(0o755);
+        zip.start_file("bootstrap", options).unwrap();
+        zip.write_all(&program).unwrap();
+        zip.start_file("build", options).unwrap();
+        zip.write_all(number.to_string().as_bytes()).unwrap();
+        let path: PathBuf = self.yard.yard.path().join(format!("build-{number}.zip"));
+        std::fs::write(&path, zip.finish().unwrap().into_inner()).unwrap();
+        path.display().to_string()
+    }
+
+    /// Every call that any command made here.
+    pub(crate) fn into_seen(self) -> BTreeSet<String> {
+        self.seen
+    }
+}
+
+/// Asks a URL of an emulator, whose APIs and functions are under a path of its own.
+pub(crate) fn ask(url: &str, target: &str) -> Answer {
+    let at = url.match_indices('/').nth(2).map_or(url.len(), |(at, _)| at);
+    let (server, base) = url.split_at(at);
+    Http::connect(server).unwrap().ask("GET", &format!("{base}{target}"), "", b"").unwrap()
+}
+
+/// Asks until the function has room: what it answers meanwhile is not counted.
+pub(crate) fn hit(url: &str, target: &str) -> Answer {
+    for _ in 0..10_000 {
+        let answer = ask(url, target);
+        if !matches!(answer.status, 429 | 503) {
+            return answer;
+        }
+    }
+    panic!("{url}{target} has no room in 10,000 questions");
+}
