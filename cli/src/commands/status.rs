@@ -1,6 +1,6 @@
 //! `hitctl status`: what is deployed, from live reads.
 
-use hitctl_config::Loaded;
+use hitctl_config::{Loaded, Target};
 use hitctl_engine::{Action, Change, Cx, Sink, Snapshot};
 use hitctl_resources::{AliasSpec, FunctionSpec, Spec as _, TableSpec};
 use serde_json::Value as Json;
@@ -46,7 +46,7 @@ async fn look(session: &Session, loaded: &Loaded, sink: &Sink) -> Result<StatusV
     let graph = steps::design(loaded, cloud.place(), &code)?;
     let live = steps::survey(session, &graph, &cloud.drivers(Drive::default()), sink).await?;
     // What depends on the build, which a look does not make, is compared with the build that is live: `plan` builds.
-    let code = live_code(&live).unwrap_or(code);
+    let code = live_code(&live, loaded).unwrap_or(code);
     let graph = steps::design(loaded, cloud.place(), &code)?;
     let (graph, _) = quota::fit(loaded, &*cloud, &code, graph, &live).await?;
     let plan = hitctl_engine::plan(&graph, &live).map_err(|error| Failure::new("plan", error.to_string()))?;
@@ -71,11 +71,15 @@ async fn look(session: &Session, loaded: &Loaded, sink: &Sink) -> Result<StatusV
     })
 }
 
-/// The code that the live function runs.
-fn live_code(live: &Snapshot) -> Option<Code> {
+/// The code that the live function runs. In AWS the configuration says for which instruction set; on this machine, the build.
+fn live_code(live: &Snapshot, loaded: &Loaded) -> Option<Code> {
     let spec = &live.live(&FunctionSpec::address("counter"))?.spec;
     let sha256 = spec.get("code_sha256")?.as_str()?.to_owned();
-    Some(Code { sha256, arch: serde_json::from_value(spec.get("arch")?.clone()).ok()? })
+    let arch = match loaded.target {
+        Target::Aws => loaded.app.function.arch,
+        Target::Local => serde_json::from_value(spec.get("arch")?.clone()).ok()?,
+    };
+    Some(Code { sha256, arch })
 }
 
 /// A resource as it is shown.
