@@ -80,7 +80,8 @@ fn looked_at(scene: &mut Scene, url: &str) {
 
 fn changed(scene: &mut Scene, url: &str) {
     // A setting.
-    let changed = format!("{OPEN}function.log_level = \"debug\"\nhttp.allow_origins = [\"https://a.example\"]\n");
+    let changed =
+        format!("{OPEN}function.log_level = \"debug\"\nhttp.allow_origins = [\"https://a.example\"]\n");
     scene.yard.configure(&changed);
     let ran = scene.ok(&["deploy", "--json", "--artifact", &crate::support::artifact()]);
     assert_eq!(summary(&ran), [0, 3, 0, 0], "function, alias and API: {ran:?}");

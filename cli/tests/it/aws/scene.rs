@@ -11,8 +11,17 @@ use super::yard::AwsYard;
 use crate::support::{Answer, Http, Ran, artifact};
 
 /// Commands that only look. The rest may write.
-const READING: [&str; 9] =
-    ["plan", "status", "logs", "doctor", "counts list", "counts get", "counts export", "gc", "rollback --list"];
+const READING: [&str; 9] = [
+    "plan",
+    "status",
+    "logs",
+    "doctor",
+    "counts list",
+    "counts get",
+    "counts export",
+    "gc",
+    "rollback --list",
+];
 
 /// A yard, its wire, and the calls that any command made.
 pub(crate) struct Scene {

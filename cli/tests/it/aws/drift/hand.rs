@@ -1,0 +1,309 @@
+//! Somebody with an SDK who changes one field of one resource, past hitctl.
+
+use aws_sdk_apigatewayv2::types as api;
+use aws_sdk_dynamodb::types as db;
+use aws_sdk_iam::types as iam;
+use aws_sdk_lambda::primitives::Blob;
+use aws_sdk_lambda::types as fun;
+use aws_types::SdkConfig;
+
+/// What became of it.
+pub(crate) enum Done {
+    /// It is another one now.
+    Changed,
+    /// It cannot be changed by anybody, and why.
+    Fixed(&'static str),
+}
+
+/// One deployment, and whoever meddles with it.
+pub(crate) struct Hand {
+    pub(crate) base: String,
+    pub(crate) account: String,
+    pub(crate) region: String,
+    /// Another zip of the function.
+    pub(crate) zip: Vec<u8>,
+    pub(crate) table: aws_sdk_dynamodb::Client,
+    pub(crate) role: aws_sdk_iam::Client,
+    pub(crate) logs: aws_sdk_cloudwatchlogs::Client,
+    pub(crate) function: aws_sdk_lambda::Client,
+    pub(crate) api: aws_sdk_apigatewayv2::Client,
+}
+
+const BY_NAME: Done = Done::Fixed("what it belongs to is in its name, by which it is found");
+const ALIAS: &str = "live";
+const PERMISSION: &str = "hitctl-http-api";
+/// The tag that says nothing of whose it is, so that it stays ours.
+const TAG: (&str, &str) = ("hitctl:managed", "by hand");
+
+impl Hand {
+    pub(crate) fn new(config: &SdkConfig, app: &str, account: &str, region: &str, zip: Vec<u8>) -> Self {
+        Self {
+            base: format!("{app}-test"),
+            account: account.to_owned(),
+            region: region.to_owned(),
+            zip,
+            table: aws_sdk_dynamodb::Client::new(config),
+            role: aws_sdk_iam::Client::new(config),
+            logs: aws_sdk_cloudwatchlogs::Client::new(config),
+            function: aws_sdk_lambda::Client::new(config),
+            api: aws_sdk_apigatewayv2::Client::new(config),
+        }
+    }
+
+    fn arn(&self, service: &str, resource: &str) -> String {
+        format!("arn:aws:{service}:{}:{}:{resource}", self.region, self.account)
+    }
+
+    /// Changes it. A field without a case is a failure: whoever adds one adds how it drifts.
+    pub(crate) async fn change(&self, kind: &str, field: &str) -> Done {
+        match kind {
+            "table" => self.table(field).await,
+            "role" => self.role(field).await,
+            "log_group" => self.log_group(field).await,
+            "function" => self.function(field).await,
+            "alias" => self.alias(field).await,
+            "function_url" => self.function_url(field).await,
+            "http_api" => self.http_api(field).await,
+            "permission" => self.permission(field).await,
+            _ => panic!("{kind} has no case"),
+        }
+    }
+
+    async fn table(&self, field: &str) -> Done {
+        let (client, name) = (&self.table, &self.base);
+        let update = client.update_table().table_name(name);
+        match field {
+            "partition_key" => return Done::Fixed("DynamoDB changes no key of a table that is there"),
+            "point_in_time_recovery" => {
+                let off = db::PointInTimeRecoverySpecification::builder()
+                    .point_in_time_recovery_enabled(false)
+                    .build()
+                    .unwrap();
+                let call = client.update_continuous_backups().table_name(name);
+                call.point_in_time_recovery_specification(off).send().await.unwrap();
+            }
+            "deletion_protection" => {
+                update.deletion_protection_enabled(false).send().await.unwrap();
+            }
+            "max_write_units" => {
+                let more = db::OnDemandThroughput::builder().max_write_request_units(7).build();
+                update.on_demand_throughput(more).send().await.unwrap();
+            }
+            "tags" => {
+                let tag = db::Tag::builder().key(TAG.0).value(TAG.1).build().unwrap();
+                let arn = self.arn("dynamodb", &format!("table/{name}"));
+                client.tag_resource().resource_arn(arn).tags(tag).send().await.unwrap();
+            }
+            _ => panic!("table.{field} has no case"),
+        }
+        Done::Changed
+    }
+
+    async fn role(&self, field: &str) -> Done {
+        let (client, name) = (&self.role, &self.base);
+        match field {
+            "trusted_service" => {
+                let trust = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}]}"#;
+                client
+                    .update_assume_role_policy()
+                    .role_name(name)
+                    .policy_document(trust)
+                    .send()
+                    .await
+                    .unwrap();
+            }
+            "statements" => {
+                let policy = r#"{"Version":"2012-10-17","Statement":[{"Sid":"All","Effect":"Allow","Action":"*","Resource":"*"}]}"#;
+                let call = client.put_role_policy().role_name(name).policy_name("hitctl");
+                call.policy_document(policy).send().await.unwrap();
+            }
+            "tags" => {
+                let tag = iam::Tag::builder().key(TAG.0).value(TAG.1).build().unwrap();
+                client.tag_role().role_name(name).tags(tag).send().await.unwrap();
+            }
+            _ => panic!("role.{field} has no case"),
+        }
+        Done::Changed
+    }
+
+    async fn log_group(&self, field: &str) -> Done {
+        let group = format!("/aws/lambda/{}", self.base);
+        match field {
+            "retention_days" => {
+                self.logs.delete_retention_policy().log_group_name(group).send().await.unwrap();
+            }
+            "tags" => {
+                let arn = self.arn("logs", &format!("log-group:{group}"));
+                self.logs.tag_resource().resource_arn(arn).tags(TAG.0, TAG.1).send().await.unwrap();
+            }
+            _ => panic!("log_group.{field} has no case"),
+        }
+        Done::Changed
+    }
+
+    async fn function(&self, field: &str) -> Done {
+        let (client, name) = (&self.function, &self.base);
+        let configure = client.update_function_configuration().function_name(name);
+        let code = client.update_function_code().function_name(name).zip_file(Blob::new(self.zip.clone()));
+        let logging =
+            |group: &str, format| fun::LoggingConfig::builder().log_group(group).log_format(format).build();
+        let group = format!("/aws/lambda/{name}");
+        let configure = match field {
+            "arch" => {
+                let other = if cfg!(target_arch = "aarch64") { "x86_64" } else { "arm64" };
+                code.architectures(fun::Architecture::from(other)).send().await.unwrap();
+                return Done::Changed;
+            }
+            "code_sha256" => {
+                code.send().await.unwrap();
+                return Done::Changed;
+            }
+            "reserved_concurrency" => {
+                client.delete_function_concurrency().function_name(name).send().await.unwrap();
+                return Done::Changed;
+            }
+            "tags" => {
+                let arn = self.arn("lambda", &format!("function:{name}"));
+                client.tag_resource().resource(arn).tags(TAG.0, TAG.1).send().await.unwrap();
+                return Done::Changed;
+            }
+            "runtime" => configure.runtime(fun::Runtime::Providedal2),
+            "memory_mb" => configure.memory_size(512),
+            "timeout_s" => configure.timeout(3),
+            "environment" => {
+                configure.environment(fun::Environment::builder().variables("LOG_LEVEL", "debug").build())
+            }
+            "role_arn" => configure.role(format!("arn:aws:iam::{}:role/another", self.account)),
+            "log_format" => configure.logging_config(logging(&group, fun::LogFormat::Text)),
+            "log_group" => configure.logging_config(logging("/another", fun::LogFormat::Json)),
+            _ => panic!("function.{field} has no case"),
+        };
+        configure.send().await.unwrap();
+        Done::Changed
+    }
+
+    async fn alias(&self, field: &str) -> Done {
+        match field {
+            "function_name" => BY_NAME,
+            "release" => {
+                let call = self.function.update_alias().function_name(&self.base).name(ALIAS);
+                call.function_version("$LATEST").send().await.unwrap();
+                Done::Changed
+            }
+            _ => panic!("alias.{field} has no case"),
+        }
+    }
+
+    async fn function_url(&self, field: &str) -> Done {
+        let client = &self.function;
+        let cors = |change: fn(fun::builders::CorsBuilder) -> fun::builders::CorsBuilder| {
+            // As it is deployed, but for one thing.
+            let deployed = fun::Cors::builder()
+                .allow_origins("*")
+                .allow_methods("GET")
+                .allow_headers("content-type")
+                .max_age(3600);
+            change(deployed).build()
+        };
+        let update = client.update_function_url_config().function_name(&self.base).qualifier(ALIAS);
+        let update = match field {
+            "function_name" | "qualifier" => return BY_NAME,
+            "allowed_actions" => {
+                let call = client.remove_permission().function_name(&self.base).qualifier(ALIAS);
+                call.statement_id("hitctl-url").send().await.unwrap();
+                return Done::Changed;
+            }
+            "auth_type" => update.auth_type(fun::FunctionUrlAuthType::AwsIam),
+            "cors.allow_origins" => update.cors(cors(|cors| cors.allow_origins("https://evil.example"))),
+            "cors.allow_methods" => update.cors(cors(|cors| cors.allow_methods("DELETE"))),
+            "cors.allow_headers" => update.cors(cors(|cors| cors.allow_headers("x-other"))),
+            "cors.expose_headers" => update.cors(cors(|cors| cors.expose_headers("x-other"))),
+            "cors.max_age_s" => update.cors(cors(|cors| cors.max_age(1))),
+            _ => panic!("function_url.{field} has no case"),
+        };
+        update.send().await.unwrap();
+        Done::Changed
+    }
+
+    async fn api_id(&self) -> String {
+        let apis = self.api.get_apis().max_results("500").send().await.unwrap();
+        let found = apis.items().iter().find(|api| api.name() == Some(&self.base));
+        found.and_then(|api| api.api_id()).expect("it is deployed").to_owned()
+    }
+
+    async fn http_api(&self, field: &str) -> Done {
+        let (client, id) = (&self.api, self.api_id().await);
+        let cors = |change: fn(api::builders::CorsBuilder) -> api::builders::CorsBuilder| {
+            let deployed = api::Cors::builder()
+                .allow_origins("*")
+                .allow_methods("GET")
+                .allow_headers("content-type")
+                .max_age(3600);
+            change(deployed).build()
+        };
+        let slower = |rate, burst| {
+            api::RouteSettings::builder().throttling_rate_limit(rate).throttling_burst_limit(burst).build()
+        };
+        let stage = client.update_stage().api_id(&id).stage_name("$default");
+        let update = client.update_api().api_id(&id);
+        let update = match field {
+            "function_arn" => {
+                let integrations = client.get_integrations().api_id(&id).send().await.unwrap();
+                let integration = integrations.items()[0].integration_id().unwrap().to_owned();
+                let call = client.update_integration().api_id(&id).integration_id(integration);
+                let other = self.arn("lambda", "function:another");
+                call.integration_uri(other).send().await.unwrap();
+                return Done::Changed;
+            }
+            "routes" => {
+                let routes = client.get_routes().api_id(&id).send().await.unwrap();
+                let route = routes.items().iter().find(|route| route.route_key() == Some("ANY /counter"));
+                let route = route.and_then(|route| route.route_id()).unwrap().to_owned();
+                client.delete_route().api_id(&id).route_id(route).send().await.unwrap();
+                client.create_route().api_id(&id).route_key("GET /another").send().await.unwrap();
+                return Done::Changed;
+            }
+            "throttle.burst" => {
+                stage.default_route_settings(slower(10.0, 5)).send().await.unwrap();
+                return Done::Changed;
+            }
+            "throttle.rate_per_second" => {
+                stage.default_route_settings(slower(1.0, 20)).send().await.unwrap();
+                return Done::Changed;
+            }
+            "tags" => {
+                let arn = format!("arn:aws:apigateway:{}::/apis/{id}", self.region);
+                client.tag_resource().resource_arn(arn).tags(TAG.0, TAG.1).send().await.unwrap();
+                return Done::Changed;
+            }
+            "cors.allow_origins" => {
+                update.cors_configuration(cors(|cors| cors.allow_origins("https://evil.example")))
+            }
+            "cors.allow_methods" => update.cors_configuration(cors(|cors| cors.allow_methods("DELETE"))),
+            "cors.allow_headers" => update.cors_configuration(cors(|cors| cors.allow_headers("x-other"))),
+            "cors.expose_headers" => update.cors_configuration(cors(|cors| cors.expose_headers("x-other"))),
+            "cors.max_age_s" => update.cors_configuration(cors(|cors| cors.max_age(1))),
+            _ => panic!("http_api.{field} has no case"),
+        };
+        update.send().await.unwrap();
+        Done::Changed
+    }
+
+    async fn permission(&self, field: &str) -> Done {
+        let id = self.api_id().await;
+        let call = |id: &str| self.arn("execute-api", &format!("{id}/*/*/*"));
+        let (principal, source, account) = match field {
+            "function_name" | "qualifier" => return BY_NAME,
+            "principal" => ("events.amazonaws.com", call(&id), self.account.as_str()),
+            "api_id" => ("apigateway.amazonaws.com", call("another"), self.account.as_str()),
+            "source_account" => ("apigateway.amazonaws.com", call(&id), "999999999999"),
+            _ => panic!("permission.{field} has no case"),
+        };
+        let there = self.function.remove_permission().function_name(&self.base).qualifier(ALIAS);
+        there.statement_id(PERMISSION).send().await.unwrap();
+        let other = self.function.add_permission().function_name(&self.base).qualifier(ALIAS);
+        let other = other.statement_id(PERMISSION).action("lambda:InvokeFunction").principal(principal);
+        other.source_arn(source).source_account(account).send().await.unwrap();
+        Done::Changed
+    }
+}
