@@ -10,7 +10,7 @@ use hitctl_engine::{Cx, Fault, FaultKind, Wait};
 use super::fault::{Doing, ToFault};
 
 /// How long throttles, conflicts and lost answers are borne when nothing else is said.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A call to be made, and what its errors mean here. What the [table of faults](super::fault) calls transient is tried
 /// again until the patience is spent.

@@ -59,7 +59,7 @@ where
             request_id: self.request_id().map(str::to_owned),
             unanswered: unanswered(self),
         };
-        fault_of(doing, &said, SystemTime::now())
+        fault_of(doing, &said, super::now())
     }
 
     fn is(&self, wanted: &str) -> bool {

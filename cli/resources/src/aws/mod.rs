@@ -17,6 +17,7 @@ pub mod versions;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use aws_types::SdkConfig;
 use futures::future::BoxFuture;
@@ -127,6 +128,12 @@ pub trait Resource: Sized + Send + Sync + 'static {
         name: &'a str,
         have: &'a Found<Self::Spec>,
     ) -> BoxFuture<'a, Result<(), Fault>>;
+}
+
+/// The time, to be compared with AWS's own; what decides by it takes it as an argument.
+#[expect(clippy::disallowed_methods, reason = "the drivers' one look at the clock")]
+pub(crate) fn now() -> SystemTime {
+    SystemTime::now()
 }
 
 /// Whether one of the differences is in that field.

@@ -195,8 +195,8 @@ impl Table {
                 None => Err(Fault::transient("table_gone", format!("table {name} was deleted meanwhile"))),
             }
         };
-        let wait = POLLS.each_within(Duration::from_mins(2));
-        cx.wait(&wait, &format!("waiting for the name of table {name}"), attempt).await
+        let patience = POLLS.each_within(Duration::from_mins(2));
+        cx.wait(&patience, &format!("waiting for the name of table {name}"), attempt).await
     }
 
     async fn make_as_wanted(&self, cx: &Cx, name: &str, want: &TableSpec) -> Result<Outputs, Fault> {

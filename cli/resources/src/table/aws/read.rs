@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use aws_sdk_dynamodb::operation::describe_continuous_backups::DescribeContinuousBackupsOutput;
 use aws_sdk_dynamodb::types::{
-    BillingMode, KeyType, PointInTimeRecoveryStatus, TableDescription, TableStatus,
+    BillingMode, KeyType, OnDemandThroughput, PointInTimeRecoveryStatus, TableDescription, TableStatus,
 };
 use futures::future::try_join;
 use hitctl_engine::{Cx, Fault, Wait};
@@ -67,7 +67,7 @@ impl Table {
     /// The tags. Those of a table that has just been made may take a moment to be seen, and it would pass for somebody
     /// else's without them.
     async fn tags(&self, cx: &Cx, name: &str, table: &TableDescription) -> Result<Tags, Fault> {
-        let is_young = is_young(table, SystemTime::now());
+        let is_young = is_young(table, crate::aws::now());
         let read = move || async move {
             let tags = self.tags_now(cx, name).await?;
             if tags.is_empty() && is_young {
@@ -110,7 +110,7 @@ fn partition_key(table: &TableDescription) -> String {
 /// The ceiling of writes a second; 0 for none, which AWS says as -1 or not at all. A table with provisioned throughput has
 /// no such ceiling, and so differs.
 pub(super) fn max_write_units(table: &TableDescription) -> u32 {
-    let units = table.on_demand_throughput().and_then(|most| most.max_write_request_units());
+    let units = table.on_demand_throughput().and_then(OnDemandThroughput::max_write_request_units);
     units.filter(|_| is_on_demand(table)).and_then(|units| u32::try_from(units).ok()).unwrap_or(0)
 }
 
@@ -139,7 +139,7 @@ fn is_young(table: &TableDescription, now: SystemTime) -> bool {
 mod tests {
     use aws_sdk_dynamodb::types::{
         BillingModeSummary, ContinuousBackupsDescription, ContinuousBackupsStatus, KeySchemaElement,
-        OnDemandThroughput, PointInTimeRecoveryDescription,
+        PointInTimeRecoveryDescription,
     };
     use aws_smithy_types::DateTime;
 
