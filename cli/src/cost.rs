@@ -160,10 +160,12 @@ fn rounded(amount: f64) -> f64 {
     (amount * 100.0).round() / 100.0
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
 fn cents<S: Serializer>(amount: &f64, to: S) -> Result<S::Ok, S::Error> {
     to.serialize_f64(rounded(*amount))
 }
 
+#[expect(clippy::ref_option, reason = "serde's signature")]
 fn cents_or_null<S: Serializer>(amount: &Option<f64>, to: S) -> Result<S::Ok, S::Error> {
     amount.map(rounded).serialize(to)
 }

@@ -199,7 +199,7 @@ pub fn deployer(app: &str, env: &str, place: &Place) -> Json {
         }
         statement
     });
-    document(statements.collect())
+    document(&statements.collect::<Vec<_>>())
 }
 
 /// The policy of a role with these statements.
@@ -209,10 +209,10 @@ pub fn of_role(statements: &[Statement]) -> Json {
             "Sid": statement.sid, "Effect": "Allow", "Action": statement.actions, "Resource": statement.resources,
         })
     };
-    document(statements.iter().map(statement).collect())
+    document(&statements.iter().map(statement).collect::<Vec<_>>())
 }
 
-fn document(statements: Vec<Json>) -> Json {
+fn document(statements: &[Json]) -> Json {
     json!({ "Version": "2012-10-17", "Statement": statements })
 }
 

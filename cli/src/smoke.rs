@@ -26,7 +26,7 @@ impl Patience {
         match &place.endpoint {
             // A new API's name has to spread, and each question is throttled and paid for.
             None if place.has_versions => {
-                Self { budget: Duration::from_secs(60), pause: Duration::from_millis(300) }
+                Self { budget: Duration::from_mins(1), pause: Duration::from_millis(300) }
             }
             _ => Self { budget: Duration::from_secs(10), pause: Duration::from_millis(50) },
         }

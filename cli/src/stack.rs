@@ -1,6 +1,7 @@
 //! What a hit counter is made of. The only file that knows; it reads like a parts list.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 
 use hitctl_config::{App, Expose, contract, names};
 use hitctl_engine::{Graph, GraphError, Node, Value};
@@ -72,7 +73,11 @@ pub fn release(function: &FunctionSpec) -> String {
     versioned.reserved_concurrency = None;
     let spec = serde_json::to_value(versioned).unwrap_or(Json::Null);
     let hash = Sha256::digest(hitctl_engine::resolve(&spec, &|_| None).0.to_string());
-    hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    hash.iter().take(8).fold(String::new(), |mut hex, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
 }
 
 struct Parts<'a> {

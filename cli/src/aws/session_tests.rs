@@ -106,11 +106,20 @@ async fn who_is_asking_says_where_the_resources_live() {
     assert_eq!(sts.keys(), ["AKIAENV"]);
 }
 
+/// Variables, the profile and the region of flags; the key and the region that are used.
+type Case = (
+    &'static [(&'static str, &'static str)],
+    Option<&'static str>,
+    Option<&'static str>,
+    &'static str,
+    &'static str,
+);
+
 /// As with AWS's own tools: keys of the environment come before `AWS_PROFILE`, and a flag before both.
 #[tokio::test]
 async fn credentials_and_regions_have_an_order() {
     let home = Home::new(WORK);
-    let table: [(&[(&str, &str)], Option<&str>, Option<&str>, &str, &str); 6] = [
+    let table: [Case; 6] = [
         (&[], None, None, "AKIADEFAULT", "eu-west-1"),
         (&[("AWS_PROFILE", "work")], None, None, "AKIAWORK", "eu-north-1"),
         (&[("AWS_PROFILE", "work"), KEYS[0], KEYS[1]], None, None, "AKIAENV", "eu-north-1"),

@@ -107,7 +107,7 @@ async fn look(session: &Session, loaded: &Loaded, sink: &Sink) -> Result<Vec<Dep
         if resources > 0 {
             rows.push(DeploymentRow {
                 declared: declared(loaded, &other.app.app, &other.env),
-                has_counts: live.live(&TableSpec::address("hits")).filter(ours).is_some(),
+                has_counts: live.live(&TableSpec::address("hits")).is_some_and(|live| ours(&live)),
                 app: other.app.app,
                 env: other.env,
                 resources,

@@ -34,7 +34,7 @@ pub async fn run(session: &mut Session, command: Command) -> Result<Exit, Failur
     match command {
         Command::Init(args) => init::run(session, &args),
         Command::Build(args) => build::run(session, args).await,
-        Command::Plan(args) => plan::run(session, args).await,
+        Command::Plan(args) => Box::pin(plan::run(session, args)).await,
         Command::Deploy(args) => deploy::run(session, args).await,
         Command::Status(args) => status::run(session, args).await,
         Command::Destroy(args) => destroy::run(session, args).await,

@@ -29,7 +29,7 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
     let loaded = session.load()?;
     let progress = session.console.progress();
     let sink = progress.sink();
-    let planned = async {
+    let planned = Box::pin(async {
         let (cloud, artifact) = tokio::try_join!(
             cloud::open(session, &loaded, Access::Read, &sink),
             steps::build(session, &loaded, args.artifact, &sink),
@@ -38,7 +38,7 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
         let drivers = cloud.drivers(Drive { artifact: Some(&artifact), adopt: args.adopt, tags: None });
         let planned = steps::plan_deploy(session, &loaded, &*cloud, &code, &drivers, &sink).await?;
         Ok::<_, Failure>((cloud, planned))
-    }
+    })
     .await;
     progress.finish();
     let (cloud, PlanRun { plan, findings }) = planned?;

@@ -40,9 +40,10 @@ impl View for DeploymentsView {
     fn render(&self, style: Style) -> String {
         let mut out = String::new();
         if self.deployments.is_empty() {
-            return match self.only_left_behind {
-                true => "Nothing is left behind: all that is deployed is in the configuration.\n".to_owned(),
-                false => "Nothing of hitctl's is deployed here.\n".to_owned(),
+            return if self.only_left_behind {
+                "Nothing is left behind: all that is deployed is in the configuration.\n".to_owned()
+            } else {
+                "Nothing of hitctl's is deployed here.\n".to_owned()
             };
         }
         let mut table = Table::new([
@@ -58,9 +59,10 @@ impl View for DeploymentsView {
                 text::clean(&row.env).into(),
                 row.resources.to_string().into(),
                 if row.has_counts { "kept".into() } else { Cell::toned("none", Tone::Dim) },
-                match row.declared {
-                    true => Cell::toned("has it", Tone::Good),
-                    false => Cell::toned("does not have it", Tone::Warn),
+                if row.declared {
+                    Cell::toned("has it", Tone::Good)
+                } else {
+                    Cell::toned("does not have it", Tone::Warn)
                 },
             ]);
         }

@@ -22,7 +22,7 @@ fn said(code: &str, message: &str) -> Said {
 
 fn now() -> SystemTime {
     // Sat, 21 Nov 2026 09:20:00 GMT.
-    SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_252_800)
+    SystemTime::UNIX_EPOCH + Duration::from_mins(29_920_880)
 }
 
 #[test]
