@@ -107,6 +107,8 @@ pub struct Drive<'a> {
     pub artifact: Option<&'a Artifact>,
     /// Whether resources of our names that are somebody else's are taken over.
     pub adopt: bool,
+    /// Whether the live URL is asked in the end until that code answers.
+    pub called_at_the_end: bool,
     /// Whose resources are ours, where that is not the app and env in force.
     pub tags: Option<Tags>,
 }

@@ -64,7 +64,12 @@ async fn deploy(
         steps::build(session, loaded, args.artifact, sink),
     )?;
     let code = Code { sha256: artifact.sha256.clone(), arch: artifact.arch };
-    let drivers = cloud.drivers(Drive { artifact: Some(&artifact), adopt: args.adopt, tags: None });
+    let drivers = cloud.drivers(Drive {
+        artifact: Some(&artifact),
+        adopt: args.adopt,
+        called_at_the_end: !args.no_smoke,
+        tags: None,
+    });
     let mut planned = steps::plan_deploy(session, loaded, &*cloud, &code, &drivers, sink).await?;
     let turn = Turn::take(session, loaded, &*cloud, &planned.plan, ("deploy", args.lock), sink).await?;
     if turn.waited {

@@ -35,7 +35,8 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
             steps::build(session, &loaded, args.artifact, &sink),
         )?;
         let code = Code { sha256: artifact.sha256.clone(), arch: artifact.arch };
-        let drivers = cloud.drivers(Drive { artifact: Some(&artifact), adopt: args.adopt, tags: None });
+        let drivers =
+            cloud.drivers(Drive { artifact: Some(&artifact), adopt: args.adopt, ..Drive::default() });
         let planned = steps::plan_deploy(session, &loaded, &*cloud, &code, &drivers, &sink).await?;
         Ok::<_, Failure>((cloud, planned))
     })

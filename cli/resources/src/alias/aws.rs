@@ -5,14 +5,15 @@ use std::sync::Arc;
 
 use aws_sdk_lambda::Client;
 use aws_sdk_lambda::operation::get_function_configuration::GetFunctionConfigurationOutput;
+use aws_sdk_lambda::types::State;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use hitctl_engine::{Cx, Event, Fault, FieldDiff, Outputs, Value};
 
 use crate::AliasSpec;
 use crate::aws::fault::{Doing, ToFault as _};
-use crate::aws::lambda::{NOT_FOUND, READ, Until, WRITE, settled};
-use crate::aws::versions::{Version, point, published};
+use crate::aws::lambda::{CONFLICT, NOT_FOUND, READ, Until, WRITE, settled};
+use crate::aws::versions::{Version, point, pointed_at, published};
 use crate::aws::{Aws, Found, Resource, owner_of};
 
 /// The driver of aliases.
@@ -58,7 +59,8 @@ impl Resource for Alias {
         want: &'a AliasSpec,
     ) -> BoxFuture<'a, Result<Outputs, Fault>> {
         async move {
-            let number = self.publish(cx, name, &want.release).await?;
+            let may_be_pending = self.aws.called_at_the_end;
+            let number = self.publish(cx, name, &want.release, may_be_pending).await?;
             self.make(cx, name, number, &want.release).await?;
             self.prune(cx, name, number).await;
             Ok(outputs(number))
@@ -76,7 +78,8 @@ impl Resource for Alias {
     ) -> BoxFuture<'a, Result<Outputs, Fault>> {
         let (function, _) = parts(name);
         async move {
-            let number = self.publish(cx, name, &want.release).await?;
+            // Visitors get it with the switch: it is ready before that.
+            let number = self.publish(cx, name, &want.release, false).await?;
             let switched = cx
                 .wait(&WRITE, "switching the alias", || point(&self.client, function, number, &want.release))
                 .await?;
@@ -119,15 +122,15 @@ impl Alias {
     /// The number of a version of the function as it is now, whose description is the release. Lambda publishes nothing, and
     /// answers with the version before, when code and configuration are as they were then; that is also what makes this
     /// safe to repeat.
-    async fn publish(&self, cx: &Cx, name: &str, release: &str) -> Result<u64, Fault> {
+    async fn publish(&self, cx: &Cx, name: &str, release: &str, may_be_pending: bool) -> Result<u64, Fault> {
         let (function, _) = parts(name);
-        let (number, described) = self.published(cx, function, release).await?;
+        let (number, described) = self.published(cx, function, release, may_be_pending).await?;
         if described == release {
             return Ok(number);
         }
         // The same to Lambda, but not to us. A description of the function's own is a change that it publishes.
         self.describe(cx, function, release).await?;
-        match self.published(cx, function, release).await? {
+        match self.published(cx, function, release, may_be_pending).await? {
             (number, described) if described == release => Ok(number),
             (number, _) => {
                 let message =
@@ -139,19 +142,38 @@ impl Alias {
         }
     }
 
-    /// Asks for a version, waits until it can be called, and gives back its number and description.
-    async fn published(&self, cx: &Cx, function: &str, release: &str) -> Result<(u64, String), Fault> {
+    /// Asks for a version, waits until it can be called unless it `may_be_pending`, and gives back its number and description.
+    async fn published(
+        &self,
+        cx: &Cx,
+        function: &str,
+        release: &str,
+        may_be_pending: bool,
+    ) -> Result<(u64, String), Fault> {
         let doing = Doing::new("publish", format!("function {function}"), "lambda:PublishVersion");
         // What is published is what was uploaded, and nothing that came between.
         let guard = self.aws.code.as_ref().and_then(|code| base64_of(&code.sha256));
         let answer = cx
             .wait(&WRITE, "publishing a version", || async {
                 let request = self.client.publish_version().function_name(function).description(release);
-                request.set_code_sha256(guard.clone()).send().await.map_err(|error| error.fault(&doing))
+                let request = request.set_code_sha256(guard.clone());
+                match request.clone().send().await {
+                    Err(error) if error.is(CONFLICT) => {
+                        // Just made, and not ready yet; or never to be, which asking again would not find out.
+                        settled(cx, &self.client, function, None, &Until::Active).await?;
+                        request.send().await
+                    }
+                    answer => answer,
+                }
+                .map_err(|error| error.fault(&doing))
             })
             .await?;
         let number = answer.version().unwrap_or_default();
-        let ready = settled(cx, &self.client, function, Some(number), &Until::Active).await;
+        let ready = match answer.state() {
+            Some(State::Active) => Ok(()),
+            Some(State::Pending) if may_be_pending => Ok(()),
+            _ => settled(cx, &self.client, function, Some(number), &Until::Active).await,
+        };
         if let Err(fault) = ready {
             // One that failed for good would be answered again and again: without it, the next run publishes another.
             if fault.code == "function_failed" {
@@ -212,8 +234,10 @@ impl Alias {
             return;
         }
         let pruned = async {
-            let (versions, pointed) =
-                tokio::try_join!(published(cx, &self.client, function), self.pointed_at(cx, function))?;
+            let (versions, pointed) = tokio::try_join!(
+                published(cx, &self.client, function),
+                pointed_at(cx, &self.client, function)
+            )?;
             for number in surplus(&versions, live, &pointed) {
                 self.forget(function, &number.to_string()).await?;
             }
@@ -222,36 +246,6 @@ impl Alias {
         if let Err(fault) = pruned.await {
             let why = format!("old versions are left for the next release to delete: {}", fault.message);
             cx.send(Event::Waiting { address: cx.address().clone(), attempt: 1, why });
-        }
-    }
-
-    /// Every version that some alias points at, in part or as a whole.
-    async fn pointed_at(&self, cx: &Cx, function: &str) -> Result<BTreeSet<u64>, Fault> {
-        let doing = Doing::new("list", format!("the aliases of function {function}"), "lambda:ListAliases");
-        let (mut found, mut marker) = (BTreeSet::new(), None::<String>);
-        loop {
-            let page = cx
-                .wait(&READ, "listing the aliases", || async {
-                    let request = self.client.list_aliases().function_name(function);
-                    request.set_marker(marker.clone()).send().await.map_err(|error| error.fault(&doing))
-                })
-                .await?;
-            for alias in page.aliases() {
-                let weighted =
-                    alias.routing_config().and_then(|routing| routing.additional_version_weights());
-                let weighted = weighted.into_iter().flatten().map(|(number, _)| number.as_str());
-                found.extend(
-                    alias
-                        .function_version()
-                        .into_iter()
-                        .chain(weighted)
-                        .filter_map(|n| n.parse::<u64>().ok()),
-                );
-            }
-            marker = page.next_marker().filter(|marker| !marker.is_empty()).map(str::to_owned);
-            if marker.is_none() {
-                return Ok(found);
-            }
         }
     }
 

@@ -12,6 +12,8 @@ use super::fault::{Doing, ToFault as _};
 
 /// The code of what is not there.
 pub(crate) const NOT_FOUND: &str = "ResourceNotFoundException";
+/// The code of what cannot be done in the state that a function is in, or while another change is in progress.
+pub(crate) const CONFLICT: &str = "ResourceConflictException";
 
 /// A read: Lambda may ask for fewer calls.
 pub(crate) const READ: Wait = Wait::up_to(Duration::from_secs(30));

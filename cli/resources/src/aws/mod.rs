@@ -51,6 +51,9 @@ pub struct Aws {
     pub code: Option<Code>,
     /// Whether resources of our names that are somebody else's are taken over.
     pub adopt: bool,
+    /// Whether what is made anew is called through its alias before the run ends, until this code answers. That is the
+    /// better proof that it is ready: Lambda's own word for it is not waited for then.
+    pub called_at_the_end: bool,
 }
 
 /// A zip that was built for this run.

@@ -1,5 +1,6 @@
 //! The published versions of the function: what there is, and which of them answers.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use aws_sdk_lambda::Client;
@@ -97,6 +98,31 @@ pub(crate) async fn published(cx: &Cx, client: &Client, name: &str) -> Result<Ve
         marker = page.next_marker().filter(|marker| !marker.is_empty()).map(str::to_owned);
         if marker.is_none() {
             found.sort_by_key(|version| std::cmp::Reverse(version.number));
+            return Ok(found);
+        }
+    }
+}
+
+/// Every version that some alias points at, in part or as a whole.
+pub(crate) async fn pointed_at(cx: &Cx, client: &Client, function: &str) -> Result<BTreeSet<u64>, Fault> {
+    let doing = Doing::new("list", format!("the aliases of function {function}"), "lambda:ListAliases");
+    let (mut found, mut marker) = (BTreeSet::new(), None::<String>);
+    loop {
+        let page = cx
+            .wait(&READ, "listing the aliases", || async {
+                let request = client.list_aliases().function_name(function);
+                request.set_marker(marker.clone()).send().await.map_err(|error| error.fault(&doing))
+            })
+            .await?;
+        for alias in page.aliases() {
+            let weighted = alias.routing_config().and_then(|routing| routing.additional_version_weights());
+            let weighted = weighted.into_iter().flatten().map(|(number, _)| number.as_str());
+            found.extend(
+                alias.function_version().into_iter().chain(weighted).filter_map(|n| n.parse::<u64>().ok()),
+            );
+        }
+        marker = page.next_marker().filter(|marker| !marker.is_empty()).map(str::to_owned);
+        if marker.is_none() {
             return Ok(found);
         }
     }

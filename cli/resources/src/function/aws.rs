@@ -3,6 +3,7 @@
 mod live;
 
 use std::collections::HashMap;
+use std::pin::pin;
 use std::sync::Arc;
 
 use aws_sdk_lambda::Client;
@@ -11,7 +12,7 @@ use aws_sdk_lambda::types::{
     Architecture, Environment, FunctionCode, LastUpdateStatus, LogFormat, LoggingConfig, Runtime,
 };
 use futures::FutureExt as _;
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, Either, select};
 use hitctl_engine::{Cx, Fault, FieldDiff, Outputs};
 use sha2::{Digest as _, Sha256};
 
@@ -61,9 +62,21 @@ impl Resource for Function {
                     self.converge(cx, name, &have, want).await?;
                 }
                 // The reservation needs no code, so it is not kept waiting; where Lambda wants it to, it says so.
+                (None, Some(reserved)) if self.aws.called_at_the_end => {
+                    // Until the reservation is made, the function may turn out never to be ready.
+                    let (active, reserve) = (pin!(active), pin!(self.reserve(cx, name, reserved)));
+                    match select(reserve, active).await {
+                        Either::Left((reserved, _)) => reserved?,
+                        Either::Right((active, reserve)) => {
+                            active?;
+                            reserve.await?;
+                        }
+                    }
+                }
                 (None, Some(reserved)) => {
                     tokio::try_join!(active, self.reserve(cx, name, reserved))?;
                 }
+                (None, None) if self.aws.called_at_the_end => {}
                 (None, None) => active.await?,
             }
             Ok(Outputs::new())

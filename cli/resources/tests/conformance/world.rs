@@ -112,6 +112,7 @@ impl World {
             account: Emulator::ACCOUNT.to_owned(),
             tags: self.tags(),
             code,
+            called_at_the_end: false,
             adopt: self.adopt,
         }
     }

@@ -45,6 +45,7 @@ impl AwsCloud {
             tags: names::tags(&app.app, &loaded.env),
             code: None,
             adopt: false,
+            called_at_the_end: false,
         };
         let alias = (app.function.publish && place.has_versions).then_some(AliasSpec::NAME);
         Ok(Self { aws, alias, timeout_s: app.function.timeout_s, session })
@@ -84,7 +85,10 @@ impl Cloud for AwsCloud {
             .artifact
             .map(|artifact| aws::Code { sha256: artifact.sha256.clone(), zip: artifact.zip.clone() });
         let tags = drive.tags.unwrap_or_else(|| self.aws.tags.clone());
-        aws::drivers(&Arc::new(Aws { code, tags, adopt: drive.adopt, ..self.aws.clone() }))
+        // Without an alias nothing but Lambda's word says that a function is ready for its URL and permission.
+        let called_at_the_end = drive.called_at_the_end && self.alias.is_some();
+        let aws = Aws { code, tags, adopt: drive.adopt, called_at_the_end, ..self.aws.clone() };
+        aws::drivers(&Arc::new(aws))
     }
 
     fn deployments<'a>(
