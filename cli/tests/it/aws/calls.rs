@@ -1,0 +1,363 @@
+//! The calls of every command, word for word.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::sync::OnceLock;
+
+use hitctl_emulators::Emulator;
+
+use super::scene::Scene;
+use crate::support::artifact;
+
+/// What a deploy that finds nothing to change may ask AWS.
+const MOST_WITHOUT_CHANGES: usize = 16;
+
+/// What it takes to know everything that is deployed.
+const SURVEY: [&str; 15] = [
+    "apigateway:GetApis",
+    "apigateway:GetIntegrations",
+    "apigateway:GetRoutes",
+    "apigateway:GetStage",
+    "dynamodb:DescribeContinuousBackups",
+    "dynamodb:DescribeTable",
+    "dynamodb:ListTagsOfResource",
+    "iam:GetRole",
+    "iam:GetRolePolicy",
+    "lambda:GetFunction",
+    "lambda:GetFunctionConfiguration",
+    "lambda:GetPolicy",
+    "lambda:ListFunctionUrlConfigs",
+    "logs:DescribeLogGroups",
+    "logs:ListTagsForResource",
+];
+
+/// Runs a command, and gives back its calls: those that look, and those that write. Independent ones come in any order, so they
+/// are sorted. A command that writes asks until it sees what it wrote: how often is not said then.
+fn calls(scene: &mut Scene, args: &[&str]) -> String {
+    scene.ok(args);
+    let names = scene.wire.names();
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for name in &names {
+        *counts.entry(name).or_default() += 1;
+    }
+    let writes: BTreeSet<String> = scene.wire.writes().into_iter().collect();
+    let (mut looks, mut wrote) = (String::new(), String::new());
+    if SURVEY.iter().all(|name| counts.contains_key(name)) {
+        looks.push_str("  the survey\n");
+        for name in SURVEY {
+            // What it takes more than once is shown.
+            match counts[name] {
+                1 => drop(counts.remove(name)),
+                _ if !writes.is_empty() => drop(counts.remove(name)),
+                _ => {}
+            }
+        }
+    }
+    for (name, count) in counts {
+        let times = if count > 1 { format!(" x{count}") } else { String::new() };
+        // Writing to a string does not fail.
+        let _infallible = if writes.contains(name) {
+            writeln!(wrote, "  {name}{times}")
+        } else if writes.is_empty() {
+            writeln!(looks, "  {name}{times}")
+        } else {
+            writeln!(looks, "  {name}")
+        };
+    }
+    format!("looks\n{looks}writes\n{wrote}")
+}
+
+/// Every call of every command.
+pub(super) fn all() -> &'static BTreeSet<String> {
+    static SEEN: OnceLock<BTreeSet<String>> = OnceLock::new();
+    SEEN.get_or_init(|| {
+        // Alone: what others deploy meanwhile is found too by what looks for all there is.
+        let emulator = Emulator::new_ministack();
+        let mut scene = Scene::new(&emulator, "calls", "");
+        deployed(&mut scene);
+        looked_at(&mut scene);
+        counted(&mut scene);
+        gone(&mut scene);
+        scene.into_seen()
+    })
+}
+
+fn deployed(scene: &mut Scene) {
+    let zip = artifact();
+    insta::assert_snapshot!(calls(scene, &["plan", "--artifact", &zip]), @"
+    looks
+      apigateway:GetApis
+      dynamodb:DescribeTable
+      iam:GetRole
+      lambda:GetAccountSettings
+      lambda:GetFunction
+      lambda:GetFunctionConfiguration
+      lambda:GetPolicy x2
+      lambda:ListFunctionUrlConfigs
+      logs:DescribeLogGroups
+      sts:GetCallerIdentity
+    writes
+    ");
+    insta::assert_snapshot!(calls(scene, &["deploy", "--artifact", &zip]), @"
+    looks
+      apigateway:GetApis
+      dynamodb:DescribeTable
+      iam:GetRole
+      lambda:GetAccountSettings
+      lambda:GetFunction
+      lambda:GetFunctionConfiguration
+      lambda:GetPolicy
+      lambda:ListFunctionUrlConfigs
+      logs:DescribeLogGroups
+      sts:GetCallerIdentity
+    writes
+      apigateway:CreateApi
+      apigateway:CreateIntegration
+      apigateway:CreateRoute x3
+      apigateway:CreateStage
+      dynamodb:CreateTable
+      dynamodb:DeleteItem
+      dynamodb:PutItem
+      dynamodb:UpdateContinuousBackups
+      iam:CreateRole
+      iam:PutRolePolicy
+      lambda:AddPermission
+      lambda:CreateAlias
+      lambda:CreateFunction
+      lambda:PublishVersion
+      lambda:PutFunctionConcurrency
+      logs:CreateLogGroup
+      logs:PutRetentionPolicy
+    ");
+
+    insta::assert_snapshot!(calls(scene, &["deploy", "--artifact", &zip]), @"
+    looks
+      the survey
+      sts:GetCallerIdentity
+    writes
+    ");
+    assert_eq!(scene.wire.writes(), Vec::<String>::new());
+    let asked = scene.wire.names().len();
+    assert!(asked <= MOST_WITHOUT_CHANGES, "a deploy without changes makes {asked} calls");
+    insta::assert_snapshot!(calls(scene, &["plan", "--artifact", &zip]), @"
+    looks
+      the survey
+      sts:GetCallerIdentity
+    writes
+    ");
+    assert_eq!(scene.wire.names().len(), asked, "a plan asks what a deploy asks");
+
+    scene.yard.configure("function.memory_mb = 256\nhttp.burst = 40\n");
+    insta::assert_snapshot!(calls(scene, &["deploy", "--artifact", &zip]), @"
+    looks
+      the survey
+      sts:GetCallerIdentity
+    writes
+      apigateway:UpdateStage
+      dynamodb:DeleteItem
+      dynamodb:PutItem
+      lambda:PublishVersion
+      lambda:UpdateAlias
+      lambda:UpdateFunctionConfiguration
+    ");
+    insta::assert_snapshot!(calls(scene, &["rollback", "--list"]), @"
+    looks
+      lambda:GetAlias
+      lambda:ListVersionsByFunction
+      sts:GetCallerIdentity
+    writes
+    ");
+    insta::assert_snapshot!(calls(scene, &["rollback", "--yes"]), @"
+    looks
+      the survey
+      lambda:GetAlias
+      lambda:ListVersionsByFunction
+      sts:GetCallerIdentity
+    writes
+      dynamodb:DeleteItem
+      dynamodb:PutItem
+      lambda:UpdateAlias
+    ");
+    insta::assert_snapshot!(calls(scene, &["deploy", "--artifact", &zip]), @"
+    looks
+      the survey
+      sts:GetCallerIdentity
+    writes
+      dynamodb:DeleteItem
+      dynamodb:PutItem
+      lambda:PublishVersion
+      lambda:UpdateAlias
+    ");
+}
+
+fn looked_at(scene: &mut Scene) {
+    insta::assert_snapshot!(calls(scene, &["status"]), @"
+    looks
+      the survey
+      dynamodb:Scan
+      sts:GetCallerIdentity
+    writes
+    ");
+    insta::assert_snapshot!(calls(scene, &["status", "--all"]), @"
+    looks
+      the survey
+      sts:GetCallerIdentity
+      tagging:GetResources
+    writes
+    ");
+    insta::assert_snapshot!(calls(scene, &["doctor"]), @"
+    looks
+      lambda:GetAccountSettings
+      sts:GetCallerIdentity
+    writes
+    ");
+    insta::assert_snapshot!(calls(scene, &["invoke", "--path", "/"]), @"
+    looks
+      sts:GetCallerIdentity
+    writes
+      lambda:Invoke
+    ");
+    insta::assert_snapshot!(calls(scene, &["logs"]), @"
+    looks
+      logs:FilterLogEvents x2
+      sts:GetCallerIdentity
+    writes
+    ");
+    insta::assert_snapshot!(calls(scene, &["policy", "deployer"]), @"
+    looks
+    writes
+    ");
+}
+
+fn counted(scene: &mut Scene) {
+    insta::assert_snapshot!(calls(scene, &["counts", "list"]), @"
+    looks
+      dynamodb:Scan
+      sts:GetCallerIdentity
+    writes
+    ");
+    insta::assert_snapshot!(calls(scene, &["counts", "get", "/", "/a"]), @"
+    looks
+      dynamodb:GetItem x2
+      sts:GetCallerIdentity
+    writes
+    ");
+    insta::assert_snapshot!(calls(scene, &["counts", "export"]), @"
+    looks
+      dynamodb:Scan
+      sts:GetCallerIdentity
+    writes
+    ");
+    insta::assert_snapshot!(calls(scene, &["counts", "add", "/a", "2"]), @"
+    looks
+      dynamodb:GetItem
+      sts:GetCallerIdentity
+    writes
+      dynamodb:TransactWriteItems
+    ");
+    insta::assert_snapshot!(calls(scene, &["counts", "set", "/b", "3", "--confirm", "test"]), @"
+    looks
+      dynamodb:GetItem
+      sts:GetCallerIdentity
+    writes
+      dynamodb:TransactWriteItems
+    ");
+    insta::assert_snapshot!(calls(scene, &["counts", "rename", "/b", "/c"]), @"
+    looks
+      dynamodb:GetItem
+      sts:GetCallerIdentity
+    writes
+      dynamodb:TransactWriteItems
+    ");
+    insta::assert_snapshot!(calls(scene, &["counts", "merge", "/a", "/c", "--yes"]), @"
+    looks
+      dynamodb:GetItem
+      sts:GetCallerIdentity
+    writes
+      dynamodb:TransactWriteItems
+    ");
+    insta::assert_snapshot!(calls(scene, &["counts", "reset", "/c", "--confirm", "test"]), @"
+    looks
+      dynamodb:GetItem
+      sts:GetCallerIdentity
+    writes
+      dynamodb:TransactWriteItems
+    ");
+    insta::assert_snapshot!(calls(scene, &["counts", "delete", "/c", "--confirm", "test"]), @"
+    looks
+      dynamodb:GetItem
+      sts:GetCallerIdentity
+    writes
+      dynamodb:TransactWriteItems
+    ");
+    scene.yard.yard.write("more.csv", "path,hits\n/d,7\n");
+    insta::assert_snapshot!(calls(scene, &["counts", "import", "more.csv"]), @"
+    looks
+      sts:GetCallerIdentity
+    writes
+      dynamodb:TransactWriteItems
+    ");
+}
+
+fn gone(scene: &mut Scene) {
+    insta::assert_snapshot!(calls(scene, &["destroy", "--yes"]), @"
+    looks
+      the survey
+      iam:ListAttachedRolePolicies
+      iam:ListRolePolicies
+      lambda:ListTags
+      sts:GetCallerIdentity
+    writes
+      apigateway:DeleteApi
+      dynamodb:DeleteItem
+      dynamodb:PutItem
+      iam:DeleteRole
+      iam:DeleteRolePolicy
+      lambda:DeleteAlias
+      lambda:DeleteFunction
+      lambda:RemovePermission
+      logs:DeleteLogGroup
+    ");
+    insta::assert_snapshot!(calls(scene, &["destroy", "--yes"]), @"
+    looks
+      apigateway:GetApis
+      dynamodb:DescribeContinuousBackups
+      dynamodb:DescribeTable
+      dynamodb:ListTagsOfResource
+      iam:GetRole
+      lambda:GetFunction
+      lambda:GetFunctionConfiguration
+      lambda:GetPolicy x2
+      lambda:ListFunctionUrlConfigs
+      logs:DescribeLogGroups
+      sts:GetCallerIdentity
+    writes
+    ");
+    let all = ["destroy", "--delete-data", "--confirm", "test", "--export", "all.csv"];
+    insta::assert_snapshot!(calls(scene, &all), @"
+    looks
+      apigateway:GetApis
+      dynamodb:DescribeContinuousBackups
+      dynamodb:DescribeTable
+      dynamodb:ListTagsOfResource
+      dynamodb:Scan
+      iam:GetRole
+      lambda:GetFunction
+      lambda:GetFunctionConfiguration
+      lambda:GetPolicy
+      lambda:ListFunctionUrlConfigs
+      logs:DescribeLogGroups
+      sts:GetCallerIdentity
+    writes
+      dynamodb:DeleteTable
+      dynamodb:PutItem
+      dynamodb:UpdateTable
+    ");
+    let left = scene.ok(&["gc", "--json"]).json();
+    assert_eq!(left["deployments"], serde_json::json!([]));
+}
+
+#[test]
+fn every_command_makes_these_calls_and_no_others() {
+    assert!(!all().is_empty());
+}
