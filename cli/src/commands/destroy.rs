@@ -8,6 +8,7 @@ use hitctl_engine::{Action, Graph, Keep, Outcome, Plan, Sink};
 
 use crate::cloud::{self, Access, Cloud, Drive};
 use crate::commands::counts::{self, Format};
+use crate::commands::for_good;
 use crate::commands::steps::{self, PlanRun, millis};
 use crate::commands::turn::{Lock, Turn};
 use crate::report::{DestroyView, Exit, Failure, Left};
@@ -46,7 +47,8 @@ pub(super) async fn destroy(session: &mut Session, loaded: &Loaded, args: Args) 
         // Nothing is started for what is not there, or what nobody agrees to.
         let cloud = steps::open(session, loaded, Access::Remove, &sink).await?;
         let graph = graph(loaded, &*cloud, args.delete_data)?;
-        let planned = steps::plan(session, &graph, &cloud.drivers(Drive::default()), &sink).await?;
+        let mut planned = steps::plan(session, &graph, &cloud.drivers(Drive::default()), &sink).await?;
+        planned.findings.extend(for_good::findings(&planned.plan, loaded.target));
         Ok::<_, Failure>((cloud, planned))
     }
     .await;

@@ -11,6 +11,7 @@ pub mod doctor;
 pub mod env;
 pub mod exit_codes;
 pub mod explain;
+mod for_good;
 pub mod gc;
 pub mod init;
 pub mod invoke;

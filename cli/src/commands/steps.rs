@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::artifact::{self, Artifact, BuildRequest};
 use crate::cloud::{self, Access, Cloud};
-use crate::commands::quota;
+use crate::commands::{for_good, quota};
 use crate::cost::{self, Estimate};
 use crate::report::{Exit, Failure, PlanView};
 use crate::session::Session;
@@ -75,6 +75,7 @@ pub(super) async fn plan_deploy(
     let live = survey(session, &graph, drivers, sink).await?;
     let (graph, finding) = quota::fit(loaded, cloud, code, graph, &live).await?;
     let mut run = checked(&graph, &live)?;
+    run.findings.extend(for_good::findings(&run.plan, loaded.target));
     run.findings.extend(finding);
     Ok(run)
 }
