@@ -6,8 +6,6 @@ use std::sync::Arc;
 use aws_sdk_lambda::Client;
 use aws_sdk_lambda::operation::get_function_configuration::GetFunctionConfigurationOutput;
 use aws_sdk_lambda::types::State;
-use futures::FutureExt as _;
-use futures::future::BoxFuture;
 use hitctl_engine::{Cx, Event, Fault, FieldDiff, Outputs, Value};
 
 use crate::AliasSpec;
@@ -30,12 +28,12 @@ impl Resource for Alias {
     }
 
     /// One call: the configuration that an alias leads to is that of the version, whose description is the release.
-    fn read<'a>(
-        &'a self,
-        cx: &'a Cx,
-        name: &'a str,
-        _want: Option<&'a AliasSpec>,
-    ) -> BoxFuture<'a, Result<Option<Found<AliasSpec>>, Fault>> {
+    async fn read(
+        &self,
+        cx: &Cx,
+        name: &str,
+        _want: Option<&AliasSpec>,
+    ) -> Result<Option<Found<AliasSpec>>, Fault> {
         let (function, alias) = parts(name);
         let doing = Doing::new("read", format!("alias {name}"), "lambda:GetFunctionConfiguration");
         async move {
@@ -49,33 +47,25 @@ impl Resource for Alias {
             })
             .await
         }
-        .boxed()
+        .await
     }
 
-    fn create<'a>(
-        &'a self,
-        cx: &'a Cx,
-        name: &'a str,
-        want: &'a AliasSpec,
-    ) -> BoxFuture<'a, Result<Outputs, Fault>> {
-        async move {
-            let may_be_pending = self.aws.called_at_the_end;
-            let number = self.publish(cx, name, &want.release, may_be_pending).await?;
-            self.make(cx, name, number, &want.release).await?;
-            self.prune(cx, name, number).await;
-            Ok(outputs(number))
-        }
-        .boxed()
+    async fn create(&self, cx: &Cx, name: &str, want: &AliasSpec) -> Result<Outputs, Fault> {
+        let may_be_pending = self.aws.called_at_the_end;
+        let number = self.publish(cx, name, &want.release, may_be_pending).await?;
+        self.make(cx, name, number, &want.release).await?;
+        self.prune(cx, name, number).await;
+        Ok(outputs(number))
     }
 
-    fn update<'a>(
-        &'a self,
-        cx: &'a Cx,
-        name: &'a str,
-        _have: &'a Found<AliasSpec>,
-        want: &'a AliasSpec,
-        _fields: &'a [FieldDiff],
-    ) -> BoxFuture<'a, Result<Outputs, Fault>> {
+    async fn update(
+        &self,
+        cx: &Cx,
+        name: &str,
+        _have: &Found<AliasSpec>,
+        want: &AliasSpec,
+        _fields: &[FieldDiff],
+    ) -> Result<Outputs, Fault> {
         let (function, _) = parts(name);
         async move {
             // Visitors get it with the switch: it is ready before that.
@@ -89,16 +79,11 @@ impl Resource for Alias {
             self.prune(cx, name, number).await;
             Ok(outputs(number))
         }
-        .boxed()
+        .await
     }
 
     /// Its versions stay: they belong to the function, and go with it.
-    fn delete<'a>(
-        &'a self,
-        cx: &'a Cx,
-        name: &'a str,
-        _have: &'a Found<AliasSpec>,
-    ) -> BoxFuture<'a, Result<(), Fault>> {
+    async fn delete(&self, cx: &Cx, name: &str, _have: &Found<AliasSpec>) -> Result<(), Fault> {
         let (function, alias) = parts(name);
         async move {
             if !self.is_ours(cx, function).await? {
@@ -114,7 +99,7 @@ impl Resource for Alias {
             })
             .await
         }
-        .boxed()
+        .await
     }
 }
 

@@ -20,7 +20,6 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use aws_types::SdkConfig;
-use futures::future::BoxFuture;
 use hitctl_engine::{Cx, Drivers, Fault, FieldDiff, Outputs};
 
 use crate::{
@@ -99,38 +98,38 @@ pub trait Resource: Sized + Send + Sync + 'static {
     fn new(aws: Arc<Aws>) -> Self;
 
     /// Reads the resource of that name; `want` is what it should be, `None` when it should not be. Never writes.
-    fn read<'a>(
-        &'a self,
-        cx: &'a Cx,
-        name: &'a str,
-        want: Option<&'a Self::Spec>,
-    ) -> BoxFuture<'a, Result<Option<Found<Self::Spec>>, Fault>>;
+    fn read(
+        &self,
+        cx: &Cx,
+        name: &str,
+        want: Option<&Self::Spec>,
+    ) -> impl Future<Output = Result<Option<Found<Self::Spec>>, Fault>> + Send;
 
     /// Makes the resource.
-    fn create<'a>(
-        &'a self,
-        cx: &'a Cx,
-        name: &'a str,
-        want: &'a Self::Spec,
-    ) -> BoxFuture<'a, Result<Outputs, Fault>>;
+    fn create(
+        &self,
+        cx: &Cx,
+        name: &str,
+        want: &Self::Spec,
+    ) -> impl Future<Output = Result<Outputs, Fault>> + Send;
 
     /// Changes the named fields.
-    fn update<'a>(
-        &'a self,
-        cx: &'a Cx,
-        name: &'a str,
-        have: &'a Found<Self::Spec>,
-        want: &'a Self::Spec,
-        fields: &'a [FieldDiff],
-    ) -> BoxFuture<'a, Result<Outputs, Fault>>;
+    fn update(
+        &self,
+        cx: &Cx,
+        name: &str,
+        have: &Found<Self::Spec>,
+        want: &Self::Spec,
+        fields: &[FieldDiff],
+    ) -> impl Future<Output = Result<Outputs, Fault>> + Send;
 
     /// Removes the resource and returns once its name is free again.
-    fn delete<'a>(
-        &'a self,
-        cx: &'a Cx,
-        name: &'a str,
-        have: &'a Found<Self::Spec>,
-    ) -> BoxFuture<'a, Result<(), Fault>>;
+    fn delete(
+        &self,
+        cx: &Cx,
+        name: &str,
+        have: &Found<Self::Spec>,
+    ) -> impl Future<Output = Result<(), Fault>> + Send;
 }
 
 /// The time, to be compared with AWS's own; what decides by it takes it as an argument.

@@ -11,8 +11,7 @@ use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::{
     Architecture, Environment, FunctionCode, LastUpdateStatus, LogFormat, LoggingConfig, Runtime,
 };
-use futures::FutureExt as _;
-use futures::future::{BoxFuture, Either, select};
+use futures::future::{Either, select};
 use hitctl_engine::{Cx, Fault, FieldDiff, Outputs};
 use sha2::{Digest as _, Sha256};
 
@@ -37,96 +36,77 @@ impl Resource for Function {
         Self { client: Client::new(&aws.config), aws }
     }
 
-    fn read<'a>(
-        &'a self,
-        cx: &'a Cx,
-        name: &'a str,
-        want: Option<&'a FunctionSpec>,
-    ) -> BoxFuture<'a, Result<Option<Found<FunctionSpec>>, Fault>> {
-        cx.wait(&READ, "reading the function", move || self.get(name, want)).boxed()
+    async fn read(
+        &self,
+        cx: &Cx,
+        name: &str,
+        want: Option<&FunctionSpec>,
+    ) -> Result<Option<Found<FunctionSpec>>, Fault> {
+        cx.wait(&READ, "reading the function", move || self.get(name, want)).await
     }
 
-    fn create<'a>(
-        &'a self,
-        cx: &'a Cx,
-        name: &'a str,
-        want: &'a FunctionSpec,
-    ) -> BoxFuture<'a, Result<Outputs, Fault>> {
-        async move {
-            let code = self.code(want).await?;
-            let there = cx.wait(&WRITE, "creating the function", || self.make(name, want, &code)).await?;
-            let active = settled(cx, &self.client, name, None, &Until::Active);
-            match (there, want.reserved_concurrency) {
-                (Some(have), _) => {
-                    active.await?;
-                    self.converge(cx, name, &have, want).await?;
-                }
-                // The reservation needs no code, so it is not kept waiting; where Lambda wants it to, it says so.
-                (None, Some(reserved)) if self.aws.called_at_the_end => {
-                    // Until the reservation is made, the function may turn out never to be ready.
-                    let (active, reserve) = (pin!(active), pin!(self.reserve(cx, name, reserved)));
-                    match select(reserve, active).await {
-                        Either::Left((reserved, _)) => reserved?,
-                        Either::Right((active, reserve)) => {
-                            active?;
-                            reserve.await?;
-                        }
+    async fn create(&self, cx: &Cx, name: &str, want: &FunctionSpec) -> Result<Outputs, Fault> {
+        let code = self.code(want).await?;
+        let there = cx.wait(&WRITE, "creating the function", || self.make(name, want, &code)).await?;
+        let active = settled(cx, &self.client, name, None, &Until::Active);
+        match (there, want.reserved_concurrency) {
+            (Some(have), _) => {
+                active.await?;
+                self.converge(cx, name, &have, want).await?;
+            }
+            // The reservation needs no code, so it is not kept waiting; where Lambda wants it to, it says so.
+            (None, Some(reserved)) if self.aws.called_at_the_end => {
+                // Until the reservation is made, the function may turn out never to be ready.
+                let (active, reserve) = (pin!(active), pin!(self.reserve(cx, name, reserved)));
+                match select(reserve, active).await {
+                    Either::Left((reserved, _)) => reserved?,
+                    Either::Right((active, reserve)) => {
+                        active?;
+                        reserve.await?;
                     }
                 }
-                (None, Some(reserved)) => {
-                    tokio::try_join!(active, self.reserve(cx, name, reserved))?;
-                }
-                (None, None) if self.aws.called_at_the_end => {}
-                (None, None) => active.await?,
             }
-            Ok(Outputs::new())
+            (None, Some(reserved)) => {
+                tokio::try_join!(active, self.reserve(cx, name, reserved))?;
+            }
+            (None, None) if self.aws.called_at_the_end => {}
+            (None, None) => active.await?,
         }
-        .boxed()
+        Ok(Outputs::new())
     }
 
-    fn update<'a>(
-        &'a self,
-        cx: &'a Cx,
-        name: &'a str,
-        have: &'a Found<FunctionSpec>,
-        want: &'a FunctionSpec,
-        _fields: &'a [FieldDiff],
-    ) -> BoxFuture<'a, Result<Outputs, Fault>> {
-        async move {
-            self.converge(cx, name, &have.spec, want).await?;
-            Ok(Outputs::new())
-        }
-        .boxed()
+    async fn update(
+        &self,
+        cx: &Cx,
+        name: &str,
+        have: &Found<FunctionSpec>,
+        want: &FunctionSpec,
+        _fields: &[FieldDiff],
+    ) -> Result<Outputs, Fault> {
+        self.converge(cx, name, &have.spec, want).await?;
+        Ok(Outputs::new())
     }
 
     /// Versions, aliases and the function's policy go with it.
-    fn delete<'a>(
-        &'a self,
-        cx: &'a Cx,
-        name: &'a str,
-        _have: &'a Found<FunctionSpec>,
-    ) -> BoxFuture<'a, Result<(), Fault>> {
-        async move {
-            let doing = Doing::new("delete", what(name), "lambda:DeleteFunction");
-            cx.wait(&WRITE, "deleting the function", || async {
-                match self.client.delete_function().function_name(name).send().await {
-                    Ok(_) => Ok(()),
-                    Err(error) if error.is(NOT_FOUND) => Ok(()),
-                    Err(error) => Err(error.fault(&doing)),
-                }
-            })
-            .await?;
-            let doing = Doing::new("read", what(name), "lambda:GetFunctionConfiguration");
-            cx.wait(&SETTLING, "waiting for Lambda to delete it", || async {
-                match self.client.get_function_configuration().function_name(name).send().await {
-                    Ok(_) => Err(Fault::transient("deleting", "it is still there")),
-                    Err(error) if error.is(NOT_FOUND) => Ok(()),
-                    Err(error) => Err(error.fault(&doing)),
-                }
-            })
-            .await
-        }
-        .boxed()
+    async fn delete(&self, cx: &Cx, name: &str, _have: &Found<FunctionSpec>) -> Result<(), Fault> {
+        let doing = Doing::new("delete", what(name), "lambda:DeleteFunction");
+        cx.wait(&WRITE, "deleting the function", || async {
+            match self.client.delete_function().function_name(name).send().await {
+                Ok(_) => Ok(()),
+                Err(error) if error.is(NOT_FOUND) => Ok(()),
+                Err(error) => Err(error.fault(&doing)),
+            }
+        })
+        .await?;
+        let doing = Doing::new("read", what(name), "lambda:GetFunctionConfiguration");
+        cx.wait(&SETTLING, "waiting for Lambda to delete it", || async {
+            match self.client.get_function_configuration().function_name(name).send().await {
+                Ok(_) => Err(Fault::transient("deleting", "it is still there")),
+                Err(error) if error.is(NOT_FOUND) => Ok(()),
+                Err(error) => Err(error.fault(&doing)),
+            }
+        })
+        .await
     }
 }
 

@@ -5,8 +5,6 @@ use std::sync::Arc;
 use aws_sdk_lambda::Client;
 use aws_sdk_lambda::operation::get_function_url_config::GetFunctionUrlConfigOutput;
 use aws_sdk_lambda::types::{self, FunctionUrlAuthType, InvokeMode};
-use futures::FutureExt as _;
-use futures::future::BoxFuture;
 use hitctl_engine::{Cx, Fault, FieldDiff, Outputs, Value};
 
 use super::FunctionUrlSpec;
@@ -238,87 +236,65 @@ impl Resource for FunctionUrls {
         Self { client: policy::client(&aws), aws }
     }
 
-    fn read<'a>(
-        &'a self,
-        cx: &'a Cx,
-        _name: &'a str,
-        want: Option<&'a FunctionUrlSpec>,
-    ) -> BoxFuture<'a, Result<Option<Found<FunctionUrlSpec>>, Fault>> {
-        async move {
-            let base = self.aws.base();
-            let function = want.and_then(|want| want.function_name.get()).unwrap_or(&base);
-            let wanted = want.and_then(|want| want.qualifier.as_ref());
-            if want.is_none() && self.has_none(function).await {
-                return Ok(None);
-            }
-            for qualifier in places(want.is_some(), wanted) {
-                if let Some(found) = self.at(cx, Place { function, qualifier }).await? {
-                    return Ok(Some(found));
-                }
-            }
-            Ok(None)
+    async fn read(
+        &self,
+        cx: &Cx,
+        _name: &str,
+        want: Option<&FunctionUrlSpec>,
+    ) -> Result<Option<Found<FunctionUrlSpec>>, Fault> {
+        let base = self.aws.base();
+        let function = want.and_then(|want| want.function_name.get()).unwrap_or(&base);
+        let wanted = want.and_then(|want| want.qualifier.as_ref());
+        if want.is_none() && self.has_none(function).await {
+            return Ok(None);
         }
-        .boxed()
+        for qualifier in places(want.is_some(), wanted) {
+            if let Some(found) = self.at(cx, Place { function, qualifier }).await? {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
     }
 
-    fn create<'a>(
-        &'a self,
-        cx: &'a Cx,
-        _name: &'a str,
-        want: &'a FunctionUrlSpec,
-    ) -> BoxFuture<'a, Result<Outputs, Fault>> {
-        async move {
+    async fn create(&self, cx: &Cx, _name: &str, want: &FunctionUrlSpec) -> Result<Outputs, Fault> {
+        let place = Place::of(want);
+        let url = cx.wait(&WRITE, "making the function URL", || self.make(place, want)).await?;
+        self.allow(cx, want).await?;
+        Ok(self.outputs(&url))
+    }
+
+    async fn update(
+        &self,
+        cx: &Cx,
+        _name: &str,
+        have: &Found<FunctionUrlSpec>,
+        want: &FunctionUrlSpec,
+        fields: &[FieldDiff],
+    ) -> Result<Outputs, Fault> {
+        let mut outputs = have.outputs.clone();
+        if differs(fields, "cors") || differs(fields, "auth_type") {
             let place = Place::of(want);
-            let url = cx.wait(&WRITE, "making the function URL", || self.make(place, want)).await?;
+            let change = || self.change_or_make(place, want);
+            outputs = self.outputs(&cx.wait(&WRITE, "changing the function URL", change).await?);
+        }
+        if differs(fields, "allowed_actions") || differs(fields, "auth_type") {
             self.allow(cx, want).await?;
-            Ok(self.outputs(&url))
         }
-        .boxed()
+        Ok(outputs)
     }
 
-    fn update<'a>(
-        &'a self,
-        cx: &'a Cx,
-        _name: &'a str,
-        have: &'a Found<FunctionUrlSpec>,
-        want: &'a FunctionUrlSpec,
-        fields: &'a [FieldDiff],
-    ) -> BoxFuture<'a, Result<Outputs, Fault>> {
-        async move {
-            let mut outputs = have.outputs.clone();
-            if differs(fields, "cors") || differs(fields, "auth_type") {
-                let place = Place::of(want);
-                let change = || self.change_or_make(place, want);
-                outputs = self.outputs(&cx.wait(&WRITE, "changing the function URL", change).await?);
+    async fn delete(&self, cx: &Cx, _name: &str, have: &Found<FunctionUrlSpec>) -> Result<(), Fault> {
+        let place = Place::of(&have.spec);
+        self.policy(place).revoke(cx, &[ASK, CALL]).await?;
+        let doing = place.doing("delete", "lambda:DeleteFunctionUrlConfig");
+        cx.wait(&WRITE, "deleting the function URL", || async {
+            let call = self.client.delete_function_url_config().function_name(place.function);
+            match call.set_qualifier(place.qualifier()).send().await {
+                Ok(_) => Ok(()),
+                Err(error) if error.is(NOT_FOUND) => Ok(()),
+                Err(error) => Err(error.fault(&doing)),
             }
-            if differs(fields, "allowed_actions") || differs(fields, "auth_type") {
-                self.allow(cx, want).await?;
-            }
-            Ok(outputs)
-        }
-        .boxed()
-    }
-
-    fn delete<'a>(
-        &'a self,
-        cx: &'a Cx,
-        _name: &'a str,
-        have: &'a Found<FunctionUrlSpec>,
-    ) -> BoxFuture<'a, Result<(), Fault>> {
-        async move {
-            let place = Place::of(&have.spec);
-            self.policy(place).revoke(cx, &[ASK, CALL]).await?;
-            let doing = place.doing("delete", "lambda:DeleteFunctionUrlConfig");
-            cx.wait(&WRITE, "deleting the function URL", || async {
-                let call = self.client.delete_function_url_config().function_name(place.function);
-                match call.set_qualifier(place.qualifier()).send().await {
-                    Ok(_) => Ok(()),
-                    Err(error) if error.is(NOT_FOUND) => Ok(()),
-                    Err(error) => Err(error.fault(&doing)),
-                }
-            })
-            .await
-        }
-        .boxed()
+        })
+        .await
     }
 }

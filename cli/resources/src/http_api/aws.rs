@@ -9,8 +9,6 @@ use std::time::Duration;
 
 use aws_sdk_apigatewayv2::Client;
 use aws_sdk_apigatewayv2::config::retry::RetryConfig;
-use futures::FutureExt as _;
-use futures::future::BoxFuture;
 use hitctl_engine::{Cx, Fault, FaultKind, FieldDiff, Outputs, Wait};
 
 use super::HttpApiSpec;
@@ -113,65 +111,49 @@ impl Resource for HttpApis {
         Self { client: Client::from_conf(config), aws }
     }
 
-    fn read<'a>(
-        &'a self,
-        cx: &'a Cx,
-        name: &'a str,
-        want: Option<&'a HttpApiSpec>,
-    ) -> BoxFuture<'a, Result<Option<Found<HttpApiSpec>>, Fault>> {
-        async move {
-            cx.wait(&READ, "reading the HTTP API", || async {
-                let Some(api) = self.find(name).await? else { return Ok(None) };
-                let spec = self.parts(&api.id).await?.spec(&api, want);
-                Ok(Some(Found { spec, outputs: self.outputs(&api), tags: Some(api.tags) }))
-            })
-            .await
-        }
-        .boxed()
+    async fn read(
+        &self,
+        cx: &Cx,
+        name: &str,
+        want: Option<&HttpApiSpec>,
+    ) -> Result<Option<Found<HttpApiSpec>>, Fault> {
+        cx.wait(&READ, "reading the HTTP API", || async {
+            let Some(api) = self.find(name).await? else { return Ok(None) };
+            let spec = self.parts(&api.id).await?.spec(&api, want);
+            Ok(Some(Found { spec, outputs: self.outputs(&api), tags: Some(api.tags) }))
+        })
+        .await
     }
 
-    fn create<'a>(
-        &'a self,
-        cx: &'a Cx,
-        name: &'a str,
-        want: &'a HttpApiSpec,
-    ) -> BoxFuture<'a, Result<Outputs, Fault>> {
-        self.ensure(cx, name, want).boxed()
+    async fn create(&self, cx: &Cx, name: &str, want: &HttpApiSpec) -> Result<Outputs, Fault> {
+        self.ensure(cx, name, want).await
     }
 
-    fn update<'a>(
-        &'a self,
-        cx: &'a Cx,
-        name: &'a str,
-        _have: &'a Found<HttpApiSpec>,
-        want: &'a HttpApiSpec,
-        _fields: &'a [FieldDiff],
-    ) -> BoxFuture<'a, Result<Outputs, Fault>> {
+    async fn update(
+        &self,
+        cx: &Cx,
+        name: &str,
+        _have: &Found<HttpApiSpec>,
+        want: &HttpApiSpec,
+        _fields: &[FieldDiff],
+    ) -> Result<Outputs, Fault> {
         // The ids of integration, routes and stage are in no spec: it is looked at again, which a retry needs as well.
-        self.ensure(cx, name, want).boxed()
+        self.ensure(cx, name, want).await
     }
 
-    fn delete<'a>(
-        &'a self,
-        cx: &'a Cx,
-        name: &'a str,
-        have: &'a Found<HttpApiSpec>,
-    ) -> BoxFuture<'a, Result<(), Fault>> {
-        async move {
-            let Some(id) = have.outputs.get("api_id") else {
-                return Err(Fault::fatal("no_output", format!("the id of HTTP API {name} is not known")));
-            };
-            let doing = Self::doing("delete", "", id, "apigateway:DeleteApi");
-            cx.wait(&WRITE, "deleting the HTTP API", || async {
-                match self.client.delete_api().api_id(id).send().await {
-                    Ok(_) => Ok(()),
-                    Err(error) if error.is(NOT_FOUND) => Ok(()),
-                    Err(error) => Err(error.fault(&doing)),
-                }
-            })
-            .await
-        }
-        .boxed()
+    async fn delete(&self, cx: &Cx, name: &str, have: &Found<HttpApiSpec>) -> Result<(), Fault> {
+        let Some(id) = have.outputs.get("api_id") else {
+            return Err(Fault::fatal("no_output", format!("the id of HTTP API {name} is not known")));
+        };
+        let doing = Self::doing("delete", "", id, "apigateway:DeleteApi");
+        cx.wait(&WRITE, "deleting the HTTP API", || async {
+            match self.client.delete_api().api_id(id).send().await {
+                Ok(_) => Ok(()),
+                Err(error) if error.is(NOT_FOUND) => Ok(()),
+                Err(error) => Err(error.fault(&doing)),
+            }
+        })
+        .await
     }
 }
 

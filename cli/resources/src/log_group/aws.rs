@@ -7,8 +7,6 @@ use std::time::Duration;
 
 use aws_sdk_cloudwatchlogs::Client;
 use aws_sdk_cloudwatchlogs::types::LogGroup as Description;
-use futures::FutureExt as _;
-use futures::future::BoxFuture;
 use hitctl_engine::{Cx, Fault, FieldDiff, Outputs, Wait};
 
 use crate::aws::fault::Doing;
@@ -162,50 +160,34 @@ impl Resource for LogGroup {
         Self { client: Client::new(&aws.config), aws }
     }
 
-    fn read<'a>(
-        &'a self,
-        cx: &'a Cx,
-        name: &'a str,
-        want: Option<&'a LogGroupSpec>,
-    ) -> BoxFuture<'a, Result<Option<Found<LogGroupSpec>>, Fault>> {
-        self.found(cx, name, want).boxed()
+    async fn read(
+        &self,
+        cx: &Cx,
+        name: &str,
+        want: Option<&LogGroupSpec>,
+    ) -> Result<Option<Found<LogGroupSpec>>, Fault> {
+        self.found(cx, name, want).await
     }
 
-    fn create<'a>(
-        &'a self,
-        cx: &'a Cx,
-        name: &'a str,
-        want: &'a LogGroupSpec,
-    ) -> BoxFuture<'a, Result<Outputs, Fault>> {
-        self.make(cx, name, want).boxed()
+    async fn create(&self, cx: &Cx, name: &str, want: &LogGroupSpec) -> Result<Outputs, Fault> {
+        self.make(cx, name, want).await
     }
 
-    fn update<'a>(
-        &'a self,
-        cx: &'a Cx,
-        name: &'a str,
-        have: &'a Found<LogGroupSpec>,
-        want: &'a LogGroupSpec,
-        _: &'a [FieldDiff],
-    ) -> BoxFuture<'a, Result<Outputs, Fault>> {
-        async move {
-            self.mend(cx, name, &have.spec, want).await?;
-            Ok(self.outputs(name))
-        }
-        .boxed()
+    async fn update(
+        &self,
+        cx: &Cx,
+        name: &str,
+        have: &Found<LogGroupSpec>,
+        want: &LogGroupSpec,
+        _: &[FieldDiff],
+    ) -> Result<Outputs, Fault> {
+        self.mend(cx, name, &have.spec, want).await?;
+        Ok(self.outputs(name))
     }
 
-    fn delete<'a>(
-        &'a self,
-        cx: &'a Cx,
-        name: &'a str,
-        _: &'a Found<LogGroupSpec>,
-    ) -> BoxFuture<'a, Result<(), Fault>> {
-        async move {
-            self.drop_group(cx, name).await?;
-            self.stays_away(cx, name).await
-        }
-        .boxed()
+    async fn delete(&self, cx: &Cx, name: &str, _: &Found<LogGroupSpec>) -> Result<(), Fault> {
+        self.drop_group(cx, name).await?;
+        self.stays_away(cx, name).await
     }
 }
 

@@ -3,8 +3,6 @@
 use std::sync::Arc;
 
 use aws_sdk_lambda::Client;
-use futures::FutureExt as _;
-use futures::future::BoxFuture;
 use hitctl_config::names;
 use hitctl_engine::{Cx, Fault, FieldDiff, Outputs, Value};
 
@@ -65,68 +63,52 @@ impl Resource for Permissions {
         Self { client: policy::client(&aws), aws }
     }
 
-    fn read<'a>(
-        &'a self,
-        cx: &'a Cx,
-        name: &'a str,
-        want: Option<&'a PermissionSpec>,
-    ) -> BoxFuture<'a, Result<Option<Found<PermissionSpec>>, Fault>> {
-        async move {
-            let base = self.aws.base();
-            let function = want.and_then(|want| want.function_name.get()).unwrap_or(&base);
-            let wanted = want.and_then(|want| want.qualifier.as_ref());
-            for qualifier in places(want.is_some(), wanted) {
-                let policy = Policy { client: &self.client, function, qualifier };
-                let there = policy.read(cx).await?;
-                if let Some(statement) = there.iter().find(|statement| statement.grant.sid == name) {
-                    let spec = self.spec(statement, function, qualifier);
-                    return Ok(Some(Found { spec, outputs: Outputs::new(), tags: None }));
-                }
+    async fn read(
+        &self,
+        cx: &Cx,
+        name: &str,
+        want: Option<&PermissionSpec>,
+    ) -> Result<Option<Found<PermissionSpec>>, Fault> {
+        let base = self.aws.base();
+        let function = want.and_then(|want| want.function_name.get()).unwrap_or(&base);
+        let wanted = want.and_then(|want| want.qualifier.as_ref());
+        for qualifier in places(want.is_some(), wanted) {
+            let policy = Policy { client: &self.client, function, qualifier };
+            let there = policy.read(cx).await?;
+            if let Some(statement) = there.iter().find(|statement| statement.grant.sid == name) {
+                let spec = self.spec(statement, function, qualifier);
+                return Ok(Some(Found { spec, outputs: Outputs::new(), tags: None }));
             }
-            Ok(None)
         }
-        .boxed()
+        Ok(None)
     }
 
-    fn create<'a>(
-        &'a self,
-        cx: &'a Cx,
-        name: &'a str,
-        want: &'a PermissionSpec,
-    ) -> BoxFuture<'a, Result<Outputs, Fault>> {
-        async move {
-            let grant = Grant {
-                sid: name.to_owned(),
-                principal: want.principal.clone(),
-                action: ACTION.to_owned(),
-                source_arn: want.api_id.get().map(|id| self.source_arn(id)),
-                source_account: Some(want.source_account.clone()),
-                ..Grant::default()
-            };
-            self.policy(want).grant(cx, &[grant]).await?;
-            Ok(Outputs::new())
-        }
-        .boxed()
+    async fn create(&self, cx: &Cx, name: &str, want: &PermissionSpec) -> Result<Outputs, Fault> {
+        let grant = Grant {
+            sid: name.to_owned(),
+            principal: want.principal.clone(),
+            action: ACTION.to_owned(),
+            source_arn: want.api_id.get().map(|id| self.source_arn(id)),
+            source_account: Some(want.source_account.clone()),
+            ..Grant::default()
+        };
+        self.policy(want).grant(cx, &[grant]).await?;
+        Ok(Outputs::new())
     }
 
-    fn update<'a>(
-        &'a self,
-        cx: &'a Cx,
-        name: &'a str,
-        _have: &'a Found<PermissionSpec>,
-        want: &'a PermissionSpec,
-        _fields: &'a [FieldDiff],
-    ) -> BoxFuture<'a, Result<Outputs, Fault>> {
+    async fn update(
+        &self,
+        cx: &Cx,
+        name: &str,
+        _have: &Found<PermissionSpec>,
+        want: &PermissionSpec,
+        _fields: &[FieldDiff],
+    ) -> Result<Outputs, Fault> {
         // A statement that is there and is another one is removed and added.
-        self.create(cx, name, want)
+        self.create(cx, name, want).await
     }
 
-    fn delete<'a>(
-        &'a self,
-        cx: &'a Cx,
-        name: &'a str,
-        have: &'a Found<PermissionSpec>,
-    ) -> BoxFuture<'a, Result<(), Fault>> {
-        async move { self.policy(&have.spec).revoke(cx, &[name]).await }.boxed()
+    async fn delete(&self, cx: &Cx, name: &str, have: &Found<PermissionSpec>) -> Result<(), Fault> {
+        self.policy(&have.spec).revoke(cx, &[name]).await
     }
 }

@@ -5,8 +5,6 @@ use std::sync::Arc;
 use aws_sdk_iam::Client;
 use aws_sdk_iam::operation::get_role::GetRoleOutput;
 use aws_sdk_iam::types::Tag;
-use futures::FutureExt as _;
-use futures::future::BoxFuture;
 use hitctl_engine::{Cx, Fault, FieldDiff, Outputs};
 
 use super::policy;
@@ -206,46 +204,33 @@ impl Resource for Role {
         Self { client: Client::new(&aws.config), aws }
     }
 
-    fn read<'a>(
-        &'a self,
-        cx: &'a Cx,
-        name: &'a str,
-        want: Option<&'a RoleSpec>,
-    ) -> BoxFuture<'a, Result<Option<Found<RoleSpec>>, Fault>> {
-        self.found(cx, name, want).boxed()
+    async fn read(
+        &self,
+        cx: &Cx,
+        name: &str,
+        want: Option<&RoleSpec>,
+    ) -> Result<Option<Found<RoleSpec>>, Fault> {
+        self.found(cx, name, want).await
     }
 
-    fn create<'a>(
-        &'a self,
-        cx: &'a Cx,
-        name: &'a str,
-        want: &'a RoleSpec,
-    ) -> BoxFuture<'a, Result<Outputs, Fault>> {
-        self.make(cx, name, want).boxed()
+    async fn create(&self, cx: &Cx, name: &str, want: &RoleSpec) -> Result<Outputs, Fault> {
+        self.make(cx, name, want).await
     }
 
-    fn update<'a>(
-        &'a self,
-        cx: &'a Cx,
-        name: &'a str,
-        have: &'a Found<RoleSpec>,
-        want: &'a RoleSpec,
-        _: &'a [FieldDiff],
-    ) -> BoxFuture<'a, Result<Outputs, Fault>> {
-        async move {
-            self.mend(cx, name, &have.spec, want).await?;
-            Ok(self.outputs(name))
-        }
-        .boxed()
+    async fn update(
+        &self,
+        cx: &Cx,
+        name: &str,
+        have: &Found<RoleSpec>,
+        want: &RoleSpec,
+        _: &[FieldDiff],
+    ) -> Result<Outputs, Fault> {
+        self.mend(cx, name, &have.spec, want).await?;
+        Ok(self.outputs(name))
     }
 
-    fn delete<'a>(
-        &'a self,
-        cx: &'a Cx,
-        name: &'a str,
-        _: &'a Found<RoleSpec>,
-    ) -> BoxFuture<'a, Result<(), Fault>> {
-        self.remove(cx, name).boxed()
+    async fn delete(&self, cx: &Cx, name: &str, _: &Found<RoleSpec>) -> Result<(), Fault> {
+        self.remove(cx, name).await
     }
 }
 

@@ -10,8 +10,6 @@ use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, OnDemandThroughput,
     PointInTimeRecoverySpecification, ScalarAttributeType, TableDescription, TableStatus, Tag,
 };
-use futures::FutureExt as _;
-use futures::future::BoxFuture;
 use hitctl_engine::{Cx, Fault, FieldDiff, Outputs, Wait};
 
 use crate::aws::fault::Doing;
@@ -245,46 +243,33 @@ impl Resource for Table {
         Self { client: Client::new(&aws.config), aws }
     }
 
-    fn read<'a>(
-        &'a self,
-        cx: &'a Cx,
-        name: &'a str,
-        want: Option<&'a TableSpec>,
-    ) -> BoxFuture<'a, Result<Option<Found<TableSpec>>, Fault>> {
-        self.found(cx, name, want).boxed()
+    async fn read(
+        &self,
+        cx: &Cx,
+        name: &str,
+        want: Option<&TableSpec>,
+    ) -> Result<Option<Found<TableSpec>>, Fault> {
+        self.found(cx, name, want).await
     }
 
-    fn create<'a>(
-        &'a self,
-        cx: &'a Cx,
-        name: &'a str,
-        want: &'a TableSpec,
-    ) -> BoxFuture<'a, Result<Outputs, Fault>> {
-        self.make_as_wanted(cx, name, want).boxed()
+    async fn create(&self, cx: &Cx, name: &str, want: &TableSpec) -> Result<Outputs, Fault> {
+        self.make_as_wanted(cx, name, want).await
     }
 
-    fn update<'a>(
-        &'a self,
-        cx: &'a Cx,
-        name: &'a str,
-        have: &'a Found<TableSpec>,
-        want: &'a TableSpec,
-        _: &'a [FieldDiff],
-    ) -> BoxFuture<'a, Result<Outputs, Fault>> {
-        async move {
-            self.mend(cx, name, &have.spec, want).await?;
-            Ok(self.outputs(name))
-        }
-        .boxed()
+    async fn update(
+        &self,
+        cx: &Cx,
+        name: &str,
+        have: &Found<TableSpec>,
+        want: &TableSpec,
+        _: &[FieldDiff],
+    ) -> Result<Outputs, Fault> {
+        self.mend(cx, name, &have.spec, want).await?;
+        Ok(self.outputs(name))
     }
 
-    fn delete<'a>(
-        &'a self,
-        cx: &'a Cx,
-        name: &'a str,
-        _: &'a Found<TableSpec>,
-    ) -> BoxFuture<'a, Result<(), Fault>> {
-        self.remove(cx, name).boxed()
+    async fn delete(&self, cx: &Cx, name: &str, _: &Found<TableSpec>) -> Result<(), Fault> {
+        self.remove(cx, name).await
     }
 }
 
