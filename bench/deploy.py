@@ -39,8 +39,12 @@ api = boto3.client("apigatewayv2", endpoint_url=sys.argv[1])
 for number in range(int(sys.argv[2])):
     api.create_api(Name=f"other-{number}", ProtocolType="HTTP")
 """
+# Where terraform cannot be measured: what it took on another machine when the goals were set, in ms, and so what hitctl may take.
+TERRAFORM = {"first_ms": 15_900, "again_ms": 7_500, "destroy_ms": 13_000}
 # What is added to each call in the last part, in ms: about a transatlantic round trip.
 LATENCY_MS = 100
+# Of the peers, what this benchmark takes; the translator is what MiniStack expands SAM's templates with.
+EMULATOR = {name: common.PEERS[name] for name in ("ministack", "boto3")} | {"aws-sam-translator": "1.113.0"}
 
 
 def timed(command, **kwargs):
@@ -217,7 +221,7 @@ def terraform(zip_file, home, binaries, count):
 
 
 def seconds(value):
-    return "-" if value is None else f"{value / 1000:,.2f} s"
+    return "-" if value is None else f"{value / 1000:,.2f} s" if value >= 1000 else f"{value:,.0f} ms"
 
 
 def compare(us, them, why):
@@ -226,9 +230,10 @@ def compare(us, them, why):
     for key, words, wanted in (("first_ms", "first deploy", 40), ("again_ms", "nothing to change", 50), ("destroy_ms", "destroy, with data", 40)):
         tf, other = them["terraform"], them["sam"]
         ratio = lambda peer: "-" if peer is None else f"{peer[key] / us[key]:,.0f}x"  # noqa: E731
-        goal = f"{wanted}x terraform: " + ("not measured" if tf is None else "met" if tf[key] >= wanted * us[key] else "MISSED")
-        if tf is not None and tf[key] < wanted * us[key]:
-            missed.append(f"{words}: {tf[key] / us[key]:.0f} times faster than terraform, wanted {wanted}")
+        limit = (tf or TERRAFORM)[key] / wanted
+        goal = f"{seconds(limit)}, 1/{wanted} of terraform: {'met' if us[key] <= limit else 'MISSED'}"
+        if us[key] > limit:
+            missed.append(f"{words}: {us[key]:.0f} ms, wanted {limit:.0f} ms or less")
         rows.append([words, seconds(us[key]), seconds(other[key]), ratio(other), seconds(tf and tf[key]), ratio(tf), goal])
     fits = us["peak_mib"] * 1.048576 <= 40
     if not fits:
@@ -237,7 +242,9 @@ def compare(us, them, why):
     rows.append(["peak memory", show(us), show(them["sam"]), "", show(them["terraform"]), "", f"40 MB: {'met' if fits else 'MISSED'}"])
     text = common.table(["", "hitctl", "sam", "faster", "terraform", "faster", "goal"], rows)
     if why:
-        text += f"\n\nTerraform was not measured: {why}."
+        then = ", ".join(seconds(value) for value in TERRAFORM.values())
+        text += (f"\n\nTerraform was not measured: {why}. The goals are by what it took on another machine ({then}), so that they\n"
+                 "say what hitctl may take, and not how much faster it is here.")
     text += (f"\n\nWith 200 other APIs in the account, a deploy without changes takes {seconds(us['again_with_200_apis_ms'])}.\n\n"
              f"With {LATENCY_MS} ms added to each call, beside the longest chain of calls that wait for each other:\n\n")
     slow = []
@@ -263,7 +270,7 @@ def main():
     parser.add_argument("--artifact", type=pathlib.Path, help="deploy this zip instead of building one")
     args = parser.parse_args()
     count = 1 if args.quick else 5
-    binaries, sam_binaries = common.venv(args.venv), common.venv(args.sam_venv, "bench-venv-sam", common.SAM)
+    binaries, sam_binaries = common.venv(args.venv, packages=EMULATOR), common.venv(args.sam_venv, "bench-venv-sam", common.SAM)
     hitctl = args.hitctl or common.build()[0]
     with common.interruptible(), common.scratch() as home:
         (home / "hitctl.toml").write_text(CONFIG)
@@ -279,7 +286,7 @@ def main():
                  "HTTP API with routes, CORS and throttle, and the permission; on the emulator MiniStack, the function's zip ready. hitctl's deploys\n"
                  f"include a published version with its alias, the lease, and the smoke check of the live URL. Medians of {count} lives each. Nothing\n"
                  "here was measured on AWS.")
-        common.publish("DEPLOY", "Deploying, measured", "bench/deploy.py", intro, shown, common.machine(common.PEERS | common.SAM), us | them)
+        common.publish("DEPLOY", "Deploying, measured", "bench/deploy.py", intro, shown, common.machine(EMULATOR | common.SAM), us | them)
     if missed:
         sys.exit("bench: goals missed:\n  " + "\n  ".join(missed))
 

@@ -5,6 +5,7 @@ mod crash;
 mod drift;
 mod faults;
 mod life;
+mod ready;
 mod rollback;
 mod scene;
 mod yard;
