@@ -90,18 +90,11 @@ impl LogGroup {
     }
 
     async fn retain(&self, cx: &Cx, name: &str, days: u32) -> Result<(), Fault> {
-        if days == 0 {
-            let request = self.client.delete_retention_policy().log_group_name(name);
-            Call::new(cx, doing("lift the retention of", name, "logs:DeleteRetentionPolicy"))
-                .send(|| request.clone().send())
-                .await?;
-        } else {
-            let days = i32::try_from(days).unwrap_or(i32::MAX);
-            let request = self.client.put_retention_policy().log_group_name(name).retention_in_days(days);
-            Call::new(cx, doing("set the retention of", name, "logs:PutRetentionPolicy"))
-                .send(|| request.clone().send())
-                .await?;
-        }
+        let days = i32::try_from(days).unwrap_or(i32::MAX);
+        let request = self.client.put_retention_policy().log_group_name(name).retention_in_days(days);
+        Call::new(cx, doing("set the retention of", name, "logs:PutRetentionPolicy"))
+            .send(|| request.clone().send())
+            .await?;
         Ok(())
     }
 
@@ -113,9 +106,7 @@ impl LogGroup {
             .find(|| request.clone().send())
             .await?;
         if made.is_some() {
-            if want.retention_days != 0 {
-                self.retain(cx, name, want.retention_days).await?;
-            }
+            self.retain(cx, name, want.retention_days).await?;
         } else if let Some(found) = self.found(cx, name, Some(want)).await? {
             check_ours(&self.aws, name, &found)?;
             self.mend(cx, name, &found.spec, want).await?;
