@@ -20,7 +20,7 @@ import urllib.request
 for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
     signal.signal(number, lambda *_: None)
 
-KIND, ACCOUNT, REGION, PATIENCE_S = sys.argv[1], sys.argv[2], sys.argv[3], float(sys.argv[4])
+KIND, ACCOUNT, REGION, CONCURRENCY, PATIENCE_S = *sys.argv[1:5], float(sys.argv[5])
 
 # Bound and never listened to: nobody else is given the port meanwhile, and the emulator, which reuses addresses, still can.
 reserved = socket.socket()
@@ -44,7 +44,7 @@ if KIND == "ministack":
         "BIND_HOST": "127.0.0.1",
         "GATEWAY_PORT": str(port),
         "IOT_MTLS_ENABLED": "0",
-        "LAMBDA_ACCOUNT_CONCURRENCY": "1000",
+        "LAMBDA_ACCOUNT_CONCURRENCY": CONCURRENCY,
         "LOG_LEVEL": "WARNING",
         "MINISTACK_ACCOUNT_ID": ACCOUNT,
         "MINISTACK_REGION": REGION,

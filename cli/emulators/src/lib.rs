@@ -17,6 +17,9 @@ pub use wire::{Call, Fault, Hook, Rule, Wire};
 /// How long an emulator may take until it answers, in seconds: it takes one or two.
 const PATIENCE_S: u32 = 120;
 
+/// How many invocations an account of AWS's may run at once, unless it is new.
+const CONCURRENCY: u32 = 1000;
+
 /// Which emulator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
@@ -78,7 +81,16 @@ impl Emulator {
     ///
     /// When it cannot be installed or started.
     pub fn new_ministack() -> Self {
-        Self::start(Kind::MiniStack)
+        Self::start(Kind::MiniStack, CONCURRENCY)
+    }
+
+    /// A `MiniStack` for one test alone, whose account may run so many invocations at once: 10 in a new one of AWS's.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be installed or started.
+    pub fn new_ministack_of(concurrency: u32) -> Self {
+        Self::start(Kind::MiniStack, concurrency)
     }
 
     /// A Moto for one test alone.
@@ -87,7 +99,7 @@ impl Emulator {
     ///
     /// When it cannot be installed or started.
     pub fn new_moto() -> Self {
-        Self::start(Kind::Moto)
+        Self::start(Kind::Moto, CONCURRENCY)
     }
 
     /// The one of this test process, by kind.
@@ -123,16 +135,16 @@ impl Emulator {
             .map_or_else(|_| String::new(), |said| String::from_utf8_lossy(&said).into_owned())
     }
 
-    fn start(kind: Kind) -> Self {
+    fn start(kind: Kind, concurrency: u32) -> Self {
         let installed = install::installed().unwrap_or_else(|why| panic!("cannot install {kind:?}: {why}"));
-        Self::keep(kind, installed).unwrap_or_else(|why| panic!("cannot start {kind:?}: {why}"))
+        Self::keep(kind, installed, concurrency).unwrap_or_else(|why| panic!("cannot start {kind:?}: {why}"))
     }
 
-    fn keep(kind: Kind, installed: &Path) -> Result<Self, String> {
+    fn keep(kind: Kind, installed: &Path, concurrency: u32) -> Result<Self, String> {
         // The pipe to its standard input is what ties its life to ours: it is closed by whatever ends this process.
         let mut keeper = Command::new(install::python(installed))
             .args(["-I", "-c", include_str!("keeper.py"), kind.as_str(), Self::ACCOUNT, Self::REGION])
-            .arg(PATIENCE_S.to_string())
+            .args([concurrency.to_string(), PATIENCE_S.to_string()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

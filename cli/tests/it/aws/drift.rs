@@ -117,6 +117,8 @@ fn drift_and_mend(
             }
         }
         if round.is_empty() {
+            runtime.block_on(hand.attach());
+            scene.ok(&["destroy", "--yes"]);
             return all;
         }
         let forgotten: &[&str] = if emulator.kind() == Kind::Moto { FORGOTTEN_BY_MOTO } else { &[] };

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
+use hitctl_config::contract::HEADER_BUILD;
 use hitctl_emulators::Emulator;
+use serde_json::json;
 
 use super::scene::{Scene, ask, hit};
 use crate::support::Ran;
@@ -52,6 +54,7 @@ pub(super) fn on_ministack() -> &'static BTreeSet<String> {
         let url = scene.deploy().expect("an API has a URL");
         looked_at(&mut scene, &url);
         changed(&mut scene, &url);
+        gone_back(&mut scene, &url);
         destroyed_and_found_again(&mut scene);
         scene.into_seen()
     })
@@ -101,6 +104,47 @@ fn changed(scene: &mut Scene, url: &str) {
     assert!(levels.contains("report"), "Lambda's lines: {levels:?}");
 }
 
+/// Which build answers: the first digits of its hash.
+fn build(url: &str) -> String {
+    hit(url, "/healthz").headers[HEADER_BUILD].clone()
+}
+
+/// After the two versions of the changes before, and the first one.
+fn gone_back(scene: &mut Scene, url: &str) {
+    let builds: Vec<_> = (2..=5)
+        .map(|number| {
+            let zip = scene.build(number);
+            assert_eq!(scene.deploy_zip(&zip).as_deref(), Some(url));
+            (build(url), zip)
+        })
+        .collect();
+    let [.., (before, _), (last, zip)] = &builds[..] else { panic!("four builds were deployed") };
+    assert_ne!(before, last);
+    let listed = scene.ok(&["rollback", "--list", "--json"]).json();
+    let numbers: Vec<_> = listed["versions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|version| version["version"].as_u64().unwrap())
+        .collect();
+    assert_eq!(numbers, [7, 6, 5, 4, 3], "the last five stay");
+
+    let back = scene.ok(&["rollback", "--yes", "--json"]).json();
+    assert_eq!((&back["from"], &back["to"], &back["build"]), (&7.into(), &6.into(), &before.as_str().into()));
+    assert_eq!(build(url), *before);
+    let status = scene.run(&["status", "--json", "--detailed-exitcode"]);
+    assert_eq!(
+        (status.code, &status.json()["version"]),
+        (2, &json!({ "live": 6, "newest": 7 })),
+        "{status:?}"
+    );
+    let plan = scene.run(&["plan", "--detailed-exitcode", "--artifact", zip]);
+    assert!(plan.code == 2 && plan.stdout.contains("version 6 answers"), "{plan:?}");
+    assert_eq!(scene.deploy_zip(zip).as_deref(), Some(url));
+    assert_eq!(build(url), *last);
+    assert_eq!(scene.run(&["plan", "--detailed-exitcode", "--artifact", zip]).code, 0);
+}
+
 fn destroyed_and_found_again(scene: &mut Scene) {
     let destroyed = scene.ok(&["destroy", "--yes", "--json"]);
     assert_eq!(summary(&destroyed)[3], 6, "{destroyed:?}");
@@ -125,22 +169,58 @@ fn every_hit_is_counted_and_nothing_is_left() {
     assert!(!on_ministack().is_empty());
 }
 
+/// The calls of a life in which the way in is switched.
+pub(super) fn of_ways() -> &'static BTreeSet<String> {
+    static SEEN: OnceLock<BTreeSet<String>> = OnceLock::new();
+    SEEN.get_or_init(|| {
+        let mut scene = Scene::new(Emulator::ministack(), "ways", OPEN);
+        let url = scene.deploy().expect("an API has a URL");
+        assert_eq!(hit(&url, "/counter?path=/").json()["hits"], 1);
+
+        scene.yard.configure("http.expose = \"function-url\"\n");
+        let direct = scene.deploy().expect("a function URL");
+        assert_ne!(direct, url);
+        assert_eq!(hit(&direct, "/counter?path=/").json()["hits"], 2);
+        assert_eq!(ask(&url, "/counter?path=/").status, 404, "the API is gone");
+        assert_eq!(scene.deploy().as_ref(), Some(&direct), "nothing changes the second time");
+
+        // Without a way in, without a version to go back to, without a share of the account's concurrency.
+        scene.yard.configure(
+            "http.expose = \"none\"\nfunction.publish = false\nfunction.reserved_concurrency = \"none\"\n",
+        );
+        assert_eq!(scene.deploy(), None);
+        assert_ne!(ask(&direct, "/counter?path=/").status, 200, "the URL is gone");
+        assert_eq!(scene.ok(&["invoke", "--path", "/", "--json"]).json()["body"]["hits"], 3);
+        assert_eq!(scene.run(&["status", "--detailed-exitcode"]).code, 0);
+        scene.ok(&["destroy", "--yes"]);
+        scene.into_seen()
+    })
+}
+
 #[test]
 fn the_way_in_is_switched() {
-    let mut scene = Scene::new(Emulator::ministack(), "ways", OPEN);
-    let url = scene.deploy().expect("an API has a URL");
-    assert_eq!(hit(&url, "/counter?path=/").json()["hits"], 1);
+    assert!(!of_ways().is_empty());
+}
 
-    scene.yard.configure("http.expose = \"function-url\"\n");
-    let direct = scene.deploy().expect("a function URL");
-    assert_ne!(direct, url);
-    assert_eq!(hit(&direct, "/counter?path=/").json()["hits"], 2);
-    assert_eq!(ask(&url, "/counter?path=/").status, 404, "the API is gone");
-    assert_eq!(scene.deploy().as_ref(), Some(&direct), "nothing changes the second time");
-
-    scene.yard.configure("http.expose = \"none\"\n");
-    assert_eq!(scene.deploy(), None);
-    assert_ne!(ask(&direct, "/counter?path=/").status, 200, "the URL is gone");
-    assert_eq!(scene.ok(&["invoke", "--path", "/", "--json"]).json()["body"]["hits"], 3);
-    assert_eq!(scene.run(&["status", "--detailed-exitcode"]).code, 0);
+/// Moto keeps what is deployed and runs none of it: its URLs lead to AWS, so that nothing is asked there. It drops the table's
+/// `OnDemandThroughput`, which is all that differs afterwards.
+#[test]
+fn what_is_deployed_where_nothing_runs_is_seen_and_destroyed() {
+    let mut scene = Scene::new(Emulator::moto(), "life", "");
+    let deployed = scene.ok(&["deploy", "--artifact", &crate::support::artifact()]);
+    assert!(deployed.stderr.contains("does not serve it"), "the look at the URL is left out: {deployed:?}");
+    let status = scene.ok(&["status", "--json"]);
+    assert_eq!(present(&status).len(), 7, "{status:?}");
+    let differing: Vec<_> = status.json()["resources"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|row| row["drift"].as_array().is_some_and(|drift| !drift.is_empty()))
+        .map(|row| row["drift"].clone())
+        .collect();
+    assert_eq!(differing, [serde_json::json!(["max_write_units"])]);
+    assert_eq!(summary(&scene.ok(&["destroy", "--yes", "--json"]))[3], 6);
+    assert_eq!(present(&scene.ok(&["status", "--json"])), ["table.hits"]);
+    scene.ok(&["destroy", "--delete-data", "--confirm", "test", "--export", "all.csv"]);
+    assert_eq!(present(&scene.ok(&["status", "--json"])), Vec::<String>::new());
 }

@@ -69,6 +69,15 @@ impl Hand {
         }
     }
 
+    /// Gives the role one more policy, which is in no spec, but has to go before the role can.
+    pub(crate) async fn attach(&self) {
+        let document =
+            r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"}]}"#;
+        let made = self.role.create_policy().policy_name(&self.base).policy_document(document).send().await;
+        let arn = made.unwrap().policy.unwrap().arn.unwrap();
+        self.role.attach_role_policy().role_name(&self.base).policy_arn(arn).send().await.unwrap();
+    }
+
     async fn table(&self, field: &str) -> Done {
         let (client, name) = (&self.table, &self.base);
         let update = client.update_table().table_name(name);
@@ -256,11 +265,16 @@ impl Hand {
                 return Done::Changed;
             }
             "routes" => {
+                // One too few, one too many, and one that lets nobody in.
                 let routes = client.get_routes().api_id(&id).send().await.unwrap();
-                let route = routes.items().iter().find(|route| route.route_key() == Some("ANY /counter"));
-                let route = route.and_then(|route| route.route_id()).unwrap().to_owned();
-                client.delete_route().api_id(&id).route_id(route).send().await.unwrap();
-                client.create_route().api_id(&id).route_key("GET /another").send().await.unwrap();
+                let route = |key| routes.items().iter().find(|route| route.route_key() == Some(key)).unwrap();
+                let (gone, locked) = (route("ANY /counter"), route("ANY /healthz"));
+                let call = client.delete_route().api_id(&id).route_id(gone.route_id().unwrap());
+                call.send().await.unwrap();
+                let call = client.create_route().api_id(&id).route_key("GET /another");
+                call.target(gone.target().unwrap()).send().await.unwrap();
+                let call = client.update_route().api_id(&id).route_id(locked.route_id().unwrap());
+                call.authorization_type(api::AuthorizationType::AwsIam).send().await.unwrap();
                 return Done::Changed;
             }
             "throttle.burst" => {

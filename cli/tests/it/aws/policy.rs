@@ -1,0 +1,60 @@
+//! The policy of whoever deploys is neither too narrow nor too wide: against every call that the commands here made.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use hitctl::policy::{CALLS, Call};
+
+use super::{calls, drift, life};
+use crate::support::Yard;
+
+/// Calls that no command here makes, and when one is made.
+const ELSEWHERE: &[(&str, &str)] = &[
+    ("apigateway:GetTags", "when the list of APIs does not show the tags of one that was just made"),
+    ("dynamodb:UpdateItem", "the sign of life of a lease that is held for more than 20 s"),
+];
+
+/// Everything that was called.
+fn seen() -> BTreeSet<&'static str> {
+    [calls::all(), drift::all(), life::on_ministack(), life::of_ways()]
+        .into_iter()
+        .flatten()
+        .map(String::as_str)
+        .collect()
+}
+
+/// The actions of the printed policy.
+fn printed() -> BTreeSet<String> {
+    let ran = Yard::with("").run(&["policy", "deployer", "--env", "local"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let json = ran.json();
+    let statements = json["Statement"].as_array().unwrap().iter();
+    statements
+        .flat_map(|statement| statement["Action"].as_array().unwrap())
+        .map(|action| action.as_str().unwrap().to_owned())
+        .collect()
+}
+
+#[test]
+fn every_call_is_allowed_and_everything_that_is_allowed_is_called() {
+    let table: BTreeMap<&str, &Call> = CALLS.iter().map(|call| (call.operation, call)).collect();
+    let (seen, printed) = (seen(), printed());
+
+    let unknown: Vec<_> = seen.iter().filter(|call| !table.contains_key(*call)).collect();
+    assert!(unknown.is_empty(), "no action is known for these calls: {unknown:?}");
+    for action in CALLS.iter().flat_map(|call| call.needs).map(|(action, _)| *action) {
+        assert!(printed.contains(action), "{action} is needed, and not printed");
+    }
+
+    let elsewhere: BTreeSet<&str> = ELSEWHERE.iter().map(|(call, _)| *call).collect();
+    let unused: Vec<_> =
+        table.keys().filter(|call| !seen.contains(*call) && !elsewhere.contains(*call)).collect();
+    assert!(unused.is_empty(), "allowed, and never called: {unused:?}");
+    let stale: Vec<_> =
+        elsewhere.iter().filter(|call| seen.contains(*call) || !table.contains_key(*call)).collect();
+    assert!(stale.is_empty(), "said to be called elsewhere: {stale:?}");
+
+    let needed = CALLS.iter().flat_map(|call| call.needs).map(|(action, _)| *action);
+    let needed: BTreeSet<&str> = needed.collect();
+    let wide: Vec<_> = printed.iter().filter(|action| !needed.contains(action.as_str())).collect();
+    assert!(wide.is_empty(), "printed, and needed by no call: {wide:?}");
+}
