@@ -72,14 +72,7 @@ impl Scene {
         ran.json()["outputs"]["url"].as_str().map(str::to_owned)
     }
 
-    /// The calls of the last command, sorted: those of resources that do not depend on each other come in any order.
-    pub(crate) fn calls(&self) -> Vec<String> {
-        let mut names = self.wire.names();
-        names.sort();
-        names
-    }
-
-    /// What is done with a function of the same code and another hash: `number` tells them apart.
+    /// A zip of the same function with another hash: `number` tells them apart.
     pub(crate) fn build(&self, number: u32) -> String {
         let mut archive = zip::ZipArchive::new(Cursor::new(std::fs::read(artifact()).unwrap())).unwrap();
         let mut program = Vec::new();
