@@ -19,7 +19,7 @@ const READING: [&str; 9] = [
     "counts list",
     "counts get",
     "counts export",
-    "gc",
+    "gc --",
     "rollback --list",
 ];
 
