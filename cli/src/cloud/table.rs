@@ -221,6 +221,13 @@ impl Table {
             return fault
                 .hinted("run `hitctl deploy` for the same environment first: the table is not there yet");
         }
+        // As SQLite words what a full or broken disk does. Waiting does not mend it.
+        let disk = ["disk I/O error", "disk is full"].iter().any(|words| error.says(words));
+        if self.is_local && disk {
+            let message = format!("failed to {verb} the table {}: its disk takes no more", self.name);
+            return Fault { kind: FaultKind::Fatal, code: "local_disk_full".to_owned(), message, ..fault }
+                .hinted("free some space on that disk, then run the command again");
+        }
         if self.is_local && !matches!(error, SdkError::ServiceError(_)) {
             return fault.hinted("run the command again; it continues where it stopped");
         }
