@@ -52,9 +52,9 @@ mod tests {
     use super::*;
 
     /// What is said about a plan from `have` to `want` for one resource.
-    fn said(kind: &str, have: Json, want: Option<Json>) -> Vec<String> {
+    fn said(kind: &str, have: Json, want: Option<&Json>) -> Vec<String> {
         let address = hitctl_engine::Address::new(kind, "x");
-        let node = Node::present(address.clone(), "name", want.clone().unwrap_or_else(|| json!({})));
+        let node = Node::present(address.clone(), "name", want.cloned().unwrap_or_else(|| json!({})));
         let graph = Graph::new(vec![node.present_if(want.is_some())]).unwrap();
         let outputs = Outputs::from([("url".to_owned(), "https://old".to_owned())]);
         let mut live = Snapshot::default();
@@ -73,12 +73,12 @@ mod tests {
             said(
                 "table",
                 json!({"point_in_time_recovery": true}),
-                Some(json!({"point_in_time_recovery": false}))
+                Some(&json!({"point_in_time_recovery": false}))
             ),
             ["the continuous backups so far are deleted; this cannot be undone"]
         );
         assert_eq!(
-            said("log_group", json!({"retention_days": 0}), Some(json!({"retention_days": 7}))),
+            said("log_group", json!({"retention_days": 0}), Some(&json!({"retention_days": 7}))),
             ["log lines older than 7 days are deleted; this cannot be undone"]
         );
     }
@@ -86,11 +86,11 @@ mod tests {
     #[test]
     fn what_comes_back_is_not() {
         let nothing: [&str; 0] = [];
-        assert_eq!(said("http_api", json!({"a": 1}), Some(json!({"a": 2}))), nothing);
+        assert_eq!(said("http_api", json!({"a": 1}), Some(&json!({"a": 2}))), nothing);
         assert_eq!(said("function", json!({}), None), nothing);
         for (old, new) in [(7, 14), (7, 0), (7, 7)] {
             let days = |days: i32| json!({ "retention_days": days });
-            assert_eq!(said("log_group", days(old), Some(days(new))), nothing);
+            assert_eq!(said("log_group", days(old), Some(&days(new))), nothing);
         }
     }
 }

@@ -253,7 +253,7 @@ impl Resource for Table {
     }
 
     async fn create(&self, cx: &Cx, name: &str, want: &TableSpec) -> Result<Outputs, Fault> {
-        self.make_as_wanted(cx, name, want).await
+        Box::pin(self.make_as_wanted(cx, name, want)).await
     }
 
     async fn update(
