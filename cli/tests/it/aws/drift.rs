@@ -5,16 +5,12 @@ mod hand;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
-use aws_credential_types::Credentials;
-use aws_credential_types::provider::SharedCredentialsProvider;
-use aws_types::SdkConfig;
-use aws_types::region::Region;
 use hitctl_emulators::{Emulator, Kind};
 use hitctl_resources::{FunctionUrlSpec, KINDS, Spec as _};
 use serde_json::Value as Json;
 
 use self::hand::{Done, Hand};
-use super::scene::Scene;
+use super::scene::{Scene, config};
 use crate::support::{Ran, artifact};
 
 /// What an emulator cannot be made to show; the other one has to.
@@ -23,17 +19,6 @@ const GAPS: &[(Kind, &str, &str)] =
 
 /// Moto drops `OnDemandThroughput`.
 const FORGOTTEN_BY_MOTO: &[&str] = &["table.hits max_write_units"];
-
-fn config(emulator: &Emulator) -> SdkConfig {
-    let credentials = Credentials::new(Emulator::ACCOUNT, "test", None, None, "test");
-    SdkConfig::builder()
-        .behavior_version(aws_config::BehaviorVersion::latest())
-        .region(Region::new(Emulator::REGION))
-        .endpoint_url(emulator.endpoint())
-        .credentials_provider(SharedCredentialsProvider::new(credentials))
-        .http_client(aws_smithy_http_client::Builder::new().build_http())
-        .build()
-}
 
 /// The fields of the specs that a plan makes, by address: settings in groups one by one, maps as a whole.
 fn fields(plan: &Ran) -> BTreeMap<String, Vec<String>> {
@@ -117,6 +102,10 @@ fn drift_and_mend(
             }
         }
         if round.is_empty() {
+            if wanted("function", "everything") {
+                runtime.block_on(hand.delete());
+                missing(scene);
+            }
             runtime.block_on(hand.attach());
             scene.ok(&["destroy", "--yes"]);
             return all;
@@ -146,6 +135,19 @@ fn mended(scene: &mut Scene, round: &[(String, String)], forgotten: &[&str]) {
         let rest: Vec<_> = differing(&again).into_iter().collect();
         assert_eq!(rest, forgotten, "{round:?} is not mended: {again:?}");
     }
+}
+
+/// After the function was deleted by hand: all of it is missed, and made again.
+fn missing(scene: &mut Scene) {
+    let status = scene.run(&["status", "--json", "--detailed-exitcode"]);
+    assert_eq!(status.code, 2, "{status:?}");
+    let json = status.json();
+    let rows = json["resources"].as_array().unwrap().iter().filter(|row| row["present"] == false);
+    let rows: Vec<_> = rows.map(|row| row["address"].as_str().unwrap()).collect();
+    assert_eq!(rows, ["log_group.function", "function.counter", "alias.live", "permission.http_api"]);
+    scene.deploy();
+    let status = scene.run(&["status", "--detailed-exitcode"]);
+    assert_eq!(status.code, 0, "{status:?}");
 }
 
 fn kinds(fields: &BTreeSet<String>) -> BTreeSet<&str> {

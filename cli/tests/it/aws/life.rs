@@ -7,7 +7,7 @@ use hitctl_config::contract::HEADER_BUILD;
 use hitctl_emulators::Emulator;
 use serde_json::json;
 
-use super::scene::{Scene, ask, hit};
+use super::scene::{Scene, ask, hit, left};
 use crate::support::Ran;
 
 /// Room for hits that come at once.
@@ -162,6 +162,7 @@ fn destroyed_and_found_again(scene: &mut Scene) {
     assert!(export.contains(&format!("\"hits\":{}", HITS + 3)), "{export}");
     assert_eq!(present(&scene.ok(&["status", "--json"])), Vec::<String>::new());
     scene.ok(&["destroy", "--yes"]);
+    assert_eq!(left(Emulator::ministack(), "life"), Vec::<String>::new());
 }
 
 #[test]
@@ -219,8 +220,21 @@ fn what_is_deployed_where_nothing_runs_is_seen_and_destroyed() {
         .map(|row| row["drift"].clone())
         .collect();
     assert_eq!(differing, [serde_json::json!(["max_write_units"])]);
-    assert_eq!(summary(&scene.ok(&["destroy", "--yes", "--json"]))[3], 6);
+    assert_eq!(left(Emulator::moto(), "life").len(), 5, "table, role, log group, function and API");
+
+    // On an address of its own. It is looked for where emulators that run functions serve it, so that it has to be said that
+    // this one does not.
+    scene.yard.configure("http.expose = \"function-url\"\n");
+    let zip = crate::support::artifact();
+    let deployed = scene.ok(&["deploy", "--json", "--no-smoke", "--artifact", &zip]);
+    assert!(deployed.json()["outputs"]["url"].is_string(), "{deployed:?}");
+    let there = present(&scene.ok(&["status", "--json"]));
+    assert!(there.contains(&"function_url.counter".to_owned()), "{there:?}");
+    assert!(!there.contains(&"http_api.api".to_owned()), "{there:?}");
+
+    assert_eq!(summary(&scene.ok(&["destroy", "--yes", "--json"]))[3], 5);
     assert_eq!(present(&scene.ok(&["status", "--json"])), ["table.hits"]);
     scene.ok(&["destroy", "--delete-data", "--confirm", "test", "--export", "all.csv"]);
     assert_eq!(present(&scene.ok(&["status", "--json"])), Vec::<String>::new());
+    assert_eq!(left(Emulator::moto(), "life"), Vec::<String>::new());
 }

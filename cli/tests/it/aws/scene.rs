@@ -4,6 +4,10 @@ use std::collections::BTreeSet;
 use std::io::{Cursor, Read as _, Write as _};
 use std::path::PathBuf;
 
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_types::SdkConfig;
+use aws_types::region::Region;
 use hitctl_emulators::{Emulator, Wire};
 use zip::write::SimpleFileOptions;
 
@@ -110,4 +114,37 @@ pub(crate) fn hit(url: &str, target: &str) -> Answer {
         }
     }
     panic!("{url}{target} has no room in 10,000 questions");
+}
+
+/// What SDK clients of an emulator are made of.
+pub(crate) fn config(emulator: &Emulator) -> SdkConfig {
+    let credentials = Credentials::new(Emulator::ACCOUNT, "test", None, None, "test");
+    SdkConfig::builder()
+        .behavior_version(aws_config::BehaviorVersion::latest())
+        .region(Region::new(Emulator::REGION))
+        .endpoint_url(emulator.endpoint())
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .http_client(aws_smithy_http_client::Builder::new().build_http())
+        .build()
+}
+
+/// What an emulator says is there of an app: asked past hitctl.
+pub(crate) fn left(emulator: &Emulator, app: &str) -> Vec<String> {
+    let config = config(emulator);
+    let asked = async {
+        let mut names =
+            aws_sdk_dynamodb::Client::new(&config).list_tables().send().await.unwrap().table_names.unwrap();
+        let functions = aws_sdk_lambda::Client::new(&config).list_functions().send().await.unwrap();
+        names.extend(functions.functions().iter().filter_map(|one| one.function_arn.clone()));
+        let roles = aws_sdk_iam::Client::new(&config).list_roles().send().await.unwrap();
+        names.extend(roles.roles().iter().map(|one| one.arn().to_owned()));
+        let groups = aws_sdk_cloudwatchlogs::Client::new(&config).describe_log_groups().send().await.unwrap();
+        names.extend(groups.log_groups().iter().filter_map(|one| one.arn.clone()));
+        let apis = aws_sdk_apigatewayv2::Client::new(&config).get_apis().send().await.unwrap();
+        names.extend(apis.items().iter().filter_map(|one| one.name.clone()));
+        names
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let base = format!("{app}-test");
+    runtime.block_on(asked).into_iter().filter(|name| name.contains(&base)).collect()
 }

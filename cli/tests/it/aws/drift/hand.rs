@@ -78,6 +78,13 @@ impl Hand {
         self.role.attach_role_policy().role_name(&self.base).policy_arn(arn).send().await.unwrap();
     }
 
+    /// Deletes the function, with what belongs to it, and its log.
+    pub(crate) async fn delete(&self) {
+        self.function.delete_function().function_name(&self.base).send().await.unwrap();
+        let group = format!("/aws/lambda/{}", self.base);
+        self.logs.delete_log_group().log_group_name(group).send().await.unwrap();
+    }
+
     async fn table(&self, field: &str) -> Done {
         let (client, name) = (&self.table, &self.base);
         let update = client.update_table().table_name(name);
