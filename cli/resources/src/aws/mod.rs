@@ -1,6 +1,6 @@
 //! The kinds in an AWS account: one driver each, in a file beside the kind's spec, and two lines here.
 //!
-//! A driver reads what is live back into the same spec, normalised, and speaks typed values; [`Typed`] is the one seam
+//! A driver reads what is live back into the same spec, normalised, and speaks typed values; `Typed` is the one seam
 //! between them and the engine's JSON.
 
 mod call;
