@@ -105,7 +105,9 @@ def ours(hitctl, zip_file, home, binaries, count):
             slow.calls.clear()
             took, _, _ = action()
             chain = slow.chain()
-            figures[f"slow_{key}"] = {"took_ms": took, "calls": len(slow.calls), "chain": [call["what"] for call in chain],
+            asked = [call["what"] for call in slow.calls if "/_aws/execute-api/" not in call["what"]]
+            writing = [what for what in asked if not what.startswith(("Get", "Describe", "List", "GET "))]
+            figures[f"slow_{key}"] = {"took_ms": took, "calls": len(asked), "writing": len(writing), "chain": [call["what"] for call in chain],
                                       "chain_ms": sum(call["end"] - call["begin"] for call in chain)}
     return figures
 
@@ -247,15 +249,19 @@ def compare(us, them, why):
                  "say what hitctl may take, and not how much faster it is here.")
     text += (f"\n\nWith 200 other APIs in the account, a deploy without changes takes {seconds(us['again_with_200_apis_ms'])}.\n\n"
              f"With {LATENCY_MS} ms added to each call, beside the longest chain of calls that wait for each other:\n\n")
+    idle = us["slow_again"]
+    if idle["calls"] > 16 or idle["writing"]:
+        missed.append(f"nothing to change: {idle['calls']} calls, {idle['writing']} of them writing; wanted 16 or fewer, all reading")
     slow = []
     for key, words in (("first", "first deploy"), ("again", "nothing to change"), ("destroy", "destroy, with data")):
         found = us[f"slow_{key}"]
         ratio = found["took_ms"] / found["chain_ms"]
         if ratio > 1.25:
             missed.append(f"{words} with latency: {ratio:.2f} times its chain, wanted 1.25")
-        slow.append([words, str(found["calls"]), str(len(found["chain"])), seconds(found["chain_ms"]), seconds(found["took_ms"]), f"{ratio:.2f}",
+        slow.append([words, str(found["calls"]), str(found["writing"]), str(len(found["chain"])), seconds(found["chain_ms"]), seconds(found["took_ms"]), f"{ratio:.2f}",
                      f"1.25: {'met' if ratio <= 1.25 else 'MISSED'}"])
-    text += common.table(["", "calls", "in the chain", "chain", "took", "ratio", "goal"], slow)
+    text += common.table(["", "calls", "writing", "in the chain", "chain", "took", "ratio", "goal"], slow)
+    text += "\n\nThe look at the live URL is in the chains and not among the calls. Goal without changes: 16 calls or fewer, all reading."
     for key, words in (("first", "first deploy"), ("again", "deploy without changes"), ("destroy", "destroy")):
         text += f"\n\nThe chain of the {words}: " + ", ".join(f"`{what}`" for what in us[f"slow_{key}"]["chain"]) + "."
     return text, missed
@@ -285,7 +291,11 @@ def main():
         intro = ("`hitctl deploy` beside `sam deploy` and `terraform apply`: a table, a role, a log group, a function with reserved concurrency 1, an\n"
                  "HTTP API with routes, CORS and throttle, and the permission; on the emulator MiniStack, the function's zip ready. hitctl's deploys\n"
                  f"include a published version with its alias, the lease, and the smoke check of the live URL. Medians of {count} lives each. Nothing\n"
-                 "here was measured on AWS.")
+                 "here was measured on AWS.\n\n"
+                 "MiniStack makes a function ready half a second after it was made, and serves it before. Terraform waits for that.\n"
+                 "hitctl asks for the next thing at once, and waits only where that is refused, as AWS does; that the function is ready is\n"
+                 "shown by the live URL, which is asked until the new build answers. On AWS, a first deploy is as long as AWS takes for the role\n"
+                 "and the function to be ready, whatever deploys.")
         common.publish("DEPLOY", "Deploying, measured", "bench/deploy.py", intro, shown, common.machine(EMULATOR | common.SAM), us | them)
     if missed:
         sys.exit("bench: goals missed:\n  " + "\n  ".join(missed))
