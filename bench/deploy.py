@@ -245,10 +245,11 @@ def compare(us, them, why):
     text = common.table(["", "hitctl", "sam", "faster", "terraform", "faster", "goal"], rows)
     if why:
         then = ", ".join(seconds(value) for value in TERRAFORM.values())
-        text += (f"\n\nTerraform was not measured: {why}. The goals are by what it took on another machine ({then}), so that they\n"
-                 "say what hitctl may take, and not how much faster it is here.")
+        text += (f"\n\nTerraform was not measured: {why}. The goals are by what it took on another\n"
+                 f"machine ({then}), so that they say what hitctl may take,\nand not how much faster it is here.")
     text += (f"\n\nWith 200 other APIs in the account, a deploy without changes takes {seconds(us['again_with_200_apis_ms'])}.\n\n"
-             f"With {LATENCY_MS} ms added to each call, beside the longest chain of calls that wait for each other:\n\n")
+             f"With {LATENCY_MS} ms added to each call, beside the longest chain of calls. It is read off the\n"
+             "times: each began after the one before it had ended, whether or not it had to wait for that one.\n\n")
     idle = us["slow_again"]
     if idle["calls"] > 16 or idle["writing"]:
         missed.append(f"nothing to change: {idle['calls']} calls, {idle['writing']} of them writing; wanted 16 or fewer, all reading")
@@ -296,7 +297,10 @@ def main():
                  "hitctl asks for the next thing at once, and waits only where that is refused, as AWS does; that the function is ready is\n"
                  "shown by the live URL, which is asked until the new build answers. On AWS, a first deploy is as long as AWS takes for the role\n"
                  "and the function to be ready, whatever deploys.")
-        common.publish("DEPLOY", "Deploying, measured", "bench/deploy.py", intro, shown, common.machine(EMULATOR | common.SAM), us | them)
+        facts = common.machine(EMULATOR | common.SAM)
+        if args.hitctl:
+            facts["commit"] += " (of this script; hitctl was built before)"
+        common.publish("DEPLOY", "Deploying, measured", "bench/deploy.py", intro, shown, facts, us | them)
     if missed:
         sys.exit("bench: goals missed:\n  " + "\n  ".join(missed))
 
