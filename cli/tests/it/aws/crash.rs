@@ -1,1 +1,291 @@
-//! The crash loop: a run cut at every call, in every way, and the next one that converges.
+//! The crash loop on an emulator: a run is cut at its n-th call, for every n, in every way. The next run brings everything where
+//! it belongs, with one API and nothing orphaned; the URL stays, and no hit that was answered is lost.
+
+use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+
+use hitctl_emulators::{Emulator, Fault, Wire};
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::scene::{ask, left};
+use super::yard::AwsYard;
+use crate::support::{Ran, artifact};
+
+const SMALL: &str =
+    "function.reserved_concurrency = \"none\"\nhttp.rate_per_second = 100000\nhttp.burst = 100000\n";
+const LARGE: &str = "function.reserved_concurrency = \"none\"\nfunction.memory_mb = 256\nhttp.rate_per_second = 100000\nhttp.burst = 90000\n";
+
+/// How a call is cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    /// The program is killed before the call is sent on.
+    KilledBefore,
+    /// The program is killed when the call is done, and has no answer yet.
+    KilledAfter,
+    /// The call is done, and its answer is lost.
+    Lost,
+    /// The service fails.
+    Failed,
+}
+
+const WAYS: [Way; 4] = [Way::KilledBefore, Way::KilledAfter, Way::Lost, Way::Failed];
+
+/// An app of its own on the shared emulator, and the wire to it.
+struct Case {
+    yard: AwsYard,
+    wire: Wire,
+    zip: String,
+}
+
+impl Case {
+    fn new(subject: &str, way: Way) -> Self {
+        let wire = Wire::new(Emulator::ministack().endpoint());
+        let app = format!("{subject}-{}", format!("{way:?}").to_lowercase());
+        Self { yard: AwsYard::new(wire.endpoint(), &app, SMALL), wire, zip: artifact() }
+    }
+
+    /// Runs what must succeed.
+    #[track_caller]
+    fn ok(&self, args: &[&str]) -> Ran {
+        let ran = self.yard.run(args);
+        assert_eq!(ran.code, 0, "{}: {args:?}: {ran:?}", self.yard.app);
+        ran
+    }
+
+    fn deploy(&self) -> String {
+        let ran = self.ok(&["deploy", "--json", "--artifact", &self.zip]);
+        ran.json()["outputs"]["url"].as_str().unwrap().to_owned()
+    }
+
+    /// Deploys once more after the cut, and looks that nothing is left to do after that, and nothing is there twice.
+    fn mended(&self) -> String {
+        let url = self.deploy();
+        let plan = self.yard.run(&["plan", "--detailed-exitcode", "--artifact", &self.zip]);
+        assert_eq!(plan.code, 0, "a deploy after the cut is the end of it: {plan:?}");
+        assert_eq!(self.left().len(), 5, "table, role, log group, function and one API: {:?}", self.left());
+        url
+    }
+
+    /// What the emulator says is there.
+    fn left(&self) -> Vec<String> {
+        left(Emulator::ministack(), &self.yard.app)
+    }
+
+    /// Removes everything, counts too.
+    fn wipe(&self) {
+        let file = self.yard.yard.path().join("wiped.ndjson");
+        let name = file.display().to_string();
+        self.ok(&["destroy", "--delete-data", "--confirm", "test", "--export", &name]);
+        drop(std::fs::remove_file(file));
+        assert_eq!(self.left(), [""; 0], "nothing is orphaned");
+    }
+
+    fn hits(&self) -> u64 {
+        self.ok(&["counts", "get", "/", "--json"]).json()["counts"][0]["hits"].as_u64().unwrap()
+    }
+
+    /// Runs with the n-th call cut. `None`: it made fewer calls than that, and so has come to its end. Else whether it may have
+    /// changed something.
+    fn cut(&self, n: usize, way: Way, args: &[&str]) -> Option<bool> {
+        self.wire.reset();
+        let code = if matches!(way, Way::KilledBefore | Way::KilledAfter) {
+            self.killed(n, way, args)
+        } else {
+            let fault = if way == Way::Lost { Fault::LostAnswer } else { Fault::server_error() };
+            self.wire.at(n, fault);
+            let ran = self.yard.run(args);
+            // Most of it is mended by asking again. What is not is an error with words.
+            if ran.code != 0 {
+                let json = ran.json();
+                let error =
+                    if json["error"].is_object() { &json["error"] } else { &json["failed"][0]["error"] };
+                assert!(error["message"].is_string(), "{way:?} of call {n}: {ran:?}");
+            }
+            Some(i32::from(ran.code))
+        };
+        self.wire.heal();
+        let reached = self.wire.calls().len() >= n;
+        let expected: &[Option<i32>] = match (way, reached) {
+            (_, false) => &[Some(0)],
+            (Way::KilledBefore | Way::KilledAfter, true) => &[None],
+            (Way::Lost | Way::Failed, true) => &[Some(0), Some(1), Some(5)],
+        };
+        assert!(expected.contains(&code), "{way:?} of call {n}: ended with {code:?}");
+        let wrote = !self.wire.writes().is_empty();
+        reached.then_some(wrote)
+    }
+
+    /// As a process of its own, which is killed at the n-th call.
+    fn killed(&self, n: usize, way: Way, args: &[&str]) -> Option<i32> {
+        let pid = Arc::new(AtomicU32::new(0));
+        let kill = {
+            let pid = Arc::clone(&pid);
+            move || {
+                // It may call before we know who it is.
+                while pid.load(Ordering::SeqCst) == 0 {
+                    std::thread::yield_now();
+                }
+                let pid = i32::try_from(pid.load(Ordering::SeqCst)).unwrap();
+                kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
+            }
+        };
+        self.wire.at(n, if way == Way::KilledBefore { Fault::before(kill) } else { Fault::after(kill) });
+        let program = self.yard.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        pid.store(program.id(), Ordering::SeqCst);
+        program.wait_with_output().unwrap().status.code()
+    }
+}
+
+/// Cuts a run at every call that it makes, in every way, each way with an app of its own. `again` brings back the state to
+/// begin with, `look` looks after each cut that may have changed something.
+fn at_every_call(
+    subject: &str,
+    least: usize,
+    begin: impl Fn(&Case) + Sync,
+    again: impl Fn(&Case, usize) + Sync,
+    run: impl Fn(&Case, usize, Way) -> Option<bool> + Sync,
+    look: impl Fn(&Case, usize) + Sync,
+) {
+    let one_way = |way: Way| {
+        let case = Case::new(subject, way);
+        begin(&case);
+        let mut n = 1;
+        loop {
+            again(&case, n);
+            match run(&case, n, way) {
+                None => break,
+                Some(true) => look(&case, n),
+                // Cut while it was still looking: all is as it was.
+                Some(false) => {}
+            }
+            n += 1;
+        }
+        assert!(n > least, "{way:?}: only {n} calls were there to be cut");
+        case.wipe();
+    };
+    std::thread::scope(|scope| {
+        let ways = WAYS.map(|way| scope.spawn(move || one_way(way)));
+        for way in ways {
+            way.join().unwrap();
+        }
+    });
+}
+
+#[test]
+fn a_first_deploy_can_be_cut_anywhere() {
+    at_every_call(
+        "first",
+        25,
+        |_| {},
+        |_, _| {},
+        |case, n, way| case.cut(n, way, &["deploy", "--json", "--artifact", &case.zip]),
+        |case, n| {
+            let url = case.mended();
+            assert_eq!(ask(&url, "/counter?path=/").json()["hits"], 1, "after the cut of call {n}");
+            case.wipe();
+        },
+    );
+}
+
+#[test]
+fn an_update_under_hits_can_be_cut_anywhere() {
+    let changed = |n: usize| if n % 2 == 1 { LARGE } else { SMALL };
+    at_every_call(
+        "update",
+        15,
+        |case| drop(case.deploy()),
+        // From one setting to the other and back, so that nothing has to be brought back in between.
+        |case, n| case.yard.configure(changed(n)),
+        |case, n, way| {
+            let url = url_of(case);
+            let before = case.hits();
+            let (answered, sent, over) = (AtomicU64::new(0), AtomicU64::new(0), AtomicBool::new(false));
+            let cut = std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    while !over.load(Ordering::SeqCst) {
+                        sent.fetch_add(1, Ordering::SeqCst);
+                        let answer = ask(&url, "/counter?path=/");
+                        answered.fetch_add(u64::from(answer.status == 200), Ordering::SeqCst);
+                    }
+                });
+                let _over = Raise(&over);
+                case.cut(n, way, &["deploy", "--json", "--artifact", &case.zip])
+            });
+            assert_eq!(case.mended(), url, "{way:?} of call {n}: the URL stays");
+            // A process that is replaced may have counted without having answered.
+            let counted = case.hits() - before;
+            let (answered, sent) = (answered.into_inner(), sent.into_inner());
+            assert!(
+                (answered..=sent).contains(&counted),
+                "{way:?} of call {n}: {counted} of {answered} to {sent}"
+            );
+            cut
+        },
+        |_, _| {},
+    );
+}
+
+#[test]
+fn a_destroy_can_be_cut_anywhere() {
+    at_every_call(
+        "destroy",
+        20,
+        |case| drop(case.deploy()),
+        |_, _| {},
+        |case, n, way| case.cut(n, way, &["destroy", "--yes", "--json"]),
+        |case, n| {
+            case.ok(&["destroy", "--yes"]);
+            let left = case.left();
+            assert!(
+                left.len() == 1 && left[0].starts_with("destroy-"),
+                "the table alone, after call {n}: {left:?}"
+            );
+            let url = case.deploy();
+            let hits = case.hits();
+            assert_eq!(
+                ask(&url, "/counter?path=/").json()["hits"],
+                hits + 1,
+                "the counts are those of before"
+            );
+        },
+    );
+}
+
+#[test]
+fn a_destroy_with_its_data_has_exported_it_before_it_is_gone() {
+    let export = |n: usize| format!("export-{n}.ndjson");
+    let begin = |case: &Case| assert_eq!(ask(&case.deploy(), "/counter?path=/").status, 200);
+    at_every_call(
+        "data",
+        25,
+        begin,
+        |_, _| {},
+        |case, n, way| {
+            let args = ["destroy", "--json", "--delete-data", "--confirm", "test", "--export", &export(n)];
+            case.cut(n, way, &args)
+        },
+        |case, n| {
+            let table = case.yard.run(&["counts", "get", "/", "--json"]);
+            let in_table = table.json()["counts"][0]["hits"].as_u64().is_some_and(|hits| hits > 0);
+            let file = case.yard.yard.path().join(export(n));
+            let exported = std::fs::read_to_string(file).unwrap_or_default();
+            assert!(in_table || exported.contains(r#""path":"/""#), "lost by the cut of call {n}");
+            case.wipe();
+            begin(case);
+        },
+    );
+}
+
+fn url_of(case: &Case) -> String {
+    case.ok(&["status", "--json"]).json()["url"].as_str().unwrap().to_owned()
+}
+
+/// Ends the visits also when the test fails.
+struct Raise<'a>(&'a AtomicBool);
+
+impl Drop for Raise<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
