@@ -241,7 +241,7 @@ fn what_is_not_ours_is_a_conflict_when_wanted_and_left_alone_when_not() {
     ± permission.http: api cannot be changed in place
         api: "x7" -> (known after deploy)
     Error not_ours api.http: api hits-test is there already and is not this app's (app=blog env=prod)
-        hint: give `app` in hitctl.toml another name, or remove api hits-test first (taking it over with `--adopt` comes with deploys to AWS)
+        hint: give `app` in hitctl.toml another name, or take api hits-test over with `hitctl deploy --adopt`
     "#);
     let gone = Graph::new(nodes()).unwrap().all_absent();
     let plan = plan_of(&gone, &with("table.hits", somebody_elses()));
