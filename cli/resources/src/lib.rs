@@ -8,6 +8,8 @@ mod alias;
 #[cfg(feature = "aws")]
 pub mod aws;
 mod cors;
+#[cfg(feature = "aws")]
+mod drivers;
 mod function;
 mod function_url;
 mod http_api;
@@ -23,6 +25,8 @@ use serde::{Serialize, de::DeserializeOwned};
 
 pub use alias::AliasSpec;
 pub use cors::Cors;
+#[cfg(feature = "aws")]
+pub use drivers::drivers;
 pub use function::{Arch, FunctionSpec};
 pub use function_url::FunctionUrlSpec;
 pub use http_api::{HttpApiSpec, Throttle};

@@ -1,4 +1,4 @@
-//! The kinds in an AWS account: one driver each, in a file beside the kind's spec, and two lines here.
+//! What the drivers of an AWS account share; `drivers.rs` names them all, and each lies beside its kind's spec.
 //!
 //! A driver reads what is live back into the same spec, normalised, and speaks typed values; `Typed` is the one seam
 //! between them and the engine's JSON.
@@ -12,7 +12,7 @@ mod owner;
 pub(crate) mod policy;
 mod quota;
 mod tags;
-mod typed;
+pub(crate) mod typed;
 pub mod versions;
 
 use std::path::PathBuf;
@@ -20,18 +20,14 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use aws_types::SdkConfig;
-use hitctl_engine::{Cx, Drivers, Fault, FieldDiff, Outputs};
+use hitctl_engine::{Cx, Fault, FieldDiff, Outputs};
 
-use crate::{
-    AliasSpec, FunctionSpec, FunctionUrlSpec, HttpApiSpec, LogGroupSpec, PermissionSpec, RoleSpec, Spec,
-    TableSpec, Tags,
-};
+use crate::{Spec, Tags};
 pub use call::Call;
 pub use discover::{Deployment, deployments};
 pub use owner::{check_ours, owner_of};
 pub use quota::{Quota, concurrency_quota};
 pub use tags::{compared, to_set};
-use typed::Typed;
 
 /// An account and a region of it, as one app and env of ours sees them.
 #[derive(Clone, Debug)]
@@ -143,17 +139,4 @@ pub fn differs(fields: &[FieldDiff], field: &str) -> bool {
     fields.iter().any(|diff| {
         diff.field.strip_prefix(field).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
     })
-}
-
-/// The drivers of every kind.
-pub fn drivers(aws: &Arc<Aws>) -> Drivers {
-    Drivers::default()
-        .with(TableSpec::KIND, Typed::<crate::table::aws::Table>::driver(aws))
-        .with(RoleSpec::KIND, Typed::<crate::role::aws::Role>::driver(aws))
-        .with(LogGroupSpec::KIND, Typed::<crate::log_group::aws::LogGroup>::driver(aws))
-        .with(FunctionSpec::KIND, Typed::<crate::function::aws::Function>::driver(aws))
-        .with(AliasSpec::KIND, Typed::<crate::alias::aws::Alias>::driver(aws))
-        .with(FunctionUrlSpec::KIND, Typed::<crate::function_url::aws::FunctionUrls>::driver(aws))
-        .with(HttpApiSpec::KIND, Typed::<crate::http_api::aws::HttpApis>::driver(aws))
-        .with(PermissionSpec::KIND, Typed::<crate::permission::aws::Permissions>::driver(aws))
 }

@@ -11,13 +11,13 @@ use super::{Aws, Found, Resource, owner_of};
 use crate::Spec;
 
 /// A [`Resource`] as the engine sees it.
-pub(super) struct Typed<R> {
+pub(crate) struct Typed<R> {
     resource: R,
     aws: Arc<Aws>,
 }
 
 impl<R: Resource> Typed<R> {
-    pub(super) fn driver(aws: &Arc<Aws>) -> Arc<dyn Driver> {
+    pub(crate) fn driver(aws: &Arc<Aws>) -> Arc<dyn Driver> {
         Arc::new(Self { resource: R::new(Arc::clone(aws)), aws: Arc::clone(aws) })
     }
 

@@ -17,7 +17,8 @@ use hitctl_engine::{
     survey,
 };
 use hitctl_resources::Tags;
-use hitctl_resources::aws::{Aws, Code, drivers};
+use hitctl_resources::aws::{Aws, Code};
+use hitctl_resources::drivers;
 use serde_json::Value as Json;
 use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;

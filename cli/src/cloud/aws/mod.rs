@@ -88,7 +88,7 @@ impl Cloud for AwsCloud {
         // Without an alias nothing but Lambda's word says that a function is ready for its URL and permission.
         let called_at_the_end = drive.called_at_the_end && self.alias.is_some();
         let aws = Aws { code, tags, adopt: drive.adopt, called_at_the_end, ..self.aws.clone() };
-        aws::drivers(&Arc::new(aws))
+        hitctl_resources::drivers(&Arc::new(aws))
     }
 
     fn deployments<'a>(
