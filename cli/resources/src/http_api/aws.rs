@@ -37,7 +37,10 @@ const WRITE: Wait = Wait {
 #[derive(Clone, Debug)]
 pub(crate) struct HttpApis {
     aws: Arc<Aws>,
+    /// For calls that change something, each sent once.
     client: Client,
+    /// For calls that only look.
+    reader: Client,
 }
 
 impl HttpApis {
@@ -104,11 +107,12 @@ impl Resource for HttpApis {
     type Spec = HttpApiSpec;
 
     fn new(aws: Arc<Aws>) -> Self {
-        // Each retry is ours: before it, we look at what the attempt that failed has done.
+        // Each retry of a change is ours: before it, we look at what the attempt that failed has done. Looks are retried one by
+        // one: where every second call is throttled, all of them together would never come through.
         let config = aws_sdk_apigatewayv2::config::Builder::from(&aws.config)
             .retry_config(RetryConfig::disabled())
             .build();
-        Self { client: Client::from_conf(config), aws }
+        Self { client: Client::from_conf(config), reader: Client::new(&aws.config), aws }
     }
 
     async fn read(

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use aws_sdk_cloudwatchlogs::Client;
+use aws_sdk_cloudwatchlogs::config::retry::RetryConfig;
 use aws_sdk_cloudwatchlogs::types::LogGroup as Description;
 use hitctl_engine::{Cx, Fault, FieldDiff, Outputs, Wait};
 
@@ -148,7 +149,11 @@ impl Resource for LogGroup {
     type Spec = LogGroupSpec;
 
     fn new(aws: Arc<Aws>) -> Self {
-        Self { client: Client::new(&aws.config), aws }
+        // Retries are ours alone: the SDK takes a limit of the account for a throttle, since both have one code.
+        let config = aws_sdk_cloudwatchlogs::config::Builder::from(&aws.config)
+            .retry_config(RetryConfig::disabled())
+            .build();
+        Self { client: Client::from_conf(config), aws }
     }
 
     async fn read(

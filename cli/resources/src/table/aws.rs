@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, OnDemandThroughput,
     PointInTimeRecoverySpecification, ScalarAttributeType, TableDescription, TableStatus, Tag,
@@ -240,7 +241,11 @@ impl Resource for Table {
     type Spec = TableSpec;
 
     fn new(aws: Arc<Aws>) -> Self {
-        Self { client: Client::new(&aws.config), aws }
+        // Retries are ours alone: the SDK takes a limit of the account for a throttle, since both have one code.
+        let config = aws_sdk_dynamodb::config::Builder::from(&aws.config)
+            .retry_config(RetryConfig::disabled())
+            .build();
+        Self { client: Client::from_conf(config), aws }
     }
 
     async fn read(

@@ -106,7 +106,7 @@ impl HttpApis {
         let mut found = Vec::new();
         let mut next = None;
         loop {
-            let call = self.client.get_apis().max_results(PAGE).set_next_token(next);
+            let call = self.reader.get_apis().max_results(PAGE).set_next_token(next);
             let page = call.send().await.map_err(|error| error.fault(&doing))?;
             let is_namesake = |api: &types::Api| {
                 api.name() == Some(name) && api.protocol_type() == Some(&types::ProtocolType::Http)
@@ -124,7 +124,7 @@ impl HttpApis {
     }
 
     async fn tags_of(&self, api_id: &str) -> Result<Option<Tags>, Fault> {
-        match self.client.get_tags().resource_arn(self.arn(api_id)).send().await {
+        match self.reader.get_tags().resource_arn(self.arn(api_id)).send().await {
             Ok(answer) => Ok(Some(answer.tags.unwrap_or_default().into_iter().collect())),
             Err(error) if error.is(NOT_FOUND) => Ok(None),
             Err(error) => Err(error.fault(&Self::doing("read", "the tags", api_id, "apigateway:GetTags"))),

@@ -184,7 +184,7 @@ impl HttpApis {
         let mut found = Vec::new();
         let mut next = None;
         loop {
-            let call = self.client.get_integrations().api_id(api_id).max_results(PAGE).set_next_token(next);
+            let call = self.reader.get_integrations().api_id(api_id).max_results(PAGE).set_next_token(next);
             let page = call.send().await.map_err(|error| seen(error.is(NOT_FOUND), error.fault(&doing)))?;
             found.extend(page.items.unwrap_or_default().into_iter().map(Integration::from));
             next = page.next_token.filter(|token| !token.is_empty());
@@ -199,7 +199,7 @@ impl HttpApis {
         let mut found = Vec::new();
         let mut next = None;
         loop {
-            let call = self.client.get_routes().api_id(api_id).max_results(PAGE).set_next_token(next);
+            let call = self.reader.get_routes().api_id(api_id).max_results(PAGE).set_next_token(next);
             let page = call.send().await.map_err(|error| seen(error.is(NOT_FOUND), error.fault(&doing)))?;
             found.extend(page.items.unwrap_or_default().into_iter().map(Route::from));
             next = page.next_token.filter(|token| !token.is_empty());
@@ -210,7 +210,7 @@ impl HttpApis {
     }
 
     async fn stage(&self, api_id: &str) -> Result<Option<Stage>, Fault> {
-        match self.client.get_stage().api_id(api_id).stage_name(STAGE).send().await {
+        match self.reader.get_stage().api_id(api_id).stage_name(STAGE).send().await {
             Ok(stage) => Ok(Some(Stage {
                 auto_deploy: stage.auto_deploy == Some(true),
                 throttle: stage.default_route_settings.as_ref().map_or_else(none, throttle_of),
