@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use hitctl_emulators::{Emulator, Fault, Wire};
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::scene::{ask, left};
+use super::scene::{ask, build, left};
 use super::yard::AwsYard;
 use crate::support::{Ran, artifact};
 
@@ -36,13 +36,17 @@ struct Case {
     yard: AwsYard,
     wire: Wire,
     zip: String,
+    /// Of the same function, with another hash.
+    other: String,
 }
 
 impl Case {
     fn new(subject: &str, way: Way) -> Self {
         let wire = Wire::new(Emulator::ministack().endpoint());
         let app = format!("{subject}-{}", format!("{way:?}").to_lowercase());
-        Self { yard: AwsYard::new(wire.endpoint(), &app, SMALL), wire, zip: artifact() }
+        let yard = AwsYard::new(wire.endpoint(), &app, SMALL);
+        let other = build(&yard, 1);
+        Self { yard, wire, zip: artifact(), other }
     }
 
     /// Runs what must succeed.
@@ -54,14 +58,18 @@ impl Case {
     }
 
     fn deploy(&self) -> String {
-        let ran = self.ok(&["deploy", "--json", "--artifact", &self.zip]);
+        self.deploy_zip(&self.zip)
+    }
+
+    fn deploy_zip(&self, zip: &str) -> String {
+        let ran = self.ok(&["deploy", "--json", "--artifact", zip]);
         ran.json()["outputs"]["url"].as_str().unwrap().to_owned()
     }
 
     /// Deploys once more after the cut, and looks that nothing is left to do after that, and nothing is there twice.
-    fn mended(&self) -> String {
-        let url = self.deploy();
-        let plan = self.yard.run(&["plan", "--detailed-exitcode", "--artifact", &self.zip]);
+    fn mended(&self, zip: &str) -> String {
+        let url = self.deploy_zip(zip);
+        let plan = self.yard.run(&["plan", "--detailed-exitcode", "--artifact", zip]);
         assert_eq!(plan.code, 0, "a deploy after the cut is the end of it: {plan:?}");
         assert_eq!(self.left().len(), 5, "table, role, log group, function and one API: {:?}", self.left());
         url
@@ -181,7 +189,7 @@ fn a_first_deploy_can_be_cut_anywhere() {
         |_, _| {},
         |case, n, way| case.cut(n, way, &["deploy", "--json", "--artifact", &case.zip]),
         |case, n| {
-            let url = case.mended();
+            let url = case.mended(&case.zip);
             assert_eq!(ask(&url, "/counter?path=/").json()["hits"], 1, "after the cut of call {n}");
             case.wipe();
         },
@@ -190,15 +198,17 @@ fn a_first_deploy_can_be_cut_anywhere() {
 
 #[test]
 fn an_update_under_hits_can_be_cut_anywhere() {
-    let changed = |n: usize| if n % 2 == 1 { LARGE } else { SMALL };
+    // From one setting and code to the others and back, so that nothing has to be brought back in between.
+    fn changed(case: &Case, n: usize) -> (&'static str, &str) {
+        if n % 2 == 1 { (LARGE, &case.other) } else { (SMALL, &case.zip) }
+    }
     at_every_call(
         "update",
         15,
         |case| drop(case.deploy()),
-        // From one setting to the other and back, so that nothing has to be brought back in between.
-        |case, n| case.yard.configure(changed(n)),
+        |case, n| case.yard.configure(changed(case, n).0),
         |case, n, way| {
-            let url = url_of(case);
+            let (url, zip) = (url_of(case), changed(case, n).1);
             let before = case.hits();
             let (answered, sent, over) = (AtomicU64::new(0), AtomicU64::new(0), AtomicBool::new(false));
             let cut = std::thread::scope(|scope| {
@@ -210,9 +220,9 @@ fn an_update_under_hits_can_be_cut_anywhere() {
                     }
                 });
                 let _over = Raise(&over);
-                case.cut(n, way, &["deploy", "--json", "--artifact", &case.zip])
+                case.cut(n, way, &["deploy", "--json", "--artifact", zip])
             });
-            assert_eq!(case.mended(), url, "{way:?} of call {n}: the URL stays");
+            assert_eq!(case.mended(zip), url, "{way:?} of call {n}: the URL stays");
             // A process that is replaced may have counted without having answered.
             let counted = case.hits() - before;
             let (answered, sent) = (answered.into_inner(), sent.into_inner());

@@ -78,24 +78,29 @@ impl Scene {
 
     /// A zip of the same function with another hash: `number` tells them apart.
     pub(crate) fn build(&self, number: u32) -> String {
-        let mut archive = zip::ZipArchive::new(Cursor::new(std::fs::read(artifact()).unwrap())).unwrap();
-        let mut program = Vec::new();
-        archive.by_name("bootstrap").unwrap().read_to_end(&mut program).unwrap();
-        let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
-        let options = SimpleFileOptions::default().unix_permissions(0o755);
-        zip.start_file("bootstrap", options).unwrap();
-        zip.write_all(&program).unwrap();
-        zip.start_file("build", options).unwrap();
-        zip.write_all(number.to_string().as_bytes()).unwrap();
-        let path: PathBuf = self.yard.yard.path().join(format!("build-{number}.zip"));
-        std::fs::write(&path, zip.finish().unwrap().into_inner()).unwrap();
-        path.display().to_string()
+        build(&self.yard, number)
     }
 
     /// Every call that any command made here.
     pub(crate) fn into_seen(self) -> BTreeSet<String> {
         self.seen
     }
+}
+
+/// A zip of the built function with another hash, in that yard: `number` tells them apart.
+pub(crate) fn build(yard: &AwsYard, number: u32) -> String {
+    let mut archive = zip::ZipArchive::new(Cursor::new(std::fs::read(artifact()).unwrap())).unwrap();
+    let mut program = Vec::new();
+    archive.by_name("bootstrap").unwrap().read_to_end(&mut program).unwrap();
+    let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    let options = SimpleFileOptions::default().unix_permissions(0o755);
+    zip.start_file("bootstrap", options).unwrap();
+    zip.write_all(&program).unwrap();
+    zip.start_file("build", options).unwrap();
+    zip.write_all(number.to_string().as_bytes()).unwrap();
+    let path: PathBuf = yard.yard.path().join(format!("build-{number}.zip"));
+    std::fs::write(&path, zip.finish().unwrap().into_inner()).unwrap();
+    path.display().to_string()
 }
 
 /// Asks a URL of an emulator, whose APIs and functions are under a path of its own.
@@ -132,17 +137,28 @@ pub(crate) fn config(emulator: &Emulator) -> SdkConfig {
 pub(crate) fn left(emulator: &Emulator, app: &str) -> Vec<String> {
     let config = config(emulator);
     let asked = async {
-        let mut names =
-            aws_sdk_dynamodb::Client::new(&config).list_tables().send().await.unwrap().table_names.unwrap();
-        let functions = aws_sdk_lambda::Client::new(&config).list_functions().send().await.unwrap();
-        names.extend(functions.functions().iter().filter_map(|one| one.function_arn.clone()));
-        let roles = aws_sdk_iam::Client::new(&config).list_roles().send().await.unwrap();
-        names.extend(roles.roles().iter().map(|one| one.arn().to_owned()));
-        let groups = aws_sdk_cloudwatchlogs::Client::new(&config).describe_log_groups().send().await.unwrap();
-        names.extend(groups.log_groups().iter().filter_map(|one| one.arn.clone()));
-        let apis = aws_sdk_apigatewayv2::Client::new(&config).get_apis().send().await.unwrap();
-        names.extend(apis.items().iter().filter_map(|one| one.name.clone()));
-        names
+        let (mut names, all) = (Vec::new(), "every page can be read");
+        let tables = aws_sdk_dynamodb::Client::new(&config).list_tables().into_paginator().items().send();
+        names.extend(tables.try_collect().await.expect(all));
+        let functions = aws_sdk_lambda::Client::new(&config).list_functions().into_paginator().items().send();
+        let functions: Vec<_> = functions.try_collect().await.expect(all);
+        names.extend(functions.into_iter().filter_map(|one| one.function_arn));
+        let roles = aws_sdk_iam::Client::new(&config).list_roles().into_paginator().items().send();
+        let roles: Vec<_> = roles.try_collect().await.expect(all);
+        names.extend(roles.into_iter().map(|one| one.arn));
+        let groups = aws_sdk_cloudwatchlogs::Client::new(&config).describe_log_groups();
+        let groups: Vec<_> = groups.into_paginator().items().send().try_collect().await.expect(all);
+        names.extend(groups.into_iter().filter_map(|one| one.arn));
+        let apis = aws_sdk_apigatewayv2::Client::new(&config);
+        let mut token = None;
+        loop {
+            let page = apis.get_apis().set_next_token(token).send().await.expect(all);
+            names.extend(page.items.unwrap_or_default().into_iter().filter_map(|one| one.name));
+            token = page.next_token;
+            if token.is_none() {
+                break names;
+            }
+        }
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let base = format!("{app}-test");
