@@ -22,6 +22,9 @@ const CHECKS: u32 = 2;
 const CHECK: Duration = Duration::from_millis(150);
 const CHECK_FOR: Duration = Duration::from_secs(5);
 
+/// How long a group that is there may take to be seen.
+const VISIBLE: Duration = Duration::from_secs(30);
+
 /// Log groups of one account and region.
 pub(crate) struct LogGroup {
     aws: Arc<Aws>,
@@ -108,7 +111,15 @@ impl LogGroup {
             .await?;
         if made.is_some() {
             self.retain(cx, name, want.retention_days).await?;
-        } else if let Some(found) = self.found(cx, name, Some(want)).await? {
+        } else {
+            // Perhaps not to be seen yet: it may have just been made, by a call of ours whose answer was lost.
+            let look = move || async move {
+                let unseen =
+                    || Fault::transient("not_visible", format!("log group {name} is not visible yet"));
+                self.found(cx, name, Some(want)).await?.ok_or_else(unseen)
+            };
+            let wait = Wait::up_to(VISIBLE).each_within(Duration::from_mins(2));
+            let found = cx.wait(&wait, &format!("waiting for log group {name}"), look).await?;
             check_ours(&self.aws, name, &found)?;
             self.mend(cx, name, &found.spec, want).await?;
         }
