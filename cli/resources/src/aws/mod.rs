@@ -27,6 +27,7 @@ pub use call::Call;
 pub use discover::{Deployment, deployments};
 pub use owner::{check_ours, owner_of};
 pub use quota::{Quota, concurrency_quota};
+pub(crate) use tags::settled;
 pub use tags::{compared, to_set};
 
 /// An account and a region of it, as one app and env of ours sees them.

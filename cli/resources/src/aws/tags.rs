@@ -1,6 +1,53 @@
 //! Tags: ours among those that others have put on the same resource.
 
+use std::time::{Duration, SystemTime};
+
+use hitctl_engine::{Cx, Fault, Wait};
+
 use crate::Tags;
+
+/// For so long after something is made, tags that cannot be seen may be on their way.
+const YOUNG: Duration = Duration::from_mins(1);
+
+/// AWS's word for a table's tags: they are there "within a few seconds".
+const ON_THEIR_WAY: Wait = Wait::up_to(Duration::from_secs(5)).each_within(Duration::from_mins(2));
+
+/// The fault that says that there are no tags; it does not leave this file.
+const NO_TAGS: &str = "no_tags_yet";
+
+/// Reads the tags of something that was made then. Those of what is young may take a moment to be seen, and it would pass
+/// for somebody else's without them.
+pub(crate) async fn settled<F>(
+    cx: &Cx,
+    what: &str,
+    made: Option<SystemTime>,
+    read: impl Fn() -> F + Send + Sync,
+) -> Result<Tags, Fault>
+where
+    F: Future<Output = Result<Tags, Fault>> + Send,
+{
+    let is_young = is_young(made, super::now());
+    let read = || {
+        let tags = read();
+        async move {
+            let tags = tags.await?;
+            if tags.is_empty() && is_young {
+                return Err(Fault::transient(NO_TAGS, format!("{what} has no tags yet")));
+            }
+            Ok(tags)
+        }
+    };
+    let doing = format!("waiting for the tags of {what}");
+    match Box::pin(cx.wait(&ON_THEIR_WAY, &doing, read)).await {
+        Err(fault) if fault.code == NO_TAGS => Ok(Tags::new()),
+        read => read,
+    }
+}
+
+fn is_young(made: Option<SystemTime>, now: SystemTime) -> bool {
+    // A clock that is behind gives no age: young.
+    made.is_some_and(|made| now.duration_since(made).map_or(true, |age| age < YOUNG))
+}
 
 /// Those tags of a resource that are ours to compare: the keys that we set. What others add to it is theirs, and no drift.
 /// Where nothing is wanted, all.
@@ -44,5 +91,15 @@ mod tests {
         let want = tags(&[("app", "hits"), ("env", "test")]);
         assert_eq!(to_set(&tags(&[("app", "hits")]), &want), tags(&[("env", "test")]));
         assert!(to_set(&want, &want).is_empty());
+    }
+
+    #[test]
+    fn things_are_young_for_a_minute() {
+        let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+        let made = Some(at(1000));
+        assert!(is_young(made, at(1030)));
+        assert!(is_young(made, at(990)), "by a clock that is behind");
+        assert!(!is_young(made, at(1060)));
+        assert!(!is_young(None, at(0)));
     }
 }

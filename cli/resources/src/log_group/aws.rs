@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use aws_sdk_cloudwatchlogs::Client;
 use aws_sdk_cloudwatchlogs::config::retry::RetryConfig;
@@ -11,7 +11,7 @@ use aws_sdk_cloudwatchlogs::types::LogGroup as Description;
 use hitctl_engine::{Cx, Fault, FieldDiff, Outputs, Wait};
 
 use crate::aws::fault::Doing;
-use crate::aws::{Aws, Call, Found, Resource, check_ours, compared, to_set};
+use crate::aws::{Aws, Call, Found, Resource, check_ours, compared, settled, to_set};
 use crate::{LogGroupSpec, Tags};
 
 const GONE: &[&str] = &["ResourceNotFoundException"];
@@ -58,7 +58,13 @@ impl LogGroup {
         }
     }
 
-    async fn tags(&self, cx: &Cx, name: &str) -> Result<Tags, Fault> {
+    async fn tags(&self, cx: &Cx, name: &str, group: &Description) -> Result<Tags, Fault> {
+        let made = group.creation_time().and_then(|ms| u64::try_from(ms).ok());
+        let made = made.map(|ms| SystemTime::UNIX_EPOCH + Duration::from_millis(ms));
+        settled(cx, &format!("log group {name}"), made, || self.tags_now(cx, name)).await
+    }
+
+    async fn tags_now(&self, cx: &Cx, name: &str) -> Result<Tags, Fault> {
         let request = self.client.list_tags_for_resource().resource_arn(self.arn(name));
         let found = Call::new(cx, doing("read the tags of", name, "logs:ListTagsForResource"))
             .absent_on(GONE)
@@ -74,7 +80,7 @@ impl LogGroup {
         want: Option<&LogGroupSpec>,
     ) -> Result<Option<Found<LogGroupSpec>>, Fault> {
         let Some(group) = self.describe(cx, name).await? else { return Ok(None) };
-        let tags = self.tags(cx, name).await?;
+        let tags = self.tags(cx, name, &group).await?;
         let spec = spec(&group, compared(&tags, want.map(|want| &want.tags)));
         Ok(Some(Found { spec, outputs: self.outputs(name), tags: Some(tags) }))
     }
@@ -118,8 +124,8 @@ impl LogGroup {
                     || Fault::transient("not_visible", format!("log group {name} is not visible yet"));
                 self.found(cx, name, Some(want)).await?.ok_or_else(unseen)
             };
-            let wait = Wait::up_to(VISIBLE).each_within(Duration::from_mins(2));
-            let found = cx.wait(&wait, &format!("waiting for log group {name}"), look).await?;
+            let patience = Wait::up_to(VISIBLE).each_within(Duration::from_mins(2));
+            let found = cx.wait(&patience, &format!("waiting for log group {name}"), look).await?;
             check_ours(&self.aws, name, &found)?;
             self.mend(cx, name, &found.spec, want).await?;
         }

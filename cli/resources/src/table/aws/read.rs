@@ -1,26 +1,17 @@
 //! A live table as its spec: three calls.
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use aws_sdk_dynamodb::operation::describe_continuous_backups::DescribeContinuousBackupsOutput;
 use aws_sdk_dynamodb::types::{
     BillingMode, KeyType, OnDemandThroughput, PointInTimeRecoveryStatus, TableDescription, TableStatus,
 };
 use futures::future::try_join;
-use hitctl_engine::{Cx, Fault, Wait};
+use hitctl_engine::{Cx, Fault};
 
 use super::{GONE, Table, doing};
-use crate::aws::{Call, Found, compared};
+use crate::aws::{Call, Found, compared, settled};
 use crate::{TableSpec, Tags};
-
-/// For so long after a table is made, tags that cannot be seen may be on their way.
-const YOUNG: Duration = Duration::from_mins(1);
-
-/// AWS: tags are there "within a few seconds".
-const TAGS: Wait = Wait::up_to(Duration::from_secs(5));
-
-/// The fault that says that there are no tags; it does not leave this file.
-const NO_TAGS: &str = "no_tags_yet";
 
 impl Table {
     /// The table, with its name in any state.
@@ -64,22 +55,9 @@ impl Table {
         Ok(found.is_some_and(|found| has_backups(&found)))
     }
 
-    /// The tags. Those of a table that has just been made may take a moment to be seen, and it would pass for somebody
-    /// else's without them.
     async fn tags(&self, cx: &Cx, name: &str, table: &TableDescription) -> Result<Tags, Fault> {
-        let is_young = is_young(table, crate::aws::now());
-        let read = move || async move {
-            let tags = self.tags_now(cx, name).await?;
-            if tags.is_empty() && is_young {
-                return Err(Fault::transient(NO_TAGS, format!("table {name} has no tags yet")));
-            }
-            Ok(tags)
-        };
-        let wait = TAGS.each_within(Duration::from_mins(2));
-        match cx.wait(&wait, &format!("waiting for the tags of table {name}"), read).await {
-            Err(fault) if fault.code == NO_TAGS => Ok(Tags::new()),
-            read => read,
-        }
+        let made = table.creation_date_time().and_then(|made| SystemTime::try_from(*made).ok());
+        settled(cx, &format!("table {name}"), made, || self.tags_now(cx, name)).await
     }
 
     async fn tags_now(&self, cx: &Cx, name: &str) -> Result<Tags, Fault> {
@@ -129,19 +107,12 @@ fn has_backups(answer: &DescribeContinuousBackupsOutput) -> bool {
         .is_some_and(|status| *status == PointInTimeRecoveryStatus::Enabled)
 }
 
-fn is_young(table: &TableDescription, now: SystemTime) -> bool {
-    let made = table.creation_date_time().and_then(|made| SystemTime::try_from(*made).ok());
-    // A clock that is behind gives no age: young.
-    made.is_some_and(|made| now.duration_since(made).map_or(true, |age| age < YOUNG))
-}
-
 #[cfg(test)]
 mod tests {
     use aws_sdk_dynamodb::types::{
         BillingModeSummary, ContinuousBackupsDescription, ContinuousBackupsStatus, KeySchemaElement,
         PointInTimeRecoveryDescription,
     };
-    use aws_smithy_types::DateTime;
 
     use super::*;
 
@@ -197,15 +168,5 @@ mod tests {
         assert!(!has_backups(&answer(Some(PointInTimeRecoveryStatus::Disabled))));
         assert!(!has_backups(&answer(None)));
         assert!(!has_backups(&DescribeContinuousBackupsOutput::builder().build()));
-    }
-
-    #[test]
-    fn a_table_is_young_for_a_minute() {
-        let made = TableDescription::builder().creation_date_time(DateTime::from_secs(1000)).build();
-        let at = |secs| SystemTime::UNIX_EPOCH + Duration::from_secs(secs);
-        assert!(is_young(&made, at(1030)));
-        assert!(is_young(&made, at(990)));
-        assert!(!is_young(&made, at(1060)));
-        assert!(!is_young(&TableDescription::builder().build(), at(0)));
     }
 }
