@@ -30,7 +30,7 @@ fn a_role_that_lambda_does_not_see_yet_is_waited_for() {
 }
 
 /// A read and the call that makes what it shows.
-const READS: [(&str, &str); 8] = [
+const READS: [(&str, &str); 9] = [
     ("iam:GetRole", "iam:CreateRole"),
     ("lambda:GetFunction", "lambda:CreateFunction"),
     ("lambda:GetFunctionConfiguration", "lambda:CreateFunction"),
@@ -38,6 +38,7 @@ const READS: [(&str, &str); 8] = [
     ("dynamodb:DescribeTable", "dynamodb:CreateTable"),
     ("dynamodb:ListTagsOfResource", "dynamodb:CreateTable"),
     ("logs:DescribeLogGroups", "logs:CreateLogGroup"),
+    ("logs:ListTagsForResource", "logs:CreateLogGroup"),
     ("apigateway:GetApis", "apigateway:CreateApi"),
 ];
 
@@ -50,6 +51,8 @@ fn unseen(call: &Call) -> Fault {
     };
     match (call.service.as_str(), call.operation.as_str()) {
         ("iam", _) => Fault::status(404, "NoSuchEntity", "The role cannot be found."),
+        ("dynamodb", "ListTagsOfResource") => json(r#"{"Tags":[]}"#),
+        ("logs", "ListTagsForResource") => json(r#"{"tags":{}}"#),
         ("logs", "DescribeLogGroups") => json(r#"{"logGroups":[]}"#),
         ("apigateway", _) => json(r#"{"items":[]}"#),
         ("lambda", _) => Fault::status(404, "ResourceNotFoundException", "The resource does not exist."),
