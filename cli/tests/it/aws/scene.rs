@@ -105,9 +105,14 @@ pub(crate) fn build(yard: &AwsYard, number: u32) -> String {
 
 /// Asks a URL of an emulator, whose APIs and functions are under a path of its own.
 pub(crate) fn ask(url: &str, target: &str) -> Answer {
+    try_to_ask(url, target).unwrap()
+}
+
+/// As [`ask`]; what is not answered is an error.
+pub(crate) fn try_to_ask(url: &str, target: &str) -> std::io::Result<Answer> {
     let at = url.match_indices('/').nth(2).map_or(url.len(), |(at, _)| at);
     let (server, base) = url.split_at(at);
-    Http::connect(server).unwrap().ask("GET", &format!("{base}{target}"), "", b"").unwrap()
+    Http::connect(server)?.ask("GET", &format!("{base}{target}"), "", b"")
 }
 
 /// Asks until the function has room: what it answers meanwhile is not counted.
