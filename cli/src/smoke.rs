@@ -28,7 +28,9 @@ impl Patience {
             None if place.has_versions => {
                 Self { budget: Duration::from_mins(1), pause: Duration::from_millis(300) }
             }
-            _ => Self { budget: Duration::from_secs(10), pause: Duration::from_millis(50) },
+            None => Self { budget: Duration::from_secs(10), pause: Duration::from_millis(50) },
+            // An emulator may be busy with others.
+            Some(_) => Self { budget: Duration::from_secs(30), pause: Duration::from_millis(50) },
         }
     }
 }
