@@ -104,6 +104,12 @@ async fn who_is_asking_says_where_the_resources_live() {
     };
     assert_eq!((session.place, session.arn.as_str()), (place, "arn:aws-cn:iam::123456789012:user/eva"));
     assert_eq!(sts.keys(), ["AKIAENV"]);
+    // Nothing hangs without a bound: a call that does is given up and made again, and that ends too.
+    let bounds = session.config.timeout_config().unwrap();
+    let (attempt, operation) =
+        (bounds.operation_attempt_timeout().unwrap(), bounds.operation_timeout().unwrap());
+    assert!(bounds.connect_timeout().unwrap() < attempt && attempt < operation);
+    assert!(operation <= Duration::from_mins(5));
 }
 
 /// Variables, the profile and the region of flags; the key and the region that are used.
