@@ -36,17 +36,14 @@ impl Resource for Alias {
     ) -> Result<Option<Found<AliasSpec>>, Fault> {
         let (function, alias) = parts(name);
         let doing = Doing::new("read", format!("alias {name}"), "lambda:GetFunctionConfiguration");
-        async move {
-            cx.wait(&READ, "reading the alias", || async {
-                let request = self.client.get_function_configuration().function_name(function);
-                match request.qualifier(alias).send().await {
-                    Ok(answer) => Ok(Some(found(function, &answer))),
-                    Err(error) if error.is(NOT_FOUND) => Ok(None),
-                    Err(error) => Err(error.fault(&doing)),
-                }
-            })
-            .await
-        }
+        cx.wait(&READ, "reading the alias", || async {
+            let request = self.client.get_function_configuration().function_name(function);
+            match request.qualifier(alias).send().await {
+                Ok(answer) => Ok(Some(found(function, &answer))),
+                Err(error) if error.is(NOT_FOUND) => Ok(None),
+                Err(error) => Err(error.fault(&doing)),
+            }
+        })
         .await
     }
 
@@ -67,38 +64,32 @@ impl Resource for Alias {
         _fields: &[FieldDiff],
     ) -> Result<Outputs, Fault> {
         let (function, _) = parts(name);
-        async move {
-            // Visitors get it with the switch: it is ready before that.
-            let number = self.publish(cx, name, &want.release, false).await?;
-            let switched = cx
-                .wait(&WRITE, "switching the alias", || point(&self.client, function, number, &want.release))
-                .await?;
-            if !switched {
-                self.make(cx, name, number, &want.release).await?;
-            }
-            self.prune(cx, name, number).await;
-            Ok(outputs(number))
+        // Visitors get it with the switch: it is ready before that.
+        let number = self.publish(cx, name, &want.release, false).await?;
+        let switched = cx
+            .wait(&WRITE, "switching the alias", || point(&self.client, function, number, &want.release))
+            .await?;
+        if !switched {
+            self.make(cx, name, number, &want.release).await?;
         }
-        .await
+        self.prune(cx, name, number).await;
+        Ok(outputs(number))
     }
 
     /// Its versions stay: they belong to the function, and go with it.
     async fn delete(&self, cx: &Cx, name: &str, _have: &Found<AliasSpec>) -> Result<(), Fault> {
         let (function, alias) = parts(name);
-        async move {
-            if !self.is_ours(cx, function).await? {
-                return Ok(());
-            }
-            let doing = Doing::new("delete", format!("alias {name}"), "lambda:DeleteAlias");
-            cx.wait(&WRITE, "deleting the alias", || async {
-                match self.client.delete_alias().function_name(function).name(alias).send().await {
-                    Ok(_) => Ok(()),
-                    Err(error) if error.is(NOT_FOUND) => Ok(()),
-                    Err(error) => Err(error.fault(&doing)),
-                }
-            })
-            .await
+        if !self.is_ours(cx, function).await? {
+            return Ok(());
         }
+        let doing = Doing::new("delete", format!("alias {name}"), "lambda:DeleteAlias");
+        cx.wait(&WRITE, "deleting the alias", || async {
+            match self.client.delete_alias().function_name(function).name(alias).send().await {
+                Ok(_) => Ok(()),
+                Err(error) if error.is(NOT_FOUND) => Ok(()),
+                Err(error) => Err(error.fault(&doing)),
+            }
+        })
         .await
     }
 }
