@@ -17,6 +17,34 @@ pub const ENV_ALLOW_ORIGINS: &str = "HITCTL_ALLOW_ORIGINS";
 /// Environment variable of the function: the id of the build, which `/healthz` answers in [`HEADER_BUILD`].
 pub const ENV_BUILD: &str = "HITCTL_BUILD";
 
+/// Environment variable of the function: the table of visitors, with salts and what else passes by itself; needed
+/// unless [`ENV_VISITORS`] is `none`.
+pub const ENV_SEEN_TABLE: &str = "HITS_SEEN_TABLE_NAME";
+/// Environment variable of the function: which paths are counted: `open` (the default), `strict`, or
+/// `budget/NEW_A_DAY/MOST`.
+pub const ENV_PATHS: &str = "HITCTL_PATHS";
+/// Environment variable of the function: what tells visitors apart: `none` (the default), `hash`, or `raw/DAYS`.
+pub const ENV_VISITORS: &str = "HITCTL_VISITORS";
+/// Environment variable of the function: hits of robots: `count` (the default) or `ignore`.
+pub const ENV_BOTS: &str = "HITCTL_BOTS";
+/// Environment variable of the function: views of visitors who send `DNT: 1` or `Sec-GPC: 1`: `count` (the default;
+/// nothing is made of the visitor) or `ignore`.
+pub const ENV_GPC: &str = "HITCTL_GPC";
+/// Environment variable of the function: the query parameters that belong to a path, separated by commas.
+pub const ENV_KEEP_QUERY: &str = "HITCTL_KEEP_QUERY";
+/// Environment variable of the function: for how many seconds a visitor's repeated view of a page is not counted again;
+/// 0 (the default) counts each.
+pub const ENV_REPEAT: &str = "HITCTL_REPEAT_S";
+/// Environment variable of the function: over how many items a path's hits are spread; 1 is the default.
+pub const ENV_SHARDS: &str = "HITCTL_SHARDS";
+/// Environment variable of the function: `1` where [`STATS_ROUTES`] are answered.
+pub const ENV_PUBLIC_STATS: &str = "HITCTL_PUBLIC_STATS";
+/// Environment variable of the function, set by its owner under `[function.environment]`: what a `CloudFront`
+/// distribution sends in [`HEADER_ORIGIN_SECRET`], so that its word for a visitor's address is taken.
+pub const ENV_ORIGIN_SECRET: &str = "HITCTL_ORIGIN_SECRET";
+
+/// Request header: proves that a request came through the owner's distribution.
+pub const HEADER_ORIGIN_SECRET: &str = "x-hitctl-origin-secret";
 /// Answer header: why a request was not counted.
 pub const HEADER_IGNORED: &str = "hitctl-ignored";
 /// Answer header of `/healthz`: the id of the build that answers.
@@ -34,6 +62,33 @@ pub const ATTR_LAST: &str = "last";
 pub const ATTR_DAY_PREFIX: &str = "d";
 /// Prefix of the attribute that counts a month: `m` and `YYMM`.
 pub const ATTR_MONTH_PREFIX: &str = "m";
+/// Visitors, as the sum over days: who comes on two days counts twice, for nobody is recognised the day after.
+pub const ATTR_UNIQUES: &str = "uniques";
+/// Prefix of the attribute that counts a day's visitors: `v` and the day as after [`ATTR_DAY_PREFIX`].
+pub const ATTR_DAY_UNIQUES_PREFIX: &str = "v";
+/// Prefix of the attribute that counts a month's visitors, day by day: `w` and `YYMM`.
+pub const ATTR_MONTH_UNIQUES_PREFIX: &str = "w";
+
+/// The item of the visitors of the whole site: [`ATTR_UNIQUES`], its days and months.
+pub const KEY_SITE: &str = "!site";
+/// The item that counts new paths: [`ATTR_BUDGET_PATHS`] in all, and a day's new ones under the day's attribute.
+pub const KEY_BUDGET: &str = "!budget";
+/// How many paths were taken in by hits.
+pub const ATTR_BUDGET_PATHS: &str = "paths";
+/// What the keys begin with of items that count what was not counted: followed by a month's attribute (`m2611`);
+/// one number a reason, named like the reason.
+pub const KEY_DROPPED_PREFIX: &str = "!dropped#";
+/// What the keys begin with of a path's further items, where hits are spread: the number from 1 on, `#`, the path.
+pub const KEY_SHARD_PREFIX: &str = "!shard#";
+
+/// The partition key of the table of visitors.
+pub const SEEN_ID: &str = "id";
+/// The attribute of the table of visitors that says when an item may go: seconds since 1970.
+pub const SEEN_TTL: &str = "ttl";
+/// What the ids of raw addresses begin with, with `visitors = "raw"`: followed by the address. Its hits are in
+/// [`ATTR_HITS`], its times in [`ATTR_FIRST`] and [`ATTR_LAST`].
+pub const SEEN_ADDRESS_PREFIX: &str = "ip#";
+
 /// Items whose key begins so are hitctl's own, never counts.
 pub const RESERVED_PREFIX: char = '!';
 
@@ -44,6 +99,19 @@ pub const MAX_BODY_BYTES: usize = 2048;
 /// The most paths that one `/v1/count` may ask for.
 pub const MAX_PATHS: usize = 20;
 
+/// The most items that a path's hits are spread over.
+pub const MAX_SHARDS: u32 = 64;
+
 /// The routes of the HTTP API, as API Gateway writes them. Any method, so that a wrong one is answered 405 with the
 /// methods that do work; everything else is answered 404 before it costs an invocation.
-pub const ROUTES: &[&str] = &["ANY /counter", "ANY /v1/count", "ANY /healthz"];
+pub const ROUTES: &[&str] = &[
+    "ANY /counter",
+    "ANY /v1/hit",
+    "ANY /v1/count",
+    "ANY /v1/badge.svg",
+    "ANY /v1/badge.json",
+    "ANY /v1/widget.js",
+    "ANY /healthz",
+];
+/// The routes that are there only with `public_stats = true`.
+pub const STATS_ROUTES: &[&str] = &["ANY /v1/top", "ANY /v1/series", "ANY /api/counters"];
