@@ -2,6 +2,7 @@
 //! dependency, so that the deployer explains a decision with the very code that takes it. The feature `runtime`
 //! adds what the Lambda function needs to do it for real.
 
+pub mod badge;
 pub mod hit;
 pub mod http;
 pub mod json;

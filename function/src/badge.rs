@@ -1,0 +1,369 @@
+//! Badges: a label and a message as a small picture (SVG), or as the JSON from which shields.io draws one. Pure text in,
+//! text out; must not know whose number it is or how it was asked for.
+
+use std::fmt::Write as _;
+
+use crate::json::Object;
+
+/// More characters than this of a label or a message are not drawn.
+pub const MAX_CHARS: usize = 64;
+
+/// How high a badge is, in pixels, as all badges beside it are.
+const HEIGHT: u32 = 20;
+/// What is free at both sides of a text, in tenths of a pixel.
+const PADDING: u32 = 60;
+/// The size of the letters, in pixels.
+const FONT_SIZE: u32 = 11;
+/// Colours brighter than this, of 255, get dark letters: white ones are unreadable there.
+const BRIGHT: u32 = 176;
+
+/// A badge, ready to be drawn.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Badge<'a> {
+    /// What is counted. Any text; an empty one leaves only the message.
+    pub label: &'a str,
+    /// The number, as [`message`] writes it.
+    pub message: &'a str,
+    /// The background of the message.
+    pub color: Color,
+    /// The background of the label.
+    pub label_color: Color,
+    /// How it is drawn.
+    pub style: Style,
+}
+
+/// How a badge is drawn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Style {
+    /// Round corners, a slight gradient.
+    #[default]
+    Flat,
+    /// Neither.
+    FlatSquare,
+    /// A transparent picture of one pixel, for pages that count without showing.
+    None,
+}
+
+impl Style {
+    /// The style of that name: `flat`, `flat-square` or `none`.
+    pub fn parse(name: &str) -> Option<Self> {
+        match name {
+            "flat" => Some(Self::Flat),
+            "flat-square" => Some(Self::FlatSquare),
+            "none" => Some(Self::None),
+            _ => None,
+        }
+    }
+}
+
+/// A colour: one that was allowed, so that no text of a stranger gets into the picture.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Color {
+    /// What shields.io calls it, or the digits.
+    name: String,
+    /// 3, 4, 6 or 8 hexadecimal digits.
+    hex: String,
+}
+
+/// The names that shields.io documents, and the colours that it draws for them.
+const NAMES: &[(&str, &str)] = &[
+    ("brightgreen", "44cc11"),
+    ("green", "97ca00"),
+    ("yellowgreen", "a4a61d"),
+    ("yellow", "dfb317"),
+    ("orange", "fe7d37"),
+    ("red", "e05d44"),
+    ("blue", "007ec6"),
+    ("grey", "555555"),
+    ("gray", "555555"),
+    ("lightgrey", "9f9f9f"),
+    ("lightgray", "9f9f9f"),
+    ("success", "44cc11"),
+    ("important", "fe7d37"),
+    ("critical", "e05d44"),
+    ("informational", "007ec6"),
+    ("inactive", "9f9f9f"),
+    ("black", "000000"),
+    ("white", "ffffff"),
+];
+
+impl Color {
+    /// The colour of a message, unless another one is asked for.
+    pub fn blue() -> Self {
+        Self { name: "blue".to_owned(), hex: "007ec6".to_owned() }
+    }
+
+    /// The colour of a label, unless another one is asked for.
+    pub fn grey() -> Self {
+        Self { name: "grey".to_owned(), hex: "555555".to_owned() }
+    }
+
+    /// The colour of a message that is missing.
+    pub fn light_grey() -> Self {
+        Self { name: "lightgrey".to_owned(), hex: "9f9f9f".to_owned() }
+    }
+
+    /// A colour by one of the known names, or by 3, 4, 6 or 8 hexadecimal digits without `#`, in any case.
+    pub fn parse(text: &str) -> Option<Self> {
+        if text.len() > 16 {
+            return None;
+        }
+        let name = text.to_ascii_lowercase();
+        if let Some((_, hex)) = NAMES.iter().find(|(known, _)| *known == name) {
+            return Some(Self { name, hex: (*hex).to_owned() });
+        }
+        let is_hex = name.bytes().all(|byte| byte.is_ascii_hexdigit());
+        (is_hex && matches!(name.len(), 3 | 4 | 6 | 8)).then(|| Self { hex: name.clone(), name })
+    }
+
+    /// As shields.io takes it: it knows no transparency without `#`.
+    fn shields(&self) -> &str {
+        match (self.name == self.hex, self.name.len()) {
+            (true, 4) => &self.name[..3],
+            (true, 8) => &self.name[..6],
+            _ => &self.name,
+        }
+    }
+
+    /// Whether letters on it have to be dark. The weights are those of ITU-R BT.601 for luma, in thousandths.
+    fn is_bright(&self) -> bool {
+        let digits: Vec<u32> = self.hex.chars().filter_map(|digit| digit.to_digit(16)).collect();
+        // A digit alone stands for itself twice.
+        let channel = |at: usize| match digits.len() {
+            3 | 4 => digits[at] * 17,
+            _ => digits[2 * at] * 16 + digits[2 * at + 1],
+        };
+        let (red, green, blue) = (channel(0), channel(1), channel(2));
+        (red * 299 + green * 587 + blue * 114) / 1000 > BRIGHT
+    }
+}
+
+impl<'a> Badge<'a> {
+    /// A badge in the usual colours.
+    pub fn new(label: &'a str, message: &'a str) -> Self {
+        Self { label, message, color: Color::blue(), label_color: Color::grey(), style: Style::Flat }
+    }
+
+    /// What is drawn instead of a number when there is none: `n/a`, so that no page shows a broken picture.
+    pub fn error(label: &'a str) -> Self {
+        Self { color: Color::light_grey(), ..Self::new(label, "n/a") }
+    }
+
+    /// The picture: a whole SVG document, whatever the texts are.
+    pub fn svg(&self) -> String {
+        let square = match self.style {
+            Style::None => {
+                return r#"<svg xmlns="http://www.w3.org/2000/svg" width="1" height="1" aria-hidden="true"/>"#
+                    .to_owned();
+            }
+            Style::FlatSquare => true,
+            Style::Flat => false,
+        };
+        let (label, message) = (drawn(self.label), drawn(self.message));
+        let left = Part::new(&label, 0, &self.label_color);
+        let right = Part::new(&message, left.end(), &self.color);
+        let said = match (label.as_str(), message.as_str()) {
+            ("", only) | (only, "") => escaped(only),
+            (label, message) => format!("{}: {}", escaped(label), escaped(message)),
+        };
+        let width = right.end();
+        let mut svg = format!(
+            r#"<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{HEIGHT}" role="img" aria-label="{said}"><title>{said}</title>"#
+        );
+        if square {
+            svg.push_str(r#"<g shape-rendering="crispEdges">"#);
+        } else {
+            let _ = write!(
+                svg,
+                concat!(
+                    r##"<linearGradient id="s" x2="0" y2="100%"><stop offset="0" stop-color="#bbb" stop-opacity=".1"/>"##,
+                    r#"<stop offset="1" stop-opacity=".1"/></linearGradient>"#,
+                    r##"<clipPath id="r"><rect width="{}" height="{}" rx="3" fill="#fff"/></clipPath><g clip-path="url(#r)">"##
+                ),
+                width, HEIGHT
+            );
+        }
+        left.push_box(&mut svg);
+        right.push_box(&mut svg);
+        if !square {
+            let _ = write!(svg, r#"<rect width="{width}" height="{HEIGHT}" fill="url(#s)"/>"#);
+        }
+        let _ = write!(
+            svg,
+            r#"</g><g text-anchor="middle" font-family="Verdana,Geneva,DejaVu Sans,sans-serif" font-size="{FONT_SIZE}" text-rendering="geometricPrecision">"#
+        );
+        left.push_text(&mut svg, !square);
+        right.push_text(&mut svg, !square);
+        svg.push_str("</g></svg>");
+        svg
+    }
+
+    /// The answer to shields.io's endpoint badge: <https://shields.io/badges/endpoint-badge>. shields refuses an empty
+    /// message, so there is none here.
+    pub fn json(&self) -> String {
+        let (label, mut message) = (drawn(self.label), drawn(self.message));
+        if message.is_empty() {
+            "n/a".clone_into(&mut message);
+        }
+        let json = Object::new()
+            .number("schemaVersion", 1)
+            .text("label", &label)
+            .text("message", &message)
+            .text("color", self.color.shields());
+        if self.label_color == Color::grey() {
+            return json.end();
+        }
+        json.text("labelColor", self.label_color.shields()).end()
+    }
+}
+
+/// Half of a badge.
+struct Part<'a> {
+    text: &'a str,
+    /// Where it begins and how wide it is, in pixels.
+    x: u32,
+    width: u32,
+    /// How wide the text is, in tenths of a pixel.
+    text_width: u32,
+    color: &'a Color,
+}
+
+impl<'a> Part<'a> {
+    fn new(text: &'a str, x: u32, color: &'a Color) -> Self {
+        let text_width = width(text);
+        let width = if text.is_empty() { 0 } else { (text_width + 2 * PADDING).div_ceil(10) };
+        Self { text, x, width, text_width, color }
+    }
+
+    fn end(&self) -> u32 {
+        self.x + self.width
+    }
+
+    fn push_box(&self, svg: &mut String) {
+        let Self { x, width, color: Color { hex, .. }, .. } = self;
+        if *width > 0 {
+            let _ = write!(svg, r##"<rect x="{x}" width="{width}" height="{HEIGHT}" fill="#{hex}"/>"##);
+        }
+    }
+
+    /// The text takes exactly the width that was reserved for it, whatever font the reader has.
+    fn push_text(&self, svg: &mut String, shadow: bool) {
+        let Self { text, width, text_width, color, .. } = self;
+        if text.is_empty() {
+            return;
+        }
+        let text = escaped(text);
+        let middle = self.x * 10 + width * 5;
+        let (ink, shade) = if color.is_bright() { ("#333", "#ccc") } else { ("#fff", "#010101") };
+        let (x, tenth) = (middle / 10, middle % 10);
+        let (long, long_tenth) = (text_width / 10, text_width % 10);
+        let at =
+            format!(r#"x="{x}.{tenth}" textLength="{long}.{long_tenth}" lengthAdjust="spacingAndGlyphs""#);
+        if shadow {
+            let _ = write!(
+                svg,
+                r#"<text aria-hidden="true" y="15" fill="{shade}" fill-opacity=".3" {at}>{text}</text>"#
+            );
+        }
+        let _ = write!(svg, r#"<text y="14" fill="{ink}" {at}>{text}</text>"#);
+    }
+}
+
+/// A number as a badge shows it: its digits; or abbreviated, with at most three of them and never more than there are:
+/// 1234 is `1.2k`, 3456789 is `3.4M`.
+pub fn message(n: u64, abbreviated: bool) -> String {
+    if !abbreviated || n < 1000 {
+        return n.to_string();
+    }
+    let (mut tenths, mut unit) = (n / 100, 0);
+    while tenths >= 10_000 {
+        tenths /= 1000;
+        unit += 1;
+    }
+    let unit = ["k", "M", "G", "T", "P", "E"].get(unit).copied().unwrap_or_default();
+    match (tenths / 10, tenths % 10) {
+        (whole, 0) => format!("{whole}{unit}"),
+        (whole, _) if whole >= 100 => format!("{whole}{unit}"),
+        (whole, tenth) => format!("{whole}.{tenth}{unit}"),
+    }
+}
+
+/// A text without what XML cannot hold or what would turn the rest around, on one line, and no longer than is drawn.
+fn drawn(text: &str) -> String {
+    let mut out = String::new();
+    let legal = text.chars().filter_map(|c| match c {
+        '\t' | '\n' | '\r' => Some(' '),
+        c if c.is_control() => None,
+        '\u{200e}'
+        | '\u{200f}'
+        | '\u{202a}'..='\u{202e}'
+        | '\u{2066}'..='\u{2069}'
+        | '\u{fffe}'
+        | '\u{ffff}' => None,
+        c => Some(c),
+    });
+    for (at, c) in legal.enumerate() {
+        if at == MAX_CHARS {
+            out.pop();
+            out.push('…');
+            break;
+        }
+        out.push(c);
+    }
+    out.trim().to_owned()
+}
+
+/// A text for XML, in an element or an attribute: all five characters that mean something there.
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// The advance widths of Verdana Regular from the space to `~`, in thousandths of an em: the font's own `hmtx` table
+/// (in 2048ths there), cut to whole thousandths, as PDF libraries carry it (`Widths` of the font's descriptor).
+const VERDANA: [u16; 95] = [
+    351, 393, 458, 818, 635, 1076, 726, 268, 454, 454, 635, 818, 363, 454, 363, 454, // space to /
+    635, 635, 635, 635, 635, 635, 635, 635, 635, 635, 454, 454, 818, 818, 818, 545, // 0 to ?
+    1000, 683, 685, 698, 770, 632, 574, 775, 751, 420, 454, 692, 556, 842, 748, 787, // @ to O
+    603, 787, 695, 683, 616, 731, 683, 988, 685, 615, 685, 454, 454, 454, 818, 635, // P to _
+    635, 600, 623, 520, 623, 595, 351, 623, 632, 274, 344, 591, 274, 972, 632, 606, // ` to o
+    623, 623, 426, 520, 394, 632, 591, 818, 591, 591, 525, 634, 454, 634, 818, // p to ~
+];
+
+/// How wide a text is drawn, in tenths of a pixel. Beyond ASCII it is a guess by script; `textLength` makes it true.
+fn width(text: &str) -> u32 {
+    let thousandths: u32 = text.chars().map(advance).sum();
+    (thousandths * FONT_SIZE * 10).div_ceil(1000)
+}
+
+fn advance(c: char) -> u32 {
+    match c {
+        ' '..='~' => u32::from(VERDANA[c as usize - ' ' as usize]),
+        // What sits on the letter before, or joins two.
+        '\u{300}'..='\u{36f}' | '\u{200b}'..='\u{200d}' | '\u{fe00}'..='\u{fe0f}' => 0,
+        '…' => 818,
+        // Scripts of squares, and pictures.
+        '\u{1100}'..='\u{115f}'
+        | '\u{2e80}'..='\u{a4cf}'
+        | '\u{ac00}'..='\u{d7a3}'
+        | '\u{f900}'..='\u{faff}'
+        | '\u{ff01}'..='\u{ff60}'
+        | '\u{1f000}'.. => 1000,
+        // About a letter of Greek or Cyrillic.
+        _ => 650,
+    }
+}
+
+#[cfg(test)]
+#[path = "badge_tests.rs"]
+mod tests;
