@@ -1,5 +1,8 @@
 //! Reads the function's extra environment variables. Their values are secrets: no message here may carry one.
 
+use std::collections::BTreeMap;
+
+use serde_json::json;
 use sha2::{Digest, Sha256};
 use toml::Value;
 use toml::de::DeValue;
@@ -9,12 +12,12 @@ use crate::contract;
 use crate::keys::Kind;
 use crate::problem::Problem;
 use crate::shape;
+use crate::variables::BUILD_ID_CHARS;
 use crate::walk::Entry;
 
-/// Lambda's limit on the names and values of all variables together, in bytes.
+/// Lambda's limit on all variables together, in bytes. It is held against them as JSON, which is how Lambda's own message
+/// shows what it has measured.
 const MAX_BYTES: usize = 4096;
-/// How much of it the function's own variables may take.
-const OWN_BYTES: usize = 256;
 /// More variables than fit into that.
 const MOST: usize = MAX_BYTES / 2;
 /// The key that holds the variables.
@@ -35,6 +38,8 @@ const RESERVED: &[&str] = &[
 ];
 /// What other names that Lambda keeps for itself begin with.
 const RESERVED_PREFIX: &str = "AWS_LAMBDA_";
+/// What the names of the function's own variables begin with, most of them.
+const OWN_PREFIX: &str = "HITCTL_";
 
 /// Reads the variables that `name` holds: the good ones by name, and what is wrong.
 pub(crate) fn read(name: &str, written: &Written<'_>) -> (Vec<(String, Entry)>, Vec<Wrong>) {
@@ -84,9 +89,21 @@ fn check_name(name: &str) -> Result<(), Problem> {
         return Err(Problem::new("reserved_variable", format!("Lambda keeps `{}` for itself", tame(name))));
     }
     let own = match name {
-        contract::ENV_TABLE => Some("it is the name of the table, which follows from `app` and the env"),
+        contract::ENV_TABLE | contract::ENV_SEEN_TABLE => {
+            Some("it is the name of a table, which follows from `app` and the env")
+        }
         contract::ENV_LOG_LEVEL => Some("set `log_level` in `[function]`"),
         contract::ENV_BUILD => Some("it is the id of the build"),
+        contract::ENV_ALLOW_ORIGINS => Some("set `allow_origins` in `[http]`"),
+        contract::ENV_ORIGIN_SECRET => None,
+        name if name.starts_with(OWN_PREFIX) => {
+            let message = format!("hitctl keeps `{}` for itself", tame(name));
+            let help = format!(
+                "what counts is set in `[counter]`; of these names only `{}` is for here",
+                contract::ENV_ORIGIN_SECRET
+            );
+            return Err(Problem::new("reserved_variable", message).help(help));
+        }
         _ => None,
     };
     match own {
@@ -97,18 +114,40 @@ fn check_name(name: &str) -> Result<(), Problem> {
     }
 }
 
-/// Checks the size of all variables of an env together.
-pub(crate) fn check_size<'a>(variables: impl Iterator<Item = (&'a str, &'a str)>) -> Result<(), Problem> {
-    let bytes: usize = variables.map(|(name, value)| name.len() + value.len()).sum();
-    let room = MAX_BYTES - OWN_BYTES;
-    if bytes <= room {
+/// Checks the size of all variables of an env together: the user's and, by name, the function's own. The second of the
+/// answer is the key that takes the most room.
+pub(crate) fn check_size<'a>(
+    users: impl Iterator<Item = (&'a str, &'a str)>,
+    own: &BTreeMap<&'static str, String>,
+) -> Result<(), (Problem, &'static str)> {
+    let size = |name: &str, value: &str| json!({ name: value }).to_string().len() - 1;
+    let users: usize = users.map(|(name, value)| size(name, value)).sum();
+    let of_own = |(name, value): (&&'static str, &String)| size(name, value);
+    let build = size(contract::ENV_BUILD, &"0".repeat(BUILD_ID_CHARS));
+    let all = own.iter().map(of_own).sum::<usize>() + build + users + 1;
+    if all <= MAX_BYTES {
         return Ok(());
     }
-    Err(Problem::new(
+    let origins = own.get_key_value(contract::ENV_ALLOW_ORIGINS).map_or(0, of_own);
+    let problem = Problem::new(
         "out_of_range",
-        format!("the variables take {bytes} bytes, and there is room for {room}"),
-    )
-    .help(format!("Lambda takes {MAX_BYTES} in all, of which {OWN_BYTES} are kept for the function's own")))
+        format!(
+            "the function's variables take {} bytes, and Lambda takes {}",
+            grouped(all),
+            grouped(MAX_BYTES)
+        ),
+    );
+    Err(if origins > users {
+        let help = "the function checks the origins and so has to be told them all: list fewer, or `*`";
+        let help = format!("{} bytes are `allow_origins`; {help}", grouped(origins));
+        (problem.help(help), "http.allow_origins")
+    } else {
+        (problem.help(format!("{} bytes are those under `[{KEY}]`", grouped(users))), KEY)
+    })
+}
+
+fn grouped(bytes: usize) -> String {
+    crate::check::grouped(i64::try_from(bytes).unwrap_or(i64::MAX))
 }
 
 /// A secret as it may be shown: `#` and eight digits of its SHA-256, so that two can be told apart.

@@ -41,6 +41,8 @@ mod template;
 #[cfg(feature = "load")]
 mod upcoming;
 #[cfg(feature = "load")]
+mod variables;
+#[cfg(feature = "load")]
 mod walk;
 #[cfg(feature = "load")]
 mod words;
@@ -54,5 +56,6 @@ pub use {
     resolve::Origin,
     schema::{App, CloudFront, Counter, Events, Function, Http, Queue, Table},
     template::template,
-    words::{Arch, Bots, Expose, LogLevel, Paths, Target, Visitors},
+    variables::{BUILD_ID_CHARS, function_variables},
+    words::{Arch, Bots, Expose, Gpc, LogLevel, Paths, Target, Visitors},
 };

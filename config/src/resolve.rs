@@ -165,6 +165,12 @@ impl Resolved {
         self.span(path).is_some()
     }
 
+    /// Whether a key is anything else than its default.
+    pub(crate) fn is_changed(&self, path: &str) -> bool {
+        let default = KEYS.iter().find(|key| key.path() == path).and_then(|key| default(&self.name, key));
+        self.setting(path) != default.as_ref()
+    }
+
     /// The first of some keys that the file sets; else the first.
     pub(crate) fn first_written<'p>(&self, paths: &[&'p str]) -> &'p str {
         paths.iter().copied().find(|path| self.is_written(path)).unwrap_or(paths[0])

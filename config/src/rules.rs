@@ -11,6 +11,7 @@ use crate::problem::Problem;
 use crate::resolve::Resolved;
 use crate::shape::{REGIONS, without_default_port};
 use crate::suggest::nearest;
+use crate::variables::function_variables;
 
 /// Longer than this the HTTP API does not wait for the function, in seconds.
 const GATEWAY_PATIENCE_S: i64 = 30;
@@ -19,6 +20,8 @@ const BATCH_WITHOUT_WINDOW: i64 = 10;
 /// What a new account lets through at once in all APIs of a region, by default.
 const ACCOUNT_RATE: f64 = 10_000.0;
 const ACCOUNT_BURST: i64 = 5000;
+/// What one item of a table takes, in writes a second (`DynamoDB`'s limit on a partition).
+const ITEM_WRITES: i64 = 1000;
 
 /// A finding and the part of the file that it is about, if the file has a part in it.
 pub(crate) type Finding = (Problem, Option<Range<usize>>);
@@ -79,9 +82,12 @@ pub(crate) fn errors(env: &Resolved) -> Vec<Finding> {
             find(problem.help(format!("did you mean \"{sent}\"?")), "http.allow_origins");
         }
     }
-    if let Err(problem) = environment::check_size(env.variables()) {
-        let first = env.variables().find_map(|(name, _)| env.span(&format!("{}.{name}", environment::KEY)));
-        found.push((problem, first));
+    // What has a bad value has none here, and is told on its own.
+    let own = env.app().map(|app| function_variables(&app, &env.name)).unwrap_or_default();
+    if let Err((problem, key)) = environment::check_size(env.variables(), &own) {
+        let first =
+            || env.variables().find_map(|(name, _)| env.span(&format!("{}.{name}", environment::KEY)));
+        found.push((problem, env.span(key).or_else(first)));
     }
     found
 }
@@ -131,6 +137,62 @@ pub(crate) fn warnings(env: &Resolved) -> Vec<Finding> {
         let message = "with a `reserved_concurrency` of 1 the queue is often refused, and each refusal is a receive: fewer than 5 turn \
                        good hits into dead letters";
         find("few_receives", message.to_owned(), "queue.max_receive_count");
+    }
+    found.extend(odd_counting(env));
+    found
+}
+
+/// Odd combinations of what is counted: settings that change nothing, or less than it seems.
+fn odd_counting(env: &Resolved) -> Vec<Finding> {
+    let mut found = Vec::new();
+    let mut find = |code: &'static str, message: String, path: &str| {
+        found.push((Problem::new(code, message), env.span(path)));
+    };
+    let paths = env.text("counter.paths");
+    if paths == "budget" {
+        let (a_day, most) = (env.integer("counter.new_paths_per_day"), env.integer("counter.max_paths"));
+        if a_day > most {
+            let message =
+                format!("`max_paths` is {most}, so that `new_paths_per_day` of {a_day} is never reached");
+            find(
+                "budget_beyond_paths",
+                message,
+                env.first_written(&["counter.new_paths_per_day", "counter.max_paths"]),
+            );
+        }
+    } else {
+        for key in ["counter.new_paths_per_day", "counter.max_paths"] {
+            if env.is_changed(key) {
+                let name = key.trim_start_matches("counter.");
+                find("no_budget", format!("`{name}` changes nothing with `paths = \"{paths}\"`"), key);
+            }
+        }
+    }
+    let visitors = env.text("counter.visitors");
+    if visitors != "raw" && env.is_changed("counter.ttl_days") {
+        let message = format!(
+            "`ttl_days` changes nothing with `visitors = \"{visitors}\"`: it is how long addresses are kept"
+        );
+        find("ttl_without_raw", message, "counter.ttl_days");
+    }
+    if visitors != "none" && env.is_written("counter.visitors") && env.text("http.expose") == "none" {
+        let message = format!(
+            "with `expose = \"none\"` no visitor comes to the function by itself: `visitors = \"{visitors}\"` counts only what \
+             is sent to it with an address"
+        );
+        find("visitors_unseen", message, "counter.visitors");
+    }
+    let writes = env.integer("table.max_write_units");
+    if env.integer("counter.shards") > 1 && writes <= ITEM_WRITES {
+        let message = format!(
+            "`shards` make reading slower and gain nothing while `max_write_units` is {writes}: one item takes {ITEM_WRITES} \
+             writes a second"
+        );
+        find("shards_unneeded", message, "counter.shards");
+    }
+    if env.flag("counter.public_stats") && env.text("http.expose") == "none" {
+        let message = "`public_stats` opens routes that `expose = \"none\"` keeps closed".to_owned();
+        find("stats_unseen", message, "counter.public_stats");
     }
     found
 }

@@ -3,9 +3,10 @@
 
 use std::collections::BTreeMap;
 
+use crate::contract::MAX_SHARDS;
 use crate::keys::{Kind, settings};
 use crate::shape;
-use crate::words::{Arch, Bots, Expose, LogLevel, Paths, Target, Visitors};
+use crate::words::{Arch, Bots, Expose, Gpc, LogLevel, Paths, Target, Visitors};
 
 /// The days that `CloudWatch` accepts as a log group's retention.
 pub(crate) const RETENTION_DAYS: &[i64] = &[
@@ -99,7 +100,7 @@ settings! {
 
     /// What counts as a hit.
     ["counter"] struct Counter {
-        /// Which paths are counted: `strict` (those added by hand), `budget` (new ones within limits) or `open` (any).
+        /// Which paths are counted: `strict` (those that `hitctl paths sync` or `counts` added), `budget` (new ones within limits) or `open` (any).
         paths: Paths = "budget" => Kind::Word(Paths::WORDS);
         /// With `budget`: how many paths may be new in a day.
         new_paths_per_day: u32 = 1000 => Kind::Integer { min: 1, max: BILLION };
@@ -115,6 +116,14 @@ settings! {
         ttl_days: u32 = 30 => Kind::Integer { min: 1, max: 30 };
         /// What is done with hits of robots: `ignore` or `count`.
         bots: Bots = "ignore" => Kind::Word(Bots::WORDS);
+        /// What is done with views of visitors who send `DNT: 1` or `Sec-GPC: 1`: `count` (and make nothing of the visitor) or `ignore`.
+        gpc: Gpc = "count" => Kind::Word(Gpc::WORDS);
+        /// For how many seconds a visitor's reload of a page is not counted again; 0 counts each.
+        repeat_window_s: u32 = 10 => Kind::Integer { min: 0, max: 3600 };
+        /// Over how many items the hits of a path are spread, for paths with more than some 1,000 hits a second.
+        shards: u32 = 1 => Kind::Integer { min: 1, max: MAX_SHARDS as i64 };
+        /// Whether anybody may read the list of all paths and their numbers, at `/v1/top`, `/v1/series` and `/api/counters`.
+        public_stats: bool = false => Kind::Bool;
     }
 
     /// A `CloudFront` distribution whose cache is invalidated when counts change.

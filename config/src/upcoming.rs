@@ -17,21 +17,10 @@ const fn upcoming(key: &'static str, works: &'static [&'static str], with: &'sta
     Upcoming { key, works, with }
 }
 
-const COUNTER: &str = "the counter's own rules";
 const QUEUES: &str = "queues and events";
 
-pub(crate) const UPCOMING: &[Upcoming] = &[
-    upcoming("counter.paths", &["\"open\""], COUNTER),
-    upcoming("counter.new_paths_per_day", &[], COUNTER),
-    upcoming("counter.max_paths", &[], COUNTER),
-    upcoming("counter.keep_query", &["[]"], COUNTER),
-    upcoming("counter.visitors", &["\"none\""], COUNTER),
-    upcoming("counter.i_know_this_is_personal_data", &["false"], COUNTER),
-    upcoming("counter.ttl_days", &[], COUNTER),
-    upcoming("counter.bots", &["\"count\""], COUNTER),
-    upcoming("queue.enabled", &["false"], QUEUES),
-    upcoming("events.enabled", &["false"], QUEUES),
-];
+pub(crate) const UPCOMING: &[Upcoming] =
+    &[upcoming("queue.enabled", &["false"], QUEUES), upcoming("events.enabled", &["false"], QUEUES)];
 
 /// What a value comes with, when it does not work yet.
 pub(crate) fn refused(key: &str, value: &toml::Value) -> Option<&'static Upcoming> {
@@ -44,7 +33,7 @@ pub(crate) fn refused(key: &str, value: &toml::Value) -> Option<&'static Upcomin
 pub(crate) fn remark(key: &Key) -> Option<String> {
     let line = UPCOMING.iter().find(|line| line.key == key.path())?;
     Some(match line.works {
-        [] | ["false" | "[]"] => format!("Comes with {}.", line.with),
+        [] | ["false"] => format!("Comes with {}.", line.with),
         works => format!("Only {} works for now; the rest comes with {}.", works.join(" or "), line.with),
     })
 }

@@ -63,6 +63,14 @@ words! {
         Raw = "raw",
     }
 
+    /// What is done with views of visitors who ask not to be tracked.
+    enum Gpc {
+        /// They count, and nothing is made of the visitor.
+        Count = "count",
+        /// They do not count.
+        Ignore = "ignore",
+    }
+
     /// What is done with hits of robots.
     enum Bots {
         /// They do not count.

@@ -40,14 +40,18 @@ fn an_empty_file_is_the_defaults() {
     burst = 20
 
     [counter]
-    # paths = "budget"          # comes with the counter's own rules
-    # new_paths_per_day = 1000  # comes with the counter's own rules
-    # max_paths = 10000         # comes with the counter's own rules
+    paths = "budget"
+    new_paths_per_day = 1000
+    max_paths = 10000
     keep_query = []
-    # visitors = "hash"         # comes with the counter's own rules
+    visitors = "hash"
     i_know_this_is_personal_data = false
-    # ttl_days = 30             # comes with the counter's own rules
-    # bots = "ignore"           # comes with the counter's own rules
+    ttl_days = 30
+    bots = "ignore"
+    gpc = "count"
+    repeat_window_s = 10
+    shards = 1
+    public_stats = false
 
     [cloudfront]
     # distribution_id is not set
@@ -82,66 +86,70 @@ fn every_key_can_be_set() {
     let shown = loaded.show(true);
     insta::assert_snapshot!(shown, @r##"
     # env prod, target aws; from full.toml
-    app = "my-hits"                       # full.toml:1:7
-    default_env = "prod"                  # full.toml:2:15
-    region = "eu-central-1"               # full.toml:3:10
-    account = "123456789012"              # full.toml:4:11
-    strict = false                        # full.toml:5:10
+    app = "my-hits"                      # full.toml:1:7
+    default_env = "prod"                 # full.toml:2:15
+    region = "eu-central-1"              # full.toml:3:10
+    account = "123456789012"             # full.toml:4:11
+    strict = false                       # full.toml:5:10
 
     [function]
-    arch = "x86_64"                       # full.toml:8:8
-    memory_mb = 1769                      # full.toml:9:13
-    timeout_s = 30                        # full.toml:10:13
-    reserved_concurrency = "none"         # full.toml:11:24
-    publish = true                        # default
-    log_level = "debug"                   # full.toml:12:13
-    log_retention_days = 3653             # full.toml:13:22
+    arch = "x86_64"                      # full.toml:8:8
+    memory_mb = 1769                     # full.toml:9:13
+    timeout_s = 30                       # full.toml:10:13
+    reserved_concurrency = "none"        # full.toml:11:24
+    publish = true                       # default
+    log_level = "debug"                  # full.toml:12:13
+    log_retention_days = 3653            # full.toml:13:22
 
     [function.environment]
-    EMPTY_ONE = "#e3b0c442"               # full.toml:14:51
-    GREETING = "#2cf24dba"                # full.toml:14:28
+    EMPTY_ONE = "#e3b0c442"              # full.toml:14:51
+    GREETING = "#2cf24dba"               # full.toml:14:28
 
     [table]
-    point_in_time_recovery = false        # full.toml:17:26
-    deletion_protection = false           # full.toml:18:23
-    max_write_units = 40000               # full.toml:19:19
+    point_in_time_recovery = false       # full.toml:17:26
+    deletion_protection = false          # full.toml:18:23
+    max_write_units = 40000              # full.toml:19:19
 
     [http]
-    expose = "none"                       # full.toml:22:10
+    expose = "function-url"              # full.toml:22:10
     allow_origins = ["https://example.com", "http://localhost:8080", "http://[::1]:3000"]  # full.toml:23:17
-    allow_methods = ["GET", "POST"]       # full.toml:24:17
-    rate_per_second = 0.5                 # full.toml:25:19
-    burst = 1                             # full.toml:26:9
+    allow_methods = ["GET", "POST"]      # full.toml:24:17
+    rate_per_second = 0.5                # full.toml:25:19
+    burst = 1                            # full.toml:26:9
 
     [counter]
-    paths = "open"                        # full.toml:29:9
-    # new_paths_per_day = 1000            # default; comes with the counter's own rules
-    # max_paths = 10000                   # default; comes with the counter's own rules
-    keep_query = []                       # full.toml:32:14
-    visitors = "none"                     # full.toml:30:12
-    i_know_this_is_personal_data = false  # default
-    # ttl_days = 30                       # default; comes with the counter's own rules
-    bots = "count"                        # full.toml:31:8
+    paths = "budget"                     # full.toml:29:9
+    new_paths_per_day = 50               # full.toml:30:21
+    max_paths = 500                      # full.toml:31:13
+    keep_query = ["page", "lang"]        # full.toml:32:14
+    visitors = "raw"                     # full.toml:33:12
+    i_know_this_is_personal_data = true  # full.toml:34:32
+    ttl_days = 7                         # full.toml:35:12
+    bots = "count"                       # full.toml:36:8
+    gpc = "ignore"                       # full.toml:37:7
+    repeat_window_s = 3600               # full.toml:38:19
+    shards = 64                          # full.toml:39:10
+    public_stats = false                 # full.toml:40:16
 
     [cloudfront]
     # distribution_id is not set
-    invalidate_after_s = 300              # full.toml:35:22
+    invalidate_after_s = 300             # full.toml:43:22
 
     [queue]
-    enabled = false                       # full.toml:38:11
-    batch_size = 10                       # full.toml:39:14
-    window_s = 0                          # full.toml:40:12
-    max_concurrency = 1000                # full.toml:41:19
-    max_receive_count = 5                 # full.toml:42:21
+    enabled = false                      # full.toml:46:11
+    batch_size = 10                      # full.toml:47:14
+    window_s = 0                         # full.toml:48:12
+    max_concurrency = 1000               # full.toml:49:19
+    max_receive_count = 5                # full.toml:50:21
 
     [events]
-    enabled = false                       # full.toml:45:11
-    bus = "my.bus/with_all-kinds"         # full.toml:46:7
-    pattern = { source = ["cli"], detail = { coordinate = [{ exists = true }], n = [1, 2.5, true] } }  # full.toml:47:11
+    enabled = false                      # full.toml:53:11
+    bus = "my.bus/with_all-kinds"        # full.toml:54:7
+    pattern = { source = ["cli"], detail = { coordinate = [{ exists = true }], n = [1, 2.5, true] } }  # full.toml:55:11
 
     [env.prod]
-    target = "aws"                        # default
-    confirm = true                        # full.toml:50:11 [env.prod]
+    target = "aws"                       # default
+    confirm = true                       # full.toml:58:11 [env.prod]
     "##);
 
     // What is shown loads again, and says the same but for the secrets.
@@ -178,4 +186,34 @@ fn odd_settings_are_warnings_with_a_reason() {
     odd.toml:10:9: `burst` is above 5,000, which is what an account lets through by default
     odd.toml:13:21: with a `reserved_concurrency` of 1 the queue is often refused, and each refusal is a receive: fewer than 5 turn good hits into dead letters
     ");
+}
+
+#[test]
+fn settings_of_the_counter_that_change_nothing_are_warnings_with_a_reason() {
+    let lints = |env| {
+        let lints = valid("odd_counting.toml", Some(env)).lints;
+        lints.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    };
+    insta::assert_snapshot!(lints("local"), @r#"
+    odd_counting.toml:4:21: `max_paths` is 50, so that `new_paths_per_day` of 100 is never reached
+    odd_counting.toml:7:12: `ttl_days` changes nothing with `visitors = "hash"`: it is how long addresses are kept
+    odd_counting.toml:6:12: with `expose = "none"` no visitor comes to the function by itself: `visitors = "hash"` counts only what is sent to it with an address
+    odd_counting.toml:8:10: `shards` make reading slower and gain nothing while `max_write_units` is 100: one item takes 1000 writes a second
+    odd_counting.toml:9:16: `public_stats` opens routes that `expose = "none"` keeps closed
+    "#);
+    insta::assert_snapshot!(lints("listed"), @r#"
+    odd_counting.toml:4:21: `new_paths_per_day` changes nothing with `paths = "strict"`
+    odd_counting.toml:13:13: `max_paths` changes nothing with `paths = "strict"`
+    odd_counting.toml:7:12: `ttl_days` changes nothing with `visitors = "hash"`: it is how long addresses are kept
+    odd_counting.toml:6:12: with `expose = "none"` no visitor comes to the function by itself: `visitors = "hash"` counts only what is sent to it with an address
+    odd_counting.toml:8:10: `shards` make reading slower and gain nothing while `max_write_units` is 100: one item takes 1000 writes a second
+    odd_counting.toml:9:16: `public_stats` opens routes that `expose = "none"` keeps closed
+    "#);
+}
+
+#[test]
+fn ways_of_counting_that_are_whole_have_no_warning() {
+    for env in ["listed", "raw", "hot", "open"] {
+        assert_eq!(valid("counting.toml", Some(env)).lints, [], "{env}");
+    }
 }

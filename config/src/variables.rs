@@ -1,0 +1,105 @@
+//! What the function is told by its environment, as far as that follows from the configuration: the deployer sets these,
+//! and what is left of Lambda's room is for the user's own. A variable is left out where the function does the same
+//! without it.
+
+use std::collections::BTreeMap;
+
+use crate::contract;
+use crate::names;
+use crate::schema::App;
+use crate::words::{Bots, Gpc, Paths, Visitors};
+
+/// How long the id of a build is, in characters.
+pub const BUILD_ID_CHARS: usize = 12;
+
+/// The variables of the function of that env, without those of `[function.environment]` and without the id of the build.
+pub fn function_variables(app: &App, env: &str) -> BTreeMap<&'static str, String> {
+    let counter = &app.counter;
+    let mut all = BTreeMap::from([
+        (contract::ENV_TABLE, names::table(&app.app, env)),
+        (contract::ENV_LOG_LEVEL, app.function.log_level.to_string()),
+    ]);
+    let mut set = |name, value: Option<String>| all.extend(value.map(|value| (name, value)));
+    let origins = &app.http.allow_origins;
+    let any_origin = origins.iter().any(|origin| origin == "*");
+    set(contract::ENV_ALLOW_ORIGINS, (!any_origin).then(|| origins.join(",")));
+    set(
+        contract::ENV_PATHS,
+        match counter.paths {
+            Paths::Open => None,
+            Paths::Strict => Some("strict".to_owned()),
+            Paths::Budget => Some(format!("budget/{}/{}", counter.new_paths_per_day, counter.max_paths)),
+        },
+    );
+    let visitors = match counter.visitors {
+        Visitors::None => None,
+        Visitors::Hash => Some("hash".to_owned()),
+        Visitors::Raw => Some(format!("raw/{}", counter.ttl_days)),
+    };
+    set(contract::ENV_SEEN_TABLE, visitors.is_some().then(|| names::seen_table(&app.app, env)));
+    set(contract::ENV_VISITORS, visitors);
+    set(contract::ENV_BOTS, (counter.bots == Bots::Ignore).then(|| "ignore".to_owned()));
+    set(contract::ENV_GPC, (counter.gpc == Gpc::Ignore).then(|| "ignore".to_owned()));
+    set(contract::ENV_KEEP_QUERY, (!counter.keep_query.is_empty()).then(|| counter.keep_query.join(",")));
+    set(contract::ENV_REPEAT, (counter.repeat_window_s > 0).then(|| counter.repeat_window_s.to_string()));
+    set(contract::ENV_SHARDS, (counter.shards > 1).then(|| counter.shards.to_string()));
+    set(contract::ENV_PUBLIC_STATS, counter.public_stats.then(|| "1".to_owned()));
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::load::{Overrides, load};
+
+    fn shown(text: &str) -> String {
+        let loaded = load(Some(("hitctl.toml".into(), text.to_owned())), Some("test"), &Overrides::new())
+            .unwrap_or_else(|errors| panic!("{errors}"));
+        let all = function_variables(&loaded.app, &loaded.env);
+        all.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn the_defaults_are_said_to_the_function() {
+        insta::assert_snapshot!(shown(""), @r"
+        HITCTL_BOTS=ignore
+        HITCTL_PATHS=budget/1000/10000
+        HITCTL_REPEAT_S=10
+        HITCTL_VISITORS=hash
+        HITS_SEEN_TABLE_NAME=hits-test-seen
+        HITS_TABLE_NAME=hits-test
+        LOG_LEVEL=info
+        ");
+    }
+
+    #[test]
+    fn what_counts_everything_needs_no_word() {
+        let open =
+            "[counter]\npaths = \"open\"\nvisitors = \"none\"\nbots = \"count\"\nrepeat_window_s = 0\n";
+        insta::assert_snapshot!(shown(open), @r"
+        HITS_TABLE_NAME=hits-test
+        LOG_LEVEL=info
+        ");
+    }
+
+    #[test]
+    fn every_other_setting_has_its_word() {
+        let all = "http.allow_origins = [\"https://a.example\", \"https://b.example\"]\n\
+                   [counter]\npaths = \"strict\"\nvisitors = \"raw\"\ni_know_this_is_personal_data = true\nttl_days = 7\n\
+                   gpc = \"ignore\"\nkeep_query = [\"page\", \"lang\"]\nshards = 4\npublic_stats = true\n";
+        insta::assert_snapshot!(shown(all), @r"
+        HITCTL_ALLOW_ORIGINS=https://a.example,https://b.example
+        HITCTL_BOTS=ignore
+        HITCTL_GPC=ignore
+        HITCTL_KEEP_QUERY=page,lang
+        HITCTL_PATHS=strict
+        HITCTL_PUBLIC_STATS=1
+        HITCTL_REPEAT_S=10
+        HITCTL_SHARDS=4
+        HITCTL_VISITORS=raw/7
+        HITS_SEEN_TABLE_NAME=hits-test-seen
+        HITS_TABLE_NAME=hits-test
+        LOG_LEVEL=info
+        ");
+    }
+}
