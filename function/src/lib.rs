@@ -3,6 +3,7 @@
 //! adds what the Lambda function needs to do it for real.
 
 pub mod badge;
+pub mod bots;
 pub mod hit;
 pub mod http;
 pub mod json;

@@ -1,0 +1,115 @@
+//! Each sign, its sentence and its exceptions; the rates are in `tests/it/bots.rs`.
+
+use super::*;
+
+fn why(user_agent: &str) -> String {
+    sign(Some(user_agent)).map_or_else(|| "a person".to_owned(), |sign| sign.to_string())
+}
+
+const CHROME: &str =
+    "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/138.0.0.0 Safari/537.36";
+
+#[test]
+fn every_sign_has_its_sentence() {
+    insta::assert_snapshot!(sign(None).unwrap(), @"there is no user agent");
+    insta::assert_snapshot!(why(" \t"), @"there is no user agent");
+    insta::assert_snapshot!(why("Mozilla"), @"the user agent is 7 bytes short, a browser's has at least 10");
+    insta::assert_snapshot!(why(&format!("{CHROME}{}", "x".repeat(1000))), @"the user agent is 1101 bytes long, a browser's has at most 1024");
+    insta::assert_snapshot!(why("Mozilla/5.0 (compatible; Googlebot/2.1)"), @"the user agent names a robot: `bot`");
+    insta::assert_snapshot!(why(&format!("{CHROME} (+HTTPS://x.example)")), @"the user agent holds an address, as robots' do");
+    insta::assert_snapshot!(why("Mozilla/5.0 AppleWebKit/537.36 (KHTML, like Gecko; compatible; X/1.0)"), @"the user agent calls itself compatible with a browser, as robots' do");
+    insta::assert_snapshot!(why("Something/1.0"), @"the user agent names no browser");
+}
+
+#[test]
+fn people_are_people() {
+    for user_agent in [
+        CHROME,
+        "Mozilla/5.0 (hitctl; invoke) Gecko",
+        "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+        "Mozilla/4.0 (compatible; MSIE 8.0; Windows NT 6.1; Trident/4.0; .NET CLR 2.0.50727; ASP.NET4.0C)",
+        "Opera/9.80 (Windows NT 6.1) Presto/2.12.388 Version/12.18",
+        "github-camo (c006e452)",
+    ] {
+        assert_eq!(sign(Some(user_agent)), None, "{user_agent}");
+    }
+}
+
+#[test]
+fn command_line_clients_are_robots() {
+    for (user_agent, word) in [
+        ("curl/8.14.1", "curl"),
+        ("Wget/1.25.0", "wget"),
+        ("python-requests/2.32.4", "python"),
+        ("PostmanRuntime/7.45.0", "postman"),
+        ("okhttp/4.12.0", "okhttp"),
+        ("Go-http-client/2.0", "go-http-client"),
+        ("node-fetch", "node-fetch"),
+    ] {
+        assert_eq!(sign(Some(user_agent)), Some(Sign::Names(word)), "{user_agent}");
+    }
+}
+
+#[test]
+fn a_cubot_is_a_phone_and_a_bot_is_none() {
+    let phone = CHROME.replace("X11", "CUBOT X70");
+    assert_eq!(sign(Some(&phone)), None);
+    assert_eq!(sign(Some(&phone.replace("CUBOT", "ACU BOT"))), Some(Sign::Names("bot")));
+    assert_eq!(sign(Some(&phone.replace("X70", "Cubot ExampleBot"))), Some(Sign::Names("bot")));
+}
+
+#[test]
+fn addresses_are_not_versions_nor_names_of_apps() {
+    for (inside, expected) in [
+        ("me@example", Some(Sign::Address)),
+        ("Ecosia android@150.0.0.0", None),
+        ("host.example.com", Some(Sign::Address)),
+        ("host.example.com/x", Some(Sign::Address)),
+        ("com.example.app", None),
+        ("x.community", None),
+        ("org.com.example", None),
+        ("; .com", None),
+        ("www.example", Some(Sign::Address)),
+    ] {
+        assert_eq!(sign(Some(&format!("{CHROME} ({inside})"))), expected, "{inside}");
+    }
+}
+
+#[test]
+fn compatible_counts_behind_webkit_only() {
+    let before =
+        "Mozilla/5.0 (compatible; U; WebPositive/533.4; Haiku) AppleWebKit/533.4 (KHTML, like Gecko)";
+    assert_eq!(sign(Some(before)), None);
+    assert_eq!(sign(Some(&format!("{before} (compatible; x)"))), Some(Sign::Compatible));
+}
+
+#[test]
+fn case_never_matters() {
+    for text in ["x GPTBOT y, a gecko", "MOZILLA (X) GECKO/1", "aPPlewEBKit; cOMPATIBLE; x"] {
+        assert_eq!(sign(Some(text)), sign(Some(&text.to_ascii_lowercase())), "{text}");
+    }
+}
+
+#[test]
+fn six_megabytes_cost_nothing() {
+    let hostile = "Mozilla/5.0 (".repeat(500_000);
+    assert_eq!(sign(Some(&hostile)), Some(Sign::TooLong { bytes: hostile.len() }));
+}
+
+#[test]
+fn words_stand_under_their_first_letter() {
+    for first in 0..=u8::MAX {
+        for word in robots(first).iter().chain(browsers(first)) {
+            assert_eq!(word.as_bytes()[0], first, "{word}");
+            assert_eq!(*word, word.to_ascii_lowercase());
+        }
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn any_text_has_an_answer(text in ".{0,1100}") {
+        let first = sign(Some(&text));
+        proptest::prop_assert_eq!(first, sign(Some(&text.to_ascii_uppercase())));
+    }
+}
