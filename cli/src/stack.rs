@@ -105,6 +105,8 @@ impl Parts<'_> {
             point_in_time_recovery: table.point_in_time_recovery,
             deletion_protection: table.deletion_protection,
             max_write_units: table.max_write_units,
+            // Counts are for ever.
+            ttl_attribute: None,
             tags: self.tags.clone(),
         }
         .node("hits", &self.name)

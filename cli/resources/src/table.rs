@@ -1,4 +1,4 @@
-//! The DynamoDB table that holds the counts.
+//! A DynamoDB table: of the counts, or of who was seen.
 
 #[cfg(feature = "aws")]
 pub(crate) mod aws;
@@ -19,6 +19,8 @@ pub struct TableSpec {
     pub deletion_protection: bool,
     /// The most write request units a second: a ceiling on the bill.
     pub max_write_units: u32,
+    /// The attribute that holds when an item expires, in seconds since 1970, after which it is deleted. None: items stay.
+    pub ttl_attribute: Option<String>,
     /// Its tags.
     pub tags: Tags,
 }

@@ -18,7 +18,7 @@ use hyper_util::rt::TokioIo;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{Tables, dispatch};
+use super::{Tables, dispatch, expiry};
 use crate::clock::{hex, random};
 use crate::host::is_loopback;
 
@@ -36,11 +36,15 @@ pub(crate) struct Front {
 }
 
 impl Front {
-    /// Serves the tables on a listener that does not block.
+    /// Serves the tables on a listener that does not block, and deletes from them what has expired.
     pub(crate) fn start(listener: TcpListener, tables: Tables) -> std::io::Result<Self> {
         let listener = tokio::net::TcpListener::from_std(listener)?;
         let stop = CancellationToken::new();
-        let task = tokio::spawn(accept(listener, tables, stop.clone()));
+        let sweeps = expiry::sweeps(tables.clone(), stop.clone());
+        let accept = accept(listener, tables, stop.clone());
+        let task = tokio::spawn(async {
+            tokio::join!(sweeps, accept);
+        });
         Ok(Self { stop, task })
     }
 

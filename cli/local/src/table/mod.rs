@@ -7,6 +7,7 @@
 //! that must survive a power cut live on AWS.
 
 mod dispatch;
+mod expiry;
 mod front;
 
 use std::collections::BTreeMap;
@@ -56,7 +57,7 @@ impl Tables {
         let live = self.db.get_table_metadata(name).map_err(|error| self.fault("read", name, &error))?;
         if live.is_none() {
             self.db.create_table(create(name, spec)).map_err(|error| self.fault("create", name, &error))?;
-            return Ok(());
+            return self.expire(name, spec);
         }
         let key = self.partition_key(name)?;
         if key != spec.partition_key {
@@ -78,7 +79,8 @@ impl Tables {
                 })
             })
             .map_err(|error| self.fault("update", name, &error))?;
-        self.retag(name, &spec.tags, old).map_err(|error| self.fault("tag", name, &error))
+        self.retag(name, &spec.tags, old).map_err(|error| self.fault("tag", name, &error))?;
+        self.expire(name, spec)
     }
 
     /// Deletes a table and what it holds; refused while it is protected. Gone already is fine.

@@ -8,6 +8,7 @@ fn spec() -> TableSpec {
         point_in_time_recovery: true,
         deletion_protection: true,
         max_write_units: 100,
+        ttl_attribute: None,
         tags: BTreeMap::from([("hitctl:app".into(), "hits".into())]),
     }
 }

@@ -28,6 +28,7 @@ fn graph(sha256: &str, memory_mb: u32) -> Graph {
         partition_key: "path".into(),
         point_in_time_recovery: true,
         deletion_protection: true,
+        ttl_attribute: None,
         max_write_units: 100,
         tags: tags("hits"),
     };

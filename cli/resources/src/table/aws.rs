@@ -1,6 +1,7 @@
 //! The table in AWS: `DynamoDB`, where a change is in force once the table is ACTIVE again, and one change goes at a time.
 
 mod read;
+mod ttl;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -152,7 +153,8 @@ impl Table {
                 .send(|| request.clone().send())
                 .await?;
         }
-        Ok(())
+        // Last: it may be refused for an hour.
+        self.mend_ttl(cx, name, have, want).await
     }
 
     /// Makes the table; `None` where it is there already. One that is just being deleted is waited for.
@@ -205,6 +207,9 @@ impl Table {
             }
             if want.point_in_time_recovery {
                 self.set_backups(cx, name, true).await?;
+            }
+            if let Some(attribute) = &want.ttl_attribute {
+                self.set_ttl(cx, name, attribute, true).await?;
             }
         } else if let Some(found) = self.found(cx, name, Some(want)).await? {
             check_ours(&self.aws, name, &found)?;
@@ -330,6 +335,7 @@ mod tests {
             point_in_time_recovery: true,
             deletion_protection: true,
             max_write_units: 100,
+            ttl_attribute: None,
             tags: Tags::new(),
         };
         assert_eq!(changes(&have, &TableSpec { point_in_time_recovery: false, ..have.clone() }), []);

@@ -9,6 +9,7 @@
 mod cuts;
 mod kinds;
 mod suite;
+mod ttl;
 mod world;
 
 use hitctl_emulators::Kind;
@@ -90,7 +91,7 @@ macro_rules! conforms {
     };
 }
 
-conforms!(table, log_group, role, function, alias, function_url, http_api, permission);
+conforms!(table, expiring_table, log_group, role, function, alias, function_url, http_api, permission);
 
 /// What the emulators lack for that kind.
 fn gaps_of(kind: &str) -> &'static [Gap] {

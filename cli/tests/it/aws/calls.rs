@@ -10,16 +10,17 @@ use super::scene::{Scene, left};
 use crate::support::artifact;
 
 /// What a deploy that finds nothing to change may ask AWS.
-const MOST_WITHOUT_CHANGES: usize = 16;
+const MOST_WITHOUT_CHANGES: usize = 17;
 
 /// What it takes to know everything that is deployed.
-const SURVEY: [&str; 15] = [
+const SURVEY: [&str; 16] = [
     "apigateway:GetApis",
     "apigateway:GetIntegrations",
     "apigateway:GetRoutes",
     "apigateway:GetStage",
     "dynamodb:DescribeContinuousBackups",
     "dynamodb:DescribeTable",
+    "dynamodb:DescribeTimeToLive",
     "dynamodb:ListTagsOfResource",
     "iam:GetRole",
     "iam:GetRolePolicy",
@@ -118,7 +119,7 @@ fn deployed(scene: &mut Scene) {
     writes
       apigateway:CreateApi
       apigateway:CreateIntegration
-      apigateway:CreateRoute x3
+      apigateway:CreateRoute x7
       apigateway:CreateStage
       dynamodb:CreateTable
       dynamodb:DeleteItem
@@ -328,6 +329,7 @@ fn gone(scene: &mut Scene) {
       apigateway:GetApis
       dynamodb:DescribeContinuousBackups
       dynamodb:DescribeTable
+      dynamodb:DescribeTimeToLive
       dynamodb:ListTagsOfResource
       iam:GetRole
       lambda:GetFunction
@@ -344,6 +346,7 @@ fn gone(scene: &mut Scene) {
       apigateway:GetApis
       dynamodb:DescribeContinuousBackups
       dynamodb:DescribeTable
+      dynamodb:DescribeTimeToLive
       dynamodb:ListTagsOfResource
       dynamodb:Scan
       iam:GetRole

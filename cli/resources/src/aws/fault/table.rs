@@ -114,6 +114,20 @@ pub(super) const ROWS: &[Row] = &[
         "it is protected against deletion",
         PROTECTED,
     ),
+    Row(
+        "ValidationException",
+        "modified multiple times within a fixed interval",
+        Final,
+        "its time to live was changed less than an hour ago",
+        TTL,
+    ),
+    Row(
+        "ValidationException",
+        "TimeToLive is active on a different",
+        Final,
+        "its items still expire by another attribute",
+        TTL,
+    ),
     Row("UnmodifiableEntity", "", Final, "only the AWS service that made it may change it", ""),
     // Somebody is at it.
     Row("ResourceConflictException", "already exist", Final, "it is there already", ""),
@@ -163,6 +177,7 @@ const PUBLIC: &str =
 const CONCURRENCY: &str = "ask for more with `aws service-quotas request-service-quota-increase --service-code lambda --quota-code L-B99A9384 --desired-value 1000`, or set `reserved_concurrency = \"none\"` in [function]";
 const PROTECTED: &str =
     "run the same command again; if that does not help, look who sets the protection of the table";
+const TTL: &str = "AWS takes one such change of a table an hour: run the same command again then; it continues where it stopped";
 const QUOTA: &str = "delete what is not used, or ask for more in the Service Quotas console";
 const CODE: &str =
     "delete functions or old versions that are not used, or ask for more in the Service Quotas console";

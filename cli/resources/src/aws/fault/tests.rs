@@ -121,6 +121,11 @@ fn what_passes_is_told_from_what_does_not() {
             "Resource cannot be deleted as it is currently protected against deletion",
             false,
         ),
+        (
+            "ValidationException",
+            "Time to live has been modified multiple times within a fixed interval",
+            false,
+        ),
         ("ServiceFailure", "", true),
     ] {
         let fault = fault_of(&doing(), &said(code, words), now());

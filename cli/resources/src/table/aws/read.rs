@@ -1,4 +1,4 @@
-//! A live table as its spec: three calls.
+//! A live table as its spec: four calls.
 
 use std::time::SystemTime;
 
@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::operation::describe_continuous_backups::DescribeContinuous
 use aws_sdk_dynamodb::types::{
     BillingMode, KeyType, OnDemandThroughput, PointInTimeRecoveryStatus, TableDescription, TableStatus,
 };
-use futures::future::try_join;
+use futures::future::try_join3;
 use hitctl_engine::{Cx, Fault};
 
 use super::{GONE, Table, doing};
@@ -35,12 +35,15 @@ impl Table {
         if table.table_status() == Some(&TableStatus::Deleting) {
             return Ok(None);
         }
-        let (backups, tags) = try_join(self.backups(cx, name), self.tags(cx, name, &table)).await?;
+        // The time to live also of a table that wants none: it would delete what that table is there to keep.
+        let (backups, ttl_attribute, tags) =
+            try_join3(self.backups(cx, name), self.ttl(cx, name), self.tags(cx, name, &table)).await?;
         let spec = TableSpec {
             partition_key: partition_key(&table),
             point_in_time_recovery: backups,
             deletion_protection: table.deletion_protection_enabled().unwrap_or(false),
             max_write_units: max_write_units(&table),
+            ttl_attribute,
             tags: compared(&tags, want.map(|want| &want.tags)),
         };
         Ok(Some(Found { spec, outputs: self.outputs(name), tags: Some(tags) }))

@@ -1,6 +1,7 @@
 //! One file a kind: one of it, what it needs, its changes, and what the emulators lack.
 
 pub(crate) mod alias;
+pub(crate) mod expiring_table;
 pub(crate) mod function;
 pub(crate) mod function_url;
 pub(crate) mod http_api;

@@ -105,6 +105,11 @@ impl Hand {
                 let more = db::OnDemandThroughput::builder().max_write_request_units(7).build();
                 update.on_demand_throughput(more).send().await.unwrap();
             }
+            "ttl_attribute" => {
+                let spec = db::TimeToLiveSpecification::builder().attribute_name("last").enabled(true);
+                let call = client.update_time_to_live().table_name(name);
+                call.time_to_live_specification(spec.build().unwrap()).send().await.unwrap();
+            }
             "tags" => {
                 let tag = db::Tag::builder().key(TAG.0).value(TAG.1).build().unwrap();
                 let arn = self.arn("dynamodb", &format!("table/{name}"));

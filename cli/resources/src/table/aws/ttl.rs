@@ -1,0 +1,110 @@
+//! The time to live of a table: which attribute says when an item expires.
+//!
+//! `DynamoDB` takes up to an hour for a change of it and takes no second one in that time, so one run makes at most one, and
+//! none is waited for: what is being enabled counts as enabled.
+
+use aws_sdk_dynamodb::types::{TimeToLiveDescription, TimeToLiveSpecification, TimeToLiveStatus};
+use hitctl_engine::{Cx, Fault};
+
+use super::{GONE, IN_USE, PATIENCE, Table, doing};
+use crate::TableSpec;
+use crate::aws::Call;
+
+/// What is said of a change that is not taken: also of one that is made already, by a call whose answer was lost.
+const REFUSED: &str = "ValidationException";
+
+impl Table {
+    /// The attribute by which items expire, if they do.
+    pub(super) async fn ttl(&self, cx: &Cx, name: &str) -> Result<Option<String>, Fault> {
+        let request = self.client.describe_time_to_live().table_name(name);
+        let found = Call::new(cx, doing("read the time to live of", name, "dynamodb:DescribeTimeToLive"))
+            .absent_on(GONE)
+            .find(|| request.clone().send())
+            .await?;
+        Ok(found.and_then(|found| found.time_to_live_description).and_then(attribute))
+    }
+
+    /// Makes items expire by that attribute, or no longer.
+    pub(super) async fn set_ttl(
+        &self,
+        cx: &Cx,
+        name: &str,
+        attribute: &str,
+        enabled: bool,
+    ) -> Result<(), Fault> {
+        let change = TimeToLiveSpecification::builder()
+            .attribute_name(attribute)
+            .enabled(enabled)
+            .build()
+            .expect("its required fields are set");
+        let request = self.client.update_time_to_live().table_name(name).time_to_live_specification(change);
+        let gone_or_busy = [GONE, IN_USE].concat();
+        let done = Call::new(cx, doing("set the time to live of", name, "dynamodb:UpdateTimeToLive"))
+            .patient(PATIENCE)
+            .again_on(&gone_or_busy)
+            .send(|| request.clone().send())
+            .await;
+        match done {
+            Err(fault) if fault.code == REFUSED => {
+                let wanted = enabled.then(|| attribute.to_owned());
+                if self.ttl(cx, name).await? == wanted { Ok(()) } else { Err(fault) }
+            }
+            done => done.map(|_| ()),
+        }
+    }
+
+    /// Makes the time to live be as wanted, where it is not.
+    pub(super) async fn mend_ttl(
+        &self,
+        cx: &Cx,
+        name: &str,
+        have: &TableSpec,
+        want: &TableSpec,
+    ) -> Result<(), Fault> {
+        match (&have.ttl_attribute, &want.ttl_attribute) {
+            (have, want) if have == want => Ok(()),
+            (None, Some(attribute)) => self.set_ttl(cx, name, attribute, true).await,
+            (Some(attribute), None) => self.set_ttl(cx, name, attribute, false).await,
+            (Some(old), Some(new)) => {
+                // Off first, and that is the one change of this hour.
+                self.set_ttl(cx, name, old, false).await?;
+                let message = format!(
+                    "the items of table {name} no longer expire by {old}, and do not expire by {new} yet: AWS takes one such change an hour"
+                );
+                Err(Fault::fatal("ttl_attribute", message)
+                    .hinted("run the same command again in an hour; it continues where it stopped"))
+            }
+            (None, None) => Ok(()),
+        }
+    }
+}
+
+/// The attribute that is in force, or will be soon.
+fn attribute(ttl: TimeToLiveDescription) -> Option<String> {
+    match ttl.time_to_live_status {
+        Some(TimeToLiveStatus::Enabled | TimeToLiveStatus::Enabling) => ttl.attribute_name,
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_being_enabled_is_on_and_what_is_being_disabled_is_off() {
+        for (status, read) in [
+            (Some(TimeToLiveStatus::Enabled), Some("ttl")),
+            (Some(TimeToLiveStatus::Enabling), Some("ttl")),
+            (Some(TimeToLiveStatus::Disabling), None),
+            (Some(TimeToLiveStatus::Disabled), None),
+            (None, None),
+        ] {
+            let ttl = TimeToLiveDescription::builder()
+                .attribute_name("ttl")
+                .set_time_to_live_status(status.clone())
+                .build();
+            assert_eq!(attribute(ttl).as_deref(), read, "{status:?}");
+        }
+    }
+}
