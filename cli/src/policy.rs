@@ -64,6 +64,7 @@ pub const CALLS: &[Call] = &[
     call("apigateway:UpdateIntegration", &[("apigateway:PATCH", Apis)]),
     call("apigateway:UpdateRoute", &[("apigateway:PATCH", Apis)]),
     call("apigateway:UpdateStage", &[("apigateway:PATCH", Apis)]),
+    call("dynamodb:BatchGetItem", &[("dynamodb:BatchGetItem", Table)]),
     call("dynamodb:CreateTable", &[("dynamodb:CreateTable", Table), ("dynamodb:TagResource", Table)]),
     call("dynamodb:DeleteItem", &[("dynamodb:DeleteItem", Table)]),
     call("dynamodb:DeleteTable", &[("dynamodb:DeleteTable", Table)]),

@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::builders::UpdateBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem};
-use hitctl_config::contract::{ATTR_FIRST, ATTR_HITS, ATTR_LAST, ATTR_PATH, RESERVED_PREFIX};
+use hitctl_config::contract::{ATTR_FIRST, ATTR_HITS, ATTR_LAST, ATTR_PATH, MAX_SHARDS};
 use hitctl_engine::{Address, Cx, Fault, Sink, Wait};
 use tokio_util::sync::CancellationToken;
 
+use super::numbers::{self, Dropped, Numbers};
 use super::table::{Item, Table, Written, number, number_of, text, text_of};
 use crate::report::{CountChange, CountRow};
 
@@ -61,16 +62,36 @@ impl Counts {
         &self.table
     }
 
-    /// Every count, in the order of the paths.
-    pub async fn all(&self) -> Result<Vec<CountRow>, Fault> {
-        let mut counts: Vec<_> = self.table.scan().await?.iter().filter_map(count).collect();
-        counts.sort_by(|a, b| a.path.cmp(&b.path));
-        Ok(counts)
+    /// Every number of the table, in one reading.
+    pub async fn numbers(&self) -> Result<Numbers, Fault> {
+        Ok(numbers::sorted(&self.table.scan().await?))
     }
 
-    /// The counts of one path; `None` where nobody has ever counted.
+    /// Every count, in the order of the paths.
+    pub async fn all(&self) -> Result<Vec<CountRow>, Fault> {
+        Ok(self.numbers().await?.counts)
+    }
+
+    /// The visitors of the whole site.
+    pub async fn site(&self) -> Result<CountRow, Fault> {
+        Ok(self.numbers().await?.site)
+    }
+
+    /// What was not counted, by month and reason.
+    pub async fn dropped(&self) -> Result<Dropped, Fault> {
+        Ok(self.numbers().await?.dropped)
+    }
+
+    /// The counts of one path, of all its items; `None` where nobody has ever counted.
     pub async fn get(&self, path: &str) -> Result<Option<CountRow>, Fault> {
-        Ok(self.table.get(path).await?.as_ref().and_then(count))
+        Ok(numbers::row(path, &self.items(path).await?))
+    }
+
+    /// The items of a path that are there: its own, and any shard that it may have, whatever is configured by now.
+    async fn items(&self, path: &str) -> Result<Vec<Item>, Fault> {
+        let shards = (1..MAX_SHARDS).map(|number| numbers::shard_key(path, number));
+        let keys: Vec<String> = std::iter::once(path.to_owned()).chain(shards).collect();
+        self.table.get_many(&keys).await
     }
 
     /// Changes the count of one path to what `decide` makes of the hits that it has. `None` leaves it as it is.
@@ -248,14 +269,6 @@ impl To {
             _ => Condition::default(),
         }
     }
-}
-
-/// An item as a count; hitctl's own items are none.
-pub(super) fn count(item: &Item) -> Option<CountRow> {
-    let path = text_of(item, ATTR_PATH).filter(|path| !path.starts_with(RESERVED_PREFIX))?;
-    let own = |name: &str| text_of(item, name).map(str::to_owned);
-    let hits = number_of(item, ATTR_HITS)?;
-    Some(CountRow { path: path.to_owned(), hits, first: own(ATTR_FIRST), last: own(ATTR_LAST) })
 }
 
 /// A condition of a write, with what it names. None: always.

@@ -8,6 +8,7 @@ mod holder;
 mod import;
 mod lease;
 mod local;
+mod numbers;
 mod table;
 mod watch;
 
@@ -33,6 +34,7 @@ pub use gate::Gate;
 pub use holder::Holder;
 pub use import::{CHUNK, Mode, id_of};
 pub use lease::{Lease, Taking};
+pub use numbers::{Dropped, Numbers};
 pub use table::Table;
 pub use watch::LASTS as LEASE_LASTS;
 

@@ -10,7 +10,7 @@ use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{
-    AttributeValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
+    AttributeValue, KeysAndAttributes, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
 };
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
@@ -25,6 +25,9 @@ pub(super) type Item = HashMap<String, AttributeValue>;
 pub(super) const GONE: &str = "ResourceNotFoundException";
 /// How long a call may take, its repetitions included.
 const CALL: Duration = Duration::from_secs(20);
+
+/// How often what a reading left over is asked for again: DynamoDB leaves something over when it is short of capacity.
+const MOST_ROUNDS: usize = 10;
 
 /// A table of counts. Clones share their connections.
 #[derive(Clone, Debug)]
@@ -94,6 +97,28 @@ impl Table {
         let call = self.client.get_item().table_name(&self.name).consistent_read(true);
         let got = call.key(contract::ATTR_PATH, text(key)).send().await;
         Ok(got.map_err(|error| self.fault("read", "dynamodb:GetItem", &error))?.item)
+    }
+
+    /// Those of some items that are there, as they are now; at most 100 of at most 16 MB can be asked for at once.
+    pub(super) async fn get_many(&self, keys: &[String]) -> Result<Vec<Item>, Fault> {
+        let keys = keys.iter().map(|key| Item::from([(contract::ATTR_PATH.to_owned(), text(key))]));
+        let wanted = KeysAndAttributes::builder().consistent_read(true).set_keys(Some(keys.collect()));
+        let wanted = wanted.build().map_err(|error| {
+            Fault::fatal("request", "a request to the table could not be made").caused_by(error)
+        })?;
+        let mut left = Some(HashMap::from([(self.name.clone(), wanted)]));
+        let mut items = Vec::new();
+        for _ in 0..MOST_ROUNDS {
+            let got = self.client.batch_get_item().set_request_items(left).send().await;
+            let got = got.map_err(|error| self.fault("read", "dynamodb:BatchGetItem", &error))?;
+            items.extend(got.responses.unwrap_or_default().into_values().flatten());
+            left = got.unprocessed_keys.filter(|left| !left.is_empty());
+            if left.is_none() {
+                return Ok(items);
+            }
+        }
+        let message = format!("the table {} did not give all that was asked for", self.name);
+        Err(Fault::transient("busy", message).hinted("run the command again"))
     }
 
     /// Every item, over all pages; one that is empty does not end them.

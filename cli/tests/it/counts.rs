@@ -85,7 +85,10 @@ fn reset_begins_anew_and_delete_forgets() {
     let ran = ok(&yard, &["reset", "--all", "--confirm", "local", "--json"]).json();
     let changed = json!([{ "path": "/a", "old": 3, "new": 0 }, { "path": "/b", "old": 2, "new": 0 }]);
     assert_eq!(ran["changed"], changed);
-    assert_eq!(ran["counts"][0], json!({ "path": "/a", "hits": 0, "first": null, "last": null }));
+    assert_eq!(
+        ran["counts"][0],
+        json!({ "path": "/a", "hits": 0, "uniques": 0, "first": null, "last": null })
+    );
     let answer = get(&url, "/counter?path=/a").json();
     assert_eq!((&answer["hits"], &answer["today"]["hits"]), (&json!(1), &json!(1)));
     let ran = ok(&yard, &["delete", "/b", "/never", "/a", "--confirm", "local", "--json"]).json();

@@ -24,7 +24,7 @@ pub(super) fn rows(content: &[u8]) -> Result<Vec<CountRow>, Failure> {
     for (line, read) in lines {
         match read.and_then(Row::judged) {
             Ok(row) => match rows.get_mut(&row.path) {
-                Some(sum) => add(sum, row),
+                Some(sum) => sum.add(row),
                 None => drop(rows.insert(row.path.clone(), row)),
             },
             Err(why) => wrong.push(format!("line {line}: {why}")),
@@ -41,18 +41,13 @@ fn bad(wrong: &[String]) -> Failure {
         .hinted("mend these lines and run the command again: nothing was written")
 }
 
-/// Both counts of one path as one.
-fn add(sum: &mut CountRow, row: CountRow) {
-    sum.hits = sum.hits.saturating_add(row.hits);
-    sum.first = [sum.first.take(), row.first].into_iter().flatten().min();
-    sum.last = [sum.last.take(), row.last].into_iter().flatten().max();
-}
-
 /// A line as it was read.
 #[derive(Debug, Default, Deserialize)]
 struct Row {
     path: String,
     hits: u64,
+    #[serde(default)]
+    uniques: u64,
     #[serde(default)]
     first: Option<String>,
     #[serde(default)]
@@ -70,7 +65,7 @@ impl Row {
         };
         let first = self.first.filter(|text| !text.is_empty()).map(|text| day(&text)).transpose()?;
         let last = self.last.filter(|text| !text.is_empty()).map(|text| time(&text)).transpose()?;
-        Ok(CountRow { path, hits: self.hits, first, last })
+        Ok(CountRow { hits: self.hits, uniques: self.uniques, first, last, ..CountRow::zero(&path) })
     }
 }
 

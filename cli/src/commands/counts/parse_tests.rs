@@ -7,7 +7,7 @@ use crate::report;
 
 fn row(path: &str, hits: u64, first: Option<&str>, last: Option<&str>) -> CountRow {
     let own = |text: Option<&str>| text.map(str::to_owned);
-    CountRow { path: path.to_owned(), hits, first: own(first), last: own(last) }
+    CountRow { hits, first: own(first), last: own(last), ..CountRow::zero(path) }
 }
 
 fn refused(text: &str) -> String {

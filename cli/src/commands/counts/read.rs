@@ -50,6 +50,8 @@ pub(super) async fn list(session: &Session, counts: &Counts, args: &List) -> Res
     counts.sort_by(|a, b| b.hits.cmp(&a.hits).then_with(|| a.path.cmp(&b.path)));
     let limit = args.limit.and_then(|limit| usize::try_from(limit).ok());
     counts.truncate(limit.unwrap_or(usize::MAX));
+    // Days and months are for `get` and `export`: a list of thousands of paths is to stay small.
+    let counts = counts.into_iter().map(CountRow::brief).collect();
     session.console.result(&CountsView { counts });
     Ok(Exit::Done)
 }

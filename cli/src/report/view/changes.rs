@@ -106,7 +106,7 @@ mod tests {
         /b\u{1b}                                  -  1,207
         ");
         assert!(fits(&view.human(NARROW), NARROW));
-        insta::assert_snapshot!(view.json(), @r#"{"v":1,"counts":[{"path":"/b\u001b","hits":1207,"first":null,"last":null}],"changed":[{"path":"/a/very/long/path/that/does/not/fit","old":1200,"new":null},{"path":"/b\u001b","old":null,"new":1207}]}"#);
+        insta::assert_snapshot!(view.json(), @r#"{"v":1,"counts":[{"path":"/b\u001b","hits":1207,"uniques":0,"first":null,"last":null}],"changed":[{"path":"/a/very/long/path/that/does/not/fit","old":1200,"new":null},{"path":"/b\u001b","old":null,"new":1207}]}"#);
         assert_eq!(ChangesView { counts: vec![], changed: vec![] }.human(WIDE), "Nothing to change.\n");
     }
 

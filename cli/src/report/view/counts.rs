@@ -1,5 +1,6 @@
 //! The counts, as a table for people and as CSV or NDJSON for files.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use serde::Serialize;
@@ -23,16 +24,69 @@ pub struct CountRow {
     pub path: String,
     /// Every hit.
     pub hits: u64,
-    /// When it was hit first.
+    /// Visitors, as the sum over days: who comes on two days counts twice.
+    pub uniques: u64,
+    /// The day of the first hit, `2026-09-20`.
     pub first: Option<String>,
-    /// When it was hit last.
+    /// The time of the last hit, `2026-09-20T10:00:00Z`.
     pub last: Option<String>,
+    /// The days that are still kept, by date in UTC: `2026-09-20`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub days: BTreeMap<String, Tally>,
+    /// The months that are still kept: `2026-09`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub months: BTreeMap<String, Tally>,
+}
+
+/// The numbers of a day or a month.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Tally {
+    /// Every hit.
+    pub hits: u64,
+    /// Visitors; those of a month are the sum over its days.
+    pub uniques: u64,
+}
+
+impl Tally {
+    /// Adds another one to it.
+    pub fn add(&mut self, other: Self) {
+        self.hits = self.hits.saturating_add(other.hits);
+        self.uniques = self.uniques.saturating_add(other.uniques);
+    }
 }
 
 impl CountRow {
     /// A path that was never hit.
     pub fn zero(path: &str) -> Self {
-        Self { path: path.to_owned(), hits: 0, first: None, last: None }
+        Self {
+            path: path.to_owned(),
+            hits: 0,
+            uniques: 0,
+            first: None,
+            last: None,
+            days: BTreeMap::new(),
+            months: BTreeMap::new(),
+        }
+    }
+
+    /// Adds the numbers of another one to it: sums, the earlier first and the later last time.
+    pub fn add(&mut self, other: Self) {
+        self.hits = self.hits.saturating_add(other.hits);
+        self.uniques = self.uniques.saturating_add(other.uniques);
+        self.first = [self.first.take(), other.first].into_iter().flatten().min();
+        self.last = [self.last.take(), other.last].into_iter().flatten().max();
+        for (day, tally) in other.days {
+            self.days.entry(day).or_default().add(tally);
+        }
+        for (month, tally) in other.months {
+            self.months.entry(month).or_default().add(tally);
+        }
+    }
+
+    /// Without days and months, as lists show it.
+    #[must_use]
+    pub fn brief(self) -> Self {
+        Self { days: BTreeMap::new(), months: BTreeMap::new(), ..self }
     }
 }
 
@@ -41,21 +95,18 @@ impl View for CountsView {
         if self.counts.is_empty() {
             return "No path has been hit yet.\n".to_owned();
         }
-        let mut table = Table::new([
-            Column::text("PATH").flexible(),
-            Column::number("HITS"),
-            Column::text("FIRST").optional(),
-            Column::text("LAST").optional(),
-        ]);
+        // Where visitors are not told apart, there is nothing to say of them.
+        let visitors = self.counts.iter().any(|row| row.uniques > 0);
+        let mut columns = vec![Column::text("PATH").flexible(), Column::number("HITS")];
+        columns.extend(visitors.then(|| Column::number("UNIQUES")));
+        columns.extend([Column::text("FIRST").optional(), Column::text("LAST").optional()]);
+        let mut table = Table::new(columns);
         let time = |time: &Option<String>| text::clean(time.as_deref().unwrap_or_default()).into_owned();
         for row in &self.counts {
-            let hits = human::number(row.hits, style);
-            table.row([
-                text::clean(&row.path).into(),
-                hits.into(),
-                time(&row.first).into(),
-                time(&row.last).into(),
-            ]);
+            let mut cells = vec![text::clean(&row.path).into(), human::number(row.hits, style).into()];
+            cells.extend(visitors.then(|| human::number(row.uniques, style).into()));
+            cells.extend([time(&row.first).into(), time(&row.last).into()]);
+            table.row(cells);
         }
         let mut out = table.render(0, style);
         if style.tty && self.counts.len() > 1 {
@@ -69,11 +120,11 @@ impl View for CountsView {
 
 /// The counts as CSV (RFC 4180): a header, then one line a path.
 pub fn csv(counts: &[CountRow]) -> String {
-    let mut out = "path,hits,first,last\r\n".to_owned();
+    let mut out = "path,hits,uniques,first,last\r\n".to_owned();
     for row in counts {
         let first = cell(row.first.as_deref().unwrap_or_default());
         let last = cell(row.last.as_deref().unwrap_or_default());
-        let _ = write!(out, "{},{},{first},{last}\r\n", cell(&row.path), row.hits);
+        let _ = write!(out, "{},{},{},{first},{last}\r\n", cell(&row.path), row.hits, row.uniques);
     }
     out
 }
@@ -99,10 +150,10 @@ mod tests {
 
     fn view() -> CountsView {
         let row = |path: &str, hits, first: Option<&str>| CountRow {
-            path: path.to_owned(),
             hits,
             first: first.map(str::to_owned),
             last: first.map(str::to_owned),
+            ..CountRow::zero(path)
         };
         CountsView {
             counts: vec![
@@ -137,27 +188,57 @@ mod tests {
     }
 
     #[test]
+    fn visitors_are_shown_where_there_are_any_and_days_are_in_the_json() {
+        let tally = Tally { hits: 12, uniques: 9 };
+        let row = CountRow {
+            hits: 12,
+            uniques: 9,
+            days: BTreeMap::from([("2026-09-20".to_owned(), tally)]),
+            months: BTreeMap::from([("2026-09".to_owned(), tally)]),
+            ..CountRow::zero("/")
+        };
+        let mut both = row.clone();
+        both.add(row.clone());
+        assert_eq!((both.uniques, both.days["2026-09-20"]), (18, Tally { hits: 24, uniques: 18 }));
+        let view = CountsView { counts: vec![row.clone(), CountRow::zero("/b")] };
+        insta::assert_snapshot!(view.human(WIDE), @"
+        PATH  HITS  UNIQUES
+        /       12        9
+        /b       0        0
+
+        12 hits on 2 paths
+        ");
+        let days =
+            r#""days":{"2026-09-20":{"hits":12,"uniques":9}},"months":{"2026-09":{"hits":12,"uniques":9}}"#;
+        assert!(ndjson(&[row.clone()]).contains(days));
+        assert!(!ndjson(&[row.brief()]).contains("days"));
+    }
+
+    #[test]
     fn exports_can_be_read_back() {
         insta::assert_snapshot!(csv(&view().counts).replace('\r', "<CR>"), @r#"
-        path,hits,first,last<CR>
-        /,1234567,2026-09-20T10:00:00Z,2026-09-20T10:00:00Z<CR>
-        /a/very/long/path/that/does/not/fit/anywhere,12,2026-09-20T10:00:00Z,2026-09-20T10:00:00Z<CR>
+        path,hits,uniques,first,last<CR>
+        /,1234567,0,2026-09-20T10:00:00Z,2026-09-20T10:00:00Z<CR>
+        /a/very/long/path/that/does/not/fit/anywhere,12,0,2026-09-20T10:00:00Z,2026-09-20T10:00:00Z<CR>
         "a[2J ""quoted"", path
-        ",0,,<CR>
+        ",0,0,,<CR>
         "#);
         for line in ndjson(&view().counts).lines() {
             let row: serde_json::Value = serde_json::from_str(line).unwrap();
-            assert_eq!(row.as_object().unwrap().len(), 4);
+            assert_eq!(row.as_object().unwrap().len(), 5);
         }
         assert_eq!(
             ndjson(&[CountRow::zero("/")]),
-            "{\"path\":\"/\",\"hits\":0,\"first\":null,\"last\":null}\n"
+            "{\"path\":\"/\",\"hits\":0,\"uniques\":0,\"first\":null,\"last\":null}\n"
         );
     }
 
     #[test]
     fn json_is_the_contract() {
         let view = CountsView { counts: vec![CountRow::zero("/")] };
-        assert_eq!(view.json(), r#"{"v":1,"counts":[{"path":"/","hits":0,"first":null,"last":null}]}"#);
+        assert_eq!(
+            view.json(),
+            r#"{"v":1,"counts":[{"path":"/","hits":0,"uniques":0,"first":null,"last":null}]}"#
+        );
     }
 }

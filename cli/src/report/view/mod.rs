@@ -18,7 +18,7 @@ use super::style::Style;
 
 pub use applied::{DeployView, DestroyView, Left};
 pub use changes::{ChangesView, CountChange, ImportView};
-pub use counts::{CountRow, CountsView, csv, ndjson};
+pub use counts::{CountRow, CountsView, Tally, csv, ndjson};
 pub use deployments::{DeploymentRow, DeploymentsView};
 pub use invoke::InvokeView;
 pub use logs::{LogLine, LogsView};

@@ -244,7 +244,7 @@ fn counted(scene: &mut Scene) {
     ");
     insta::assert_snapshot!(calls(scene, &["counts", "get", "/", "/a"]), @"
     looks
-      dynamodb:GetItem x2
+      dynamodb:BatchGetItem x2
       sts:GetCallerIdentity
     writes
     ");
@@ -263,6 +263,7 @@ fn counted(scene: &mut Scene) {
     ");
     insta::assert_snapshot!(calls(scene, &["counts", "set", "/b", "3", "--confirm", "test"]), @"
     looks
+      dynamodb:BatchGetItem
       dynamodb:GetItem
       sts:GetCallerIdentity
     writes
@@ -284,6 +285,7 @@ fn counted(scene: &mut Scene) {
     ");
     insta::assert_snapshot!(calls(scene, &["counts", "reset", "/c", "--confirm", "test"]), @"
     looks
+      dynamodb:BatchGetItem
       dynamodb:GetItem
       sts:GetCallerIdentity
     writes
@@ -291,6 +293,7 @@ fn counted(scene: &mut Scene) {
     ");
     insta::assert_snapshot!(calls(scene, &["counts", "delete", "/c", "--confirm", "test"]), @"
     looks
+      dynamodb:BatchGetItem
       dynamodb:GetItem
       sts:GetCallerIdentity
     writes
