@@ -9,3 +9,4 @@ mod crash;
 mod driver;
 mod lifecycle;
 mod resources;
+mod tables;
