@@ -7,7 +7,7 @@ use std::fmt;
 /// Shorter user agents are no browser's: the shortest in the corpus of people has 11 bytes.
 const SHORTEST: usize = 10;
 
-/// Longer user agents are no browser's: the longest in the corpus of people has 330 bytes, and toolbars of the past added
+/// Longer user agents are no browser's: the longest in the corpus of people has 322 bytes, and toolbars of the past added
 /// some hundreds. It also bounds the time that a hostile one takes.
 const LONGEST: usize = 1024;
 
@@ -95,23 +95,30 @@ fn is_cubot(before: &[u8]) -> bool {
     before.last_chunk().is_some_and(|last: &[u8; 2]| last.eq_ignore_ascii_case(b"cu"))
 }
 
-/// Whether a URL, a host or an e-mail address is here. A `@` before a number is Ecosia's way to write its version.
+/// Whether a URL, a host or an e-mail address is here.
 fn is_address(before: &[u8], rest: &[u8]) -> bool {
     let name_before = before.last().is_some_and(u8::is_ascii_alphanumeric);
     match rest[0] {
-        b'@' => name_before && rest.get(1).is_some_and(u8::is_ascii_alphabetic),
+        b'@' => name_before && is_host(&rest[1..]),
+        // `.community` and `.com.example` are parts of an app's name, `[name.com]` the mark of an old browser.
         b'.' => {
             name_before
                 && HOSTS.iter().any(|end| {
-                    // `.community` and `.com.example` are parts of an app's name.
+                    let after = rest.get(end.len());
                     begins(rest, end)
-                        && !rest.get(end.len()).is_some_and(|&c| c.is_ascii_alphanumeric() || c == b'.')
+                        && !after.is_some_and(|c| c.is_ascii_alphanumeric() || b".]".contains(c))
                 })
         }
         b'h' | b'H' => begins(rest, "http://") || begins(rest, "https://"),
         b'w' | b'W' => begins(rest, "www."),
         _ => false,
     }
+}
+
+/// Whether a host with a dot in it begins here. Without one it is a locale or a version: `th-TH@calendar`, `android@150.0`.
+fn is_host(text: &[u8]) -> bool {
+    let end = text.iter().position(|&c| !c.is_ascii_alphanumeric() && c != b'-').unwrap_or(text.len());
+    end > 0 && text[end..].first() == Some(&b'.') && text.get(end + 1).is_some_and(u8::is_ascii_alphabetic)
 }
 
 /// The ends of hosts that robots write without `http://`; `.net` is also Microsoft's.
@@ -131,10 +138,10 @@ fn begins_with_one(text: &[u8], words: &[&'static str]) -> Option<&'static str> 
 /// What names no browser needs no word to be found; those that are here all the same are the ones whose owners may ask.
 fn robots(first: u8) -> &'static [&'static str] {
     match first {
-        b'a' => &["anthropic", "archiv", "appinsights", "audit", "axios", "apachebench"],
+        b'a' => &["analyz", "anthropic", "archiv", "appinsights", "audit", "axios", "apachebench"],
         b'b' => &["bot", "barkrowler", "browserless", "bytespider"],
         b'c' => &["crawl", "curl", "check", "catchpoint", "censys", "chatgpt", "claude", "cohere", "cypress"],
-        b'd' => &["dareboost", "datadog", "datanyze", "debugbear", "detectify", "dynatrace"],
+        b'd' => &["dareboost", "datadog", "daumoa", "datanyze", "debugbear", "detectify", "dynatrace"],
         b'f' => &["fetch", "favicon", "facebookexternalhit", "feedly", "findlink"],
         b'g' => {
             &["google-", "googleother", "googlesecurity", "go-http-client", "gomez", "gtmetrix", "guzzle"]
@@ -159,7 +166,7 @@ fn robots(first: u8) -> &'static [&'static str] {
             "pingdom",
             "pinger",
             "probe",
-            "ptst/",
+            "ptst",
             "puppeteer",
         ],
         b'q' => &["qualys"],
@@ -169,7 +176,8 @@ fn robots(first: u8) -> &'static [&'static str] {
             "scan",
             "scrap",
             "screenshot",
-            "security",
+            "search console",
+            "securityheader",
             "selenium",
             "semrush",
             "shodan",
@@ -202,21 +210,24 @@ fn browsers(first: u8) -> &'static [&'static str] {
     match first {
         b'a' => &["amigavoyager", "amiga-aweb"],
         b'b' => &["blackberry", "brew"],
-        b'c' => &["camo asset proxy"],
+        b'c' => &["camo asset proxy", "chrome/"],
         b'd' => &["docomo/", "dillo/"],
         b'e' => &["elinks"],
+        b'f' => &["firefox/"],
         b'g' => &["gecko", "goanna", "github-camo", "go-camo"],
         b'i' => &["icab", "ibrowse"],
-        b'k' => &["khtml"],
+        b'k' => &["khtml", "konqueror"],
         b'l' => &["lynx/", "links ("],
         b'm' => &["msie", "midp", "mosaic"],
-        b'n' => &["netfront", "netsurf/", "nintendo"],
-        b'o' => &["opera", "obigo"],
-        b'p' => &["presto", "polaris"],
-        b's' => &["servo/"],
-        b't' => &["trident"],
-        b'u' => &["up.browser", "ucbrowser", "uc browser"],
+        b'n' => &["netfront", "netsurf/", "nintendo", "novarra"],
+        b'o' => &["opera", "obigo", "omniweb"],
+        b'p' => &["presto", "polaris", "planetweb", "playstation"],
+        b's' => &["servo/", "smarttv", "sonyericsson", "symbian"],
+        b't' => &["trident", "teleca"],
+        b'u' => &["up.browser", "up.link", "ucbrowser", "uc browser", "ucweb"],
         b'w' => &["webkit", "w3m/"],
+        // Netscape 4: `Mozilla/4.79 [en] (X11; U; Linux)`.
+        b'[' => &["[en]"],
         _ => &[],
     }
 }

@@ -61,7 +61,11 @@ fn a_cubot_is_a_phone_and_a_bot_is_none() {
 #[test]
 fn addresses_are_not_versions_nor_names_of_apps() {
     for (inside, expected) in [
-        ("me@example", Some(Sign::Address)),
+        ("me@host.example", Some(Sign::Address)),
+        ("th-TH@calendar=gregorian", None),
+        ("Build/ICS@ROM_04.06.2012", None),
+        ("me@", None),
+        ("[example.com]", None),
         ("Ecosia android@150.0.0.0", None),
         ("host.example.com", Some(Sign::Address)),
         ("host.example.com/x", Some(Sign::Address)),

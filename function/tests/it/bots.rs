@@ -1,0 +1,184 @@
+//! The bot matcher against real user agents: its rates of error, and that docs/bots.md says the same.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use hit_counter::bots::{Sign, sign};
+
+/// The user agents in one file of the corpus; of one source, if `source` names one. A line with `# ` names the source of
+/// those below it.
+fn corpus(file: &str, source: Option<&str>) -> Vec<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus").join(file);
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let mut lines = Vec::new();
+    let mut under = None;
+    for line in text.lines() {
+        match line.strip_prefix("# ") {
+            Some(name) => under = Some(name),
+            None if source.is_none() || source == under => lines.push(line.to_owned()),
+            None => {}
+        }
+    }
+    assert!(!lines.is_empty(), "{file} has nothing of {source:?}");
+    lines
+}
+
+/// How one file fared.
+struct Rate {
+    all: usize,
+    robots: usize,
+    wrong: usize,
+}
+
+impl Rate {
+    fn robots(file: &str) -> Self {
+        let mut rate = Self::people(file, None);
+        rate.wrong = rate.all - rate.robots;
+        rate
+    }
+
+    fn people(file: &str, source: Option<&str>) -> Self {
+        let lines = corpus(file, source);
+        let robots = lines.iter().filter(|line| sign(Some(line)).is_some()).count();
+        Self { all: lines.len(), robots, wrong: robots }
+    }
+
+    fn plus(&self, other: &Self) -> Self {
+        Self {
+            all: self.all + other.all,
+            robots: self.robots + other.robots,
+            wrong: self.wrong + other.wrong,
+        }
+    }
+
+    /// Whether at most `per_mille` of a thousand are wrong.
+    fn at_most(&self, per_mille: usize) -> bool {
+        self.wrong * 1000 <= per_mille * self.all
+    }
+}
+
+fn table(rows: &[(&str, &Rate)]) -> String {
+    let mut table = String::from("| user agents of | in all | taken for robots | for people | wrong |\n");
+    table.push_str("| --- | ---: | ---: | ---: | ---: |\n");
+    for (name, Rate { all, robots, wrong }) in rows {
+        // In hundredths of a per cent, rounded up: no rate is better than it is shown.
+        let rate = (wrong * 10_000).div_ceil(*all);
+        let people = all - robots;
+        writeln!(
+            table,
+            "| {name} | {all} | {robots} | {people} | {wrong} ({}.{:02} %) |",
+            rate / 100,
+            rate % 100
+        )
+        .unwrap();
+    }
+    table
+}
+
+#[test]
+#[expect(clippy::print_stdout, reason = "the rates are what one runs this test for")]
+fn the_error_rates_hold_and_are_those_of_the_docs() {
+    let robots_tuned = Rate::robots("robots-tuned.txt");
+    let robots_held_out = Rate::robots("robots-heldout.txt");
+    let robots = robots_tuned.plus(&robots_held_out);
+    let people_tuned = Rate::people("people-tuned.txt", None);
+    let people_held_out = Rate::people("people-heldout.txt", None);
+    let people = people_tuned.plus(&people_held_out);
+    let people_now = Rate::people("people-heldout.txt", Some("user-agents"));
+    let table = table(&[
+        ("robots, tuned on", &robots_tuned),
+        ("robots, held out", &robots_held_out),
+        ("robots, all", &robots),
+        ("people, tuned on", &people_tuned),
+        ("people, held out", &people_held_out),
+        ("people, all", &people),
+        ("people, held out, of this year", &people_now),
+    ]);
+    println!("{table}");
+    insta::assert_snapshot!(table, @"
+    | user agents of | in all | taken for robots | for people | wrong |
+    | --- | ---: | ---: | ---: | ---: |
+    | robots, tuned on | 935 | 921 | 14 | 14 (1.50 %) |
+    | robots, held out | 891 | 881 | 10 | 10 (1.13 %) |
+    | robots, all | 1826 | 1802 | 24 | 24 (1.32 %) |
+    | people, tuned on | 1477 | 2 | 1475 | 2 (0.14 %) |
+    | people, held out | 1451 | 11 | 1440 | 11 (0.76 %) |
+    | people, all | 2928 | 13 | 2915 | 13 (0.45 %) |
+    | people, held out, of this year | 468 | 0 | 468 | 0 (0.00 %) |
+    ");
+    assert!(people.at_most(5) && people_held_out.at_most(8), "too many people are taken for robots");
+    assert_eq!(people_now.wrong, 0, "people of today are taken for robots");
+    assert!(robots.at_most(15) && robots_held_out.at_most(15), "too many robots are missed");
+
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/bots.md");
+    let docs = std::fs::read_to_string(docs).unwrap();
+    assert!(docs.contains(&table), "docs/bots.md has other rates than these:\n{table}");
+}
+
+#[test]
+#[expect(clippy::print_stdout, reason = "as above")]
+fn what_the_tuned_half_gets_wrong_is_known() {
+    let mut wrong = String::new();
+    for line in corpus("people-tuned.txt", None) {
+        if let Some(sign) = sign(Some(&line)) {
+            writeln!(wrong, "a person ({sign}): {line}").unwrap();
+        }
+    }
+    for line in corpus("robots-tuned.txt", None) {
+        if sign(Some(&line)).is_none() {
+            writeln!(wrong, "a robot: {line}").unwrap();
+        }
+    }
+    println!("{wrong}");
+    insta::assert_snapshot!(wrong, @"
+    a person (the user agent holds an address, as robots' do): Mozilla/5.0 (Linux; U; Android 4.0.3; en-us; Ainol Novo 7 Aurora (TabletWarehouseUSA.com) Build/IML74K) AppleWebKit/534.30 (KHTML, like Gecko) Version/4.0 Safari/534.30
+    a person (the user agent names no browser): Mozilla/4.0 (compatible; ms-office; MSOffice 16)
+    a robot: Mozilla/5.0 (Linux; Android 16; Pixel 10 Pro XL Build/CP1A.260305.018; wv) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 Chrome/146.0.7680.174 Mobile Safari/537.36 MetaIAB Facebook
+    a robot: Mozilla/5.0 (Macintosh; Intel Mac OS X 10.15; rv:103.0) Gecko/20100101 Firefox/103.0 abuse.xmco.fr
+    a robot: Mozilla/5.0 (Macintosh; Intel Mac OS X 10_10; rv:60.0) Gecko/20100101 Firefox/60.0 Collapsify
+    a robot: Mozilla/5.0 (Macintosh; Intel Mac OS X 10_14_6) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/90.0.4430.212 Safari/537.36 Hardenize
+    a robot: Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7; TSM-turingos-1253296984) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/119.0.0.0 Safari/537.36
+    a robot: Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/100.0.4896.127 Safari/537.36 Dlc/2.0.1
+    a robot: Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/58.0.3029.110 Safari/537.36 Readable/1.1.4
+    a robot: Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Trae/1.107.1 Chrome/142.0.7444.235 Electron/39.2.7 Safari/537.36
+    a robot: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/125.0.6422.26 Safari/537.36 TestLocally/1.0
+    a robot: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/138.0.0.0 Safari/537.36 Sindup/1.0.0
+    a robot: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/76.0.3809.87 Safari/537.36 LinkTiger
+    a robot: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko; GeedoShopProductFinder) Chrome/142.0.0.0 Safari/537.36
+    a robot: Mozilla/5.0 (feeder.co; Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/106.0.0.0 Safari/537.36
+    a robot: Mozilla/5.0 (watchTowr; Windows NT 10.0; Win64; x64; rv:84.0) Gecko/20100101 Firefox/84.0
+    ");
+}
+
+#[test]
+fn the_corpus_is_large_without_repetition_and_without_a_line_on_both_sides() {
+    let mut all: Vec<String> =
+        ["robots-tuned.txt", "robots-heldout.txt", "people-tuned.txt", "people-heldout.txt"]
+            .into_iter()
+            .flat_map(|file| corpus(file, None))
+            .collect();
+    let lines = all.len();
+    all.sort();
+    all.dedup();
+    assert_eq!(all.len(), lines);
+    assert!(lines >= 1000, "{lines}");
+    assert!(
+        all.iter().all(|line| line.trim() == line && !line.is_empty() && !line.contains(char::is_control))
+    );
+}
+
+#[test]
+fn most_robots_are_found_by_what_they_say() {
+    let signs: Vec<Sign> =
+        corpus("robots-tuned.txt", None).iter().filter_map(|line| sign(Some(line))).collect();
+    let count = |wanted: fn(&Sign) -> bool| signs.iter().filter(|sign| wanted(sign)).count();
+    let by = format!(
+        "words {}, addresses {}, compatible {}, no browser {}, length {}",
+        count(|sign| matches!(sign, Sign::Names(_))),
+        count(|sign| matches!(sign, Sign::Address)),
+        count(|sign| matches!(sign, Sign::Compatible)),
+        count(|sign| matches!(sign, Sign::NoEngine)),
+        count(|sign| matches!(sign, Sign::TooShort { .. } | Sign::TooLong { .. })),
+    );
+    insta::assert_snapshot!(by, @"words 543, addresses 187, compatible 35, no browser 106, length 50");
+}
