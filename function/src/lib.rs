@@ -13,6 +13,7 @@ pub mod query;
 pub mod routes;
 pub mod rules;
 pub mod store;
+pub mod widget;
 
 #[cfg(feature = "runtime")]
 pub mod lambda;

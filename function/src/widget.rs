@@ -1,0 +1,8 @@
+//! The script that counts a page and shows its numbers, as it is served. How it works is in `widget/source.js`.
+
+/// `GET /v1/widget.js`: at most 1,000 bytes, 550 compressed.
+pub const SCRIPT: &str = include_str!("widget.js");
+
+#[cfg(test)]
+#[path = "widget_tests.rs"]
+mod tests;
