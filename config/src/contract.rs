@@ -47,6 +47,8 @@ pub const ENV_ORIGIN_SECRET: &str = "HITCTL_ORIGIN_SECRET";
 pub const HEADER_ORIGIN_SECRET: &str = "x-hitctl-origin-secret";
 /// Answer header: why a request was not counted.
 pub const HEADER_IGNORED: &str = "hitctl-ignored";
+/// Answer header of a badge that shows `n/a`: the error's code. Its status is 200, so that the picture is shown.
+pub const HEADER_ERROR: &str = "hitctl-error";
 /// Answer header of `/healthz`: the id of the build that answers.
 pub const HEADER_BUILD: &str = "hitctl-build";
 
@@ -78,6 +80,8 @@ pub const ATTR_BUDGET_PATHS: &str = "paths";
 /// What the keys begin with of items that count what was not counted: followed by a month's attribute (`m2611`);
 /// one number a reason, named like the reason.
 pub const KEY_DROPPED_PREFIX: &str = "!dropped#";
+/// The number of the reason `path` there: the key has the name already.
+pub const ATTR_DROPPED_PATH: &str = "strict";
 /// What the keys begin with of a path's further items, where hits are spread: the number from 1 on, `#`, the path.
 pub const KEY_SHARD_PREFIX: &str = "!shard#";
 
@@ -85,6 +89,10 @@ pub const KEY_SHARD_PREFIX: &str = "!shard#";
 pub const SEEN_ID: &str = "id";
 /// The attribute of the table of visitors that says when an item may go: seconds since 1970.
 pub const SEEN_TTL: &str = "ttl";
+/// What the id of a day's salt begins with: followed by the day as after [`ATTR_DAY_PREFIX`].
+pub const SEEN_SALT_PREFIX: &str = "salt#";
+/// The attribute that holds the salt.
+pub const SEEN_SALT: &str = "salt";
 /// What the ids of raw addresses begin with, with `visitors = "raw"`: followed by the address. Its hits are in
 /// [`ATTR_HITS`], its times in [`ATTR_FIRST`] and [`ATTR_LAST`].
 pub const SEEN_ADDRESS_PREFIX: &str = "ip#";

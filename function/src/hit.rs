@@ -1,9 +1,9 @@
 //! What one hit changes in the table, and what an item holds. One update gives total, day and month at once; items
 //! are trimmed so that a hit goes on costing one write unit. Pure: names and numbers, no requests.
 
-use hitctl_config::contract::{ATTR_FIRST, ATTR_HITS, ATTR_LAST, ATTR_PATH};
+use hitctl_config::contract::{ATTR_FIRST, ATTR_HITS, ATTR_LAST, ATTR_PATH, ATTR_UNIQUES};
 
-use crate::moment::{Day, Moment, is_month_attribute};
+use crate::moment::{Day, Moment, month_of_attribute, month_of_uniques_attribute};
 use crate::path::Key;
 
 /// DynamoDB bills a write by each begun kilobyte of the item.
@@ -26,12 +26,20 @@ pub struct Hit {
     pub at: Moment,
     /// How often: 1 for a request, more for a sum.
     pub n: u64,
+    /// How many visitors see the page for the first time that day.
+    pub uniques: u64,
 }
 
 impl Hit {
-    /// One hit on `key`.
+    /// One hit on `key` by somebody of whom nothing is known.
     pub fn one(key: Key, at: Moment) -> Self {
-        Self { key, at, n: 1 }
+        Self { key, at, n: 1, uniques: 0 }
+    }
+
+    /// The same by a visitor who is, or is not, new on this page today.
+    #[must_use]
+    pub fn by(self, is_new: bool) -> Self {
+        Self { uniques: u64::from(is_new), ..self }
     }
 
     /// What this hit changes in its item.
@@ -41,13 +49,17 @@ impl Hit {
             n: self.n,
             day: day.attribute(),
             month: day.month_attribute(),
+            uniques: self.uniques,
+            day_uniques: day.uniques_attribute(),
+            month_uniques: day.month_uniques_attribute(),
             first: day.to_string(),
             last: self.at.rfc3339(),
         }
     }
 }
 
-/// The change of an item by a hit: `n` is added to the total and to the two attributes named here.
+/// The change of an item by a hit: `n` is added to the total and to the two attributes named here, `uniques` likewise if it
+/// is not 0.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Update {
     /// What is added.
@@ -56,6 +68,12 @@ pub struct Update {
     pub day: String,
     /// The month's attribute.
     pub month: String,
+    /// What is added of visitors.
+    pub uniques: u64,
+    /// The day's attribute for visitors.
+    pub day_uniques: String,
+    /// The month's attribute for visitors.
+    pub month_uniques: String,
     /// The day of the first hit, written only if the item has none.
     pub first: String,
     /// The time of the last hit.
@@ -69,13 +87,28 @@ pub struct Counts {
     pub hits: u64,
     /// The hits of the current day, in UTC.
     pub today: u64,
+    /// All visitors: the sum over the days.
+    pub uniques: u64,
+    /// The visitors of the current day.
+    pub uniques_today: u64,
 }
 
 impl Counts {
     /// The sum of both.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {
-        Self { hits: self.hits.saturating_add(other.hits), today: self.today.saturating_add(other.today) }
+        Self {
+            hits: self.hits.saturating_add(other.hits),
+            today: self.today.saturating_add(other.today),
+            uniques: self.uniques.saturating_add(other.uniques),
+            uniques_today: self.uniques_today.saturating_add(other.uniques_today),
+        }
+    }
+
+    /// These hits with another's visitors: the site's are counted apart.
+    #[must_use]
+    pub fn with_uniques_of(self, other: Self) -> Self {
+        Self { uniques: other.uniques, uniques_today: other.uniques_today, ..self }
     }
 }
 
@@ -96,7 +129,50 @@ impl Item {
 
     /// What readers see of this item on the day `today`.
     pub fn counts(&self, today: Day) -> Counts {
-        Counts { hits: self.number(ATTR_HITS), today: self.number(&today.attribute()) }
+        Counts {
+            hits: self.number(ATTR_HITS),
+            today: self.number(&today.attribute()),
+            uniques: self.number(ATTR_UNIQUES),
+            uniques_today: self.number(&today.uniques_attribute()),
+        }
+    }
+
+    /// Adds another item's numbers, by name.
+    pub fn merge(&mut self, other: &Self) {
+        for (name, value) in &other.numbers {
+            self.add(name, *value);
+        }
+    }
+
+    /// Adds to a number attribute, as DynamoDB's `ADD` does.
+    pub fn add(&mut self, name: &str, n: u64) {
+        match self.numbers.iter_mut().find(|(other, _)| other == name) {
+            Some((_, value)) => *value = value.saturating_add(n),
+            None => self.numbers.push((name.to_owned(), n)),
+        }
+    }
+
+    /// Puts the visitors of the whole site in the place of those that were added up over pages.
+    pub fn site(&mut self, site: &Self) {
+        let of_visitors = |name: &str| {
+            name == ATTR_UNIQUES
+                || Day::from_uniques_attribute(name).is_some()
+                || month_of_uniques_attribute(name).is_some()
+        };
+        self.numbers.retain(|(name, _)| !of_visitors(name));
+        self.numbers.extend(site.numbers.iter().filter(|(name, _)| of_visitors(name)).cloned());
+    }
+
+    /// Applies a hit's change.
+    pub fn apply(&mut self, update: &Update) {
+        for name in [ATTR_HITS, &update.day, &update.month] {
+            self.add(name, update.n);
+        }
+        if update.uniques > 0 {
+            for name in [ATTR_UNIQUES, &update.day_uniques, &update.month_uniques] {
+                self.add(name, update.uniques);
+            }
+        }
     }
 
     /// The item's size by DynamoDB's rules, rounded up: names and texts by their bytes, numbers by a byte for two
@@ -126,7 +202,7 @@ impl Item {
                 stale.push(name.clone());
             }
         }
-        let mut months: Vec<_> = self.numbers.iter().filter(|(name, _)| is_month_attribute(name)).collect();
+        let mut months: Vec<_> = self.numbers.iter().filter(|(name, _)| is_month(name)).collect();
         months.sort();
         for (position, (name, value)) in months.iter().enumerate() {
             let left = months.len() - position;
@@ -142,6 +218,10 @@ impl Item {
 /// The size that DynamoDB gives an item's text attribute.
 pub fn text_bytes(name: &str, value: &str) -> usize {
     name.len() + value.len()
+}
+
+fn is_month(name: &str) -> bool {
+    month_of_attribute(name).or_else(|| month_of_uniques_attribute(name)).is_some()
 }
 
 fn number_bytes(value: u64) -> usize {

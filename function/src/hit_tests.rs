@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::path::normalise;
-use crate::store::{Memory, Store};
+use crate::store::{Memory, Paths, Store};
 
 fn at(day: u32) -> Moment {
     Moment::from_millis(u64::from(day) * 86_400_000 + 36_000_000)
@@ -15,6 +15,9 @@ fn a_hit_counts_total_day_and_month() {
         n: 1,
         day: "dfzg".to_owned(),
         month: "m2609".to_owned(),
+        uniques: 0,
+        day_uniques: "vfzg".to_owned(),
+        month_uniques: "w2609".to_owned(),
         first: "2026-09-20".to_owned(),
         last: "2026-09-20T10:00:00Z".to_owned(),
     };
@@ -51,12 +54,15 @@ fn ten_years(key: &str, hits_a_day: u64) -> (usize, usize) {
     let mut table = Memory::default();
     let (mut largest, mut writes) = (0, 0);
     for day in 20_700..24_350 {
-        let hit = Hit { key: key.clone(), at: at(day), n: hits_a_day };
-        table.add(&hit).unwrap();
+        let hit = Hit { key: key.clone(), at: at(day), n: hits_a_day, uniques: 0 };
+        table.add(&hit, Paths::Open).unwrap();
         writes += 1;
         largest = largest.max(table.largest_write());
         let kept = table.item(&key).unwrap();
-        assert_eq!(kept.counts(hit.at.day()), Counts { hits: writes as u64 * hits_a_day, today: hits_a_day });
+        assert_eq!(
+            kept.counts(hit.at.day()),
+            Counts { hits: writes as u64 * hits_a_day, today: hits_a_day, ..Counts::default() }
+        );
     }
     let item = table.item(&key).unwrap();
     let recent =
@@ -85,6 +91,6 @@ fn the_longest_key_still_fits_by_keeping_fewer_months() {
 
 #[test]
 fn sums_do_not_overflow() {
-    let most = Counts { hits: u64::MAX, today: 1 };
-    assert_eq!(most.plus(most), Counts { hits: u64::MAX, today: 2 });
+    let most = Counts { hits: u64::MAX, today: 1, uniques: 3, uniques_today: 1 };
+    assert_eq!(most.plus(most), Counts { hits: u64::MAX, today: 2, uniques: 6, uniques_today: 2 });
 }

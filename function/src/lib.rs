@@ -10,9 +10,10 @@ pub mod json;
 pub mod moment;
 pub mod path;
 pub mod query;
-pub mod routes;
+pub mod recent;
 pub mod rules;
 pub mod store;
+pub mod visitor;
 pub mod widget;
 
 #[cfg(feature = "runtime")]
@@ -21,6 +22,8 @@ pub mod lambda;
 pub mod log;
 #[cfg(feature = "runtime")]
 pub mod net;
+#[cfg(feature = "runtime")]
+pub mod routes;
 #[cfg(feature = "runtime")]
 pub mod serve;
 #[cfg(feature = "runtime")]

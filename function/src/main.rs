@@ -35,7 +35,7 @@ fn run(log: &mut Log) -> String {
         Ok(runtime) => runtime,
         Err(why) => return format!("AWS_LAMBDA_RUNTIME_API: {why}"),
     };
-    let Settings { table, region, credentials, endpoint, origins, build } = match Settings::read(&env) {
+    let Settings { tables, region, credentials, endpoint, counter } = match Settings::read(&env) {
         Ok(settings) => settings,
         Err(why) => {
             let message = format!("the function cannot start: {why}");
@@ -47,7 +47,7 @@ fn run(log: &mut Log) -> String {
     };
     serve::keep_panics();
     let signer = Signer::new(credentials, region, "dynamodb");
-    let mut store = DynamoDb::new(endpoint, Tls::default(), table, signer, now);
+    let mut store = DynamoDb::new(endpoint, Tls::default(), tables, signer, now);
     if let Err(error) = store.warm() {
         log.line(
             Level::Warn,
@@ -56,7 +56,7 @@ fn run(log: &mut Log) -> String {
             &[("cause", Field::Text(&error.to_string()))],
         );
     }
-    let mut counter = Counter::new(store, origins, build);
+    let mut counter = Counter::new(store, counter);
     serve::serve(&mut runtime, log, &mut |invocation, log| {
         serve::handle(&mut counter, invocation, now(), log)
     })

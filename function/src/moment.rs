@@ -4,7 +4,9 @@
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use hitctl_config::contract::{ATTR_DAY_PREFIX, ATTR_MONTH_PREFIX};
+use hitctl_config::contract::{
+    ATTR_DAY_PREFIX, ATTR_DAY_UNIQUES_PREFIX, ATTR_MONTH_PREFIX, ATTR_MONTH_UNIQUES_PREFIX,
+};
 
 const DAY_MS: u64 = 86_400_000;
 const BASE36: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
@@ -68,7 +70,7 @@ impl From<SystemTime> for Moment {
 }
 
 /// A day in UTC. Displays as `YYYY-MM-DD`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Day(u32);
 
 impl Day {
@@ -98,6 +100,16 @@ impl Day {
 
     /// The attribute that counts this day: `d` and the day's number in base 36.
     pub fn attribute(self) -> String {
+        self.named(ATTR_DAY_PREFIX)
+    }
+
+    /// The attribute that counts this day's visitors: `v` and the same.
+    pub fn uniques_attribute(self) -> String {
+        self.named(ATTR_DAY_UNIQUES_PREFIX)
+    }
+
+    /// A name that ends with this day's number in base 36.
+    pub(crate) fn named(self, prefix: &str) -> String {
         let mut digits = Vec::new();
         let mut rest = self.0;
         loop {
@@ -107,20 +119,37 @@ impl Day {
                 break;
             }
         }
-        let mut name = String::from(ATTR_DAY_PREFIX);
+        let mut name = String::from(prefix);
         name.extend(digits.iter().rev().map(|&digit| char::from(digit)));
         name
     }
 
     /// The attribute that counts this day's month: `m` and `YYMM`.
     pub fn month_attribute(self) -> String {
+        self.named_by_month(ATTR_MONTH_PREFIX)
+    }
+
+    /// The attribute that counts this day's month's visitors: `w` and `YYMM`.
+    pub fn month_uniques_attribute(self) -> String {
+        self.named_by_month(ATTR_MONTH_UNIQUES_PREFIX)
+    }
+
+    fn named_by_month(self, prefix: &str) -> String {
         let (year, month, _) = self.date();
-        format!("{ATTR_MONTH_PREFIX}{:02}{month:02}", year % 100)
+        format!("{prefix}{:02}{month:02}", year % 100)
     }
 
     /// The day that the attribute `name` counts, if it counts one.
     pub fn from_attribute(name: &str) -> Option<Self> {
-        let digits = name.strip_prefix(ATTR_DAY_PREFIX)?;
+        Self::from_digits(name.strip_prefix(ATTR_DAY_PREFIX)?)
+    }
+
+    /// The day whose visitors the attribute `name` counts, if it counts any.
+    pub fn from_uniques_attribute(name: &str) -> Option<Self> {
+        Self::from_digits(name.strip_prefix(ATTR_DAY_UNIQUES_PREFIX)?)
+    }
+
+    fn from_digits(digits: &str) -> Option<Self> {
         let plain = digits.bytes().all(|byte| byte.is_ascii_digit() || byte.is_ascii_lowercase());
         if digits.is_empty() || digits.len() > 5 || !plain {
             return None;
@@ -136,10 +165,19 @@ impl fmt::Display for Day {
     }
 }
 
-/// Whether the attribute `name` counts a month.
-pub fn is_month_attribute(name: &str) -> bool {
-    name.strip_prefix(ATTR_MONTH_PREFIX)
-        .is_some_and(|digits| digits.len() == 4 && digits.bytes().all(|byte| byte.is_ascii_digit()))
+/// The month that the attribute `name` counts, as `YYMM`, if it counts one.
+pub fn month_of_attribute(name: &str) -> Option<&str> {
+    month(name, ATTR_MONTH_PREFIX)
+}
+
+/// The month whose visitors the attribute `name` counts, as `YYMM`, if it counts any.
+pub fn month_of_uniques_attribute(name: &str) -> Option<&str> {
+    month(name, ATTR_MONTH_UNIQUES_PREFIX)
+}
+
+fn month<'a>(name: &'a str, prefix: &str) -> Option<&'a str> {
+    let digits = name.strip_prefix(prefix)?;
+    (digits.len() == 4 && digits.bytes().all(|byte| byte.is_ascii_digit())).then_some(digits)
 }
 
 #[cfg(test)]
@@ -187,9 +225,10 @@ mod tests {
         for name in ["d", "dXY", "d-1", "d+1", "dfffffff", "hits", "first", "last", "path", "m2609"] {
             assert_eq!(Day::from_attribute(name), None, "{name}");
         }
-        assert!(is_month_attribute("m2609"));
+        assert_eq!(month_of_attribute("m2609"), Some("2609"));
+        assert_eq!(month_of_uniques_attribute("w2609"), Some("2609"));
         for name in ["m", "m260", "m26091", "mabcd", "dfzg"] {
-            assert!(!is_month_attribute(name), "{name}");
+            assert_eq!(month_of_attribute(name), None, "{name}");
         }
     }
 }

@@ -80,12 +80,18 @@ impl std::error::Error for Refusal {}
 /// An `http` or `https` URL and whatever begins with `/` are paths and are normalised; the empty string is `/`; any
 /// other string counts as it is. Normalising twice changes nothing.
 pub fn normalise(raw: &str) -> Result<Key, Refusal> {
+    normalise_keeping(raw, &[])
+}
+
+/// Returns the key of what a client calls a page, where some query parameters belong to a path: they follow it in the
+/// order of `keep`, all others are dropped.
+pub fn normalise_keeping(raw: &str, keep: &[String]) -> Result<Key, Refusal> {
     if raw.starts_with(RESERVED_PREFIX) {
         return Err(Refusal::Reserved);
     }
     let key = match path_of_url(raw)? {
-        Some(path) => normalise_path(path)?,
-        None if raw.is_empty() || raw.starts_with('/') => normalise_path(raw)?,
+        Some(path) => normalise_path(path, keep)?,
+        None if raw.is_empty() || raw.starts_with('/') => normalise_path(raw, keep)?,
         None if raw.chars().any(char::is_control) => return Err(Refusal::Control),
         None => raw.to_owned(),
     };
@@ -110,24 +116,45 @@ fn path_of_url(raw: &str) -> Result<Option<&str>, Refusal> {
     if named && clean { Ok(Some(path)) } else { Err(Refusal::Host) }
 }
 
-fn normalise_path(raw: &str) -> Result<String, Refusal> {
-    let path = &raw[..raw.find(['?', '#']).unwrap_or(raw.len())];
-    let (written, decoded) = recode(path);
-    let decoded = std::str::from_utf8(&decoded).map_err(|_| Refusal::Encoding)?;
+fn normalise_path(raw: &str, keep: &[String]) -> Result<String, Refusal> {
+    let raw = &raw[..raw.find('#').unwrap_or(raw.len())];
+    let (path, query) = raw.split_once('?').unwrap_or((raw, ""));
+    let (written, decoded) = recode(path, is_encoded_in_paths);
+    check(&decoded)?;
+    let mut key = resolve(&written);
+    for name in keep {
+        for pair in query.split('&') {
+            let (pair_name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let (_, decoded_name) = recode(&pair_name.replace('+', "%20"), |byte| !is_unreserved(byte));
+            if decoded_name != name.as_bytes() {
+                continue;
+            }
+            let (value, decoded) = recode(&value.replace('+', "%20"), |byte| !is_unreserved(byte));
+            check(&decoded)?;
+            let (name, _) = recode(name, |byte| !is_unreserved(byte));
+            key.extend([if key.contains('?') { "&" } else { "?" }, &name, "=", &value]);
+        }
+    }
+    Ok(key)
+}
+
+/// Refuses what no path may hold, once decoded.
+fn check(decoded: &[u8]) -> Result<(), Refusal> {
+    let decoded = std::str::from_utf8(decoded).map_err(|_| Refusal::Encoding)?;
     if decoded.chars().any(char::is_control) {
         return Err(Refusal::Control);
     }
     if decoded.contains('\\') {
         return Err(Refusal::Backslash);
     }
-    Ok(resolve(&written))
+    Ok(())
 }
 
 /// The path with each byte in its one spelling, and the bytes it stands for.
 ///
 /// `%XX` is decoded where unreserved and upper-cased elsewhere; what a browser would percent-encode in a path is
 /// encoded, so that `/café` and `/caf%C3%A9` are one page; a `%` that encodes nothing becomes `%25`.
-fn recode(path: &str) -> (String, Vec<u8>) {
+fn recode(path: &str, is_encoded: impl Fn(u8) -> bool) -> (String, Vec<u8>) {
     let bytes = path.as_bytes();
     let mut written = String::with_capacity(path.len());
     let mut decoded = Vec::with_capacity(path.len());
@@ -136,7 +163,7 @@ fn recode(path: &str) -> (String, Vec<u8>) {
         let hex = if byte == b'%' { hex_pair(bytes.get(at + 1..at + 3)) } else { None };
         let (plain, value) = match hex {
             Some(value) => (is_unreserved(value), value),
-            None => (byte != b'%' && !is_encoded_in_paths(byte), byte),
+            None => (byte != b'%' && !is_encoded(byte), byte),
         };
         at += if hex.is_some() { 3 } else { 1 };
         decoded.push(value);

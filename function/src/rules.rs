@@ -1,55 +1,167 @@
 //! The rules: what is counted, under which key, or why not. `hitctl explain` asks the same function that the Lambda
-//! does. Pure; later rules (bots, origins, budgets) join here.
+//! does. Pure: what takes a memory (repeated views, the budget of new paths) is decided behind it, and named here.
 
+use std::fmt;
+
+use crate::bots::{self, Sign};
+use crate::http::Origins;
 use crate::path::{self, Key, Refusal};
 
-/// What becomes of a hit.
+/// What the owner decided.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rules {
+    /// The query parameters that belong to a path.
+    pub keep_query: Vec<String>,
+    /// Whether robots' views are not counted.
+    pub ignore_bots: bool,
+    /// Whether views of those who ask not to be followed are not counted at all.
+    pub ignore_opted_out: bool,
+    /// Whose pages may count.
+    pub origins: Origins,
+}
+
+/// A view of a page, as far as the rules look at it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct View<'a> {
+    /// What the client calls the page: a path, a URL or a plain string.
+    pub path: &'a str,
+    /// The user agent, if it was sent.
+    pub agent: Option<&'a str>,
+    /// The origin of the page that asks.
+    pub origin: Option<&'a str>,
+    /// The page that asks, where a browser names it.
+    pub referer: Option<&'a str>,
+    /// Whether it has to say which page asks: a script always does.
+    pub by_script: bool,
+    /// Whether a program drives the browser, by its own word.
+    pub automated: bool,
+    /// Whether the page was fetched ahead, and nobody looks at it yet.
+    pub prefetched: bool,
+    /// Whether the visitor asked not to be followed: `DNT: 1` or `Sec-GPC: 1`.
+    pub opted_out: bool,
+}
+
+/// What becomes of a view.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It is counted under this key.
+    /// It counts under this key.
     Counted {
         /// The normalised path.
         key: Key,
+        /// Whether anything may be made of the visitor; if not, only the view counts.
+        followed: bool,
     },
-    /// It is refused, and the caller is told why.
+    /// It does not count, and the answer says why.
+    Ignored {
+        /// The normalised path.
+        key: Key,
+        /// The reason.
+        why: Ignored,
+    },
+    /// It is a mistake, and the caller is told which.
     Refused {
         /// The reason, fit for people and, by [`Refusal::code`], for programs.
         why: Refusal,
     },
 }
 
-/// Judges a hit by what the client calls the page: a path, a URL or a plain string.
-pub fn judge(path: &str) -> Verdict {
-    match path::normalise(path) {
-        Ok(key) => Verdict::Counted { key },
-        Err(why) => Verdict::Refused { why },
+/// Why a view does not count. Displays as a lower-case sentence fragment for people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ignored {
+    /// A robot.
+    Bot(Robot),
+    /// The same visitor looked at the same page a moment ago.
+    Dup,
+    /// A page of another site asks.
+    Origin,
+    /// The visitor asked not to be followed, and the owner counts no such views.
+    Gpc,
+    /// Only paths that were added by hand count, and this is none.
+    Path,
+    /// The page was fetched ahead.
+    Prefetch,
+    /// There are as many new paths as the budget allows.
+    Full,
+}
+
+/// What shows that a view is a robot's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Robot {
+    /// Its user agent.
+    Agent(Sign),
+    /// The browser says that a program drives it.
+    Driven,
+}
+
+impl Ignored {
+    /// Every code, in the order of the alphabet: what the table counts refused views under.
+    pub const CODES: [&'static str; 7] = ["bot", "dup", "full", "gpc", "origin", "path", "prefetch"];
+
+    /// The word for programs, and the name of its number in the table.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Bot(_) => "bot",
+            Self::Dup => "dup",
+            Self::Origin => "origin",
+            Self::Gpc => "gpc",
+            Self::Path => "path",
+            Self::Prefetch => "prefetch",
+            Self::Full => "full",
+        }
+    }
+}
+
+impl fmt::Display for Ignored {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bot(Robot::Agent(sign)) => sign.fmt(f),
+            Self::Bot(Robot::Driven) => f.write_str("a program drives the browser"),
+            Self::Dup => f.write_str("the same visitor looked at the same page a moment ago"),
+            Self::Origin => {
+                f.write_str("a page of another site asks, which is not among the allowed origins")
+            }
+            Self::Gpc => f.write_str("the visitor asked not to be followed"),
+            Self::Path => f.write_str("only paths that were added by hand count, and this is none of them"),
+            Self::Prefetch => f.write_str("the page was fetched ahead, and nobody looks at it yet"),
+            Self::Full => f.write_str("there are as many new paths as the budget allows"),
+        }
+    }
+}
+
+impl Rules {
+    /// The key of what a client calls a page.
+    pub fn key(&self, path: &str) -> Result<Key, Refusal> {
+        path::normalise_keeping(path, &self.keep_query)
+    }
+
+    /// Judges a view.
+    pub fn judge(&self, view: &View<'_>) -> Verdict {
+        let key = match self.key(view.path) {
+            Ok(key) => key,
+            Err(why) => return Verdict::Refused { why },
+        };
+        let robot = || {
+            let driven = view.automated.then_some(Robot::Driven);
+            driven.or_else(|| bots::sign(view.agent).map(Robot::Agent))
+        };
+        let why = if !self.origins.may_count(view.origin, view.referer, view.by_script) {
+            Some(Ignored::Origin)
+        } else if view.prefetched {
+            Some(Ignored::Prefetch)
+        } else if let Some(robot) = self.ignore_bots.then(robot).flatten() {
+            Some(Ignored::Bot(robot))
+        } else if self.ignore_opted_out && view.opted_out {
+            Some(Ignored::Gpc)
+        } else {
+            None
+        };
+        match why {
+            Some(why) => Verdict::Ignored { key, why },
+            None => Verdict::Counted { key, followed: !view.opted_out },
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn says_the_key_or_the_reason() {
-        let Verdict::Counted { key } = judge("https://example.com/a/?b") else { panic!("refused") };
-        assert_eq!(key.as_str(), "/a");
-        let Verdict::Refused { why } = judge("!lease") else { panic!("counted") };
-        assert_eq!(why.code(), "bad_path");
-        insta::assert_snapshot!(why, @"the path begins with `!`, which is reserved");
-    }
-
-    #[test]
-    fn reasons_read_as_sentences() {
-        let reason = |raw: &str| match judge(raw) {
-            Verdict::Refused { why } => why.to_string(),
-            Verdict::Counted { key } => panic!("counted as {key}"),
-        };
-        insta::assert_snapshot!(reason("/%00"), @"the path holds a control character");
-        insta::assert_snapshot!(reason("/\\"), @"the path holds a backslash");
-        insta::assert_snapshot!(reason("/%ff"), @"the path is not UTF-8");
-        insta::assert_snapshot!(reason("https://"), @"the URL has no valid host");
-        let long = "/a".repeat(300);
-        insta::assert_snapshot!(reason(&long), @"the path is 600 bytes long after normalising, the limit is 512");
-    }
-}
+#[path = "rules_tests.rs"]
+mod tests;

@@ -93,7 +93,7 @@ pub fn handle(
 
 /// One line for a request at debug, where each costs money; one at error if the store failed.
 fn record(log: &mut Log, id: &str, outcome: &Outcome, route: &str) {
-    let Outcome { answer: Answer { status, .. }, key, counted, trouble } = outcome;
+    let Outcome { answer: Answer { status, .. }, key, counted, ignored, trouble } = outcome;
     let status = Field::Number((*status).into());
     if let Some(trouble) = trouble {
         let fields = [("status", status), ("cause", Field::Text(&trouble.to_string()))];
@@ -103,6 +103,9 @@ fn record(log: &mut Log, id: &str, outcome: &Outcome, route: &str) {
     let mut fields = vec![("route", Field::Text(route)), ("status", status)];
     if let Some(key) = key {
         fields.push(("key", Field::Text(key.as_str())));
+    }
+    if let Some(why) = ignored {
+        fields.push(("ignored", Field::Text(why.code())));
     }
     log.line(Level::Debug, Some(id), if *counted { "counted" } else { "answered" }, &fields);
 }

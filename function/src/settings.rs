@@ -1,35 +1,36 @@
 //! What the function is told by its environment, read once. The environment itself is passed in.
 
+mod counter;
+
 use hitctl_config::contract::{
-    ENV_ALLOW_ORIGINS, ENV_AWS_DYNAMODB_ENDPOINT, ENV_AWS_ENDPOINT, ENV_BUILD, ENV_DYNAMODB_ENDPOINT,
-    ENV_LOG_LEVEL, ENV_TABLE,
+    ENV_AWS_DYNAMODB_ENDPOINT, ENV_AWS_ENDPOINT, ENV_DYNAMODB_ENDPOINT, ENV_LOG_LEVEL, ENV_SEEN_TABLE,
+    ENV_SHARDS, ENV_TABLE, ENV_VISITORS, MAX_SHARDS,
 };
 
-use crate::http::Origins;
 use crate::log::Level;
 use crate::net::Endpoint;
+use crate::routes::Setup;
+use crate::store::{Seen, Tables};
 
 /// The function's settings.
 pub struct Settings {
-    /// The table to count in.
-    pub table: String,
+    /// The tables to count in.
+    pub tables: Tables,
     /// The region that requests are signed for.
     pub region: String,
     /// Access key, secret key, session token.
     pub credentials: (String, String, Option<String>),
     /// Where DynamoDB is.
     pub endpoint: Endpoint,
-    /// The origins that may read answers.
-    pub origins: Origins,
-    /// The id of the build.
-    pub build: Option<String>,
+    /// What counts, and what is answered.
+    pub counter: Setup,
 }
 
 impl std::fmt::Debug for Settings {
     /// Never the secrets.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Settings")
-            .field("table", &self.table)
+            .field("tables", &self.tables)
             .field("endpoint", &self.endpoint)
             .finish_non_exhaustive()
     }
@@ -49,13 +50,35 @@ impl Settings {
         let table = need(ENV_TABLE, set(ENV_TABLE), "the DynamoDB table to count in");
         let region = set("AWS_REGION").or_else(|| set("AWS_DEFAULT_REGION"));
         let region = need("AWS_REGION", region, "Lambda sets it");
+        let visitors = set(ENV_VISITORS).unwrap_or_else(|| "none".to_owned());
+        let raw_days = visitors.strip_prefix("raw/").and_then(|days| days.parse().ok());
+        let seen = match visitors.as_str() {
+            "none" => None,
+            _ => {
+                let table = need(ENV_SEEN_TABLE, set(ENV_SEEN_TABLE), "the DynamoDB table of visitors");
+                Some(Seen { table, raw_days })
+            }
+        };
         let access =
             need("AWS_ACCESS_KEY_ID", set("AWS_ACCESS_KEY_ID"), "Lambda sets it from the function's role");
         let secret = set("AWS_SECRET_ACCESS_KEY");
         let secret = need("AWS_SECRET_ACCESS_KEY", secret, "Lambda sets it from the function's role");
-        if !table.is_empty() && !is_table_name(&table) {
-            faults.push(format!("{ENV_TABLE} is `{table}`, which is no table's name"));
+        let named = [(ENV_TABLE, Some(&table)), (ENV_SEEN_TABLE, seen.as_ref().map(|seen| &seen.table))];
+        for (name, table) in named {
+            if let Some(table) = table.filter(|table| !table.is_empty() && !is_table_name(table)) {
+                faults.push(format!("{name} is `{table}`, which is no table's name"));
+            }
         }
+        if !matches!(visitors.as_str(), "none" | "hash") && raw_days.is_none() {
+            faults.push(format!("{ENV_VISITORS} is `{visitors}`, and none, hash or raw/DAYS is meant"));
+        }
+        let shards = set(ENV_SHARDS).map_or(Some(1), |shards| shards.trim().parse().ok());
+        let shards = shards.filter(|shards| (1..=MAX_SHARDS).contains(shards)).unwrap_or_else(|| {
+            faults.push(format!("{ENV_SHARDS} is no number from 1 to {MAX_SHARDS}"));
+            1
+        });
+        let counter = counter::read(&set, &mut faults);
+        let counter = Setup { visitors: seen.is_some(), approximate: shards > 1, ..counter };
         let given = [ENV_DYNAMODB_ENDPOINT, ENV_AWS_DYNAMODB_ENDPOINT, ENV_AWS_ENDPOINT]
             .into_iter()
             .find_map(|name| set(name).map(|url| (name, url)));
@@ -65,12 +88,11 @@ impl Settings {
         };
         match endpoint {
             Ok(endpoint) if faults.is_empty() => Ok(Self {
-                table,
+                tables: Tables { counts: table, seen, shards },
                 region,
                 credentials: (access, secret, set("AWS_SESSION_TOKEN")),
                 endpoint,
-                origins: Origins::parse(env(ENV_ALLOW_ORIGINS).as_deref()),
-                build: set(ENV_BUILD).filter(|build| build.bytes().all(|byte| byte.is_ascii_graphic())),
+                counter,
             }),
             Ok(_) => Err(faults.join("; ")),
             Err(fault) => {

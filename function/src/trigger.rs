@@ -68,9 +68,21 @@ struct Envelope<'a> {
 
 /// HTTP APIs and function URLs send header names in lower case.
 #[derive(Default, Deserialize)]
-#[serde(default)]
+#[serde(default, rename_all = "kebab-case")]
 struct Headers {
     origin: Option<String>,
+    referer: Option<String>,
+    user_agent: Option<String>,
+    dnt: Option<String>,
+    sec_gpc: Option<String>,
+    sec_purpose: Option<String>,
+    purpose: Option<String>,
+    x_moz: Option<String>,
+    #[serde(rename = "cloudfront-viewer-address")]
+    viewer_address: Option<String>,
+    #[serde(rename = "x-hitctl-origin-secret")]
+    origin_secret: Option<String>,
+    if_none_match: Option<String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -83,9 +95,11 @@ struct Context {
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
+#[serde(rename_all = "camelCase")]
 struct Http {
     method: Option<String>,
     path: Option<String>,
+    source_ip: Option<String>,
 }
 
 #[derive(Default, Deserialize)]

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::http::Answer;
+use crate::http::{Answer, Headers};
 
 /// The HTTP API example of "Create AWS Lambda proxy integrations for HTTP APIs", payload format 2.0, whole.
 const HTTP_API: &str = r#"{
@@ -65,8 +65,10 @@ fn reads_the_documented_http_api_event() {
         method: "POST".to_owned(),
         route: "/my/path".to_owned(),
         query: "parameter1=value1&parameter1=value2&parameter2=value".to_owned(),
-        origin: None,
+        source_address: "192.0.2.1".into(),
+        body: b"Hello from Lambda".to_vec(),
         body_bytes: 17,
+        ..Request::default()
     };
     assert_eq!(request(HTTP_API), expected);
 }
@@ -77,8 +79,9 @@ fn reads_the_documented_function_url_event() {
         method: "GET".to_owned(),
         route: "/counter".to_owned(),
         query: "path=/a,b".to_owned(),
-        origin: Some("https://blog.example".to_owned()),
-        body_bytes: 0,
+        headers: Headers { origin: Some("https://blog.example".to_owned()), ..Headers::default() },
+        source_address: "123.123.123.123".into(),
+        ..Request::default()
     };
     assert_eq!(request(FUNCTION_URL), expected);
 }
@@ -104,22 +107,71 @@ fn the_route_is_what_the_gateway_matched() {
     assert_eq!(route("ANY /counter", "/counter", "$default"), "/counter");
     assert_eq!(route("GET /v1/count", "/stats/v1/count", "$default"), "/v1/count", "a domain's mapping");
     assert_eq!(route("$default", "/prod/counter", "prod"), "/counter", "a named stage");
+    assert_eq!(route("GET /api/counters", "/x/api/counters", "$default"), "/api/counters");
     assert_eq!(route("$default", "/production", "prod"), "/production");
     assert_eq!(route("ANY /{proxy+}", "/healthz", "$default"), "/healthz");
     assert_eq!(route("ANY /unter", "/unter", "$default"), "/unter");
 }
 
 #[test]
-fn bodies_are_measured_not_kept() {
-    let size = |body: &str, base64: bool| {
+fn the_headers_that_matter_are_read() {
+    let headers = |sent: &str| {
+        request(&format!(r#"{{"headers":{{{sent}}},"requestContext":{{"http":{{"method":"GET"}}}}}}"#))
+            .headers
+    };
+    let all = headers(
+        r#""referer":"https://a.example/x","user-agent":"Agent/1.0","dnt":"0","sec-gpc":"1","sec-purpose":"prefetch;prerender",
+        "cloudfront-viewer-address":"203.0.113.7:1","x-hitctl-origin-secret":"s","if-none-match":"\"t\"","x-forwarded-for":"1.1.1.1""#,
+    );
+    let expected = Headers {
+        referer: "https://a.example/x".into(),
+        user_agent: "Agent/1.0".into(),
+        viewer_address: "203.0.113.7:1".into(),
+        origin_secret: "s".into(),
+        if_none_match: Some("\"t\"".to_owned()),
+        opted_out: true,
+        prefetched: true,
+        origin: None,
+    };
+    assert_eq!(all, expected);
+    assert!(headers(r#""dnt":"1""#).opted_out && !headers(r#""dnt":"0""#).opted_out);
+    assert!(headers(r#""purpose":"Prefetch""#).prefetched && headers(r#""x-moz":"prefetch""#).prefetched);
+    assert!(!headers(r#""sec-purpose":"no-prefetch-please""#).prefetched);
+}
+
+#[test]
+fn base64_is_decoded() {
+    let body = |text: &str| {
+        let event = format!(
+            r#"{{"body":"{text}","isBase64Encoded":true,"requestContext":{{"http":{{"method":"POST"}}}}}}"#
+        );
+        String::from_utf8(request(&event).body).expect("text")
+    };
+    for (coded, plain) in
+        [("", ""), ("YQ==", "a"), ("YWI=", "ab"), ("YWJj", "abc"), ("YWJjZA", "abcd"), ("fn5+Pz8/", "~~~???")]
+    {
+        assert_eq!(body(coded), plain);
+    }
+    for wrong in ["Y", "YWJjZ", "Y*==", "{}"] {
+        assert_eq!(body(wrong), wrong, "as it is, for the route to refuse");
+    }
+}
+
+#[test]
+fn bodies_are_measured_and_kept_if_they_are_small() {
+    let sent = |body: &str, base64: bool| {
         request(&format!(
             r#"{{"body":{body},"isBase64Encoded":{base64},"requestContext":{{"http":{{"method":"GET"}}}}}}"#
         ))
-        .body_bytes
     };
+    let size = |body: &str, base64: bool| sent(body, base64).body_bytes;
+    assert_eq!(sent(r#""{\"p\":\"/x\"}""#, false).body, br#"{"p":"/x"}"#);
+    assert_eq!(sent(&format!("\"{}\"", "x".repeat(2048)), false).body.len(), 2048);
+    let large = sent(&format!("\"{}\"", "x".repeat(2049)), false);
+    assert_eq!((large.body_bytes, large.body.len()), (2049, 0));
     assert_eq!(size("null", false), 0);
     assert_eq!(size(r#""\u00e9\n""#, false), 3);
-    assert_eq!(size(r#""aGVsbG8gd28=""#, true), 9);
+    assert_eq!(size(r#""aGVsbG8gd28=""#, true), 8);
     assert!(size(&format!("\"{}\"", "x".repeat(10_000_000)), false) >= 10_000_000);
     assert!(size(&format!("{{\"a\":[{}1]}}", "1,".repeat(5000)), false) > 2048);
 }

@@ -1,27 +1,104 @@
 //! `hitctl explain`: the function's own rules, run here.
 
-use hit_counter::rules::{self, Verdict};
+use hit_counter::http::Origins;
+use hit_counter::rules::{Rules, Verdict, View};
+use hitctl_config::{App, Bots, Gpc, Paths, Visitors};
 
 use crate::report::{Exit, ExplainView, Failure};
 use crate::session::Session;
 
-/// Say what would be counted for a path, under which key, or why not; runs the function's own rules here
+/// Say what would be counted for a view of a page, under which key, or why not; runs the function's own rules here
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  hitctl explain --path /a/index.html\n  hitctl explain --path 'https://me.example/blog/?utm_source=x'"
+    after_help = "Examples:\n  hitctl explain --path /a/index.html\n  hitctl explain --path 'https://me.example/blog/?utm_source=x'\n  hitctl explain --path / --ua 'curl/8.5.0'\n  hitctl explain --path / --post --origin https://other.example"
 )]
 pub struct Args {
     /// The path, URL or any other string, as a page would send it
     #[arg(long, value_name = "PATH")]
     pub path: String,
+    /// The user agent; a browser's unless one is given, and none if it is empty
+    #[arg(long, value_name = "UA")]
+    pub ua: Option<String>,
+    /// The origin of the page that asks
+    #[arg(long, value_name = "ORIGIN")]
+    pub origin: Option<String>,
+    /// The page that asks
+    #[arg(long, value_name = "URL")]
+    pub referer: Option<String>,
+    /// As the widget asks: by POST /v1/hit, which always has an origin
+    #[arg(long)]
+    pub post: bool,
+    /// The browser says that a program drives it (navigator.webdriver)
+    #[arg(long)]
+    pub webdriver: bool,
+    /// The page is fetched ahead (Sec-Purpose: prefetch)
+    #[arg(long)]
+    pub prefetch: bool,
+    /// The visitor asks not to be followed (Sec-GPC: 1 or DNT: 1)
+    #[arg(long)]
+    pub gpc: bool,
 }
+
+/// What a browser calls itself.
+const BROWSER: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
 
 /// Explains.
 pub fn run(session: &mut Session, args: &Args) -> Result<Exit, Failure> {
-    let view = match rules::judge(&args.path) {
-        Verdict::Counted { key } => ExplainView::counted(&args.path, key.as_str()),
+    let app = session.load()?.app;
+    let agent = args.ua.as_deref().unwrap_or(BROWSER);
+    let view = View {
+        path: &args.path,
+        agent: Some(agent).filter(|agent| !agent.is_empty()),
+        origin: args.origin.as_deref(),
+        referer: args.referer.as_deref(),
+        by_script: args.post,
+        automated: args.webdriver,
+        prefetched: args.prefetch,
+        opted_out: args.gpc,
+    };
+    let explained = match rules(&app).judge(&view) {
+        Verdict::Counted { key, followed } => {
+            ExplainView::counted(&args.path, key.as_str()).noting(notes(&app, followed))
+        }
+        Verdict::Ignored { key, why } => {
+            ExplainView::ignored(&args.path, key.as_str(), why.code(), &why.to_string())
+        }
         Verdict::Refused { why } => ExplainView::refused(&args.path, why.code(), &why.to_string()),
     };
-    session.console.result(&view);
+    session.console.result(&explained);
     Ok(Exit::Done)
+}
+
+/// The rules that a deploy of this configuration gives the function.
+fn rules(app: &App) -> Rules {
+    Rules {
+        keep_query: app.counter.keep_query.clone(),
+        ignore_bots: app.counter.bots == Bots::Ignore,
+        ignore_opted_out: app.counter.gpc == Gpc::Ignore,
+        origins: Origins::parse(Some(&app.http.allow_origins.join(","))),
+    }
+}
+
+/// What is decided behind the rules, where the table or the process's memory is asked.
+fn notes(app: &App, followed: bool) -> Vec<String> {
+    let counter = &app.counter;
+    let mut notes = Vec::new();
+    match counter.paths {
+        Paths::Open => {}
+        Paths::Strict => notes.push("if `hitctl paths sync` has added the path".to_owned()),
+        Paths::Budget => notes.push(format!(
+            "if the path is known, or among the first {} new ones of the day and {} in all",
+            counter.new_paths_per_day, counter.max_paths
+        )),
+    }
+    if counter.repeat_window_s > 0 && followed {
+        notes.push(format!(
+            "unless the same visitor looked at the same page less than {} s ago",
+            counter.repeat_window_s
+        ));
+    }
+    if counter.visitors != Visitors::None && !followed {
+        notes.push("as a view alone: nothing is made of who asks not to be followed".to_owned());
+    }
+    notes
 }

@@ -1,75 +1,87 @@
-//! The table in DynamoDB, over one connection.
-//!
-//! Adding is not idempotent, so a hit is sent a second time only where the first surely had no effect: no connection
-//! was made, or the request did not leave whole. Once it left, a lost answer stays lost: the hit may be missing in
-//! the answer, never twice in the table. The one gap is a connection that DynamoDB closes just while we send; it is
-//! kept narrow by looking at the socket before each use and by not reusing one that idled for long.
-//! Reads are repeated once whatever happened. A throttled call is not repeated: the caller is told to come back.
+//! The tables in DynamoDB. A hit is one update; what else is asked or written around it, and what each costs, is in
+//! `docs/counting.md`.
 
-use std::time::{Duration, Instant};
+use std::collections::HashMap;
+use std::hash::{BuildHasher as _, RandomState};
+use std::time::Duration;
 
+use hitctl_config::contract::{
+    ATTR_DROPPED_PATH, ATTR_PATH, KEY_BUDGET, KEY_DROPPED_PREFIX, KEY_SHARD_PREFIX, KEY_SITE,
+};
 use serde_json::value::RawValue;
 
-use super::wire::{self, Batch, Failure, Got, Page, Updated};
-use super::{Store, StoreError};
-use crate::hit::{Counts, Hit};
+use super::answer::{Attributes, Batch, Got, Page, Updated};
+use super::client::{Client, Refused, Repeat, Table};
+use super::seen::{Seen, Visitors};
+use super::wire::{self, Wanted};
+use super::{Added, Met, Pages, Paths, Store, StoreError};
+use crate::hit::{Counts, Hit, Item};
 use crate::json::Object;
 use crate::moment::{Day, Moment};
-use crate::net::{Connection, Endpoint, Lost, Response, Tls};
+use crate::net::{Endpoint, Tls};
 use crate::path::Key;
+use crate::rules::Ignored;
 use crate::sigv4::Signer;
+use crate::visitor::Visitor;
 
-/// Every call together must be done by then, if the invocation leaves that long.
-const CALL_LIMIT: Duration = Duration::from_secs(3);
-const CONNECT_LIMIT: Duration = Duration::from_secs(1);
-/// Well below a minute, after which AWS's servers begin to close idle connections.
-const IDLE_LIMIT: Duration = Duration::from_secs(20);
-/// A page of a Scan is at most 1 MB of items; as JSON, and projected, it is smaller than this.
-const ANSWER_LIMIT: usize = 8 * 1024 * 1024;
 /// 32 MB of items: more than 40,000 pages. Beyond that a total costs too much to be read by visitors.
 const SCAN_PAGES: usize = 32;
 const BATCH_ROUNDS: usize = 4;
+/// The most keys that a `BatchGetItem` takes.
+const BATCH_KEYS: usize = 100;
 
-/// Whether a request may be sent again when its answer was lost.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Repeat {
-    Never,
-    Once,
+/// The tables that counts live in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tables {
+    /// The table of counts.
+    pub counts: String,
+    /// The table of visitors, where they are told apart.
+    pub seen: Option<Seen>,
+    /// Over how many items a path's hits are spread: 1, up to `MAX_SHARDS`.
+    pub shards: u32,
 }
 
-/// A table in DynamoDB.
+/// Tables in DynamoDB.
 #[derive(Debug)]
 pub struct DynamoDb {
-    endpoint: Endpoint,
-    table: String,
-    signer: Signer,
-    clock: fn() -> Moment,
-    tls: Tls,
-    /// Kept alive, with the time of its last use by the wall clock: the monotonic one may stand still while the
-    /// environment is frozen.
-    idle: Option<(Connection, Moment)>,
-    deadline: Instant,
+    client: Client,
+    table: Table,
+    shards: u32,
+    visitors: Option<Visitors>,
+    /// The last day on which the budget of new paths was found spent: it is not asked again until the next.
+    spent: Option<Day>,
     notes: Vec<String>,
 }
 
 impl DynamoDb {
-    /// The table `table` at `endpoint`. `tls` is used if the endpoint is.
-    pub fn new(endpoint: Endpoint, tls: Tls, table: String, signer: Signer, clock: fn() -> Moment) -> Self {
-        let deadline = Instant::now() + CALL_LIMIT;
-        Self { endpoint, table, signer, clock, tls, idle: None, deadline, notes: Vec::new() }
+    /// The tables at `endpoint`. `tls` is used if the endpoint is.
+    pub fn new(endpoint: Endpoint, tls: Tls, tables: Tables, signer: Signer, clock: fn() -> Moment) -> Self {
+        let Tables { counts, seen, shards } = tables;
+        Self {
+            client: Client::new(endpoint, tls, signer, clock),
+            visitors: seen.map(|seen| Visitors::new(seen, counts.clone())),
+            table: Table { name: counts, private: false },
+            shards: shards.max(1),
+            spent: None,
+            notes: Vec::new(),
+        }
     }
 
     /// Bounds the calls that follow: an invocation has `left`, and its answer must still get out.
     pub fn begin(&mut self, left: Duration) {
-        let reserve = (left / 4).min(Duration::from_millis(250));
-        self.deadline = Instant::now() + left.saturating_sub(reserve).min(CALL_LIMIT);
+        self.client.begin(left);
     }
 
-    /// Connects ahead of the first hit where that is costly, which is where there is TLS: init has a whole CPU.
+    /// Does ahead of the first hit what need not wait for it, for init has a whole CPU: connects, where TLS makes that
+    /// costly, and takes the day's salt, where visitors are told apart. A salt that is not to be had is a note, and is
+    /// asked for again by the first hit.
     pub fn warm(&mut self) -> Result<(), StoreError> {
-        if self.endpoint.tls && self.idle.is_none() {
-            let connection = self.connect()?;
-            self.idle = Some((connection, (self.clock)()));
+        self.client.warm(&self.table)?;
+        if let Some(visitors) = &mut self.visitors {
+            let today = self.client.now().day();
+            if let Err(error) = visitors.take_salt(&mut self.client, today, &mut self.notes) {
+                self.notes.push(format!("the day's salt was not taken yet: {error}"));
+            }
         }
         Ok(())
     }
@@ -79,181 +91,278 @@ impl DynamoDb {
         std::mem::take(&mut self.notes)
     }
 
-    /// Returns the body of a call's answer.
-    fn call(&mut self, operation: &str, body: &str, repeat: Repeat) -> Result<Vec<u8>, StoreError> {
-        let mut repeated = false;
-        loop {
-            let again = !std::mem::replace(&mut repeated, true);
-            let (mut connection, now) = match self.connection() {
-                Ok(connection) => connection,
-                Err(_) if again && self.is_time_left() => continue,
-                Err(error) => return Err(error),
-            };
-            let request = self.request(operation, body, now);
-            match connection.exchange(&request, Some(self.deadline), ANSWER_LIMIT) {
-                Ok(response) => {
-                    self.idle = Some((connection, now));
-                    if again && repeat == Repeat::Once && response.status >= 500 {
-                        continue;
-                    }
-                    return self.judge(operation, response);
-                }
-                Err(Lost::Unsent(_)) if again && self.is_time_left() => {}
-                Err(Lost::Unanswered(_)) if again && repeat == Repeat::Once && self.is_time_left() => {}
-                Err(lost) => return Err(self.unavailable(operation, &lost.to_string())),
-            }
-        }
-    }
-
-    fn judge(&self, operation: &str, response: Response) -> Result<Vec<u8>, StoreError> {
-        if response.too_large {
-            return Err(self.unavailable(operation, "the answer is too large"));
-        }
-        if response.status == 200 {
-            return Ok(response.body);
-        }
-        let failure: Failure = serde_json::from_slice(&response.body).unwrap_or_default();
-        let kind = failure.kind.rsplit('#').next().unwrap_or_default();
-        let id = response.header("x-amzn-requestid").unwrap_or("unknown");
-        let why = format!("status {} {kind}: {} (request {id})", response.status, failure.message);
-        let why = self.describe(operation, &why);
-        Err(match kind {
-            "ProvisionedThroughputExceededException"
-            | "ThrottlingException"
-            | "RequestLimitExceeded"
-            | "TransactionConflictException" => StoreError::Busy(why),
-            _ => StoreError::Unavailable(why),
-        })
-    }
-
-    /// The idle connection if it is good, else a new one; and the time.
-    fn connection(&mut self) -> Result<(Connection, Moment), StoreError> {
-        let now = (self.clock)();
-        if let Some((mut connection, used)) = self.idle.take() {
-            let idle = connection.idle().max(now.since(used));
-            if idle < IDLE_LIMIT && connection.is_usable() {
-                return Ok((connection, now));
-            }
-        }
-        Ok((self.connect()?, now))
-    }
-
-    fn connect(&mut self) -> Result<Connection, StoreError> {
-        let left = self.deadline.saturating_duration_since(Instant::now()).min(CONNECT_LIMIT);
-        Connection::open(&self.endpoint, &mut self.tls, left)
-            .map_err(|error| self.unavailable("connect", &error.to_string()))
-    }
-
-    fn request(&mut self, operation: &str, body: &str, now: Moment) -> Vec<u8> {
-        let authority = self.endpoint.authority();
-        let path = if self.endpoint.prefix.is_empty() { "/" } else { &self.endpoint.prefix };
-        let target = format!("DynamoDB_20120810.{operation}");
-        let headers = [
-            ("content-type", "application/x-amz-json-1.0"),
-            ("host", authority.as_str()),
-            ("x-amz-target", &target),
-        ];
-        let signed = self.signer.sign(path, &headers, body.as_bytes(), now);
-        let mut request = format!("POST {path} HTTP/1.1\r\n");
-        for (name, value) in headers {
-            request.push_str(name);
-            request.push_str(": ");
-            request.push_str(value);
-            request.push_str("\r\n");
-        }
-        request.push_str(&signed);
-        request.push_str("content-length: ");
-        request.push_str(&body.len().to_string());
-        request.push_str("\r\n\r\n");
-        request.push_str(body);
-        request.into_bytes()
-    }
-
-    fn is_time_left(&self) -> bool {
-        Instant::now() < self.deadline
-    }
-
-    fn unavailable(&self, operation: &str, why: &str) -> StoreError {
-        StoreError::Unavailable(self.describe(operation, why))
-    }
-
-    fn describe(&self, operation: &str, why: &str) -> String {
-        let Self { table, endpoint, .. } = self;
-        format!("dynamodb {operation}, table {table}, {}: {why}", endpoint.authority())
+    fn call(&mut self, operation: &str, body: &str, repeat: Repeat) -> Result<Vec<u8>, Refused> {
+        self.client.call(operation, &self.table, body, repeat)
     }
 
     fn parse<'a, T: serde::Deserialize<'a>>(&self, operation: &str, body: &'a [u8]) -> Result<T, StoreError> {
-        serde_json::from_slice(body)
-            .map_err(|error| self.unavailable(operation, &format!("the answer is not understood: {error}")))
+        self.client.parse(operation, &self.table, body)
+    }
+
+    /// Sends an update that is no use twice, and trims the item if that is due. Returns the item after the update.
+    fn update(&mut self, key: &str, body: &str, today: Day) -> Result<Item, Refused> {
+        let answer = self.call("UpdateItem", body, Repeat::Never)?;
+        let updated: Updated = self.parse("UpdateItem", &answer)?;
+        let item = updated.attributes.item;
+        let stale = item.stale(today);
+        if !stale.is_empty() {
+            self.trim(key, &stale);
+        }
+        Ok(item)
     }
 
     /// Removes attributes. That it failed is noted and harms nothing: the next hit tries again.
-    fn trim(&mut self, page: &Key, stale: &[String]) {
-        let body = wire::trim(&self.table, page, stale);
-        match self.call("UpdateItem", &body, Repeat::Once) {
-            Err(error) if !error.to_string().contains("ConditionalCheckFailed") => {
-                self.notes.push(format!("old days of an item were not trimmed: {error}"));
-            }
-            _ => {}
+    fn trim(&mut self, key: &str, stale: &[String]) {
+        let body = wire::trim(&self.table.name, key, stale);
+        if let Err(Refused::Failed(error)) = self.call("UpdateItem", &body, Repeat::Once) {
+            self.notes.push(format!("old days of an item were not trimmed: {error}"));
         }
     }
 
-    /// Reads many pages; what DynamoDB leaves over is asked for again.
-    fn read_batch(&mut self, keys: &[Key], today: Day) -> Result<Vec<Counts>, StoreError> {
-        let mut found: Vec<Option<Counts>> = vec![None; keys.len()];
-        let mut wanted = wire::batch(&self.table, keys, today);
-        for _ in 0..BATCH_ROUNDS {
-            let body = Object::new().raw("RequestItems", &wanted).end();
-            let answer = self.call("BatchGetItem", &body, Repeat::Once)?;
-            let batch: Batch<'_> = self.parse("BatchGetItem", &answer)?;
-            for attributes in batch.responses.into_values().flatten() {
-                if let Some(place) = keys.iter().position(|key| key.as_str() == attributes.path) {
-                    found[place] = Some(attributes.item.counts(today));
-                }
+    /// Counts a hit in the path's own item.
+    fn add_to_base(&mut self, hit: &Hit, paths: Paths) -> Result<Option<Item>, StoreError> {
+        let (key, today) = (hit.key.as_str(), hit.at.day());
+        let add = |store: &mut Self, known| {
+            let body = wire::add(&store.table.name, key, &hit.update(), known);
+            store.update(key, &body, today)
+        };
+        match add(self, paths != Paths::Open) {
+            Ok(item) => return Ok(Some(item)),
+            Err(Refused::Condition(_)) => {}
+            Err(Refused::Failed(error)) => return Err(error),
+        }
+        let Paths::Budget { new_a_day, most } = paths else { return Ok(None) };
+        if !self.take_from_budget(new_a_day, most, today)? {
+            return Ok(None);
+        }
+        Ok(Some(add(self, false)?))
+    }
+
+    /// Takes one new path out of the budget, if it is not spent. It is taken first: what ends the program before the hit
+    /// is counted costs a path of the budget, and no hit that was answered.
+    fn take_from_budget(&mut self, new_a_day: u64, most: u64, today: Day) -> Result<bool, StoreError> {
+        if self.spent == Some(today) || new_a_day == 0 || most == 0 {
+            return Ok(false);
+        }
+        let body = wire::budget(&self.table.name, today, new_a_day, most);
+        match self.update(KEY_BUDGET, &body, today) {
+            Ok(_) => Ok(true),
+            Err(Refused::Condition(_)) => {
+                self.spent = Some(today);
+                Ok(false)
             }
-            match batch.unprocessed.map(RawValue::get) {
-                Some(left) if left.contains("Keys") => left.clone_into(&mut wanted),
-                _ => return Ok(found.into_iter().map(Option::unwrap_or_default).collect()),
+            Err(Refused::Failed(error)) => Err(error),
+        }
+    }
+
+    /// Counts a hit in one of a path's further items. `None` if the path has no item of its own yet: that one comes
+    /// first, and tells whether a path is known.
+    fn add_to_shard(&mut self, hit: &Hit, number: u32) -> Result<Option<Item>, StoreError> {
+        let key = shard_key(number, hit.key.as_str());
+        for known in [true, false] {
+            let body = wire::add(&self.table.name, &key, &hit.update(), known);
+            match self.update(&key, &body, hit.at.day()) {
+                Ok(item) => return Ok(Some(item)),
+                Err(Refused::Condition(_)) if self.knows(&hit.key)? => {}
+                Err(Refused::Condition(_)) => return Ok(None),
+                Err(Refused::Failed(error)) => return Err(error),
             }
         }
-        Err(StoreError::Busy(self.describe("BatchGetItem", "keys were left unprocessed")))
+        Ok(None)
+    }
+
+    /// The numbers of a path of which one item is at hand: with the other shards'. The hit is counted, so that these
+    /// cannot be read is a note.
+    fn sum(&mut self, key: &Key, number: u32, item: &Item, today: Day) -> Counts {
+        let counts = item.counts(today);
+        if self.shards == 1 {
+            return counts;
+        }
+        let others: Vec<String> = (0..self.shards)
+            .filter(|other| *other != number)
+            .map(|other| shard_key(other, key.as_str()))
+            .collect();
+        match self.read_items(&others, Wanted::Counts(today)) {
+            Ok(found) => found.iter().fold(counts, |sum, found| sum.plus(found.item.counts(today))),
+            Err(error) => {
+                self.notes.push(format!("the answer leaves out some of a page's hits: {error}"));
+                counts
+            }
+        }
+    }
+
+    /// Reads many items, in no order; what DynamoDB leaves over is asked for again.
+    fn read_items(&mut self, keys: &[String], wanted: Wanted) -> Result<Vec<Attributes>, StoreError> {
+        let mut found = Vec::new();
+        for chunk in keys.chunks(BATCH_KEYS) {
+            let mut request = wire::batch(&self.table.name, chunk.iter().map(String::as_str), wanted);
+            let mut rounds = 0;
+            loop {
+                let body = Object::new().raw("RequestItems", &request).end();
+                let answer = self.call("BatchGetItem", &body, Repeat::Once)?;
+                let batch: Batch<'_> = self.parse("BatchGetItem", &answer)?;
+                found.extend(batch.responses.into_values().flatten());
+                match batch.unprocessed.map(RawValue::get) {
+                    Some(left) if left.contains("Keys") => left.clone_into(&mut request),
+                    _ => break,
+                }
+                rounds += 1;
+                if rounds == BATCH_ROUNDS {
+                    let why = "keys were left unprocessed";
+                    return Err(StoreError::Busy(self.client.describe("BatchGetItem", &self.table, why)));
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    fn read_item(&mut self, key: &str, wanted: Wanted) -> Result<Item, StoreError> {
+        let body = wire::get(&self.table.name, key, wanted);
+        let answer = self.call("GetItem", &body, Repeat::Once)?;
+        let got: Got = self.parse("GetItem", &answer)?;
+        Ok(got.item.unwrap_or_default().item)
+    }
+
+    /// Hands every item of pages and of the site to `each`.
+    fn scan(&mut self, wanted: Wanted, each: &mut dyn FnMut(Attributes)) -> Result<(), StoreError> {
+        let mut start: Option<String> = None;
+        for _ in 0..SCAN_PAGES {
+            let body = wire::scan(&self.table.name, wanted, start.as_deref());
+            let answer = self.call("Scan", &body, Repeat::Once)?;
+            let page: Page<'_> = self.parse("Scan", &answer)?;
+            page.items.into_iter().for_each(&mut *each);
+            match page.next {
+                Some(next) if next.get() != "null" => start = Some(next.get().to_owned()),
+                _ => return Ok(()),
+            }
+        }
+        Err(self.client.unavailable("Scan", &self.table, "the table is too large to be added up"))
     }
 }
 
 impl Store for DynamoDb {
-    fn add(&mut self, hit: &Hit) -> Result<Counts, StoreError> {
-        let body = wire::add(&self.table, hit);
-        let answer = self.call("UpdateItem", &body, Repeat::Never)?;
-        let updated: Updated = self.parse("UpdateItem", &answer)?;
+    fn add(&mut self, hit: &Hit, paths: Paths) -> Result<Added, StoreError> {
         let today = hit.at.day();
-        let stale = updated.attributes.item.stale(today);
-        if !stale.is_empty() {
-            self.trim(&hit.key, &stale);
+        let number = any_below(self.shards);
+        if number > 0
+            && let Some(item) = self.add_to_shard(hit, number)?
+        {
+            return Ok(Added::Counted(self.sum(&hit.key, number, &item, today)));
         }
-        Ok(updated.attributes.item.counts(today))
+        Ok(match self.add_to_base(hit, paths)? {
+            Some(item) => Added::Counted(self.sum(&hit.key, 0, &item, today)),
+            None if paths == Paths::Strict => Added::Unknown,
+            None => Added::Full,
+        })
+    }
+
+    fn knows(&mut self, key: &Key) -> Result<bool, StoreError> {
+        let body = wire::exists(&self.table.name, key.as_str());
+        let answer = self.call("GetItem", &body, Repeat::Once)?;
+        let got: Got = self.parse("GetItem", &answer)?;
+        Ok(got.item.is_some())
+    }
+
+    fn meet(&mut self, visitor: &Visitor, key: &Key, now: Moment) -> Result<Met, StoreError> {
+        let Self { client, visitors: Some(visitors), notes, .. } = self else { return Ok(Met::default()) };
+        let met = client.with_half(|client| visitors.meet(client, visitor, key, now, notes));
+        let mut met = met.unwrap_or_else(|error| {
+            notes.push(format!("a visitor was not told apart: {error}"));
+            Met::default()
+        });
+        if met.site {
+            let body = wire::site(&self.table.name, now.day());
+            if let Err(error) = self.update(KEY_SITE, &body, now.day()) {
+                self.notes
+                    .push(format!("a visitor of the site was not counted: {}", StoreError::from(error)));
+                met.site = false;
+            }
+        }
+        Ok(met)
+    }
+
+    fn ignore(&mut self, why: Ignored, now: Moment) -> Result<(), StoreError> {
+        let key = format!("{KEY_DROPPED_PREFIX}{}", now.day().month_attribute());
+        // The key's own attribute has one reason's name.
+        let name = if why.code() == ATTR_PATH { ATTR_DROPPED_PATH } else { why.code() };
+        let body = wire::bump(&self.table.name, &key, name);
+        self.call("UpdateItem", &body, Repeat::Never)?;
+        Ok(())
     }
 
     fn read(&mut self, keys: &[Key], today: Day) -> Result<Vec<Counts>, StoreError> {
-        let [key] = keys else { return self.read_batch(keys, today) };
-        let body = wire::get(&self.table, key, today);
-        let answer = self.call("GetItem", &body, Repeat::Once)?;
-        let got: Got = self.parse("GetItem", &answer)?;
-        Ok(vec![got.item.map(|attributes| attributes.item.counts(today)).unwrap_or_default()])
-    }
-
-    fn total(&mut self, today: Day) -> Result<Counts, StoreError> {
-        let mut total = Counts::default();
-        let mut start: Option<String> = None;
-        for _ in 0..SCAN_PAGES {
-            let body = wire::scan(&self.table, today, start.as_deref());
-            let answer = self.call("Scan", &body, Repeat::Once)?;
-            let page: Page<'_> = self.parse("Scan", &answer)?;
-            total = page.items.iter().fold(total, |sum, attributes| sum.plus(attributes.item.counts(today)));
-            match page.next {
-                Some(next) if next.get() != "null" => start = Some(next.get().to_owned()),
-                _ => return Ok(total),
+        let wanted = Wanted::Counts(today);
+        if let ([key], 1) = (keys, self.shards) {
+            return Ok(vec![self.read_item(key.as_str(), wanted)?.counts(today)]);
+        }
+        let of_key = |key: &'_ Key| -> Vec<String> {
+            (0..self.shards).map(|number| shard_key(number, key.as_str())).collect()
+        };
+        let all: Vec<String> = keys.iter().flat_map(of_key).collect();
+        let mut sums = vec![Counts::default(); keys.len()];
+        for Attributes { path, item } in self.read_items(&all, wanted)? {
+            if let Some(place) = keys.iter().position(|key| key.as_str() == page_of(&path)) {
+                sums[place] = sums[place].plus(item.counts(today));
             }
         }
-        Err(self.unavailable("Scan", "the table is too large to be added up"))
+        Ok(sums)
     }
+
+    fn pages(&mut self, today: Day) -> Result<Pages, StoreError> {
+        let mut sums: HashMap<String, Counts> = HashMap::new();
+        let (mut hits, mut site) = (Counts::default(), Counts::default());
+        self.scan(Wanted::Counts(today), &mut |Attributes { mut path, item }| {
+            let counts = item.counts(today);
+            if path == KEY_SITE {
+                site = counts;
+                return;
+            }
+            hits = hits.plus(counts);
+            if path.starts_with(KEY_SHARD_PREFIX) {
+                path = page_of(&path).to_owned();
+            }
+            let sum = sums.entry(path).or_default();
+            *sum = sum.plus(counts);
+        })?;
+        Ok(Pages { list: sums.into_iter().collect(), site: hits.with_uniques_of(site) })
+    }
+
+    fn history(&mut self, key: Option<&Key>) -> Result<Item, StoreError> {
+        let mut sum = Item::default();
+        match key {
+            Some(key) if self.shards == 1 => return self.read_item(key.as_str(), Wanted::All),
+            Some(key) => {
+                let keys: Vec<String> =
+                    (0..self.shards).map(|number| shard_key(number, key.as_str())).collect();
+                self.read_items(&keys, Wanted::All)?.iter().for_each(|found| sum.merge(&found.item));
+            }
+            None => {
+                let mut site = Item::default();
+                self.scan(Wanted::All, &mut |Attributes { path, item }| {
+                    if path == KEY_SITE { site = item } else { sum.merge(&item) }
+                })?;
+                sum.site(&site);
+            }
+        }
+        Ok(sum)
+    }
+}
+
+/// The key of a page's item of that number; 0 is its own.
+fn shard_key(number: u32, page: &str) -> String {
+    if number == 0 { page.to_owned() } else { format!("{KEY_SHARD_PREFIX}{number}#{page}") }
+}
+
+/// The page of an item's key.
+fn page_of(key: &str) -> &str {
+    let shard = key.strip_prefix(KEY_SHARD_PREFIX).and_then(|rest| rest.split_once('#'));
+    shard.map_or(key, |(_, page)| page)
+}
+
+/// A number below `n`, any as likely as any other. Not a secret: keys of hash maps are good enough.
+fn any_below(n: u32) -> u32 {
+    if n == 1 {
+        return 0;
+    }
+    u32::try_from(RandomState::new().hash_one(()) % u64::from(n)).unwrap_or_default()
 }

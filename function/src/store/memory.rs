@@ -1,20 +1,26 @@
 //! A table in memory that does what DynamoDB does with the same update, trimming included.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
-use hitctl_config::contract::{ATTR_HITS, RESERVED_PREFIX};
+use hitctl_config::contract::{
+    ATTR_BUDGET_PATHS, ATTR_UNIQUES, KEY_BUDGET, KEY_DROPPED_PREFIX, KEY_SITE, RESERVED_PREFIX,
+};
 
-use super::{Store, StoreError};
+use super::{Added, Met, Pages, Paths, Store, StoreError};
 use crate::hit::{Counts, Hit, Item, fixed_bytes};
-use crate::moment::Day;
+use crate::moment::{Day, Moment};
 use crate::path::Key;
+use crate::rules::Ignored;
+use crate::visitor::Visitor;
 
 /// A store for tests.
 #[derive(Debug, Default)]
 pub struct Memory {
     items: BTreeMap<String, Item>,
+    seen: HashSet<(Day, Vec<u8>)>,
     largest_write: usize,
     trims: usize,
+    writes: usize,
     fault: Option<StoreError>,
 }
 
@@ -24,9 +30,20 @@ impl Memory {
         self.items.get(key.as_str())
     }
 
+    /// The item under any key, the reserved ones too.
+    pub fn raw(&self, key: &str) -> Option<&Item> {
+        self.items.get(key)
+    }
+
     /// Puts an item under any key, the reserved ones too.
     pub fn put(&mut self, key: &str, item: Item) {
         self.items.insert(key.to_owned(), item);
+    }
+
+    /// Every page and its item.
+    pub fn items(&self) -> impl Iterator<Item = (&str, &Item)> {
+        let pages = self.items.iter().filter(|(key, _)| !key.starts_with(RESERVED_PREFIX));
+        pages.map(|(key, item)| (key.as_str(), item))
     }
 
     /// The largest item that a write met, in bytes.
@@ -39,6 +56,11 @@ impl Memory {
         self.trims
     }
 
+    /// How many calls wrote, or tried to.
+    pub fn writes(&self) -> usize {
+        self.writes
+    }
+
     /// Makes every call fail with `fault` from now on; `None` heals it.
     pub fn fail(&mut self, fault: Option<StoreError>) {
         self.fault = fault;
@@ -47,27 +69,70 @@ impl Memory {
     fn check(&self) -> Result<(), StoreError> {
         self.fault.clone().map_or(Ok(()), Err)
     }
+
+    fn write(&mut self) -> Result<(), StoreError> {
+        self.check()?;
+        self.writes += 1;
+        Ok(())
+    }
 }
 
 impl Store for Memory {
-    fn add(&mut self, hit: &Hit) -> Result<Counts, StoreError> {
-        self.check()?;
+    fn add(&mut self, hit: &Hit, paths: Paths) -> Result<Added, StoreError> {
+        self.write()?;
+        if !self.items.contains_key(hit.key.as_str()) {
+            match paths {
+                Paths::Open => {}
+                Paths::Strict => return Ok(Added::Unknown),
+                Paths::Budget { new_a_day, most } => {
+                    self.writes += 1;
+                    let today = hit.at.day().attribute();
+                    let budget = self.items.entry(KEY_BUDGET.to_owned()).or_default();
+                    if budget.number(&today) >= new_a_day || budget.number(ATTR_BUDGET_PATHS) >= most {
+                        return Ok(Added::Full);
+                    }
+                    budget.add(&today, 1);
+                    budget.add(ATTR_BUDGET_PATHS, 1);
+                }
+            }
+        }
         let update = hit.update();
         let item = self.items.entry(hit.key.as_str().to_owned()).or_default();
         item.other_bytes = fixed_bytes(&hit.key, &update);
-        for name in [ATTR_HITS, &update.day, &update.month] {
-            match item.numbers.iter_mut().find(|(other, _)| other == name) {
-                Some((_, value)) => *value += update.n,
-                None => item.numbers.push((name.to_owned(), update.n)),
-            }
-        }
+        item.apply(&update);
         self.largest_write = self.largest_write.max(item.size());
         let stale = item.stale(hit.at.day());
         if !stale.is_empty() {
             item.numbers.retain(|(name, _)| !stale.contains(name));
             self.trims += 1;
         }
-        Ok(item.counts(hit.at.day()))
+        Ok(Added::Counted(item.counts(hit.at.day())))
+    }
+
+    fn knows(&mut self, key: &Key) -> Result<bool, StoreError> {
+        self.check()?;
+        Ok(self.items.contains_key(key.as_str()))
+    }
+
+    fn meet(&mut self, visitor: &Visitor, key: &Key, now: Moment) -> Result<Met, StoreError> {
+        self.write()?;
+        let day = now.day();
+        let page = self.seen.insert((day, visitor.bytes("", Some(key.as_str()))));
+        let site = page && self.seen.insert((day, visitor.bytes("", None)));
+        if site {
+            let item = self.items.entry(KEY_SITE.to_owned()).or_default();
+            for name in [ATTR_UNIQUES, &day.uniques_attribute(), &day.month_uniques_attribute()] {
+                item.add(name, 1);
+            }
+        }
+        Ok(Met { page, site })
+    }
+
+    fn ignore(&mut self, why: Ignored, now: Moment) -> Result<(), StoreError> {
+        self.write()?;
+        let key = format!("{KEY_DROPPED_PREFIX}{}", now.day().month_attribute());
+        self.items.entry(key).or_default().add(why.code(), 1);
+        Ok(())
     }
 
     fn read(&mut self, keys: &[Key], today: Day) -> Result<Vec<Counts>, StoreError> {
@@ -76,9 +141,24 @@ impl Store for Memory {
         Ok(keys.iter().map(read).collect())
     }
 
-    fn total(&mut self, today: Day) -> Result<Counts, StoreError> {
+    fn pages(&mut self, today: Day) -> Result<Pages, StoreError> {
         self.check()?;
-        let pages = self.items.iter().filter(|(key, _)| !key.starts_with(RESERVED_PREFIX));
-        Ok(pages.fold(Counts::default(), |sum, (_, item)| sum.plus(item.counts(today))))
+        let list: Vec<_> = self.items().map(|(key, item)| (key.to_owned(), item.counts(today))).collect();
+        let sum = list.iter().fold(Counts::default(), |sum, (_, counts)| sum.plus(*counts));
+        let site = self.raw(KEY_SITE).map_or(Counts::default(), |item| item.counts(today));
+        Ok(Pages { list, site: sum.with_uniques_of(site) })
+    }
+
+    fn history(&mut self, key: Option<&Key>) -> Result<Item, StoreError> {
+        self.check()?;
+        if let Some(key) = key {
+            return Ok(self.item(key).cloned().unwrap_or_default());
+        }
+        let mut sum = Item::default();
+        for (_, item) in self.items() {
+            sum.merge(item);
+        }
+        sum.site(self.raw(KEY_SITE).unwrap_or(&Item::default()));
+        Ok(sum)
     }
 }

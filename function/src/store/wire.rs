@@ -1,45 +1,95 @@
-//! DynamoDB's JSON, both ways: the bodies of the four calls, and what of their answers matters.
+//! The bodies of the calls, in DynamoDB's JSON. Names and values always go by aliases: a path may hold anything, and
+//! some names are words of DynamoDB's own.
 
-use std::borrow::Cow;
-use std::collections::HashMap;
-use std::fmt;
+use hitctl_config::contract::{
+    ATTR_BUDGET_PATHS, ATTR_FIRST, ATTR_HITS, ATTR_LAST, ATTR_PATH, ATTR_UNIQUES, KEY_BUDGET,
+    KEY_SHARD_PREFIX, KEY_SITE, RESERVED_PREFIX, SEEN_ID, SEEN_SALT, SEEN_TTL,
+};
 
-use hitctl_config::contract::{ATTR_FIRST, ATTR_HITS, ATTR_LAST, ATTR_PATH, RESERVED_PREFIX};
-use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, Visitor};
-use serde_json::value::RawValue;
-
-use crate::hit::{Hit, Item, text_bytes};
+use crate::hit::Update;
 use crate::json::{Object, string};
-use crate::moment::Day;
-use crate::path::Key;
+use crate::moment::{Day, Moment};
 
-/// The body of an `UpdateItem` that counts a hit.
-pub(super) fn add(table: &str, hit: &Hit) -> String {
-    let update = hit.update();
-    let names = Object::new()
+/// Which attributes a reader wants.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Wanted {
+    /// What is shown of a page on that day.
+    Counts(Day),
+    /// Every day and month too.
+    All,
+}
+
+/// The body of an `UpdateItem` that counts hits in the item `key`; if `known`, on condition that it is there.
+pub(super) fn add(table: &str, key: &str, update: &Update, known: bool) -> String {
+    let mut names = Object::new()
         .text("#h", ATTR_HITS)
         .text("#d", &update.day)
         .text("#m", &update.month)
         .text("#l", ATTR_LAST)
         .text("#f", ATTR_FIRST);
-    let values = Object::new()
-        .raw(":n", &Object::new().text("N", &update.n.to_string()).end())
+    let mut values = Object::new()
+        .raw(":n", &number(update.n))
         .raw(":t", &text(&update.last))
         .raw(":f", &text(&update.first));
-    Object::new()
-        .text("TableName", table)
-        .raw("Key", &key(hit.key.as_str()))
-        .text("UpdateExpression", "ADD #h :n, #d :n, #m :n SET #l = :t, #f = if_not_exists(#f, :f)")
+    let mut expression = String::from("ADD #h :n, #d :n, #m :n");
+    if update.uniques > 0 {
+        expression.push_str(", #u :u, #v :u, #w :u");
+        names =
+            names.text("#u", ATTR_UNIQUES).text("#v", &update.day_uniques).text("#w", &update.month_uniques);
+        values = values.raw(":u", &number(update.uniques));
+    }
+    expression.push_str(" SET #l = :t, #f = if_not_exists(#f, :f)");
+    let body = change(table, key).text("UpdateExpression", &expression);
+    let body = if known { body.text("ConditionExpression", "attribute_exists(#p)") } else { body };
+    let names = if known { names.text("#p", ATTR_PATH) } else { names };
+    body.raw("ExpressionAttributeNames", &names.end())
+        .raw("ExpressionAttributeValues", &values.end())
+        .text("ReturnValues", "ALL_NEW")
+        .end()
+}
+
+/// The body of an `UpdateItem` that takes a new path out of the budget, on condition that both limits allow it.
+pub(super) fn budget(table: &str, today: Day, new_a_day: u64, most: u64) -> String {
+    let names = Object::new().text("#a", ATTR_BUDGET_PATHS).text("#d", &today.attribute());
+    let values = Object::new().raw(":n", &number(1)).raw(":a", &number(most)).raw(":d", &number(new_a_day));
+    change(table, KEY_BUDGET)
+        .text("UpdateExpression", "ADD #a :n, #d :n")
+        .text(
+            "ConditionExpression",
+            "(attribute_not_exists(#a) OR #a < :a) AND (attribute_not_exists(#d) OR #d < :d)",
+        )
         .raw("ExpressionAttributeNames", &names.end())
         .raw("ExpressionAttributeValues", &values.end())
         .text("ReturnValues", "ALL_NEW")
         .end()
 }
 
+/// The body of an `UpdateItem` that counts a visitor of the site.
+pub(super) fn site(table: &str, today: Day) -> String {
+    let names = Object::new()
+        .text("#u", ATTR_UNIQUES)
+        .text("#v", &today.uniques_attribute())
+        .text("#w", &today.month_uniques_attribute());
+    change(table, KEY_SITE)
+        .text("UpdateExpression", "ADD #u :n, #v :n, #w :n")
+        .raw("ExpressionAttributeNames", &names.end())
+        .raw("ExpressionAttributeValues", &Object::new().raw(":n", &number(1)).end())
+        .text("ReturnValues", "ALL_NEW")
+        .end()
+}
+
+/// The body of an `UpdateItem` that adds one to the number `name` of an item.
+pub(super) fn bump(table: &str, key: &str, name: &str) -> String {
+    change(table, key)
+        .text("UpdateExpression", "ADD #c :n")
+        .raw("ExpressionAttributeNames", &Object::new().text("#c", name).end())
+        .raw("ExpressionAttributeValues", &Object::new().raw(":n", &number(1)).end())
+        .end()
+}
+
 /// The body of an `UpdateItem` that removes attributes; on condition that the item is there, for an update would
 /// make an empty one.
-pub(super) fn trim(table: &str, page: &Key, stale: &[String]) -> String {
+pub(super) fn trim(table: &str, key: &str, stale: &[String]) -> String {
     let mut names = Object::new().text("#p", ATTR_PATH);
     let mut expression = String::from("REMOVE ");
     for (position, name) in stale.iter().enumerate() {
@@ -50,9 +100,7 @@ pub(super) fn trim(table: &str, page: &Key, stale: &[String]) -> String {
         expression.push_str(&alias);
         names = names.text(&alias, name);
     }
-    Object::new()
-        .text("TableName", table)
-        .raw("Key", &key(page.as_str()))
+    change(table, key)
         .text("UpdateExpression", &expression)
         .text("ConditionExpression", "attribute_exists(#p)")
         .raw("ExpressionAttributeNames", &names.end())
@@ -60,37 +108,39 @@ pub(super) fn trim(table: &str, page: &Key, stale: &[String]) -> String {
 }
 
 /// The body of a `GetItem`.
-pub(super) fn get(table: &str, page: &Key, today: Day) -> String {
-    let names = Object::new().text("#h", ATTR_HITS).text("#d", &today.attribute());
-    Object::new()
-        .text("TableName", table)
-        .raw("Key", &key(page.as_str()))
-        .text("ProjectionExpression", "#h, #d")
-        .raw("ExpressionAttributeNames", &names.end())
+pub(super) fn get(table: &str, key: &str, wanted: Wanted) -> String {
+    projected(change(table, key), wanted).end()
+}
+
+/// The body of a `GetItem` that tells whether there is an item.
+pub(super) fn exists(table: &str, key: &str) -> String {
+    change(table, key)
+        .text("ProjectionExpression", "#p")
+        .raw("ExpressionAttributeNames", &Object::new().text("#p", ATTR_PATH).end())
         .end()
 }
 
 /// The `RequestItems` of a `BatchGetItem`.
-pub(super) fn batch(table: &str, pages: &[Key], today: Day) -> String {
-    let keys: Vec<String> = pages.iter().map(|page| key(page.as_str())).collect();
-    let names = Object::new().text("#p", ATTR_PATH).text("#h", ATTR_HITS).text("#d", &today.attribute());
-    let items = Object::new()
-        .raw("Keys", &format!("[{}]", keys.join(",")))
-        .text("ProjectionExpression", "#p, #h, #d")
-        .raw("ExpressionAttributeNames", &names.end());
+pub(super) fn batch<'a>(table: &str, keys: impl Iterator<Item = &'a str>, wanted: Wanted) -> String {
+    let keys: Vec<String> = keys.map(key_of).collect();
+    let items = projected(Object::new().raw("Keys", &format!("[{}]", keys.join(","))), wanted);
     Object::new().raw(table, &items.end()).end()
 }
 
-/// The body of a `Scan` that reads what every page adds to the total, from `start` on.
-pub(super) fn scan(table: &str, today: Day, start: Option<&str>) -> String {
-    let names = Object::new().text("#p", ATTR_PATH).text("#h", ATTR_HITS).text("#d", &today.attribute());
-    let values = Object::new().raw(":r", &text(&RESERVED_PREFIX.to_string()));
+/// The body of a `Scan` over the items of pages and of the site, from `start` on.
+pub(super) fn scan(table: &str, wanted: Wanted, start: Option<&str>) -> String {
+    let values = Object::new()
+        .raw(":r", &text(&RESERVED_PREFIX.to_string()))
+        .raw(":s", &text(KEY_SITE))
+        .raw(":x", &text(KEY_SHARD_PREFIX));
     let body = Object::new()
         .text("TableName", table)
-        .text("ProjectionExpression", "#h, #d")
-        .text("FilterExpression", "NOT begins_with(#p, :r)")
-        .raw("ExpressionAttributeNames", &names.end())
+        .text("FilterExpression", "(NOT begins_with(#p, :r)) OR #p = :s OR begins_with(#p, :x)")
         .raw("ExpressionAttributeValues", &values.end());
+    let body = match wanted {
+        Wanted::Counts(_) => projected(body, wanted),
+        Wanted::All => body.raw("ExpressionAttributeNames", &Object::new().text("#p", ATTR_PATH).end()),
+    };
     match start {
         Some(start) => body.raw("ExclusiveStartKey", start),
         None => body,
@@ -98,141 +148,78 @@ pub(super) fn scan(table: &str, today: Day, start: Option<&str>) -> String {
     .end()
 }
 
-fn key(page: &str) -> String {
-    Object::new().raw(ATTR_PATH, &text(page)).end()
+/// The body of a `PutItem` that remembers `id`, on condition that it is new.
+pub(super) fn remember(table: &str, id: &str, ttl: u64) -> String {
+    let item = Object::new().raw(SEEN_ID, &text(id)).raw(SEEN_TTL, &number(ttl));
+    Object::new()
+        .text("TableName", table)
+        .raw("Item", &item.end())
+        .text("ConditionExpression", "attribute_not_exists(#i)")
+        .raw("ExpressionAttributeNames", &Object::new().text("#i", SEEN_ID).end())
+        .end()
+}
+
+/// The body of an `UpdateItem` that makes the salt `id` of what is `proposed`, unless there is one; it answers the one
+/// that stands.
+pub(super) fn salt(table: &str, id: &str, proposed: &str, ttl: u64) -> String {
+    let names = Object::new().text("#s", SEEN_SALT).text("#t", SEEN_TTL);
+    let values = Object::new().raw(":s", &text(proposed)).raw(":t", &number(ttl));
+    seen(table, id)
+        .text("UpdateExpression", "SET #s = if_not_exists(#s, :s), #t = if_not_exists(#t, :t)")
+        .raw("ExpressionAttributeNames", &names.end())
+        .raw("ExpressionAttributeValues", &values.end())
+        .text("ReturnValues", "ALL_NEW")
+        .end()
+}
+
+/// The body of a `DeleteItem`.
+pub(super) fn forget(table: &str, id: &str) -> String {
+    seen(table, id).end()
+}
+
+/// The body of an `UpdateItem` that counts a hit of an address.
+pub(super) fn address(table: &str, id: &str, now: Moment, ttl: u64) -> String {
+    let names =
+        Object::new().text("#h", ATTR_HITS).text("#l", ATTR_LAST).text("#f", ATTR_FIRST).text("#t", SEEN_TTL);
+    let values = Object::new().raw(":n", &number(1)).raw(":l", &text(&now.rfc3339())).raw(":t", &number(ttl));
+    seen(table, id)
+        .text("UpdateExpression", "ADD #h :n SET #l = :l, #f = if_not_exists(#f, :l), #t = :t")
+        .raw("ExpressionAttributeNames", &names.end())
+        .raw("ExpressionAttributeValues", &values.end())
+        .end()
+}
+
+fn change(table: &str, key: &str) -> Object {
+    Object::new().text("TableName", table).raw("Key", &key_of(key))
+}
+
+fn seen(table: &str, id: &str) -> Object {
+    Object::new().text("TableName", table).raw("Key", &Object::new().raw(SEEN_ID, &text(id)).end())
+}
+
+fn projected(body: Object, wanted: Wanted) -> Object {
+    let Wanted::Counts(today) = wanted else { return body };
+    let names = Object::new()
+        .text("#p", ATTR_PATH)
+        .text("#h", ATTR_HITS)
+        .text("#d", &today.attribute())
+        .text("#u", ATTR_UNIQUES)
+        .text("#v", &today.uniques_attribute());
+    body.text("ProjectionExpression", "#p, #h, #d, #u, #v").raw("ExpressionAttributeNames", &names.end())
+}
+
+fn key_of(key: &str) -> String {
+    Object::new().raw(ATTR_PATH, &text(key)).end()
 }
 
 fn text(value: &str) -> String {
     format!("{{\"S\":{}}}", string(value))
 }
 
-/// What `UpdateItem` answers.
-#[derive(Deserialize)]
-pub(super) struct Updated {
-    #[serde(rename = "Attributes")]
-    pub(super) attributes: Attributes,
-}
-
-/// What `GetItem` answers; no item, no field.
-#[derive(Deserialize)]
-pub(super) struct Got {
-    #[serde(rename = "Item")]
-    pub(super) item: Option<Attributes>,
-}
-
-/// What `BatchGetItem` answers.
-#[derive(Deserialize)]
-pub(super) struct Batch<'a> {
-    #[serde(rename = "Responses", default)]
-    pub(super) responses: HashMap<String, Vec<Attributes>>,
-    /// What to ask again, as it was asked.
-    #[serde(rename = "UnprocessedKeys", borrow)]
-    pub(super) unprocessed: Option<&'a RawValue>,
-}
-
-/// What `Scan` answers.
-#[derive(Deserialize)]
-pub(super) struct Page<'a> {
-    #[serde(rename = "Items", default)]
-    pub(super) items: Vec<Attributes>,
-    /// Where the next page starts.
-    #[serde(rename = "LastEvaluatedKey", borrow)]
-    pub(super) next: Option<&'a RawValue>,
-}
-
-/// An error. Services differ in the case of `message`.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Failure {
-    #[serde(rename = "__type")]
-    pub(super) kind: String,
-    #[serde(alias = "Message")]
-    pub(super) message: String,
-}
-
-/// An item: its key, and the rest as counting needs it.
-#[derive(Default)]
-pub(super) struct Attributes {
-    pub(super) path: String,
-    pub(super) item: Item,
-}
-
-/// A value of one of the types that the table holds; others are skipped.
-#[derive(Deserialize)]
-struct Value<'a> {
-    #[serde(rename = "N", borrow, default)]
-    number: Cow<'a, str>,
-    #[serde(rename = "S", borrow, default)]
-    text: Cow<'a, str>,
-}
-
-impl<'de> Deserialize<'de> for Attributes {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Attribute;
-
-        impl<'de> Visitor<'de> for Attribute {
-            type Value = Attributes;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("attributes")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Attributes, A::Error> {
-                let mut attributes = Attributes::default();
-                while let Some((name, value)) = map.next_entry::<String, Value<'de>>()? {
-                    if !value.number.is_empty() {
-                        attributes.item.numbers.push((name, count(&value.number)));
-                        continue;
-                    }
-                    attributes.item.other_bytes += text_bytes(&name, &value.text);
-                    if name == ATTR_PATH {
-                        attributes.path = value.text.into_owned();
-                    }
-                }
-                Ok(attributes)
-            }
-        }
-
-        deserializer.deserialize_map(Attribute)
-    }
-}
-
-/// A DynamoDB number as a count: somebody may have written a fraction, a negative or a giant by hand.
-fn count(number: &str) -> u64 {
-    if let Ok(count) = number.parse() {
-        return count;
-    }
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "`as` saturates, which is what a count out of range should do"
-    )]
-    let count = number.parse::<f64>().unwrap_or_default() as u64;
-    count
+fn number(value: u64) -> String {
+    format!("{{\"N\":\"{value}\"}}")
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::moment::Moment;
-    use crate::path::normalise;
-
-    #[test]
-    fn a_hit_is_one_update_of_total_day_and_month() {
-        let hit = Hit::one(normalise("/a\"b").unwrap(), Moment::from_millis(1_789_898_400_000));
-        insta::assert_snapshot!(add("hits-test", &hit), @r##"{"TableName":"hits-test","Key":{"path":{"S":"/a%22b"}},"UpdateExpression":"ADD #h :n, #d :n, #m :n SET #l = :t, #f = if_not_exists(#f, :f)","ExpressionAttributeNames":{"#h":"hits","#d":"dfzg","#m":"m2609","#l":"last","#f":"first"},"ExpressionAttributeValues":{":n":{"N":"1"},":t":{"S":"2026-09-20T10:00:00Z"},":f":{"S":"2026-09-20"}},"ReturnValues":"ALL_NEW"}"##);
-    }
-
-    #[test]
-    fn items_are_read_whatever_is_in_them() {
-        let json = r#"{"path":{"S":"/\u00e9"},"hits":{"N":"12"},"neg":{"N":"-3"},"big":{"N":"99999999999999999999"},
-            "frac":{"N":"2.7"},"exp":{"N":"1E3"},"list":{"L":[{"S":"x"}]},"no":{"NULL":true},"bad":{"N":"x"}}"#;
-        let Attributes { path, item } = serde_json::from_str(json).unwrap();
-        assert_eq!(path, "/é");
-        for (name, value) in
-            [("hits", 12), ("neg", 0), ("big", u64::MAX), ("frac", 2), ("exp", 1000), ("bad", 0), ("list", 0)]
-        {
-            assert_eq!(item.number(name), value, "{name}");
-        }
-    }
-}
+#[path = "wire_tests.rs"]
+mod tests;

@@ -11,7 +11,7 @@ use hit_counter::moment::Moment;
 use hit_counter::net::{Endpoint, Tls};
 use hit_counter::path::normalise;
 use hit_counter::sigv4::Signer;
-use hit_counter::store::{DynamoDb, Store};
+use hit_counter::store::{Added, DynamoDb, Paths, Store, Tables};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 
@@ -62,7 +62,7 @@ fn store(address: SocketAddr, tls: Tls) -> DynamoDb {
     DynamoDb::new(
         endpoint,
         tls,
-        "hits-test".to_owned(),
+        Tables { counts: "hits-test".to_owned(), seen: None, shards: 1 },
         Signer::new(credentials, "r".to_owned(), "dynamodb"),
         || NOW,
     )
@@ -79,7 +79,10 @@ fn hits_go_over_the_connection_that_was_made_ahead_of_them() {
     for hits in 1..=3 {
         store.begin(Duration::from_secs(10));
         let hit = Hit::one(normalise("/x").unwrap(), NOW);
-        assert_eq!(store.add(&hit), Ok(Counts { hits, today: 1 }));
+        assert_eq!(
+            store.add(&hit, Paths::Open),
+            Ok(Added::Counted(Counts { hits, today: 1, ..Counts::default() }))
+        );
     }
 }
 

@@ -5,7 +5,7 @@ mod parse;
 mod read;
 mod write;
 
-use hit_counter::rules::{self, Verdict};
+use hit_counter::path;
 use hitctl_config::{Loaded, names};
 use tokio_util::sync::CancellationToken;
 
@@ -80,8 +80,8 @@ fn of(cloud: &dyn Cloud, loaded: &Loaded, stop: &CancellationToken) -> Result<Co
 
 /// The key that a path is counted under: by the rules of the function itself.
 fn key(path: &str) -> Result<String, Failure> {
-    match rules::judge(path) {
-        Verdict::Counted { key } => Ok(key.as_str().to_owned()),
-        Verdict::Refused { why } => Err(Failure::usage(format!("{path:?} is not counted: {why}"))),
+    match path::normalise(path) {
+        Ok(key) => Ok(key.into_string()),
+        Err(why) => Err(Failure::usage(format!("{path:?} is not counted: {why}"))),
     }
 }

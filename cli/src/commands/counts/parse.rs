@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use hit_counter::rules::{self, Verdict};
+use hit_counter::path;
 use serde::Deserialize;
 
 use crate::report::{CountRow, Failure};
@@ -59,9 +59,9 @@ type Line = (usize, Result<Row, String>);
 impl Row {
     /// The same by the rules of the function: the key, a day, and a time in UTC.
     fn judged(self) -> Result<CountRow, String> {
-        let path = match rules::judge(&self.path) {
-            Verdict::Counted { key } => key.as_str().to_owned(),
-            Verdict::Refused { why } => return Err(format!("{:?} is not counted: {why}", self.path)),
+        let path = match path::normalise(&self.path) {
+            Ok(key) => key.into_string(),
+            Err(why) => return Err(format!("{:?} is not counted: {why}", self.path)),
         };
         let first = self.first.filter(|text| !text.is_empty()).map(|text| day(&text)).transpose()?;
         let last = self.last.filter(|text| !text.is_empty()).map(|text| time(&text)).transpose()?;

@@ -112,6 +112,8 @@ pub struct ExplainView {
     key: Option<String>,
     why: Option<String>,
     message: Option<String>,
+    /// What else it depends on.
+    notes: Vec<String>,
 }
 
 /// An IAM policy, ready to be given to AWS.
@@ -253,15 +255,27 @@ impl View for DoctorView {
 }
 
 impl ExplainView {
-    /// A path that would be counted, under `key`.
+    /// A view that would be counted, under `key`.
     pub fn counted(path: &str, key: &str) -> Self {
-        Self { path: path.to_owned(), counted: true, key: Some(key.to_owned()), why: None, message: None }
+        let (path, key) = (path.to_owned(), Some(key.to_owned()));
+        Self { path, counted: true, key, why: None, message: None, notes: Vec::new() }
     }
 
-    /// A path that would not be counted: a stable word, and why in words.
+    /// With what else it depends on.
+    #[must_use]
+    pub fn noting(self, notes: Vec<String>) -> Self {
+        Self { notes, ..self }
+    }
+
+    /// A view that would be answered and not counted: a stable word, and why in words.
+    pub fn ignored(path: &str, key: &str, why: &str, message: &str) -> Self {
+        Self { key: Some(key.to_owned()), ..Self::refused(path, why, message) }
+    }
+
+    /// A path that would be refused: a stable word, and why in words.
     pub fn refused(path: &str, why: &str, message: &str) -> Self {
         let (why, message) = (Some(why.to_owned()), Some(message.to_owned()));
-        Self { path: path.to_owned(), counted: false, key: None, why, message }
+        Self { path: path.to_owned(), counted: false, key: None, why, message, notes: Vec::new() }
     }
 }
 
@@ -276,7 +290,8 @@ impl View for ExplainView {
             let why = format!("{} ({})", clean(&self.message), clean(&self.why));
             format!("{path}  is {}: {why}", style.paint(Tone::Warn, "not counted"))
         };
-        text::wrap(&line, 2, style) + "\n"
+        let notes = self.notes.iter().map(|note| text::wrap(&format!("  {note}"), 4, style) + "\n");
+        text::wrap(&line, 2, style) + "\n" + &notes.collect::<String>()
     }
 }
 

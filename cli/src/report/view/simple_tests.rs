@@ -138,7 +138,17 @@ fn explain() {
     assert_eq!(Report::human(&counted, WIDE), "//a//b/?x=1  is counted as  /a/b\n");
     assert_eq!(
         counted.json(),
-        r#"{"v":1,"path":"//a//b/?x=1","counted":true,"key":"/a/b","why":null,"message":null}"#
+        r#"{"v":1,"path":"//a//b/?x=1","counted":true,"key":"/a/b","why":null,"message":null,"notes":[]}"#
+    );
+    let robot = ExplainView::ignored("/a", "/a", "bot", "the user agent names a robot: `curl`");
+    assert_eq!(
+        Report::human(&robot, WIDE),
+        "/a  is not counted: the user agent names a robot: `curl` (bot)\n"
+    );
+    let noted = counted.noting(vec!["unless the same visitor looked at it".to_owned()]);
+    assert_eq!(
+        Report::human(&noted, WIDE),
+        "//a//b/?x=1  is counted as  /a/b\n  unless the same visitor looked at it\n"
     );
     let refused = ExplainView::refused("/a\0", "bad_path", "a path must not have control characters");
     insta::assert_snapshot!(Report::human(&refused, NARROW), @r"

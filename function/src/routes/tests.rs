@@ -1,13 +1,45 @@
 //! Every route and every refusal, on a store in memory.
 
+mod asking;
+mod badges;
+mod visits;
+
 use super::*;
 use crate::hit::Item;
+use crate::http::Headers;
 use crate::store::Memory;
 
 const NOON: Moment = Moment::from_millis(1_789_898_400_000);
 
 fn counter() -> Counter<Memory> {
-    Counter::new(Memory::default(), Origins::Any, Some("b1".to_owned()))
+    with(|_| ())
+}
+
+/// A counter whose owner decided otherwise.
+fn with(decide: impl FnOnce(&mut Setup)) -> Counter<Memory> {
+    let mut setup = Setup { build: Some("b1".to_owned()), ..Setup::default() };
+    decide(&mut setup);
+    Counter::new(Memory::default(), setup)
+}
+
+/// A visitor's browser, by a number that is its address.
+fn browser(n: u8) -> Headers {
+    Headers {
+        user_agent: format!("Mozilla/5.0 (X11; rv:1{n}.0) Gecko/20100101 Firefox/1{n}.0").as_str().into(),
+        ..Headers::default()
+    }
+}
+
+fn visit_at(counter: &mut Counter<Memory>, n: u8, path: &str, now: Moment) -> Outcome {
+    let request = Request {
+        method: "GET".to_owned(),
+        route: "/counter".to_owned(),
+        query: format!("path={path}"),
+        headers: browser(n),
+        source_address: format!("203.0.113.{n}").as_str().into(),
+        ..Request::default()
+    };
+    counter.answer(&request, now)
 }
 
 fn ask_at(counter: &mut Counter<Memory>, method: &str, route: &str, query: &str, now: Moment) -> Answer {
@@ -54,6 +86,7 @@ fn reading_does_not_count() {
     content-type: application/json
     cache-control: public, max-age=60, stale-while-revalidate=600
     x-content-type-options: nosniff
+    etag: "f1419a0320ad8d14"
     access-control-allow-origin: *
     {"v":1,"path":"/x","hits":1,"today":{"hits":1},"counted":false}
     "#);
@@ -152,8 +185,8 @@ fn refusals_have_a_status_a_code_and_a_message() {
         shown.push(format!("{} {}\n", answer.status, answer.body));
     }
     insta::assert_snapshot!(shown.concat(), @r#"
-    400 {"error":"bad_param","message":"give the parameter `path` once: /counter?path=/"}
-    400 {"error":"bad_param","message":"give the parameter `path` once: /counter?path=/"}
+    400 {"error":"bad_param","message":"give the parameter `path` once, such as ?path=/"}
+    400 {"error":"bad_param","message":"give the parameter `path` once, such as ?path=/"}
     400 {"error":"bad_param","message":"the parameter `ro` is 1 to only read, or 0"}
     400 {"error":"bad_param","message":"the parameter `x` is not percent-encoded UTF-8"}
     400 {"error":"bad_path","message":"the parameter `path` is not percent-encoded UTF-8"}

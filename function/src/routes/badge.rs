@@ -1,0 +1,155 @@
+//! Badges for READMEs and pages without scripts. They only read unless they are told to count, and a mistake is drawn,
+//! with status 200: a broken picture tells nobody anything.
+
+use hitctl_config::contract::HEADER_ERROR;
+
+use super::hit::{Asked, Tally, the_path};
+use super::{Counter, Outcome, Stop, bad_param, flag, once, query};
+use crate::badge::{self, Badge, Color, Style};
+use crate::http::{Answer, Cache, Request};
+use crate::moment::Moment;
+use crate::query::Query;
+use crate::rules::Ignored;
+use crate::store::Store;
+
+/// What a picture may do: nothing but have a style.
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
+
+/// What a badge is asked to show.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Show {
+    #[default]
+    Total,
+    Today,
+    Unique,
+}
+
+impl Show {
+    fn label(self) -> &'static str {
+        match self {
+            Self::Total => "views",
+            Self::Today => "views today",
+            Self::Unique => "visitors",
+        }
+    }
+}
+
+/// How a badge is asked for.
+struct Look {
+    show: Show,
+    label: Option<String>,
+    color: Option<Color>,
+    label_color: Option<Color>,
+    style: Style,
+    abbreviated: bool,
+    counts: bool,
+}
+
+impl Look {
+    fn read(query: &Query, request: &Request) -> Result<Self, Stop> {
+        let show = match once(query, "show")? {
+            None | Some("total") => Show::Total,
+            Some("today") => Show::Today,
+            Some("unique") => Show::Unique,
+            Some(_) => return Err(bad_param("the parameter `show` is total, today or unique")),
+        };
+        let style = match once(query, "style")? {
+            None => Style::default(),
+            Some(name) => Style::parse(name)
+                .ok_or_else(|| bad_param("the parameter `style` is flat, flat-square or none"))?,
+        };
+        Ok(Self {
+            show,
+            style,
+            label: once(query, "label")?.map(str::to_owned),
+            color: color(query, "color")?,
+            label_color: color(query, "labelColor")?,
+            abbreviated: flag(query, "abbr", "shorten the number")?,
+            counts: flag(query, "hit", "count")? && request.method != "HEAD",
+        })
+    }
+}
+
+fn color(query: &Query, name: &str) -> Result<Option<Color>, Stop> {
+    let Some(text) = once(query, name)? else { return Ok(None) };
+    let message =
+        format!("the parameter `{name}` is the name of a color, or 3, 4, 6 or 8 hexadecimal digits");
+    Color::parse(text).map(Some).ok_or_else(|| bad_param(&message))
+}
+
+/// How a badge is written.
+#[derive(Clone, Copy)]
+enum Form {
+    Svg,
+    Json,
+}
+
+impl Form {
+    fn answer(self, badge: &Badge<'_>, cache: Cache) -> Answer {
+        match self {
+            Self::Svg => Answer::new(200, "image/svg+xml; charset=utf-8", cache, badge.svg())
+                .with("content-security-policy", POLICY),
+            Self::Json => Answer::json(200, cache, badge.json()),
+        }
+    }
+}
+
+impl<S: Store> Counter<S> {
+    /// `/v1/badge.svg`: a picture.
+    #[expect(clippy::unnecessary_wraps, reason = "all routes have one type")]
+    pub(super) fn badge_svg(&mut self, request: &Request, now: Moment) -> Result<Outcome, Stop> {
+        Ok(self.badge(request, now, Form::Svg))
+    }
+
+    /// `/v1/badge.json`: what shields.io draws a picture from.
+    #[expect(clippy::unnecessary_wraps, reason = "all routes have one type")]
+    pub(super) fn badge_json(&mut self, request: &Request, now: Moment) -> Result<Outcome, Stop> {
+        Ok(self.badge(request, now, Form::Json))
+    }
+
+    fn badge(&mut self, request: &Request, now: Moment, form: Form) -> Outcome {
+        match self.try_badge(request, now, form) {
+            Ok(outcome) => outcome,
+            Err(Stop { code, trouble, answer }) => {
+                let badge = Badge::error(Show::Total.label());
+                let ignored = (code == "origin_not_allowed").then_some(Ignored::Origin);
+                let mut drawn = form.answer(&badge, Cache::Never).with(HEADER_ERROR, code);
+                if let Some(after) = answer.header("retry-after") {
+                    drawn = drawn.with("retry-after", after.to_owned());
+                }
+                Outcome { trouble, ignored, ..Outcome::of(drawn) }
+            }
+        }
+    }
+
+    fn try_badge(&mut self, request: &Request, now: Moment, form: Form) -> Result<Outcome, Stop> {
+        let query = query(request)?;
+        let look = Look::read(&query, request)?;
+        if look.show == Show::Unique && !self.setup.visitors {
+            return Err(bad_param("visitors are not counted here, so there is no number of them"));
+        }
+        let path = the_path(&query)?;
+        let Tally { key, counts, ignored } = if look.counts {
+            self.tally(request, Asked { path, ..Asked::default() }, now)?
+        } else {
+            let key = self.setup.rules.key(path)?;
+            let counts = self.read_one(&key, now)?;
+            Tally { key, counts, ignored: None }
+        };
+        let n = match look.show {
+            Show::Total => counts.hits,
+            Show::Today => counts.today,
+            Show::Unique => counts.uniques,
+        };
+        let message = badge::message(n, look.abbreviated);
+        let badge = Badge {
+            color: look.color.unwrap_or_else(Color::blue),
+            label_color: look.label_color.unwrap_or_else(Color::grey),
+            style: look.style,
+            ..Badge::new(look.label.as_deref().unwrap_or(look.show.label()), &message)
+        };
+        let cache = if look.counts { Cache::Never } else { Cache::FiveMinutes };
+        let outcome = Outcome::about(form.answer(&badge, cache), Some(key));
+        Ok(Outcome { counted: look.counts && ignored.is_none(), ignored, ..outcome })
+    }
+}

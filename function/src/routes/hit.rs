@@ -1,0 +1,231 @@
+//! What counts: `/counter`, `/v1/hit`, and the badge's `hit=1` go through [`Counter::tally`], so that they agree on what
+//! a hit is.
+
+use hitctl_config::contract::HEADER_IGNORED;
+use serde::Deserialize;
+
+use super::{Counter, Outcome, Stop, bad_param, flag, query};
+use crate::hit::{Counts, Hit};
+use crate::http::{Answer, Cache, Request};
+use crate::json::Object;
+use crate::moment::Moment;
+use crate::path::Key;
+use crate::query::Query;
+use crate::rules::{Ignored, Verdict, View};
+use crate::store::{Added, Met, Paths, Store};
+use crate::visitor::Visitor;
+
+/// What became of a view: the page's numbers after it, and why it did not count if it did not.
+pub(super) struct Tally {
+    pub(super) key: Key,
+    pub(super) counts: Counts,
+    pub(super) ignored: Option<Ignored>,
+}
+
+/// How a view was asked for.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Asked<'a> {
+    pub(super) path: &'a str,
+    /// A script asks, and browsers say for which origin.
+    pub(super) by_script: bool,
+    /// The browser is driven by a program.
+    pub(super) automated: bool,
+}
+
+/// The body of `/v1/hit`.
+#[derive(Deserialize)]
+struct Body {
+    /// The page: a path, a URL, a plain string.
+    p: String,
+    /// Where the visitor came from. Accepted, so that pages may send it, and not kept.
+    #[serde(default, rename = "r")]
+    _referrer: serde::de::IgnoredAny,
+    /// 1 where a program drives the browser.
+    #[serde(default)]
+    b: u8,
+}
+
+const BODY_HELP: &str = "send a JSON object such as {\"p\":\"/about\"}";
+
+impl<S: Store> Counter<S> {
+    /// `/counter`: adds one, unless the caller only reads.
+    pub(super) fn counter(&mut self, request: &Request, now: Moment) -> Result<Outcome, Stop> {
+        let query = query(request)?;
+        let path = the_path(&query)?;
+        if flag(&query, "ro", "only read")? || request.method == "HEAD" {
+            let key = self.setup.rules.key(path)?;
+            let counts = self.read_one(&key, now)?;
+            return Ok(self.answered(Tally { key, counts, ignored: None }, false));
+        }
+        let tally = self.tally(request, Asked { path, ..Asked::default() }, now)?;
+        Ok(self.answered(tally, true))
+    }
+
+    /// `/v1/hit`: what the widget sends. A string as body is `text/plain`, which browsers send without asking first.
+    pub(super) fn hit(&mut self, request: &Request, now: Moment) -> Result<Outcome, Stop> {
+        let query = query(request)?;
+        let quiet = flag(&query, "quiet", "be answered without a body")?;
+        let body = request.body.trim_ascii();
+        // serde would read a list as the fields in their order.
+        if body.first() != Some(&b'{') {
+            return Err(bad_param(&format!("the body is no JSON object; {BODY_HELP}")));
+        }
+        let body: Body = serde_json::from_slice(body)
+            .map_err(|error| bad_param(&format!("the body is not understood: {error}; {BODY_HELP}")))?;
+        let asked = Asked { path: &body.p, by_script: true, automated: body.b != 0 };
+        let tally = self.tally(request, asked, now)?;
+        let mut outcome = self.answered(tally, true);
+        if quiet {
+            outcome.answer = Answer::empty(204, Cache::No);
+        }
+        Ok(outcome)
+    }
+
+    fn answered(&self, tally: Tally, was_to_count: bool) -> Outcome {
+        let Tally { key, counts, ignored } = tally;
+        let counted = was_to_count && ignored.is_none();
+        let object = self.setup.page(Object::new().number("v", 1), &key, counts);
+        let object = object.raw("counted", if counted { "true" } else { "false" });
+        let object = match ignored {
+            Some(why) => object.text("why", why.code()),
+            None => object,
+        };
+        let cache = if was_to_count { Cache::No } else { Cache::Minute };
+        let answer = Answer::json(200, cache, object.end());
+        Outcome { counted, ignored, ..Outcome::about(answer, Some(key)) }
+    }
+
+    /// Counts a view, if the rules let it.
+    pub(super) fn tally(&mut self, request: &Request, asked: Asked<'_>, now: Moment) -> Result<Tally, Stop> {
+        let headers = &request.headers;
+        let view = View {
+            path: asked.path,
+            agent: headers.user_agent.get(),
+            origin: headers.origin.as_deref(),
+            referer: headers.referer.get(),
+            by_script: asked.by_script,
+            automated: asked.automated,
+            prefetched: headers.prefetched,
+            opted_out: headers.opted_out,
+        };
+        let (key, followed) = match self.setup.rules.judge(&view) {
+            Verdict::Refused { why } => return Err(why.into()),
+            Verdict::Ignored { key, why } => return self.ignored(key, why, now),
+            Verdict::Counted { key, followed } => (key, followed),
+        };
+        let visitor = if followed { self.visitor(request) } else { None };
+        if let Some(visitor) = &visitor
+            && self.recent.repeats(visitor, &key, now)
+        {
+            return self.ignored(key, Ignored::Dup, now);
+        }
+        let result = self.add(key, visitor.as_ref(), now);
+        if let (Some(visitor), Ok(Err((key, _)))) = (&visitor, &result) {
+            self.recent.forget(visitor, key);
+        }
+        match result? {
+            Ok(tally) => Ok(tally),
+            Err((key, why)) => self.ignored(key, why, now),
+        }
+    }
+
+    /// Counts a hit, or says why its path may not have one.
+    #[expect(clippy::type_complexity, reason = "counted, or not, or not known")]
+    fn add(
+        &mut self,
+        key: Key,
+        visitor: Option<&Visitor>,
+        now: Moment,
+    ) -> Result<Result<Tally, (Key, Ignored)>, Stop> {
+        let refused = match self.setup.paths {
+            Paths::Strict => Ignored::Path,
+            _ => Ignored::Full,
+        };
+        let added = self.meet_and_add(&key, visitor, now);
+        match added {
+            Ok(Added::Counted(counts)) => Ok(Ok(Tally { key, counts, ignored: None })),
+            Ok(Added::Unknown | Added::Full) => {
+                self.refused_on = Some(now.day());
+                Ok(Err((key, refused)))
+            }
+            Err(trouble) => {
+                // The page may ask again, and should not be told that it repeats itself.
+                if let Some(visitor) = visitor {
+                    self.recent.forget(visitor, &key);
+                }
+                Err(trouble.into())
+            }
+        }
+    }
+
+    fn meet_and_add(
+        &mut self,
+        key: &Key,
+        visitor: Option<&Visitor>,
+        now: Moment,
+    ) -> Result<Added, crate::store::StoreError> {
+        if self.refused_on == Some(now.day()) && !self.store.knows(key)? {
+            return Ok(Added::Full);
+        }
+        let met = match visitor.filter(|_| self.setup.visitors) {
+            // Whom the store cannot meet is no visitor, and the view counts all the same; it says so in the log.
+            Some(visitor) => self.store.meet(visitor, key, now).unwrap_or_default(),
+            None => Met::default(),
+        };
+        let added = self.store.add(&Hit::one(key.clone(), now).by(met.page), self.setup.paths)?;
+        if let (Added::Counted(_), Some((_, pages))) = (added, &mut self.pages) {
+            let (page, site) = (u64::from(met.page), u64::from(met.site));
+            let one = Counts { hits: 1, today: 1, uniques: site, uniques_today: site };
+            pages.site = pages.site.plus(one);
+            if let Some((_, counts)) = pages.list.iter_mut().find(|(other, _)| other == key.as_str()) {
+                *counts = counts.plus(Counts { uniques: page, uniques_today: page, ..one });
+            }
+        }
+        Ok(added)
+    }
+
+    /// Answers for a view that does not count, and counts it among those. That number is worth no error.
+    fn ignored(&mut self, key: Key, why: Ignored, now: Moment) -> Result<Tally, Stop> {
+        let noted = self.store.ignore(why, now);
+        let counts = match why {
+            Ignored::Origin => {
+                let mut stop =
+                    Stop::new(403, "origin_not_allowed", "pages of this origin may not count here");
+                stop.answer = stop.answer.with(HEADER_IGNORED, why.code());
+                stop.trouble = noted.err();
+                return Err(stop);
+            }
+            // These have no item.
+            Ignored::Path | Ignored::Full => Counts::default(),
+            _ => self.read_one(&key, now)?,
+        };
+        Ok(Tally { key, counts, ignored: Some(why) })
+    }
+
+    /// Who asks: the address that the gateway saw, or, through the owner's distribution, the one that it saw. What a
+    /// client says of itself is never asked.
+    fn visitor(&self, request: &Request) -> Option<Visitor> {
+        let headers = &request.headers;
+        let through = match (&self.setup.origin_secret, headers.origin_secret.get()) {
+            (Some(secret), Some(given)) => is_same(secret, given),
+            _ => false,
+        };
+        let viewer = headers.viewer_address.get().filter(|_| through).and_then(Visitor::address_of_viewer);
+        let address = viewer.or_else(|| request.source_address.get())?;
+        Visitor::new(address, headers.user_agent.get().unwrap_or_default())
+    }
+}
+
+/// The path that has to be given once.
+pub(super) fn the_path(query: &Query) -> Result<&str, Stop> {
+    let mut paths = query.all("path");
+    match (paths.next(), paths.next()) {
+        (Some(path), None) => Ok(path),
+        _ => Err(bad_param("give the parameter `path` once, such as ?path=/")),
+    }
+}
+
+/// Compares in a time that depends on the length alone.
+fn is_same(a: &str, b: &str) -> bool {
+    a.len() == b.len() && a.bytes().zip(b.bytes()).fold(0, |differ, (a, b)| differ | (a ^ b)) == 0
+}

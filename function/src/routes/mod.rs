@@ -1,0 +1,259 @@
+//! The routes: a request in, an answer out, by way of the store. Pure but for the store; the time is passed in.
+
+mod badge;
+mod hit;
+mod numbers;
+mod read;
+
+use hitctl_config::contract::{HEADER_BUILD, HEADER_IGNORED, MAX_BODY_BYTES};
+
+use crate::hit::Counts;
+use crate::http::{Answer, Cache, Request};
+use crate::json::Object;
+use crate::moment::{Day, Moment};
+use crate::path::{Key, Refusal};
+use crate::query::Query;
+use crate::recent::Recent;
+use crate::rules::{Ignored, Rules};
+use crate::store::{Pages, Paths, Store, StoreError};
+
+/// For how long all pages are remembered: reading them costs a read of the whole table. What this process counts itself
+/// is added to the site's total at once.
+const PAGES_FRESH_MS: u64 = 60_000;
+use crate::widget;
+
+/// What the owner decided, and what the deploy knows.
+#[derive(Clone, Debug, Default)]
+pub struct Setup {
+    /// What counts.
+    pub rules: Rules,
+    /// Which paths may.
+    pub paths: Paths,
+    /// Whether visitors are told apart, so that there is a number of them.
+    pub visitors: bool,
+    /// For how many seconds a visitor's reload of a page does not count.
+    pub repeat_s: u32,
+    /// Whether lists of pages and of days are for everybody.
+    pub public_stats: bool,
+    /// Whether a page's hits are spread, so that a number just answered may miss some.
+    pub approximate: bool,
+    /// What proves that a request came through the owner's distribution.
+    pub origin_secret: Option<String>,
+    /// The id of the build, for `/healthz`.
+    pub build: Option<String>,
+}
+
+/// The counter: a store and the rules of its HTTP side.
+#[derive(Debug)]
+pub struct Counter<S> {
+    store: S,
+    setup: Setup,
+    recent: Recent,
+    pages: Option<(Moment, Pages)>,
+    /// The last day on which a path was refused: from then on paths are looked up before anything is written, so that
+    /// a flood of them costs reads.
+    refused_on: Option<Day>,
+}
+
+/// An answer, and what the log should know about it.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The answer.
+    pub answer: Answer,
+    /// The page that was counted or read, if it was one.
+    pub key: Option<Key>,
+    /// Whether a hit was counted.
+    pub counted: bool,
+    /// Why it was not, if it was meant to be.
+    pub ignored: Option<Ignored>,
+    /// Why the store failed, if it did.
+    pub trouble: Option<StoreError>,
+}
+
+impl Outcome {
+    fn of(answer: Answer) -> Self {
+        Self { answer, key: None, counted: false, ignored: None, trouble: None }
+    }
+
+    fn about(answer: Answer, key: Option<Key>) -> Self {
+        Self { key, ..Self::of(answer) }
+    }
+}
+
+/// A request that ends early.
+#[derive(Debug)]
+struct Stop {
+    answer: Answer,
+    /// The error's code, for badges.
+    code: String,
+    trouble: Option<StoreError>,
+}
+
+impl Stop {
+    fn new(status: u16, code: &str, message: &str) -> Self {
+        Self { answer: Answer::error(status, code, message), code: code.to_owned(), trouble: None }
+    }
+}
+
+impl From<Refusal> for Stop {
+    fn from(why: Refusal) -> Self {
+        let status = if why.code() == "path_too_long" { 414 } else { 400 };
+        Self::new(status, why.code(), &why.to_string())
+    }
+}
+
+impl From<StoreError> for Stop {
+    fn from(trouble: StoreError) -> Self {
+        let (code, message, after) = match trouble {
+            StoreError::Busy(_) => ("busy", "too many hits at once; try again in a second", "1"),
+            StoreError::Unavailable(_) => {
+                ("unavailable", "the counts cannot be reached; try again in a few seconds", "5")
+            }
+        };
+        let mut stop = Self::new(503, code, message);
+        stop.answer = stop.answer.with("retry-after", after);
+        Self { trouble: Some(trouble), ..stop }
+    }
+}
+
+/// A route: the methods it answers, and what answers them.
+type Route<S> = (&'static [&'static str], fn(&mut Counter<S>, &Request, Moment) -> Result<Outcome, Stop>);
+
+const READING: &[&str] = &["GET", "HEAD"];
+
+impl<S: Store> Counter<S> {
+    /// A counter on `store`.
+    pub fn new(store: S, setup: Setup) -> Self {
+        let recent = Recent::new(setup.repeat_s);
+        Self { store, setup, recent, pages: None, refused_on: None }
+    }
+
+    /// The store.
+    pub fn store(&mut self) -> &mut S {
+        &mut self.store
+    }
+
+    /// Answers a request at the time `now`.
+    pub fn answer(&mut self, request: &Request, now: Moment) -> Outcome {
+        let mut outcome = match self.route(request, now) {
+            Ok(outcome) => outcome,
+            Err(Stop { answer, trouble, .. }) => Outcome { trouble, ..Outcome::of(answer) },
+        };
+        if let Some(why) = outcome.ignored {
+            outcome.answer = outcome.answer.with(HEADER_IGNORED, why.code());
+        }
+        outcome.answer = outcome.answer.unless_known(request.headers.if_none_match.as_deref());
+        let origins = &self.setup.rules.origins;
+        outcome.answer = origins.allow(outcome.answer, request.headers.origin.as_deref());
+        if request.method == "HEAD" {
+            outcome.answer.body.clear();
+        }
+        outcome
+    }
+
+    fn route(&mut self, request: &Request, now: Moment) -> Result<Outcome, Stop> {
+        let stats = self.setup.public_stats;
+        let (methods, route): Route<S> = match request.route.as_str() {
+            "/counter" => (READING, Self::counter),
+            "/v1/hit" => (&["POST"], Self::hit),
+            "/v1/count" => (READING, Self::count),
+            "/v1/badge.svg" => (READING, Self::badge_svg),
+            "/v1/badge.json" => (READING, Self::badge_json),
+            "/v1/widget.js" => (READING, Self::widget),
+            "/v1/top" | "/api/counters" if stats => (READING, Self::top),
+            "/v1/series" if stats => (READING, Self::series),
+            "/healthz" => (READING, Self::healthz),
+            _ => return Err(Stop::new(404, "not_found", "there is no such route")),
+        };
+        if !methods.contains(&request.method.as_str()) {
+            let message = format!("this route answers {} only", methods.join(" and "));
+            let mut stop = Stop::new(405, "method_not_allowed", &message);
+            stop.answer = stop.answer.with("allow", methods.join(", "));
+            return Err(stop);
+        }
+        if request.body_bytes > MAX_BODY_BYTES {
+            return Err(Stop::new(413, "body_too_large", "the request's body is over 2048 bytes"));
+        }
+        route(self, request, now)
+    }
+
+    /// `/v1/widget.js`: the script that pages embed.
+    #[expect(clippy::unnecessary_wraps, reason = "all routes have one type")]
+    fn widget(&mut self, _: &Request, _: Moment) -> Result<Outcome, Stop> {
+        Ok(Outcome::of(Answer::new(
+            200,
+            "text/javascript; charset=utf-8",
+            Cache::Day,
+            widget::SCRIPT.to_owned(),
+        )))
+    }
+
+    /// `/healthz`: answers without touching the table.
+    #[expect(clippy::unnecessary_wraps, reason = "all routes have one type")]
+    fn healthz(&mut self, _: &Request, _: Moment) -> Result<Outcome, Stop> {
+        let mut answer = Answer::json(200, Cache::No, Object::new().number("v", 1).raw("ok", "true").end());
+        if let Some(build) = &self.setup.build {
+            answer = answer.with(HEADER_BUILD, build.clone());
+        }
+        Ok(Outcome::of(answer))
+    }
+
+    fn read_one(&mut self, key: &Key, now: Moment) -> Result<Counts, StoreError> {
+        let counts = self.store.read(std::slice::from_ref(key), now.day())?;
+        Ok(counts.first().copied().unwrap_or_default())
+    }
+
+    /// Every page, at most a minute old.
+    fn all_pages(&mut self, now: Moment) -> Result<&Pages, StoreError> {
+        let fresh = self.pages.as_ref().is_some_and(|(read_at, _)| {
+            read_at.day() == now.day()
+                && (*read_at..Moment::from_millis(read_at.millis() + PAGES_FRESH_MS)).contains(&now)
+        });
+        if !fresh {
+            self.pages = None;
+        }
+        let pages = match self.pages.take() {
+            Some(known) => known,
+            None => (now, self.store.pages(now.day())?),
+        };
+        Ok(&self.pages.insert(pages).1)
+    }
+}
+
+/// The parameters of a request.
+fn query(request: &Request) -> Result<Query, Stop> {
+    Query::parse(&request.query).map_err(|bad| {
+        let code = if bad.name == "path" { "bad_path" } else { "bad_param" };
+        Stop::new(400, code, &bad.to_string())
+    })
+}
+
+/// A parameter that is given at most once.
+fn once<'a>(query: &'a Query, name: &'a str) -> Result<Option<&'a str>, Stop> {
+    let mut values = query.all(name);
+    let value = values.next();
+    match values.next() {
+        None => Ok(value),
+        Some(_) => Err(bad_param(&format!("give the parameter `{name}` only once"))),
+    }
+}
+
+/// A parameter that is 1 or 0.
+fn flag(query: &Query, name: &str, meaning: &str) -> Result<bool, Stop> {
+    let mut on = false;
+    for value in query.all(name) {
+        on |= match value {
+            "1" => true,
+            "0" => false,
+            _ => return Err(bad_param(&format!("the parameter `{name}` is 1 to {meaning}, or 0"))),
+        };
+    }
+    Ok(on)
+}
+
+fn bad_param(message: &str) -> Stop {
+    Stop::new(400, "bad_param", message)
+}
+
+#[cfg(test)]
+mod tests;

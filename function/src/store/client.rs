@@ -1,0 +1,235 @@
+//! DynamoDB's protocol over one connection: signs a call, sends it, judges the answer. Knows nothing of counting.
+//!
+//! Adding is not idempotent, so such a call is sent a second time only where the first surely had no effect: no
+//! connection was made, or the request did not leave whole. Once it left, a lost answer stays lost: the hit may be
+//! missing in the answer, never twice in the table. The one gap is a connection that DynamoDB closes just while we
+//! send; it is kept narrow by looking at the socket before each use and by not reusing one that idled for long.
+//! What is idempotent is repeated once whatever happened. A throttled call is not repeated: the caller is told to come
+//! back.
+
+use std::time::{Duration, Instant};
+
+use super::StoreError;
+use super::answer::Failure;
+use crate::moment::Moment;
+use crate::net::{Connection, Endpoint, Lost, Response, Tls};
+use crate::sigv4::Signer;
+
+/// Every call of an invocation together must be done by then, if the invocation leaves that long.
+const CALL_LIMIT: Duration = Duration::from_secs(3);
+const CONNECT_LIMIT: Duration = Duration::from_secs(1);
+/// Well below a minute, after which AWS's servers begin to close idle connections.
+const IDLE_LIMIT: Duration = Duration::from_secs(20);
+/// A page of a Scan is at most 1 MB of items; as JSON it is smaller than this.
+const ANSWER_LIMIT: usize = 8 * 1024 * 1024;
+
+/// Whether a request may be sent again when its answer was lost.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Repeat {
+    Never,
+    Once,
+}
+
+/// A table, and how much of what DynamoDB says of it may be told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Table {
+    pub(super) name: String,
+    /// Whether requests hold what no log may: a message of DynamoDB can quote them, and is left out.
+    pub(super) private: bool,
+}
+
+/// Why a call has no answer.
+#[derive(Debug)]
+pub(super) enum Refused {
+    /// Its condition does not hold; it had no effect.
+    Condition(String),
+    /// Anything else.
+    Failed(StoreError),
+}
+
+impl From<StoreError> for Refused {
+    fn from(error: StoreError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl From<Refused> for StoreError {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Condition(why) => Self::Unavailable(why),
+            Refused::Failed(error) => error,
+        }
+    }
+}
+
+/// A client of one endpoint.
+#[derive(Debug)]
+pub(super) struct Client {
+    endpoint: Endpoint,
+    signer: Signer,
+    clock: fn() -> Moment,
+    tls: Tls,
+    /// Kept alive, with the time of its last use by the wall clock: the monotonic one may stand still while the
+    /// environment is frozen.
+    idle: Option<(Connection, Moment)>,
+    deadline: Instant,
+}
+
+impl Client {
+    pub(super) fn new(endpoint: Endpoint, tls: Tls, signer: Signer, clock: fn() -> Moment) -> Self {
+        let deadline = Instant::now() + CALL_LIMIT;
+        Self { endpoint, signer, clock, tls, idle: None, deadline }
+    }
+
+    pub(super) fn now(&self) -> Moment {
+        (self.clock)()
+    }
+
+    /// Bounds the calls that follow: an invocation has `left`, and its answer must still get out.
+    pub(super) fn begin(&mut self, left: Duration) {
+        let reserve = (left / 4).min(Duration::from_millis(250));
+        self.deadline = Instant::now() + left.saturating_sub(reserve).min(CALL_LIMIT);
+    }
+
+    /// Gives `calls` half of the time that is left, so that what follows still has the other half.
+    pub(super) fn with_half<T>(&mut self, calls: impl FnOnce(&mut Self) -> T) -> T {
+        let (now, whole) = (Instant::now(), self.deadline);
+        self.deadline = now + whole.saturating_duration_since(now) / 2;
+        let done = calls(self);
+        self.deadline = whole;
+        done
+    }
+
+    /// Connects ahead of the first call where that is costly, which is where there is TLS.
+    pub(super) fn warm(&mut self, table: &Table) -> Result<(), StoreError> {
+        if self.endpoint.tls && self.idle.is_none() {
+            let connection = self.connect(table)?;
+            self.idle = Some((connection, self.now()));
+        }
+        Ok(())
+    }
+
+    /// Returns the body of a call's answer.
+    pub(super) fn call(
+        &mut self,
+        operation: &str,
+        table: &Table,
+        body: &str,
+        repeat: Repeat,
+    ) -> Result<Vec<u8>, Refused> {
+        let mut repeated = false;
+        loop {
+            let again = !std::mem::replace(&mut repeated, true);
+            let (mut connection, now) = match self.connection(table) {
+                Ok(connection) => connection,
+                Err(_) if again && self.is_time_left() => continue,
+                Err(error) => return Err(error.into()),
+            };
+            let request = self.request(operation, body, now);
+            match connection.exchange(&request, Some(self.deadline), ANSWER_LIMIT) {
+                Ok(response) => {
+                    self.idle = Some((connection, now));
+                    if again && repeat == Repeat::Once && response.status >= 500 {
+                        continue;
+                    }
+                    return self.judge(operation, table, response);
+                }
+                Err(Lost::Unsent(_)) if again && self.is_time_left() => {}
+                Err(Lost::Unanswered(_)) if again && repeat == Repeat::Once && self.is_time_left() => {}
+                Err(lost) => return Err(self.unavailable(operation, table, &lost.to_string()).into()),
+            }
+        }
+    }
+
+    /// Reads the body of a call's answer.
+    pub(super) fn parse<'a, T: serde::Deserialize<'a>>(
+        &self,
+        operation: &str,
+        table: &Table,
+        body: &'a [u8],
+    ) -> Result<T, StoreError> {
+        serde_json::from_slice(body).map_err(|error| {
+            // What the parser says may quote the answer.
+            let detail = if table.private { String::new() } else { format!(": {error}") };
+            self.unavailable(operation, table, &format!("the answer is not understood{detail}"))
+        })
+    }
+
+    pub(super) fn unavailable(&self, operation: &str, table: &Table, why: &str) -> StoreError {
+        StoreError::Unavailable(self.describe(operation, table, why))
+    }
+
+    pub(super) fn describe(&self, operation: &str, table: &Table, why: &str) -> String {
+        format!("dynamodb {operation}, table {}, {}: {why}", table.name, self.endpoint.authority())
+    }
+
+    fn judge(&self, operation: &str, table: &Table, response: Response) -> Result<Vec<u8>, Refused> {
+        if response.too_large {
+            return Err(self.unavailable(operation, table, "the answer is too large").into());
+        }
+        if response.status == 200 {
+            return Ok(response.body);
+        }
+        let failure: Failure = serde_json::from_slice(&response.body).unwrap_or_default();
+        let kind = failure.kind.rsplit('#').next().unwrap_or_default();
+        let id = response.header("x-amzn-requestid").unwrap_or("unknown");
+        let message = if table.private { String::new() } else { format!(": {}", failure.message) };
+        let why = format!("status {} {kind}{message} (request {id})", response.status);
+        let why = self.describe(operation, table, &why);
+        Err(match kind {
+            "ConditionalCheckFailedException" => Refused::Condition(why),
+            "ProvisionedThroughputExceededException"
+            | "ThrottlingException"
+            | "RequestLimitExceeded"
+            | "TransactionConflictException" => StoreError::Busy(why).into(),
+            _ => StoreError::Unavailable(why).into(),
+        })
+    }
+
+    /// The idle connection if it is good, else a new one; and the time.
+    fn connection(&mut self, table: &Table) -> Result<(Connection, Moment), StoreError> {
+        let now = self.now();
+        if let Some((mut connection, used)) = self.idle.take() {
+            let idle = connection.idle().max(now.since(used));
+            if idle < IDLE_LIMIT && connection.is_usable() {
+                return Ok((connection, now));
+            }
+        }
+        Ok((self.connect(table)?, now))
+    }
+
+    fn connect(&mut self, table: &Table) -> Result<Connection, StoreError> {
+        let left = self.deadline.saturating_duration_since(Instant::now()).min(CONNECT_LIMIT);
+        Connection::open(&self.endpoint, &mut self.tls, left)
+            .map_err(|error| self.unavailable("connect", table, &error.to_string()))
+    }
+
+    fn request(&mut self, operation: &str, body: &str, now: Moment) -> Vec<u8> {
+        let authority = self.endpoint.authority();
+        let path = if self.endpoint.prefix.is_empty() { "/" } else { &self.endpoint.prefix };
+        let target = format!("DynamoDB_20120810.{operation}");
+        let headers = [
+            ("content-type", "application/x-amz-json-1.0"),
+            ("host", authority.as_str()),
+            ("x-amz-target", &target),
+        ];
+        let signed = self.signer.sign(path, &headers, body.as_bytes(), now);
+        let mut request = format!("POST {path} HTTP/1.1\r\n");
+        for (name, value) in headers {
+            request.push_str(name);
+            request.push_str(": ");
+            request.push_str(value);
+            request.push_str("\r\n");
+        }
+        request.push_str(&signed);
+        request.push_str("content-length: ");
+        request.push_str(&body.len().to_string());
+        request.push_str("\r\n\r\n");
+        request.push_str(body);
+        request.into_bytes()
+    }
+
+    fn is_time_left(&self) -> bool {
+        Instant::now() < self.deadline
+    }
+}

@@ -1,0 +1,36 @@
+//! The bodies of the calls, word for word.
+
+use super::*;
+use crate::hit::Hit;
+use crate::path::normalise;
+
+const NOON: Moment = Moment::from_millis(1_789_898_400_000);
+
+fn update(is_new: bool) -> Update {
+    Hit::one(normalise("/a").unwrap(), NOON).by(is_new).update()
+}
+
+#[test]
+fn a_hit_is_one_update_of_total_day_and_month() {
+    insta::assert_snapshot!(add("hits-test", "/a\"b", &update(false), false), @r##"{"TableName":"hits-test","Key":{"path":{"S":"/a\"b"}},"UpdateExpression":"ADD #h :n, #d :n, #m :n SET #l = :t, #f = if_not_exists(#f, :f)","ExpressionAttributeNames":{"#h":"hits","#d":"dfzg","#m":"m2609","#l":"last","#f":"first"},"ExpressionAttributeValues":{":n":{"N":"1"},":t":{"S":"2026-09-20T10:00:00Z"},":f":{"S":"2026-09-20"}},"ReturnValues":"ALL_NEW"}"##);
+}
+
+#[test]
+fn a_new_visitor_is_counted_by_the_same_update() {
+    insta::assert_snapshot!(add("hits-test", "/a", &update(true), true), @r##"{"TableName":"hits-test","Key":{"path":{"S":"/a"}},"UpdateExpression":"ADD #h :n, #d :n, #m :n, #u :u, #v :u, #w :u SET #l = :t, #f = if_not_exists(#f, :f)","ConditionExpression":"attribute_exists(#p)","ExpressionAttributeNames":{"#h":"hits","#d":"dfzg","#m":"m2609","#l":"last","#f":"first","#u":"uniques","#v":"vfzg","#w":"w2609","#p":"path"},"ExpressionAttributeValues":{":n":{"N":"1"},":t":{"S":"2026-09-20T10:00:00Z"},":f":{"S":"2026-09-20"},":u":{"N":"1"}},"ReturnValues":"ALL_NEW"}"##);
+}
+
+#[test]
+fn limits_are_conditions() {
+    insta::assert_snapshot!(budget("hits-test", NOON.day(), 1000, 10_000), @r##"{"TableName":"hits-test","Key":{"path":{"S":"!budget"}},"UpdateExpression":"ADD #a :n, #d :n","ConditionExpression":"(attribute_not_exists(#a) OR #a < :a) AND (attribute_not_exists(#d) OR #d < :d)","ExpressionAttributeNames":{"#a":"paths","#d":"dfzg"},"ExpressionAttributeValues":{":n":{"N":"1"},":a":{"N":"10000"},":d":{"N":"1000"}},"ReturnValues":"ALL_NEW"}"##);
+    insta::assert_snapshot!(remember("hits-test-seen", "abc", 7), @r##"{"TableName":"hits-test-seen","Item":{"id":{"S":"abc"},"ttl":{"N":"7"}},"ConditionExpression":"attribute_not_exists(#i)","ExpressionAttributeNames":{"#i":"id"}}"##);
+    insta::assert_snapshot!(salt("hits-test-seen", "salt#fzg", "00ff", 7), @r##"{"TableName":"hits-test-seen","Key":{"id":{"S":"salt#fzg"}},"UpdateExpression":"SET #s = if_not_exists(#s, :s), #t = if_not_exists(#t, :t)","ExpressionAttributeNames":{"#s":"salt","#t":"ttl"},"ExpressionAttributeValues":{":s":{"S":"00ff"},":t":{"N":"7"}},"ReturnValues":"ALL_NEW"}"##);
+}
+
+#[test]
+fn the_rest_says_what_it_needs() {
+    insta::assert_snapshot!(site("hits-test", NOON.day()), @r##"{"TableName":"hits-test","Key":{"path":{"S":"!site"}},"UpdateExpression":"ADD #u :n, #v :n, #w :n","ExpressionAttributeNames":{"#u":"uniques","#v":"vfzg","#w":"w2609"},"ExpressionAttributeValues":{":n":{"N":"1"}},"ReturnValues":"ALL_NEW"}"##);
+    insta::assert_snapshot!(bump("hits-test", "!dropped#m2609", "bot"), @r##"{"TableName":"hits-test","Key":{"path":{"S":"!dropped#m2609"}},"UpdateExpression":"ADD #c :n","ExpressionAttributeNames":{"#c":"bot"},"ExpressionAttributeValues":{":n":{"N":"1"}}}"##);
+    insta::assert_snapshot!(address("hits-test-seen", "ip#203.0.113.7", NOON, 7), @r##"{"TableName":"hits-test-seen","Key":{"id":{"S":"ip#203.0.113.7"}},"UpdateExpression":"ADD #h :n SET #l = :l, #f = if_not_exists(#f, :l), #t = :t","ExpressionAttributeNames":{"#h":"hits","#l":"last","#f":"first","#t":"ttl"},"ExpressionAttributeValues":{":n":{"N":"1"},":l":{"S":"2026-09-20T10:00:00Z"},":t":{"N":"7"}}}"##);
+    insta::assert_snapshot!(scan("hits-test", Wanted::Counts(NOON.day()), Some("{}")), @r##"{"TableName":"hits-test","FilterExpression":"(NOT begins_with(#p, :r)) OR #p = :s OR begins_with(#p, :x)","ExpressionAttributeValues":{":r":{"S":"!"},":s":{"S":"!site"},":x":{"S":"!shard#"}},"ProjectionExpression":"#p, #h, #d, #u, #v","ExpressionAttributeNames":{"#p":"path","#h":"hits","#d":"dfzg","#u":"uniques","#v":"vfzg"},"ExclusiveStartKey":{}}"##);
+}
