@@ -8,6 +8,7 @@ use crate::kinds::expiring_table::spec;
 use crate::world::World;
 
 const SET: &str = "dynamodb:UpdateTimeToLive";
+const LOOK: &str = "dynamodb:DescribeTimeToLive";
 
 /// A table whose items expire by that attribute.
 fn table(world: &World, attribute: Option<&str>) -> Graph {
@@ -107,14 +108,24 @@ async fn a_change_too_soon_is_not_tried_again_and_says_when_to_come_back() {
 async fn a_change_whose_answer_was_lost_may_be_refused_the_second_time() {
     let world = World::new(Kind::MiniStack, "ttl-lost");
     let (on, off) = (table(&world, Some("ttl")), table(&world, None));
-    for (graph, message) in [(&on, "TimeToLive is already enabled"), (&off, "TimeToLive is already disabled")]
+    let was_off = r#"{"TimeToLiveDescription":{"TimeToLiveStatus":"DISABLED"}}"#;
+    let was_on = r#"{"TimeToLiveDescription":{"TimeToLiveStatus":"ENABLED","AttributeName":"ttl"}}"#;
+    for (graph, message, before) in
+        [(&on, "TimeToLive is already enabled", was_off), (&off, "TimeToLive is already disabled", was_on)]
     {
-        let mut asked = 0;
+        let (mut set, mut looked) = (0, 0);
         let (failed, writes) = under(&world, graph, move |call| {
-            asked += u32::from(call.is(SET));
-            match asked {
-                1 if call.is(SET) => Some(Fault::LostAnswer),
-                2 if call.is(SET) => Some(refused(message)),
+            set += u32::from(call.is(SET));
+            looked += u32::from(set == 2 && call.is(LOOK));
+            match (set, looked) {
+                (1, _) if call.is(SET) => Some(Fault::LostAnswer),
+                (2, 0) => Some(refused(message)),
+                // What is read lags behind what was written.
+                (2, 1) => Some(Fault::Answer {
+                    status: 200,
+                    content_type: "application/x-amz-json-1.0".to_owned(),
+                    body: before.to_owned(),
+                }),
                 _ => None,
             }
         })

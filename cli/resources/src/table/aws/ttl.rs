@@ -3,15 +3,21 @@
 //! `DynamoDB` takes up to an hour for a change of it and takes no second one in that time, so one run makes at most one, and
 //! none is waited for: what is being enabled counts as enabled.
 
-use aws_sdk_dynamodb::types::{TimeToLiveDescription, TimeToLiveSpecification, TimeToLiveStatus};
-use hitctl_engine::{Cx, Fault};
+use std::time::Duration;
 
-use super::{GONE, IN_USE, PATIENCE, Table, doing};
+use aws_sdk_dynamodb::types::{TimeToLiveDescription, TimeToLiveSpecification, TimeToLiveStatus};
+use hitctl_engine::{Cx, Fault, FaultKind, Wait};
+
+use super::{GONE, IN_USE, PATIENCE, POLLS, Table, doing};
 use crate::TableSpec;
 use crate::aws::Call;
 
 /// What is said of a change that is not taken: also of one that is made already, by a call whose answer was lost.
 const REFUSED: &str = "ValidationException";
+
+/// How long what is read may lag behind what was written.
+const LAG: Wait = Wait { longest: POLLS.longest, ..Wait::up_to(Duration::from_mins(1)) }
+    .each_within(Duration::from_mins(2));
 
 impl Table {
     /// The attribute by which items expire, if they do.
@@ -46,11 +52,22 @@ impl Table {
             .await;
         match done {
             Err(fault) if fault.code == REFUSED => {
-                let wanted = enabled.then(|| attribute.to_owned());
-                if self.ttl(cx, name).await? == wanted { Ok(()) } else { Err(fault) }
+                self.was_set(cx, name, enabled.then_some(attribute), &fault).await
             }
             done => done.map(|_| ()),
         }
+    }
+
+    /// After a refusal: whether it is as wanted by now. Where AWS says that it is so already, what is read lags behind.
+    async fn was_set(&self, cx: &Cx, name: &str, want: Option<&str>, fault: &Fault) -> Result<(), Fault> {
+        let look = move || async move {
+            if self.ttl(cx, name).await?.as_deref() == want {
+                return Ok(());
+            }
+            let kind = if is_already(fault) { FaultKind::Transient } else { fault.kind };
+            Err(Fault { kind, ..fault.clone() })
+        };
+        cx.wait(&LAG, &format!("waiting for the time to live of table {name}"), look).await
     }
 
     /// Makes the time to live be as wanted, where it is not.
@@ -77,6 +94,12 @@ impl Table {
             (None, None) => Ok(()),
         }
     }
+}
+
+/// Whether that refusal means that the wanted state was reached before.
+fn is_already(fault: &Fault) -> bool {
+    let said = fault.cause.as_deref().unwrap_or_default();
+    ["TimeToLive is already enabled", "TimeToLive is already disabled"].iter().any(|end| said.ends_with(end))
 }
 
 /// The attribute that is in force, or will be soon.
