@@ -3,19 +3,12 @@
 
 use hitctl_config::contract::{ATTR_FIRST, ATTR_HITS, ATTR_LAST, ATTR_PATH, ATTR_UNIQUES};
 
-use crate::moment::{Day, Moment, month_of_attribute, month_of_uniques_attribute};
+use crate::moment::{Day, Moment, month_of_uniques_attribute};
 use crate::path::Key;
 
-/// DynamoDB bills a write by each begun kilobyte of the item.
-pub const WRITE_UNIT_BYTES: usize = 1024;
-/// Days that an item keeps: a month's worth, today included.
-pub const DAYS_KEPT: u32 = 31;
-/// Days that an item may collect before it is trimmed, so that trimming costs one write in ten days, not one a day.
-pub const DAYS_MOST: usize = 40;
-/// Months that an item keeps.
-pub const MONTHS_KEPT: usize = 36;
-/// Months that an item keeps even if its key is so long that more would cost a second write unit.
-pub const MONTHS_LEAST: usize = 12;
+mod trim;
+
+pub use trim::{DAYS_KEPT, DAYS_LEAST, DAYS_MOST, MONTHS_KEPT, MONTHS_LEAST, WRITE_UNIT_BYTES};
 
 /// Hits on one page at one time.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -175,43 +168,11 @@ impl Item {
         }
     }
 
-    /// The item's size by DynamoDB's rules, rounded up: names and texts by their bytes, numbers by a byte for two
-    /// digits and two more.
+    /// The item's size by DynamoDB's rules: names and texts by their bytes, numbers by a byte for two digits and one
+    /// more. Zeros at a number's end are counted, though DynamoDB does not.
     pub fn size(&self) -> usize {
         self.other_bytes
             + self.numbers.iter().map(|(name, value)| name.len() + number_bytes(*value)).sum::<usize>()
-    }
-
-    /// The attributes to remove, empty while nothing is due: days that are out of the window, then months, the
-    /// oldest first.
-    ///
-    /// Due is an item with more than [`DAYS_MOST`] days, or one that is about to outgrow a write unit.
-    pub fn stale(&self, today: Day) -> Vec<String> {
-        let days = self.numbers.iter().filter(|(name, _)| Day::from_attribute(name).is_some()).count();
-        let mut size = self.size();
-        // A next day and a next month must fit, or every hit on the first of a month would find the item full.
-        let limit = WRITE_UNIT_BYTES - 48;
-        if days <= DAYS_MOST && size <= limit {
-            return Vec::new();
-        }
-        let oldest = today.number().saturating_sub(DAYS_KEPT - 1);
-        let mut stale = Vec::new();
-        for (name, value) in &self.numbers {
-            if Day::from_attribute(name).is_some_and(|day| day.number() < oldest) {
-                size -= name.len() + number_bytes(*value);
-                stale.push(name.clone());
-            }
-        }
-        let mut months: Vec<_> = self.numbers.iter().filter(|(name, _)| is_month(name)).collect();
-        months.sort();
-        for (position, (name, value)) in months.iter().enumerate() {
-            let left = months.len() - position;
-            if left > MONTHS_KEPT || (left > MONTHS_LEAST && size > limit) {
-                size -= name.len() + number_bytes(*value);
-                stale.push(name.clone());
-            }
-        }
-        stale
     }
 }
 
@@ -220,20 +181,14 @@ pub fn text_bytes(name: &str, value: &str) -> usize {
     name.len() + value.len()
 }
 
-fn is_month(name: &str) -> bool {
-    month_of_attribute(name).or_else(|| month_of_uniques_attribute(name)).is_some()
-}
-
 fn number_bytes(value: u64) -> usize {
     let digits = value.checked_ilog10().unwrap_or(0) as usize + 1;
-    digits.div_ceil(2) + 2
+    digits.div_ceil(2) + 1
 }
 
-/// The size of the attributes that are not numbers, for a key of this length.
-pub fn fixed_bytes(key: &Key, update: &Update) -> usize {
-    text_bytes(ATTR_PATH, key.as_str())
-        + text_bytes(ATTR_FIRST, &update.first)
-        + text_bytes(ATTR_LAST, &update.last)
+/// The size of the attributes that are not numbers, in the item `key`.
+pub fn fixed_bytes(key: &str, update: &Update) -> usize {
+    text_bytes(ATTR_PATH, key) + text_bytes(ATTR_FIRST, &update.first) + text_bytes(ATTR_LAST, &update.last)
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use hitctl_config::contract::ATTR_DROPPED_PATH;
+
 use crate::bots::{self, Sign};
 use crate::http::Origins;
 use crate::path::{self, Key, Refusal};
@@ -97,7 +99,15 @@ impl Ignored {
     /// Every code, in the order of the alphabet: what the table counts refused views under.
     pub const CODES: [&'static str; 7] = ["bot", "dup", "full", "gpc", "origin", "path", "prefetch"];
 
-    /// The word for programs, and the name of its number in the table.
+    /// The name of its number in the table: the word for programs, but for the one that the table's key has taken.
+    pub fn attribute(self) -> &'static str {
+        match self {
+            Self::Path => ATTR_DROPPED_PATH,
+            other => other.code(),
+        }
+    }
+
+    /// The word for programs.
     pub fn code(self) -> &'static str {
         match self {
             Self::Bot(_) => "bot",

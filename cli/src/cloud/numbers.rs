@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 
 use hit_counter::moment::Day;
 use hitctl_config::contract::{
-    ATTR_DAY_PREFIX, ATTR_DAY_UNIQUES_PREFIX, ATTR_FIRST, ATTR_HITS, ATTR_LAST, ATTR_MONTH_PREFIX,
-    ATTR_MONTH_UNIQUES_PREFIX, ATTR_PATH, ATTR_UNIQUES, KEY_DROPPED_PREFIX, KEY_SHARD_PREFIX, KEY_SITE,
-    RESERVED_PREFIX,
+    ATTR_DAY_PREFIX, ATTR_DAY_UNIQUES_PREFIX, ATTR_DROPPED_PATH, ATTR_FIRST, ATTR_HITS, ATTR_LAST,
+    ATTR_MONTH_PREFIX, ATTR_MONTH_UNIQUES_PREFIX, ATTR_PATH, ATTR_UNIQUES, KEY_DROPPED_PREFIX,
+    KEY_SHARD_PREFIX, KEY_SITE, RESERVED_PREFIX,
 };
 
 use super::table::{Item, number_of, text_of};
@@ -38,7 +38,9 @@ pub(super) fn sorted(items: &[Item]) -> Numbers {
             add(&mut site, item);
         } else if let Some(month) = owner.strip_prefix(KEY_DROPPED_PREFIX).and_then(month_of) {
             let reasons = dropped.entry(month).or_default();
-            for (reason, n) in numbers(item) {
+            for (name, n) in numbers(item) {
+                // The reason `path` is counted under another name: the key has that one.
+                let reason = if name == ATTR_DROPPED_PATH { ATTR_PATH } else { name };
                 let sum = reasons.entry(reason.to_owned()).or_default();
                 *sum = sum.saturating_add(n);
             }

@@ -27,7 +27,7 @@ fn items_are_sorted_and_shards_belong_to_their_paths() {
         item("!shard#1#/c#d", &[("hits", 5)], None),
         item("!site", &[("uniques", 7), ("vfzg", 4), ("w2609", 7)], None),
         item("!dropped#m2609", &[("bot", 9), ("dup", 1)], None),
-        item("!dropped#m2608", &[("bot", 2)], None),
+        item("!dropped#m2608", &[("bot", 2), ("strict", 4)], None),
         item("!budget", &[("paths", 3), ("dfzg", 3), ("hits", 1)], None),
         item("!import#x#0", &[], None),
         item("no count", &[("visits", 1)], None),
@@ -44,7 +44,8 @@ fn items_are_sorted_and_shards_belong_to_their_paths() {
     assert_eq!((numbers.site.hits, numbers.site.uniques), (0, 7));
     assert_eq!(numbers.site.days["2026-09-20"], Tally { hits: 0, uniques: 4 });
     assert_eq!(numbers.dropped["2026-09"], BTreeMap::from([("bot".to_owned(), 9), ("dup".to_owned(), 1)]));
-    assert_eq!(numbers.dropped["2026-08"]["bot"], 2);
+    let august = BTreeMap::from([("bot".to_owned(), 2), ("path".to_owned(), 4)]);
+    assert_eq!(numbers.dropped["2026-08"], august, "the table's key has the name `path`");
     assert_eq!(row("/a", &items[1..3]).as_ref(), Some(a));
     assert_eq!(row("/a", &items[8..9]), None);
 }

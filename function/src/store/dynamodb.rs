@@ -5,9 +5,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
 use std::time::Duration;
 
-use hitctl_config::contract::{
-    ATTR_DROPPED_PATH, ATTR_PATH, KEY_BUDGET, KEY_DROPPED_PREFIX, KEY_SHARD_PREFIX, KEY_SITE,
-};
+use hitctl_config::contract::{KEY_BUDGET, KEY_DROPPED_PREFIX, KEY_SHARD_PREFIX, KEY_SITE};
 use serde_json::value::RawValue;
 
 use super::answer::{Attributes, Batch, Got, Page, Updated};
@@ -283,9 +281,7 @@ impl Store for DynamoDb {
 
     fn ignore(&mut self, why: Ignored, now: Moment) -> Result<(), StoreError> {
         let key = format!("{KEY_DROPPED_PREFIX}{}", now.day().month_attribute());
-        // The key's own attribute has one reason's name.
-        let name = if why.code() == ATTR_PATH { ATTR_DROPPED_PATH } else { why.code() };
-        let body = wire::bump(&self.table.name, &key, name);
+        let body = wire::bump(&self.table.name, &key, why.attribute());
         self.call("UpdateItem", &body, Repeat::Never)?;
         Ok(())
     }
@@ -311,17 +307,15 @@ impl Store for DynamoDb {
     fn pages(&mut self, today: Day) -> Result<Pages, StoreError> {
         let mut sums: HashMap<String, Counts> = HashMap::new();
         let (mut hits, mut site) = (Counts::default(), Counts::default());
-        self.scan(Wanted::Counts(today), &mut |Attributes { mut path, item }| {
+        self.scan(Wanted::Counts(today), &mut |Attributes { path, item }| {
             let counts = item.counts(today);
             if path == KEY_SITE {
                 site = counts;
                 return;
             }
             hits = hits.plus(counts);
-            if path.starts_with(KEY_SHARD_PREFIX) {
-                path = page_of(&path).to_owned();
-            }
-            let sum = sums.entry(path).or_default();
+            let page = if path.starts_with(KEY_SHARD_PREFIX) { page_of(&path).to_owned() } else { path };
+            let sum = sums.entry(page).or_default();
             *sum = sum.plus(counts);
         })?;
         Ok(Pages { list: sums.into_iter().collect(), site: hits.with_uniques_of(site) })

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, HashSet};
 
 use hitctl_config::contract::{
-    ATTR_BUDGET_PATHS, ATTR_UNIQUES, KEY_BUDGET, KEY_DROPPED_PREFIX, KEY_SITE, RESERVED_PREFIX,
+    ATTR_BUDGET_PATHS, ATTR_PATH, ATTR_UNIQUES, KEY_BUDGET, KEY_DROPPED_PREFIX, KEY_SITE, RESERVED_PREFIX,
 };
 
 use super::{Added, Met, Pages, Paths, Store, StoreError};
-use crate::hit::{Counts, Hit, Item, fixed_bytes};
+use crate::hit::{Counts, Hit, Item, fixed_bytes, text_bytes};
 use crate::moment::{Day, Moment};
 use crate::path::Key;
 use crate::rules::Ignored;
@@ -75,38 +75,51 @@ impl Memory {
         self.writes += 1;
         Ok(())
     }
+
+    /// Changes an item, and trims it if that is due.
+    fn update(&mut self, key: &str, today: Day, change: impl FnOnce(&mut Item)) -> Counts {
+        let item = self
+            .items
+            .entry(key.to_owned())
+            .or_insert_with(|| Item { numbers: Vec::new(), other_bytes: text_bytes(ATTR_PATH, key) });
+        change(item);
+        self.largest_write = self.largest_write.max(item.size());
+        let stale = item.stale(today);
+        if !stale.is_empty() {
+            item.numbers.retain(|(name, _)| !stale.contains(name));
+            self.trims += 1;
+        }
+        item.counts(today)
+    }
 }
 
 impl Store for Memory {
     fn add(&mut self, hit: &Hit, paths: Paths) -> Result<Added, StoreError> {
         self.write()?;
+        let today = hit.at.day();
         if !self.items.contains_key(hit.key.as_str()) {
             match paths {
                 Paths::Open => {}
                 Paths::Strict => return Ok(Added::Unknown),
                 Paths::Budget { new_a_day, most } => {
                     self.writes += 1;
-                    let today = hit.at.day().attribute();
-                    let budget = self.items.entry(KEY_BUDGET.to_owned()).or_default();
-                    if budget.number(&today) >= new_a_day || budget.number(ATTR_BUDGET_PATHS) >= most {
+                    let attribute = today.attribute();
+                    let used = |name: &str| self.raw(KEY_BUDGET).map_or(0, |budget| budget.number(name));
+                    if used(&attribute) >= new_a_day || used(ATTR_BUDGET_PATHS) >= most {
                         return Ok(Added::Full);
                     }
-                    budget.add(&today, 1);
-                    budget.add(ATTR_BUDGET_PATHS, 1);
+                    self.update(KEY_BUDGET, today, |budget| {
+                        budget.add(&attribute, 1);
+                        budget.add(ATTR_BUDGET_PATHS, 1);
+                    });
                 }
             }
         }
-        let update = hit.update();
-        let item = self.items.entry(hit.key.as_str().to_owned()).or_default();
-        item.other_bytes = fixed_bytes(&hit.key, &update);
-        item.apply(&update);
-        self.largest_write = self.largest_write.max(item.size());
-        let stale = item.stale(hit.at.day());
-        if !stale.is_empty() {
-            item.numbers.retain(|(name, _)| !stale.contains(name));
-            self.trims += 1;
-        }
-        Ok(Added::Counted(item.counts(hit.at.day())))
+        let (key, update) = (hit.key.as_str(), hit.update());
+        Ok(Added::Counted(self.update(key, today, |item| {
+            item.other_bytes = fixed_bytes(key, &update);
+            item.apply(&update);
+        })))
     }
 
     fn knows(&mut self, key: &Key) -> Result<bool, StoreError> {
@@ -120,10 +133,11 @@ impl Store for Memory {
         let page = self.seen.insert((day, visitor.bytes("", Some(key.as_str()))));
         let site = page && self.seen.insert((day, visitor.bytes("", None)));
         if site {
-            let item = self.items.entry(KEY_SITE.to_owned()).or_default();
-            for name in [ATTR_UNIQUES, &day.uniques_attribute(), &day.month_uniques_attribute()] {
-                item.add(name, 1);
-            }
+            self.update(KEY_SITE, day, |item| {
+                for name in [ATTR_UNIQUES, &day.uniques_attribute(), &day.month_uniques_attribute()] {
+                    item.add(name, 1);
+                }
+            });
         }
         Ok(Met { page, site })
     }
@@ -131,7 +145,7 @@ impl Store for Memory {
     fn ignore(&mut self, why: Ignored, now: Moment) -> Result<(), StoreError> {
         self.write()?;
         let key = format!("{KEY_DROPPED_PREFIX}{}", now.day().month_attribute());
-        self.items.entry(key).or_default().add(why.code(), 1);
+        self.update(&key, now.day(), |item| item.add(why.attribute(), 1));
         Ok(())
     }
 
@@ -162,3 +176,7 @@ impl Store for Memory {
         Ok(sum)
     }
 }
+
+#[cfg(test)]
+#[path = "memory_tests.rs"]
+mod tests;

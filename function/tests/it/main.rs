@@ -3,8 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod bots;
+mod counting;
 mod dynamodb;
+mod engine;
 mod fake;
 mod lifecycle;
 mod routes;
 mod tls;
+mod visitors;

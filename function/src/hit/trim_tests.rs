@@ -1,0 +1,214 @@
+//! When and what is trimmed, a model of ten years of hits that must stay within a write unit, and items that nobody
+//! would think of.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::hit::{Counts, Hit, text_bytes};
+use crate::moment::Moment;
+use crate::path::{Key, normalise};
+use crate::store::{Memory, Paths, Store};
+use crate::visitor::Visitor;
+
+const FIRST_DAY: u32 = 20_700;
+const TEN_YEARS: u32 = 3650;
+
+fn at(day: u32) -> Moment {
+    Moment::from_millis(u64::from(day) * 86_400_000 + 36_000_000)
+}
+
+fn day(number: u32) -> Day {
+    Day::from_number(number)
+}
+
+#[test]
+fn nothing_is_trimmed_before_it_is_due() {
+    let days = |range: std::ops::Range<u32>| Item {
+        numbers: range.map(|number| (day(number).attribute(), 5)).collect(),
+        other_bytes: 50,
+    };
+    assert_eq!(days(20_000..20_040).stale(day(20_039)), Vec::<String>::new());
+    let expected: Vec<String> = (20_000..20_010).map(|number| day(number).attribute()).collect();
+    assert_eq!(days(20_000..20_041).stale(day(20_040)), expected, "31 days are kept, today included");
+}
+
+#[test]
+fn visitors_go_with_the_hits_of_their_day() {
+    let pair = |number| [(day(number).attribute(), 5), (day(number).uniques_attribute(), 4)];
+    let item = Item { numbers: (20_000..20_041).flat_map(pair).collect(), other_bytes: 50 };
+    let expected: Vec<String> = (20_000..20_010).flat_map(pair).map(|(name, _)| name).collect();
+    assert_eq!(item.stale(day(20_040)), expected);
+    let only_visitors = |number| (day(number).uniques_attribute(), 4);
+    let site = Item { numbers: (20_000..20_041).map(only_visitors).collect(), other_bytes: 50 };
+    assert_eq!(site.stale(day(20_040)).len(), 10, "the site's item has no hits");
+}
+
+#[test]
+fn numbers_that_are_not_days_or_months_are_never_trimmed() {
+    let mut item = Item::default();
+    for name in ["hits", "uniques", "expires"] {
+        item.numbers.push((name.to_owned(), 1));
+    }
+    item.numbers.extend((0..60).map(|number| (day(20_000 + number).attribute(), 1)));
+    let stale = item.stale(day(30_000));
+    assert_eq!(stale.len(), 60);
+    assert!(stale.iter().all(|name| Day::from_attribute(name).is_some()));
+}
+
+/// What ten years left.
+struct Decade {
+    item: Item,
+    largest_write: usize,
+    trims: usize,
+}
+
+impl Decade {
+    fn kept(&self, of: fn(&str) -> bool) -> usize {
+        self.item.numbers.iter().filter(|(name, _)| of(name)).count()
+    }
+
+    fn days(&self) -> usize {
+        self.kept(|name| Day::from_attribute(name).is_some())
+    }
+
+    fn months(&self) -> usize {
+        self.kept(|name| month_of_attribute(name).is_some())
+    }
+}
+
+/// Hits `key` daily for ten years, by that many visitors.
+fn ten_years(key: &Key, hits_a_day: u64, visitors_a_day: u64) -> Decade {
+    let mut table = Memory::default();
+    for (before, number) in (FIRST_DAY..FIRST_DAY + TEN_YEARS).enumerate() {
+        let hit = Hit { key: key.clone(), at: at(number), n: hits_a_day, uniques: visitors_a_day };
+        table.add(&hit, Paths::Open).unwrap();
+        let days = before as u64 + 1;
+        let expected = Counts {
+            hits: days * hits_a_day,
+            today: hits_a_day,
+            uniques: days * visitors_a_day,
+            uniques_today: visitors_a_day,
+        };
+        assert_eq!(table.item(key).unwrap().counts(hit.at.day()), expected);
+    }
+    Decade {
+        item: table.item(key).unwrap().clone(),
+        largest_write: table.largest_write(),
+        trims: table.trims(),
+    }
+}
+
+#[test]
+fn ten_years_of_hits_stay_within_a_write_unit() {
+    for (key, hits_a_day) in
+        [("/", 3), ("/blog/2026/a-rather-long-title-of-a-post", 10_000), ("/a", 50_000_000)]
+    {
+        let decade = ten_years(&normalise(key).unwrap(), hits_a_day, 0);
+        assert!(decade.largest_write <= WRITE_UNIT_BYTES, "{key}: {} bytes", decade.largest_write);
+        assert!(decade.trims <= 3650 / 9, "{key}: {} trims", decade.trims);
+        assert!(decade.days() >= DAYS_KEPT as usize && decade.months() >= MONTHS_KEPT, "{key}");
+    }
+}
+
+#[test]
+fn what_ten_years_leave_of_days_and_months() {
+    let mut shown = Vec::new();
+    for (bytes, hits, visitors) in [
+        (1, 3, 2),
+        (1, 10_000, 4_000),
+        (1, 80_000_000, 80_000_000),
+        (40, 3, 2),
+        (40, 10_000, 4_000),
+        (200, 10_000, 0),
+        (200, 10_000, 4_000),
+        (512, 3, 0),
+        (512, 10_000, 4_000),
+        (512, 80_000_000, 80_000_000),
+    ] {
+        let key = normalise(&format!("/{}", "k".repeat(bytes - 1))).unwrap();
+        let decade = ten_years(&key, hits, visitors);
+        assert!(decade.largest_write <= WRITE_UNIT_BYTES, "{bytes}: {} bytes", decade.largest_write);
+        assert!(decade.days() >= DAYS_LEAST);
+        shown.push(format!(
+            "key {bytes:>3}, {hits:>8} hits, {visitors:>8} visitors a day: {:>2} days, {:>2} months, {:>4} trims\n",
+            decade.days(),
+            decade.months(),
+            decade.trims
+        ));
+    }
+    insta::assert_snapshot!(shown.concat(), @"
+    key   1,        3 hits,        2 visitors a day: 33 days, 34 months,  550 trims
+    key   1,    10000 hits,     4000 visitors a day: 31 days, 21 months,  687 trims
+    key   1, 80000000 hits, 80000000 visitors a day: 35 days, 12 months,  723 trims
+    key  40,        3 hits,        2 visitors a day: 33 days, 31 months,  556 trims
+    key  40,    10000 hits,     4000 visitors a day: 31 days, 19 months,  693 trims
+    key 200,    10000 hits,        0 visitors a day: 40 days, 36 months,  361 trims
+    key 200,    10000 hits,     4000 visitors a day: 28 days, 12 months,  617 trims
+    key 512,        3 hits,        0 visitors a day: 40 days, 23 months,  361 trims
+    key 512,    10000 hits,     4000 visitors a day:  8 days, 12 months,  743 trims
+    key 512, 80000000 hits, 80000000 visitors a day:  7 days, 12 months, 3402 trims
+    ");
+}
+
+#[test]
+fn the_sites_item_and_the_budget_stay_within_a_write_unit() {
+    let mut table = Memory::default();
+    let page = normalise("/").unwrap();
+    let budget = Paths::Budget { new_a_day: 1, most: u64::MAX };
+    for number in FIRST_DAY..FIRST_DAY + TEN_YEARS {
+        let visitor = Visitor::new("203.0.113.7", "x").unwrap();
+        assert!(table.meet(&visitor, &page, at(number)).unwrap().site);
+        let new = normalise(&format!("/{number}")).unwrap();
+        table.add(&Hit::one(new, at(number)), budget).unwrap();
+    }
+    for key in ["!site", "!budget"] {
+        assert!(table.raw(key).unwrap().size() < 700, "{key}: {} bytes", table.raw(key).unwrap().size());
+    }
+    assert!(table.largest_write() <= WRITE_UNIT_BYTES);
+    assert_eq!(table.raw("!site").unwrap().number("uniques"), u64::from(TEN_YEARS));
+    assert_eq!(table.raw("!budget").unwrap().number("paths"), u64::from(TEN_YEARS));
+}
+
+fn key_bytes() -> impl Strategy<Value = usize> {
+    // A shard's key is longer than a page's.
+    prop_oneof![1..523_usize, Just(522)]
+}
+
+proptest! {
+    /// Whatever days and months an item has: what is left fits, and what is newest is left.
+    #[test]
+    fn any_item_fits_after_it_was_trimmed(
+        key in key_bytes(),
+        days in prop::collection::btree_map(19_000..20_717_u32, (0..1_000_000_000_u64, prop::option::of(0..1_000_000_000_u64)), 0..60),
+        months in prop::collection::btree_map(0..200_u32, (0..100_000_000_000_u64, prop::option::of(0..100_000_000_000_u64)), 0..60),
+        total in 0..1_000_000_000_000_u64,
+    ) {
+        let today = 20_716;
+        let mut item = Item { numbers: Vec::new(), other_bytes: text_bytes("path", &"k".repeat(key)) + 39 };
+        item.add("hits", total);
+        item.add("uniques", total);
+        for (number, (hits, visitors)) in &days {
+            item.add(&day(*number).attribute(), *hits);
+            if let Some(visitors) = visitors {
+                item.add(&day(*number).uniques_attribute(), *visitors);
+            }
+        }
+        for (back, (hits, visitors)) in &months {
+            let month = format!("{:02}{:02}", 26 - back / 12, 12 - back % 12);
+            item.add(&format!("m{month}"), *hits);
+            if let Some(visitors) = visitors {
+                item.add(&format!("w{month}"), *visitors);
+            }
+        }
+        let size = item.size();
+        let stale = item.stale(day(today));
+        item.numbers.retain(|(name, _)| !stale.contains(name));
+        prop_assert!(item.size() <= FULL, "{} bytes of {size}", item.size());
+        prop_assert!(stale.is_empty() || item.stale(day(today)).is_empty(), "once is enough");
+        prop_assert_eq!(item.number("hits"), total);
+        let newest: Vec<u32> = days.keys().rev().copied().filter(|number| *number > today - DAYS_KEPT).collect();
+        for number in newest.iter().take(DAYS_LEAST) {
+            prop_assert!(!stale.contains(&day(*number).attribute()));
+        }
+    }
+}

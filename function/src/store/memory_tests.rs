@@ -1,0 +1,70 @@
+//! The contract of a store on the one in memory: budgets under a flood, and visitors as a naive model counts them.
+
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::path::normalise;
+
+const NOON: u64 = 1_789_898_400_000;
+const DAY_MS: u64 = 86_400_000;
+
+fn on(day: u64) -> Moment {
+    Moment::from_millis(NOON + day * DAY_MS)
+}
+
+#[test]
+fn a_flood_of_a_million_paths_stays_within_the_budget() {
+    let mut table = Memory::default();
+    let paths = Paths::Budget { new_a_day: 1000, most: 2500 };
+    let known = normalise("/").unwrap();
+    table.add(&Hit::one(known.clone(), on(0)), paths).unwrap();
+    let mut counted = 0;
+    for n in 0..1_000_000_u64 {
+        let key = normalise(&format!("/{n:x}")).unwrap();
+        counted += u64::from(table.add(&Hit::one(key, on(n / 250_000)), paths) != Ok(Added::Full));
+    }
+    assert_eq!(counted, 2499, "999 on the first day, 1000 on the second, 500 on the third");
+    assert_eq!(table.items().count(), 2500);
+    let Ok(Added::Counted(counts)) = table.add(&Hit::one(known, on(3)), paths) else {
+        panic!("a known path")
+    };
+    assert_eq!(counts.hits, 2);
+    assert_eq!(table.raw("!budget").unwrap().number("paths"), 2500);
+    assert!(table.largest_write() < 100);
+}
+
+proptest! {
+    #[test]
+    fn visitors_are_counted_as_a_naive_model_does(
+        visits in prop::collection::vec((0..6_u8, 0..4_u8, 0..45_u64), 0..200),
+    ) {
+        let mut table = Memory::default();
+        let (mut pages, mut site) = (BTreeSet::new(), BTreeSet::new());
+        let mut visits = visits;
+        visits.sort_by_key(|(_, _, day)| *day);
+        for (who, page, day) in &visits {
+            let key = normalise(&format!("/{page}")).unwrap();
+            let visitor = Visitor::new(&format!("203.0.113.{who}"), "x").unwrap();
+            let met = table.meet(&visitor, &key, on(*day)).unwrap();
+            let expected = Met { page: pages.insert((*page, *day, *who)), site: site.insert((*day, *who)) };
+            prop_assert_eq!(met, expected);
+            table.add(&Hit::one(key, on(*day)).by(met.page), Paths::Open).unwrap();
+        }
+        let last = visits.last().map_or(0, |(_, _, day)| *day);
+        let read = table.pages(on(last).day()).unwrap();
+        prop_assert_eq!(read.site.hits, visits.len() as u64);
+        prop_assert_eq!(read.site.uniques, site.len() as u64);
+        prop_assert_eq!(read.site.uniques_today, site.iter().filter(|(day, _)| *day == last).count() as u64);
+        for (path, counts) in &read.list {
+            let of_page = |(page, _, _): &&(u8, u64, u8)| format!("/{page}") == *path;
+            prop_assert_eq!(counts.uniques, pages.iter().filter(of_page).count() as u64);
+            let today = pages.iter().filter(of_page).filter(|(_, day, _)| *day == last);
+            prop_assert_eq!(counts.uniques_today, today.count() as u64);
+        }
+        let months: u64 = table.history(None).unwrap().numbers.iter()
+            .filter(|(name, _)| name.starts_with('w')).map(|(_, n)| *n).sum();
+        prop_assert_eq!(months, site.len() as u64, "months are the sums of their days");
+    }
+}
