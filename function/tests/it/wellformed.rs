@@ -1,0 +1,135 @@
+//! What every answer has to be, whatever was asked: a status that clients know, the headers that all answers carry, a body
+//! of the kind that its `content-type` says, and one word for what was done in all places that say it.
+
+use hit_counter::routes::Outcome;
+use hit_counter::trigger::payload;
+use serde_json::{Map, Value};
+
+/// The statuses of the contract that come from the function itself.
+const STATUSES: [u16; 10] = [200, 204, 304, 400, 403, 404, 405, 413, 414, 503];
+
+/// Checks the outcome of a request by `method`, as the gateway gets it. Panics if it is not well-formed.
+pub fn check(method: &str, outcome: &Outcome) {
+    let answer: Value = serde_json::from_str(&payload(&outcome.answer)).expect("the payload is JSON");
+    let status = outcome.answer.status;
+    assert_eq!(answer["statusCode"], status);
+    assert!(STATUSES.contains(&status), "the status is {status}");
+    assert_eq!(answer["isBase64Encoded"], false);
+    let headers = answer["headers"].as_object().expect("the headers are an object");
+    let body = answer["body"].as_str().expect("the body is a string");
+    check_headers(status, headers);
+    assert_eq!(headers.len(), outcome.answer.headers.len(), "a header twice: {:?}", outcome.answer.headers);
+    let why = outcome.ignored.map(|why| why.code());
+    assert!(!(outcome.counted && why.is_some()), "counted and ignored");
+    assert!(!outcome.counted || matches!(status, 200 | 204), "counted with status {status}");
+    if let Some(why) = why {
+        assert_eq!(text(headers, "hitctl-ignored"), why);
+    }
+    if method == "HEAD" || matches!(status, 204 | 304) {
+        assert_eq!(body, "", "status {status} to {method} with a body");
+        return;
+    }
+    let said = check_body(status, &text(headers, "content-type"), body);
+    if let Some((counted, reason)) = said {
+        assert_eq!(counted, outcome.counted, "the answer says the wrong thing: {body}");
+        assert_eq!(reason.as_deref(), why, "the answer gives another reason: {body}");
+    }
+}
+
+fn text(headers: &Map<String, Value>, name: &str) -> String {
+    headers.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
+}
+
+fn check_headers(status: u16, headers: &Map<String, Value>) {
+    for (name, value) in headers {
+        assert_eq!(*name, name.to_ascii_lowercase(), "a header's name");
+        let value = value.as_str().unwrap_or_else(|| panic!("{name} is no string"));
+        let is_clean = value.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+        assert!(is_clean && !value.is_empty(), "{name} is {value:?}");
+    }
+    assert_ne!(text(headers, "cache-control"), "", "no cache-control");
+    assert_eq!(text(headers, "x-content-type-options"), "nosniff");
+    let cors = text(headers, "access-control-allow-origin") + &text(headers, "vary");
+    assert_ne!(cors, "", "neither for all origins nor for one");
+    assert_eq!(status == 405, headers.contains_key("allow"), "status {status} and allow");
+    // A badge draws its error, with status 200.
+    let is_drawn = headers.contains_key("hitctl-error");
+    let is_late = headers.contains_key("retry-after");
+    assert!(is_late == (status == 503) || is_late && is_drawn, "status {status} and retry-after");
+    if status >= 400 {
+        assert_eq!(text(headers, "cache-control"), "no-store", "an error that is kept");
+    }
+}
+
+/// Returns what the body says about having counted and why not, if it says anything.
+fn check_body(status: u16, kind: &str, body: &str) -> Option<(bool, Option<String>)> {
+    match kind {
+        "application/json" => {
+            let value: Value = serde_json::from_str(body).expect("the body is JSON");
+            let object = value.as_object().expect("the body is an object");
+            if status >= 400 {
+                let (code, message) = (&value["error"], &value["message"]);
+                assert!(
+                    code.as_str().is_some_and(|code| !code.is_empty()),
+                    "an error without a code: {body}"
+                );
+                assert!(message.as_str().is_some_and(|text| !text.is_empty()), "without a message: {body}");
+                return None;
+            }
+            assert!(value["v"] == 1 || value["schemaVersion"] == 1, "a body without a version: {body}");
+            check_numbers(&value);
+            let counted = object.get("counted")?.as_bool().expect("counted is a bool");
+            Some((counted, value["why"].as_str().map(str::to_owned)))
+        }
+        "image/svg+xml" | "image/svg+xml; charset=utf-8" => {
+            check_svg(body);
+            None
+        }
+        "text/javascript; charset=utf-8" => {
+            assert!(body.contains("currentScript"), "no script: {body}");
+            None
+        }
+        other => panic!("the content-type is {other:?}"),
+    }
+}
+
+/// Every number is a whole one, and nothing is null.
+fn check_numbers(value: &Value) {
+    match value {
+        Value::Number(number) => assert!(number.is_u64(), "{number} is no count"),
+        Value::Array(values) => values.iter().for_each(check_numbers),
+        Value::Object(fields) => fields.values().for_each(check_numbers),
+        Value::Null => panic!("a null"),
+        Value::Bool(_) | Value::String(_) => {}
+    }
+}
+
+/// A picture in XML: its tags are closed in order, nothing but its own tags is in it, and what was put in is escaped.
+fn check_svg(body: &str) {
+    assert!(body.starts_with("<svg ") && body.ends_with('>'), "no picture: {body}");
+    let mut open: Vec<&str> = Vec::new();
+    let mut rest = body;
+    while let Some(at) = rest.find(['<', '&']) {
+        assert!(!rest[..at].contains('>'), "a stray `>`: {body}");
+        rest = &rest[at..];
+        if rest.starts_with('&') {
+            let known = ["&amp;", "&lt;", "&gt;", "&quot;", "&apos;", "&#39;", "&#34;"];
+            assert!(known.iter().any(|entity| rest.starts_with(entity)), "a bare `&`: {body}");
+            rest = &rest[1..];
+            continue;
+        }
+        let end = rest.find('>').unwrap_or_else(|| panic!("an open tag: {body}"));
+        let tag = &rest[1..end];
+        rest = &rest[end + 1..];
+        let name = tag.trim_start_matches('/').split([' ', '/']).next().unwrap_or_default();
+        let own = ["svg", "title", "linearGradient", "stop", "clipPath", "rect", "g", "path", "text"];
+        assert!(own.contains(&name), "a tag <{name}>: {body}");
+        assert_eq!(tag.matches('"').count() % 2, 0, "an open attribute: {body}");
+        if tag.starts_with('/') {
+            assert_eq!(open.pop(), Some(name), "tags that cross: {body}");
+        } else if !tag.ends_with('/') {
+            open.push(name);
+        }
+    }
+    assert!(open.is_empty(), "{open:?} are left open: {body}");
+}
