@@ -30,6 +30,8 @@ CONFIG = f"""\
 app = "bench"
 [function]
 arch = "{'arm64' if platform.machine() in ('aarch64', 'arm64') else 'x86_64'}"
+[counter]
+visitors = "none"
 [env.test]
 """
 # What other tools in the same account look like: APIs that are not ours, in more than one page.
@@ -290,7 +292,7 @@ def main():
         print(shown)
     else:
         intro = ("`hitctl deploy` beside `sam deploy` and `terraform apply`: a table, a role, a log group, a function with reserved concurrency 1, an\n"
-                 "HTTP API with routes, CORS and throttle, and the permission; on the emulator MiniStack, the function's zip ready. hitctl's deploys\n"
+                 "HTTP API with routes, CORS and throttle, and the permission (visitors are not told apart, which takes no second table); on the emulator MiniStack, the function's zip ready. hitctl's deploys\n"
                  f"include a published version with its alias, the lease, and the smoke check of the live URL. Medians of {count} lives each. Nothing\n"
                  "here was measured on AWS.\n\n"
                  "MiniStack makes a function ready half a second after it was made, and serves it before. Terraform waits for that.\n"
