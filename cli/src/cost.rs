@@ -3,7 +3,7 @@
 //! An estimate, of list prices without free tiers: AWS throttles "on a best-effort basis" (API Gateway's documentation), and
 //! a hit that starts a cold function takes longer than others.
 
-use hitctl_config::{App, Arch, Expose};
+use hitctl_config::{App, Arch, Expose, Paths, Visitors, contract};
 use serde::{Serialize, Serializer};
 
 /// When the prices below were looked up. They are those of us-east-1, from secondary pages; other regions differ by some
@@ -12,6 +12,7 @@ pub const PRICES_AS_OF: &str = "2026-11";
 
 /// Seconds in a mean month.
 const MONTH_S: f64 = 2_629_800.0;
+const DAY_S: f64 = 86_400.0;
 const MILLION: f64 = 1e6;
 
 /// HTTP API, a million requests, until [`HTTP_API_FIRST`] are reached in the month: aws.amazon.com/api-gateway/pricing.
@@ -30,12 +31,22 @@ const WRITES: f64 = 0.625;
 /// `CloudWatch` Logs, a GB taken in: aws.amazon.com/cloudwatch/pricing.
 const LOGS_GB: f64 = 0.50;
 
-/// How long a hit takes in a warm function, in seconds.
+/// `DynamoDB` on demand, a million read request units: the same page.
+const READS: f64 = 0.125;
+/// Read request units of an item that is read by its key: less than 4 KB, and not the very last state.
+const READS_AN_ITEM: f64 = 0.5;
+/// The same of one that is read with all others: less than 1 KB each, and four to a unit of such.
+const READS_OF_ALL_AN_ITEM: f64 = 0.125;
+/// So many pages are taken to be there where nothing says how many there may be.
+const PAGES: u32 = 10_000;
+/// A process of the function reads all pages at most once in so many seconds.
+const ALL_PAGES_EACH_S: f64 = 60.0;
+
+/// How long a hit of one write takes in a warm function, in seconds, and how much each further one adds.
 const HIT_S: f64 = 0.008;
+const WRITE_S: f64 = 0.004;
 /// What a million hits log: Lambda's own lines, mostly.
 const LOGS_GB_A_MILLION: f64 = 0.3;
-/// Write request units that one hit takes: one item of less than 1 KB.
-const WRITES_A_HIT: f64 = 1.0;
 /// Lambda serves so many requests a second for each unit of concurrency (Lambda's quotas).
 const REQUESTS_A_CONCURRENCY: f64 = 10.0;
 /// The concurrency of an account that nobody has changed (Lambda's quotas).
@@ -52,9 +63,44 @@ pub struct Estimate {
     pub per_million_hits_usd: f64,
     /// The month of the prices: `2026-11`.
     pub prices_as_of: &'static str,
+    /// What a hit takes.
+    #[serde(skip)]
+    hit: Hit,
     /// What bounds the requests, in words.
     #[serde(skip)]
     bound: String,
+}
+
+/// What a hit takes of the tables, at most: that of a visitor who is new today, on the page and on the site. All items are
+/// below 1 KB, and a write whose condition fails costs as much as another.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Hit {
+    /// Write request units of the table of counts: the page, and with visitors the site.
+    counts: f64,
+    /// Write request units of the table of visitors: of the page, of the site, and with `raw` the address.
+    seen: f64,
+    /// Read request units: the other items of a page that is spread over several.
+    reads: f64,
+}
+
+impl Hit {
+    fn of(app: &App) -> Self {
+        let (counts, seen) = match app.counter.visitors {
+            Visitors::None => (1.0, 0.0),
+            Visitors::Hash => (2.0, 2.0),
+            Visitors::Raw => (2.0, 3.0),
+        };
+        Self { counts, seen, reads: f64::from(app.counter.shards.saturating_sub(1)) * READS_AN_ITEM }
+    }
+
+    fn writes(self) -> f64 {
+        self.counts + self.seen
+    }
+
+    /// How long it takes, in seconds.
+    fn takes(self) -> f64 {
+        HIT_S + (self.writes() - 1.0) * WRITE_S
+    }
 }
 
 /// What one app is billed for.
@@ -65,8 +111,16 @@ struct Bill {
     compute: f64,
     /// Hits a second that the function can serve.
     served: f64,
-    /// Write request units a second that the table takes.
+    /// What a hit takes.
+    hit: Hit,
+    /// Write request units a second that a table takes.
     writes: f64,
+    /// Writes a second for new pages: taken from the budget, after it was seen that there is none of that path.
+    new_pages: f64,
+    /// Read request units of a request for as many pages as one may ask for.
+    reads: f64,
+    /// Read request units of all pages.
+    all_pages: f64,
 }
 
 impl Bill {
@@ -76,28 +130,62 @@ impl Bill {
             Arch::X86_64 => LAMBDA_GB_S_X86_64,
         };
         let concurrency = app.function.reserved_concurrency.unwrap_or(ACCOUNT_CONCURRENCY);
+        let (hit, counter) = (Hit::of(app), &app.counter);
+        let (new_pages, pages) = match counter.paths {
+            Paths::Budget => (2.0 * f64::from(counter.new_paths_per_day) / DAY_S, counter.max_paths),
+            Paths::Strict | Paths::Open => (0.0, PAGES),
+        };
+        let shards = f64::from(counter.shards);
+        let asked_for = f64::from(u32::try_from(contract::MAX_PATHS).unwrap_or(u32::MAX));
         Self {
             has_api: app.http.expose == Expose::Api,
-            compute: f64::from(app.function.memory_mb) / 1024.0 * HIT_S * gb_s * MILLION,
+            compute: f64::from(app.function.memory_mb) / 1024.0 * hit.takes() * gb_s * MILLION,
             served: f64::from(concurrency) * REQUESTS_A_CONCURRENCY,
+            hit,
             writes: f64::from(app.table.max_write_units),
+            new_pages,
+            reads: asked_for * shards * READS_AN_ITEM,
+            all_pages: f64::from(pages) * shards * READS_OF_ALL_AN_ITEM,
         }
     }
 
     /// A month of that many requests a second. A request that the function cannot take is still the gateway's.
     fn month(&self, rate: f64) -> f64 {
-        let millions = |a_second: f64| a_second * MONTH_S / MILLION;
         let served = rate.min(self.served);
         let gateway = if self.has_api { gateway(millions(rate)) } else { 0.0 };
         let lambda = millions(served) * (LAMBDA_REQUESTS + self.compute + LOGS_GB_A_MILLION * LOGS_GB);
-        let writes = millions((served * WRITES_A_HIT).min(self.writes)) * WRITES;
-        gateway + lambda + writes
+        // All that comes either counts or only reads, whichever is dearer.
+        gateway + lambda + self.counting(served).max(self.reading(served))
+    }
+
+    /// The tables' price of a month of so many hits a second.
+    fn counting(&self, served: f64) -> f64 {
+        let counts = served * self.hit.counts + self.new_pages.min(served * 2.0);
+        let writes = counts.min(self.writes) + (served * self.hit.seen).min(self.writes);
+        millions(writes) * WRITES + millions(served * self.hit.reads) * READS + self.reading_all(served)
+    }
+
+    /// The tables' price of a month of so many questions a second.
+    fn reading(&self, served: f64) -> f64 {
+        millions(served * self.reads) * READS + self.reading_all(served)
+    }
+
+    /// The price of reading all pages as often as that is done for so many requests a second.
+    fn reading_all(&self, served: f64) -> f64 {
+        let processes = (served / REQUESTS_A_CONCURRENCY).ceil();
+        millions(served.min(processes / ALL_PAGES_EACH_S) * self.all_pages) * READS
     }
 
     fn million(&self) -> f64 {
         let gateway = if self.has_api { HTTP_API } else { 0.0 };
-        gateway + LAMBDA_REQUESTS + self.compute + LOGS_GB_A_MILLION * LOGS_GB + WRITES_A_HIT * WRITES
+        let tables = self.hit.writes() * WRITES + self.hit.reads * READS;
+        gateway + LAMBDA_REQUESTS + self.compute + LOGS_GB_A_MILLION * LOGS_GB + tables
     }
+}
+
+/// So many a second, in millions a month.
+fn millions(a_second: f64) -> f64 {
+    a_second * MONTH_S / MILLION
 }
 
 /// The HTTP API's price of so many million requests in a month.
@@ -126,12 +214,13 @@ pub fn estimate(app: &App) -> Estimate {
         worst_month_usd: rate.map(|rate| bill.month(rate)),
         per_million_hits_usd: bill.million(),
         prices_as_of: PRICES_AS_OF,
+        hit: bill.hit,
         bound,
     }
 }
 
 impl Estimate {
-    /// The estimate in one line: `at most about 52 USD a month; 1.99 USD for a million hits`.
+    /// The estimate in one line: `at most about 109 USD a month; 3.88 USD for a million hits`.
     pub fn brief(&self) -> String {
         let hits = format!("{} for a million hits", usd(self.per_million_hits_usd));
         match self.worst_month_usd {
@@ -147,7 +236,16 @@ impl Estimate {
             "Prices of us-east-1 without free tiers, as of {}; other regions differ by some 10-30 %.",
             self.prices_as_of
         );
-        format!("{}; less than 0.01 USD a month at rest.{bound} {price}", self.brief())
+        let hit = match self.hit {
+            Hit { seen: 0.0, .. } => String::new(),
+            hit => format!(
+                " Each hit is taken for that of a new visitor, of {} writes; one of a visitor who comes back takes {}.",
+                hit.writes(),
+                // The page, and what finds that the visitor is known to it.
+                hit.writes() - 2.0
+            ),
+        };
+        format!("{}; less than 0.01 USD a month at rest.{bound}{hit} {price}", self.brief())
     }
 }
 
@@ -171,107 +269,5 @@ fn cents_or_null<S: Serializer>(amount: &Option<f64>, to: S) -> Result<S::Ok, S:
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    /// The defaults, changed.
-    fn app(change: impl FnOnce(&mut App)) -> App {
-        let mut app = hitctl_config::load(None, None, &hitctl_config::Overrides::new())
-            .expect("the defaults are valid")
-            .app;
-        change(&mut app);
-        app
-    }
-
-    #[test]
-    fn the_defaults_are_two_dollars_a_million_and_fifty_at_the_throttle() {
-        let estimate = estimate(&app(|_| ()));
-        insta::assert_snapshot!(
-            estimate.in_full(),
-            @"at most about 52 USD a month; 1.99 USD for a million hits; less than 0.01 USD a month at rest. With 10 requests a second all month, which is the throttle. Prices of us-east-1 without free tiers, as of 2026-11; other regions differ by some 10-30 %."
-        );
-        insta::assert_snapshot!(
-            serde_json::to_string(&estimate).expect("plain data"),
-            @r#"{"worst_month_usd":52.29,"per_million_hits_usd":1.99,"prices_as_of":"2026-11"}"#
-        );
-    }
-
-    #[test]
-    fn a_function_url_is_bound_by_its_concurrency() {
-        let reserved = estimate(&app(|app| app.http.expose = Expose::FunctionUrl));
-        insta::assert_snapshot!(reserved.brief(), @"at most about 26 USD a month; 0.99 USD for a million hits");
-        assert!(
-            reserved
-                .in_full()
-                .contains("With 10 requests a second all month, which reserved concurrency 1 allows.")
-        );
-        let open = estimate(&app(|app| {
-            app.http.expose = Expose::FunctionUrl;
-            app.function.reserved_concurrency = None;
-        }));
-        assert!(open.in_full().contains("With 10000 requests a second all month, which an account's usual"));
-        assert!(open.worst_month_usd > reserved.worst_month_usd);
-    }
-
-    #[test]
-    fn what_is_not_open_to_the_web_has_no_worst_month() {
-        let closed = estimate(&app(|app| app.http.expose = Expose::None));
-        insta::assert_snapshot!(closed.brief(), @"0.99 USD for a million hits");
-        assert_eq!(
-            serde_json::to_value(&closed).expect("plain data")["worst_month_usd"],
-            serde_json::Value::Null
-        );
-    }
-
-    #[test]
-    fn refused_requests_cost_the_gateway_alone_and_the_tables_ceiling_holds() {
-        let bill = |concurrency, writes| {
-            let app = app(|app| {
-                app.function.reserved_concurrency = Some(concurrency);
-                app.table.max_write_units = writes;
-            });
-            Bill::of(&app)
-        };
-        // 100 a second through a function that serves 10: nine in ten are the gateway's alone.
-        let million = MONTH_S / MILLION;
-        let refused = bill(1, 100).month(100.0) - bill(1, 100).month(10.0);
-        assert!((refused - 90.0 * million * HTTP_API).abs() < 1e-6, "{refused}");
-        let held = bill(100, 1000).month(100.0) - bill(100, 60).month(100.0);
-        assert!((held - 40.0 * million * WRITES).abs() < 1e-6, "{held}");
-    }
-
-    #[test]
-    fn the_gateway_is_cheaper_beyond_its_first_300_million() {
-        assert!((gateway(300.0) - 300.0).abs() < 1e-9);
-        assert!((gateway(400.0) - 390.0).abs() < 1e-9);
-    }
-
-    proptest! {
-        #[test]
-        fn a_higher_throttle_never_costs_less_and_nothing_is_negative(
-            rate in 0.0..1e6_f64,
-            more in 0.0..1e6_f64,
-            memory in 128_u32..10_240,
-            concurrency in proptest::option::of(1_u32..1000),
-            writes in 1_u32..1_000_000,
-            arm in any::<bool>(),
-        ) {
-            let worst = |rate| {
-                let app = app(|app| {
-                    app.http.rate_per_second = rate;
-                    app.function.memory_mb = memory;
-                    app.function.reserved_concurrency = concurrency;
-                    app.function.arch = if arm { Arch::Arm64 } else { Arch::X86_64 };
-                    app.table.max_write_units = writes;
-                });
-                estimate(&app)
-            };
-            let (low, high) = (worst(rate), worst(rate + more));
-            prop_assert!(low.worst_month_usd.expect("the API is open") >= 0.0);
-            prop_assert!(low.per_million_hits_usd > 0.0);
-            prop_assert!(high.worst_month_usd >= low.worst_month_usd);
-        }
-    }
-}
+#[path = "cost_tests.rs"]
+mod tests;

@@ -24,8 +24,10 @@ pub enum On {
     Role,
     /// The function's role, to be handed to Lambda and to nothing else.
     RoleForLambda,
-    /// The table of counts.
+    /// What is in the table of counts.
     Table,
+    /// The tables: of counts and of visitors. What is in the latter is the function's alone.
+    Tables,
     /// What has no ARN: the account, and lists.
     Account,
 }
@@ -43,7 +45,7 @@ const fn call(operation: &'static str, needs: &'static [(&'static str, On)]) -> 
     Call { operation, needs }
 }
 
-use On::{Account, ApiTags, Apis, Function, LogGroup, Role, RoleForLambda, Table};
+use On::{Account, ApiTags, Apis, Function, LogGroup, Role, RoleForLambda, Table, Tables};
 
 /// Every call that any command makes, in order. The actions are those of AWS's service authorization reference, where
 /// API Gateway's are HTTP methods.
@@ -65,26 +67,26 @@ pub const CALLS: &[Call] = &[
     call("apigateway:UpdateRoute", &[("apigateway:PATCH", Apis)]),
     call("apigateway:UpdateStage", &[("apigateway:PATCH", Apis)]),
     call("dynamodb:BatchGetItem", &[("dynamodb:BatchGetItem", Table)]),
-    call("dynamodb:CreateTable", &[("dynamodb:CreateTable", Table), ("dynamodb:TagResource", Table)]),
+    call("dynamodb:CreateTable", &[("dynamodb:CreateTable", Tables), ("dynamodb:TagResource", Tables)]),
     call("dynamodb:DeleteItem", &[("dynamodb:DeleteItem", Table)]),
-    call("dynamodb:DeleteTable", &[("dynamodb:DeleteTable", Table)]),
-    call("dynamodb:DescribeContinuousBackups", &[("dynamodb:DescribeContinuousBackups", Table)]),
-    call("dynamodb:DescribeTable", &[("dynamodb:DescribeTable", Table)]),
-    call("dynamodb:DescribeTimeToLive", &[("dynamodb:DescribeTimeToLive", Table)]),
+    call("dynamodb:DeleteTable", &[("dynamodb:DeleteTable", Tables)]),
+    call("dynamodb:DescribeContinuousBackups", &[("dynamodb:DescribeContinuousBackups", Tables)]),
+    call("dynamodb:DescribeTable", &[("dynamodb:DescribeTable", Tables)]),
+    call("dynamodb:DescribeTimeToLive", &[("dynamodb:DescribeTimeToLive", Tables)]),
     call("dynamodb:GetItem", &[("dynamodb:GetItem", Table)]),
-    call("dynamodb:ListTagsOfResource", &[("dynamodb:ListTagsOfResource", Table)]),
+    call("dynamodb:ListTagsOfResource", &[("dynamodb:ListTagsOfResource", Tables)]),
     call("dynamodb:PutItem", &[("dynamodb:PutItem", Table)]),
     call("dynamodb:Scan", &[("dynamodb:Scan", Table)]),
-    call("dynamodb:TagResource", &[("dynamodb:TagResource", Table)]),
+    call("dynamodb:TagResource", &[("dynamodb:TagResource", Tables)]),
     // Authorised by what is in the transaction.
     call(
         "dynamodb:TransactWriteItems",
         &[("dynamodb:DeleteItem", Table), ("dynamodb:PutItem", Table), ("dynamodb:UpdateItem", Table)],
     ),
-    call("dynamodb:UpdateContinuousBackups", &[("dynamodb:UpdateContinuousBackups", Table)]),
+    call("dynamodb:UpdateContinuousBackups", &[("dynamodb:UpdateContinuousBackups", Tables)]),
     call("dynamodb:UpdateItem", &[("dynamodb:UpdateItem", Table)]),
-    call("dynamodb:UpdateTable", &[("dynamodb:UpdateTable", Table)]),
-    call("dynamodb:UpdateTimeToLive", &[("dynamodb:UpdateTimeToLive", Table)]),
+    call("dynamodb:UpdateTable", &[("dynamodb:UpdateTable", Tables)]),
+    call("dynamodb:UpdateTimeToLive", &[("dynamodb:UpdateTimeToLive", Tables)]),
     call("iam:CreateRole", &[("iam:CreateRole", Role), ("iam:TagRole", Role)]),
     call("iam:DeleteRole", &[("iam:DeleteRole", Role)]),
     call("iam:DeleteRolePolicy", &[("iam:DeleteRolePolicy", Role)]),
@@ -157,6 +159,7 @@ impl On {
             Role => "Role",
             RoleForLambda => "RoleForLambda",
             Table => "Table",
+            Tables => "Tables",
             Account => "Account",
         }
     }
@@ -178,6 +181,9 @@ impl On {
             }
             Role | RoleForLambda => vec![at.role_arn(&names::role(app, env))],
             Table => vec![at.table_arn(&names::table(app, env))],
+            Tables => {
+                vec![at.table_arn(&names::table(app, env)), at.table_arn(&names::seen_table(app, env))]
+            }
             Account => vec!["*".to_owned()],
         }
     }

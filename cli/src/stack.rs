@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use hitctl_config::{App, Expose, contract, names};
-use hitctl_engine::{Graph, GraphError, Node, Value};
+use hitctl_config::{App, BUILD_ID_CHARS, Expose, Visitors, contract, function_variables, names};
+use hitctl_engine::{Graph, GraphError, Keep, Node, Value};
 use hitctl_resources::{
     AliasSpec, Cors, FunctionSpec, FunctionUrlSpec, HttpApiSpec, LogGroupSpec, PermissionSpec, RoleSpec,
     Spec, Statement, TableSpec, Tags, Throttle,
@@ -39,7 +39,7 @@ pub struct Code {
 impl Code {
     /// What `/healthz` calls the build.
     pub fn build_id(&self) -> String {
-        self.sha256.chars().take(12).collect()
+        self.sha256.chars().take(BUILD_ID_CHARS).collect()
     }
 }
 
@@ -55,6 +55,7 @@ pub fn design(app: &App, env: &str, place: &Place, code: &Code) -> Result<Graph,
     let with_api = app.http.expose == Expose::Api;
     Graph::new(vec![
         parts.table(),
+        parts.seen_table().present_if(parts.has_visitors()),
         parts.role(),
         parts.log_group(),
         parts.function().node("counter", &parts.name),
@@ -112,6 +113,29 @@ impl Parts<'_> {
         .node("hits", &self.name)
     }
 
+    /// Whether visitors are told apart.
+    fn has_visitors(&self) -> bool {
+        self.app.counter.visitors != Visitors::None
+    }
+
+    /// The table of visitors: what is in it goes by itself within days, so that there is nothing to restore, to protect, or
+    /// to ask about before it is deleted.
+    fn seen_table(&self) -> Node {
+        TableSpec {
+            partition_key: contract::SEEN_ID.to_owned(),
+            point_in_time_recovery: false,
+            deletion_protection: false,
+            // A new visitor of a page takes two writes here (of the page, and of the site) and two of counts (of the page,
+            // and of the site): with as many here as there, the first hits of a flood of visitors take no more than half
+            // of what counts may take, and hits beyond that go on to be counted.
+            max_write_units: self.app.table.max_write_units,
+            ttl_attribute: Some(contract::SEEN_TTL.to_owned()),
+            tags: self.tags.clone(),
+        }
+        .node("seen", &names::seen_table(&self.app.app, self.env))
+        .keeping(Keep::Never)
+    }
+
     fn role(&self) -> Node {
         let statement = |sid: &str, actions: &[&str], resource: String| Statement {
             sid: sid.to_owned(),
@@ -124,28 +148,28 @@ impl Parts<'_> {
             let arn = format!("arn:{partition}:cloudfront::{account}:distribution/{id}");
             statement("Invalidation", &["cloudfront:CreateInvalidation"], arn)
         });
+        let seen = self.has_visitors().then(|| {
+            let actions =
+                ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"];
+            let table = names::seen_table(&self.app.app, self.env);
+            statement("Seen", &actions, self.arn("dynamodb", &format!("table/{table}")))
+        });
         RoleSpec {
             trusted_service: "lambda.amazonaws.com".to_owned(),
             // In the order of their names, as drivers read them back.
             statements: invalidation
                 .into_iter()
-                .chain([
-                    statement(
-                        "Logs",
-                        &["logs:CreateLogStream", "logs:PutLogEvents"],
-                        self.arn("logs", &format!("log-group:{group}:*")),
-                    ),
-                    statement(
-                        "Table",
-                        &[
-                            "dynamodb:BatchGetItem",
-                            "dynamodb:GetItem",
-                            "dynamodb:Scan",
-                            "dynamodb:UpdateItem",
-                        ],
-                        self.arn("dynamodb", &format!("table/{}", self.name)),
-                    ),
-                ])
+                .chain([statement(
+                    "Logs",
+                    &["logs:CreateLogStream", "logs:PutLogEvents"],
+                    self.arn("logs", &format!("log-group:{group}:*")),
+                )])
+                .chain(seen)
+                .chain([statement(
+                    "Table",
+                    &["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Scan", "dynamodb:UpdateItem"],
+                    self.arn("dynamodb", &format!("table/{}", self.name)),
+                )])
                 .collect(),
             tags: self.tags.clone(),
         }
@@ -159,15 +183,17 @@ impl Parts<'_> {
 
     fn function(&self) -> FunctionSpec {
         let function = &self.app.function;
-        let mut environment = BTreeMap::from([
-            (contract::ENV_TABLE.to_owned(), Value::known(TableSpec::address("hits"), self.name.clone())),
-            (contract::ENV_LOG_LEVEL.to_owned(), Value::from(function.log_level.to_string())),
-            (contract::ENV_BUILD.to_owned(), Value::from(self.code.build_id())),
-        ]);
-        let origins = &self.app.http.allow_origins;
-        if !origins.iter().any(|origin| origin == "*") {
-            environment.insert(contract::ENV_ALLOW_ORIGINS.to_owned(), Value::from(origins.join(",")));
-        }
+        let told = function_variables(self.app, self.env).into_iter().map(|(name, value)| {
+            // Tables are there before the function is told of them, and for as long as it is.
+            let value = match name {
+                contract::ENV_TABLE => Value::known(TableSpec::address("hits"), value),
+                contract::ENV_SEEN_TABLE => Value::known(TableSpec::address("seen"), value),
+                _ => Value::from(value),
+            };
+            (name.to_owned(), value)
+        });
+        let mut environment: BTreeMap<String, Value<String>> = told.collect();
+        environment.insert(contract::ENV_BUILD.to_owned(), Value::from(self.code.build_id()));
         if let Some(endpoint) = &self.place.endpoint {
             environment.insert(contract::ENV_AWS_ENDPOINT.to_owned(), Value::from(endpoint.clone()));
         }
@@ -247,12 +273,18 @@ impl Parts<'_> {
             } else {
                 Value::known(FunctionSpec::address("counter"), arn)
             },
-            routes: set(contract::ROUTES),
+            routes: set(&self.routes()),
             cors: self.cors(),
             throttle: Throttle { rate_per_second: http.rate_per_second, burst: http.burst },
             tags: self.tags.clone(),
         }
         .node("api", &self.name)
+    }
+
+    /// What the API lets through to the function.
+    fn routes(&self) -> Vec<&'static str> {
+        let stats = if self.app.counter.public_stats { contract::STATS_ROUTES } else { &[] };
+        [contract::ROUTES, stats].concat()
     }
 
     fn permission(&self) -> Node {
@@ -270,3 +302,7 @@ impl Parts<'_> {
 fn set(items: &[&str]) -> BTreeSet<String> {
     items.iter().map(ToString::to_string).collect()
 }
+
+#[cfg(test)]
+#[path = "stack_tests.rs"]
+mod tests;

@@ -17,6 +17,11 @@ use crate::stack::Code;
 /// The largest event that Lambda takes in a synchronous call.
 const MAX_EVENT_BYTES: u64 = 6 * 1024 * 1024;
 
+/// What a generated event says of its browser: that of a person, so that it counts, and of hitctl.
+const AGENT: &str = "Mozilla/5.0 (hitctl; invoke) Gecko";
+/// Where it comes from: nobody's address.
+const ADDRESS: &str = "127.0.0.1";
+
 /// Call the deployed function itself (not the URL) with a generated event, and print its answer, how long it took, and
 /// what it logged
 #[derive(Debug, clap::Args)]
@@ -80,15 +85,14 @@ async fn deployed(session: &Session, loaded: &Loaded, cloud: &dyn Cloud, sink: &
 /// The event that the HTTP API would send for `GET /counter?path=PATH`.
 fn event(path: &str, read_only: bool) -> Json {
     let query = format!("path={}{}", encode(path), if read_only { "&ro=1" } else { "" });
-    let agent = concat!("hitctl/", env!("CARGO_PKG_VERSION"));
     serde_json::json!({
         "version": "2.0",
         "routeKey": "ANY /counter",
         "rawPath": "/counter",
         "rawQueryString": query,
-        "headers": { "user-agent": agent },
+        "headers": { "user-agent": AGENT },
         "requestContext": {
-            "http": { "method": "GET", "path": "/counter", "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1", "userAgent": agent },
+            "http": { "method": "GET", "path": "/counter", "protocol": "HTTP/1.1", "sourceIp": ADDRESS, "userAgent": AGENT },
             "routeKey": "ANY /counter",
             "stage": "$default",
         },

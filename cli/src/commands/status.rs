@@ -51,7 +51,8 @@ async fn look(session: &Session, loaded: &Loaded, sink: &Sink) -> Result<StatusV
     let (graph, _) = quota::fit(loaded, &*cloud, &code, graph, &live).await?;
     let plan = hitctl_engine::plan(&graph, &live).map_err(|error| Failure::new("plan", error.to_string()))?;
     let resources: Vec<_> = plan.changes.iter().map(|change| row(change, &live)).collect();
-    let has_table = resources.iter().any(|row| row.kind == TableSpec::KIND && row.present);
+    let has_table =
+        resources.iter().any(|row| row.address == TableSpec::address("hits").as_str() && row.present);
     // What does not run cannot be asked for its counts; the view says that it does not.
     let hits = match (has_table, cloud.is_running()) {
         (true, true) => Some(total(&*cloud, loaded).await?),

@@ -93,9 +93,9 @@ impl Turn {
     pub(super) async fn end(self, outcome: Option<&Outcome>) -> Option<Failure> {
         let lease = self.lease.or_else(|| self.gate.and_then(Gate::into_lease))?;
         let lost = lease.lost();
-        let is_table = |address: &hitctl_engine::Address| address.kind() == TableSpec::KIND;
+        let table = TableSpec::address("hits");
         let gone = outcome.is_some_and(|outcome| {
-            outcome.done.iter().any(|done| is_table(&done.address) && done.action == Action::Delete)
+            outcome.done.iter().any(|done| done.address == table && done.action == Action::Delete)
         });
         if gone {
             lease.forget().await;

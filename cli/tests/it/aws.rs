@@ -12,5 +12,6 @@ mod policy;
 mod quota;
 mod ready;
 mod rollback;
+mod rules;
 mod scene;
 mod yard;

@@ -1,6 +1,6 @@
 //! What each command says and which calls it makes, word for word, in the life of a deployment on the local cloud.
 
-use crate::support::{Ran, Yard, artifact};
+use crate::support::{DEFAULTS, Ran, Yard, artifact};
 use crate::wire::Wire;
 
 /// Runs, and gives back everything that can be seen of it: exit code, both streams, and the calls.
@@ -75,7 +75,7 @@ fn masked(line: &str, before: &str, word: &str) -> String {
 
 #[test]
 fn the_life_of_a_deployment() {
-    let yard = Yard::with("");
+    let yard = Yard::with(DEFAULTS);
     assert_eq!(yard.run(&["local", "start"]).code, 0);
     let wire = Wire::tap(&yard);
     let zip = artifact();
@@ -97,10 +97,18 @@ fn the_life_of_a_deployment() {
             partition_key           "path"
             point_in_time_recovery  true
             tags                    {"hitctl:app":"hits","hitctl:env":"local","hitctl:managed":"true"}
+        + create  table.seen           hits-local-seen  (not there yet)
+            deletion_protection     false
+            max_write_units         100
+            partition_key           "id"
+            point_in_time_recovery  false
+            tags                    {"hitctl:app":"hits","hitctl:env":"local","hitctl:managed":"true"}
+            ttl_attribute           "ttl"
         + create  function.counter     hits-local  (not there yet)
             arch                  "ARCH"
             code_sha256           "SHA256"
-            environment           {"HITCTL_BUILD":"#HASH","HITS_TABLE_NAME":"#5fd44444","LOG_LEVEL":"#06271baf"}
+            environment
+                 {"HITCTL_BOTS":"#5f0af516","HITCTL_BUILD":"#HASH","HITCTL_PATHS":"#…
             log_format            "JSON"
             log_group             "/aws/lambda/hits-local"
             memory_mb             128
@@ -113,7 +121,7 @@ fn the_life_of_a_deployment() {
             cors
                  {"allow_headers":["content-type"],"allow_methods":["*"],"allow_origins"…
             function_arn  "arn:aws:lambda:local:000000000000:function:hits-local"
-            routes        ["ANY /counter","ANY /healthz","ANY /v1/count"]
+            routes        ["ANY /counter","ANY /healthz","ANY /v1/badge.json","ANY /v1/badge.svg","ANY /v1/count","ANY /v1/hit","ANY /v1/widget.js"]
             tags          {"hitctl:app":"hits","hitctl:env":"local","hitctl:managed":"true"}
             throttle      {"burst":20,"rate_per_second":10.0}
         + create  permission.http_api  hitctl-http-api  (not there yet)
@@ -122,7 +130,7 @@ fn the_life_of_a_deployment() {
             principal       "apigateway.amazonaws.com"
             source_account  "000000000000"
 
-      Plan: 6 to create, 0 to update, 0 to delete.
+      Plan: 7 to create, 0 to update, 0 to delete.
     stderr
       +TIME building  zip from FUNCTION.zip
       +TIME built     zip from FUNCTION.zip  (TIME)
@@ -136,11 +144,12 @@ fn the_life_of_a_deployment() {
       GET role hits-local
       GET status
       GET table hits-local
+      GET table hits-local-seen
     "##);
     insta::assert_snapshot!(seen(&yard, &wire, &["deploy", "--artifact", &zip]), @"
     exit 0
     stdout
-      Deployed env local (this machine): 6 created in TIME.
+      Deployed env local (this machine): 7 created in TIME.
 
         url       http://127.0.0.1:PORT
         function  hits-local
@@ -153,6 +162,7 @@ fn the_life_of_a_deployment() {
       +TIME created   log_group.function      /aws/lambda/hits-local  (TIME)
       +TIME created   role.function           hits-local              (TIME)
       +TIME created   table.hits              hits-local              (TIME)
+      +TIME created   table.seen              hits-local-seen         (TIME)
       +TIME created   function.counter        hits-local              (TIME)
       +TIME created   http_api.api            hits-local              (TIME)
       +TIME created   permission.http_api     hitctl-http-api         (TIME)
@@ -167,9 +177,11 @@ fn the_life_of_a_deployment() {
       GET role hits-local
       GET status
       GET table hits-local
+      GET table hits-local-seen
       PUT log_group /aws/lambda/hits-local
       PUT role hits-local
       PUT table hits-local
+      PUT table hits-local-seen
       HEAD code
       PUT code
       PUT function hits-local
@@ -202,6 +214,7 @@ fn the_life_of_a_deployment() {
       GET role hits-local
       GET status
       GET table hits-local
+      GET table hits-local-seen
     ");
     insta::assert_snapshot!(seen(&yard, &wire, &["status"]), @"
     exit 0
@@ -210,6 +223,7 @@ fn the_life_of_a_deployment() {
         log_group.function   ok     /aws/lambda/hits-local
         role.function        ok     hits-local
         table.hits           ok     hits-local
+        table.seen           ok     hits-local-seen
         function.counter     ok     hits-local
         http_api.api         ok     hits-local
         permission.http_api  ok     hitctl-http-api
@@ -227,6 +241,7 @@ fn the_life_of_a_deployment() {
       GET role hits-local
       GET status
       GET table hits-local
+      GET table hits-local-seen
       dynamodb:Scan
     ");
     insta::assert_snapshot!(seen(&yard, &wire, &["destroy"]), @"
@@ -236,13 +251,14 @@ fn the_life_of_a_deployment() {
       app hits, env local, on this machine
         - delete  log_group.function   /aws/lambda/hits-local  (no longer wanted)
         - delete  role.function        hits-local  (no longer wanted)
+        - delete  table.seen           hits-local-seen  (no longer wanted)
         - delete  function.counter     hits-local  (no longer wanted)
         - delete  http_api.api         hits-local  (no longer wanted)
         - delete  permission.http_api  hitctl-http-api  (no longer wanted)
           keep    table.hits           hits-local  (no longer wanted, but its data is kept)
 
-      Plan: 0 to create, 0 to update, 5 to delete.
-      error: nobody is there to ask: Remove 5 resources of hits in local?
+      Plan: 0 to create, 0 to update, 6 to delete.
+      error: nobody is there to ask: Remove 6 resources of hits in local?
 
       hint: Run the same command with `--yes` to agree beforehand.
     calls
@@ -255,11 +271,12 @@ fn the_life_of_a_deployment() {
       GET role hits-local
       GET status
       GET table hits-local
+      GET table hits-local-seen
     ");
     insta::assert_snapshot!(seen(&yard, &wire, &["destroy", "--yes"]), @"
     exit 0
     stdout
-      Destroyed env local (this machine): 5 deleted in TIME.
+      Destroyed env local (this machine): 6 deleted in TIME.
 
       Left:
         table.hits  hits-local  (no longer wanted, but its data is kept)
@@ -272,6 +289,7 @@ fn the_life_of_a_deployment() {
       +TIME deleted   function.counter        hits-local              (TIME)
       +TIME deleted   log_group.function      /aws/lambda/hits-local  (TIME)
       +TIME deleted   role.function           hits-local              (TIME)
+      +TIME deleted   table.seen              hits-local-seen         (TIME)
     calls
       GET alias hits-local:live
       GET function hits-local
@@ -282,12 +300,14 @@ fn the_life_of_a_deployment() {
       GET role hits-local
       GET status
       GET table hits-local
+      GET table hits-local-seen
       dynamodb:PutItem
       DELETE permission hits-local:hitctl-http-api
       DELETE http_api hits-local
       DELETE function hits-local
       DELETE log_group /aws/lambda/hits-local
       DELETE role hits-local
+      DELETE table hits-local-seen
       dynamodb:DeleteItem
     ");
     insta::assert_snapshot!(seen(&yard, &wire, &["destroy", "--yes"]), @"
@@ -309,6 +329,7 @@ fn the_life_of_a_deployment() {
       GET role hits-local
       GET status
       GET table hits-local
+      GET table hits-local-seen
     ");
     insta::assert_snapshot!(seen(&yard, &wire, &["destroy", "--delete-data", "--confirm", "local", "--export", "all.csv"]), @"
     exit 0
@@ -330,6 +351,7 @@ fn the_life_of_a_deployment() {
       GET role hits-local
       GET status
       GET table hits-local
+      GET table hits-local-seen
       dynamodb:PutItem
       dynamodb:Scan
       PUT table hits-local

@@ -7,9 +7,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::support::{Http, Ran, Yard, artifact, get};
 use crate::wire::{Cut, Wire};
 
-const SMALL: &str =
-    "[function]\nreserved_concurrency = \"none\"\n[http]\nrate_per_second = 100000\nburst = 100000\n";
-const LARGE: &str = "[function]\nreserved_concurrency = \"none\"\nmemory_mb = 256\n[http]\nrate_per_second = 100000\nburst = 90000\n";
+/// With visitors, and every hit counts.
+const SMALL: &str = "[function]\nreserved_concurrency = \"none\"\n[http]\nrate_per_second = 100000\nburst = 100000\n\
+                     [counter]\npaths = \"open\"\nbots = \"count\"\nrepeat_window_s = 0\n";
+/// Without visitors: their table goes.
+const LARGE: &str = "[function]\nreserved_concurrency = \"none\"\nmemory_mb = 256\n[http]\nrate_per_second = 100000\nburst = 90000\n\
+                     [counter]\npaths = \"open\"\nbots = \"count\"\nrepeat_window_s = 0\nvisitors = \"none\"\n";
 
 /// A state to begin with, a run that is cut, and how to look whether the next one mended it.
 struct Case {

@@ -31,6 +31,8 @@ mod lease;
 #[cfg(test)]
 mod reading;
 #[cfg(test)]
+mod rules;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod wire;

@@ -14,6 +14,14 @@ use serde_json::Value as Json;
 /// The program as cargo built it for these tests.
 pub(crate) const EXE: &str = env!("CARGO_BIN_EXE_hitctl");
 
+/// Every hit counts as it comes, and nobody is told apart: what tests want that are about something else. Their clients are
+/// quick, and no browsers.
+const COUNT_ALL: &str =
+    "\n[counter]\npaths = \"open\"\nvisitors = \"none\"\nbots = \"count\"\nrepeat_window_s = 0\n";
+
+/// A configuration that counts as users' do.
+pub(crate) const DEFAULTS: &str = "# The counter is as it is by default.\n";
+
 /// A variable of the environment, for the few things that CI decides.
 #[expect(clippy::disallowed_methods, reason = "the tests' one look at the environment")]
 pub(crate) fn env_var(name: &str) -> Option<String> {
@@ -54,8 +62,10 @@ impl Yard {
         self.path().join(".hitctl/local")
     }
 
+    /// Writes a file. A configuration that does not speak of the counter counts every hit.
     pub(crate) fn write(&self, name: &str, text: &str) {
-        std::fs::write(self.path().join(name), text).unwrap();
+        let more = if name == "hitctl.toml" && !text.contains("counter") { COUNT_ALL } else { "" };
+        std::fs::write(self.path().join(name), format!("{text}{more}")).unwrap();
     }
 
     /// The environment of a user who has nothing but a home and the tools.

@@ -122,7 +122,7 @@ fn in_order(mut calls: Vec<String>) -> Vec<String> {
     let alike = |call: &str| match call.split(' ').collect::<Vec<_>>()[..] {
         ["GET", ..] => Some("GET"),
         ["PUT", "table" | "role" | "log_group", _] => Some("PUT"),
-        ["DELETE", "role" | "log_group", _] => Some("DELETE"),
+        ["DELETE", "table" | "role" | "log_group", _] => Some("DELETE"),
         _ => None,
     };
     for run in calls.chunk_by_mut(|a, b| alike(a).is_some() && alike(a) == alike(b)) {

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use hitctl_emulators::Emulator;
 
 use super::scene::{Scene, left};
-use crate::support::artifact;
+use crate::support::{DEFAULTS, artifact};
 
 /// What a deploy that finds nothing to change may ask AWS.
 const MOST_WITHOUT_CHANGES: usize = 17;
@@ -78,7 +78,7 @@ pub(super) fn all() -> &'static BTreeSet<String> {
     SEEN.get_or_init(|| {
         // Alone: what others deploy meanwhile is found too by what looks for all there is.
         let emulator = Emulator::new_ministack();
-        let mut scene = Scene::new(&emulator, "calls", "");
+        let mut scene = Scene::new(&emulator, "calls", DEFAULTS);
         deployed(&mut scene);
         looked_at(&mut scene);
         counted(&mut scene);
@@ -153,7 +153,7 @@ fn deployed(scene: &mut Scene) {
     ");
     assert_eq!(scene.wire.names().len(), asked, "a plan asks what a deploy asks");
 
-    scene.yard.configure("function.memory_mb = 256\nhttp.burst = 40\n");
+    scene.yard.configure(&format!("{DEFAULTS}function.memory_mb = 256\nhttp.burst = 40\n"));
     insta::assert_snapshot!(calls(scene, &["deploy", "--artifact", &zip]), @"
     looks
       the survey

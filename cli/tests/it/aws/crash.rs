@@ -12,9 +12,12 @@ use super::scene::{ask, build, left, try_to_ask};
 use super::yard::AwsYard;
 use crate::support::{Ran, artifact};
 
-const SMALL: &str =
-    "function.reserved_concurrency = \"none\"\nhttp.rate_per_second = 100000\nhttp.burst = 100000\n";
-const LARGE: &str = "function.reserved_concurrency = \"none\"\nfunction.memory_mb = 256\nhttp.rate_per_second = 100000\nhttp.burst = 90000\n";
+/// With visitors, and every hit counts.
+const SMALL: &str = "function.reserved_concurrency = \"none\"\nhttp.rate_per_second = 100000\nhttp.burst = 100000\n\
+                     counter.paths = \"open\"\ncounter.bots = \"count\"\ncounter.repeat_window_s = 0\n";
+/// Without visitors: their table goes.
+const LARGE: &str = "function.reserved_concurrency = \"none\"\nfunction.memory_mb = 256\nhttp.rate_per_second = 100000\nhttp.burst = 90000\n\
+                     counter.paths = \"open\"\ncounter.bots = \"count\"\ncounter.repeat_window_s = 0\ncounter.visitors = \"none\"\n";
 
 /// So many visits during a run, at most: the emulator has to serve everybody.
 const VISITS: u32 = 30;
@@ -74,7 +77,10 @@ impl Case {
         let url = self.deploy_zip(zip);
         let plan = self.yard.run(&["plan", "--detailed-exitcode", "--artifact", zip]);
         assert_eq!(plan.code, 0, "a deploy after the cut is the end of it: {plan:?}");
-        assert_eq!(self.left().len(), 5, "table, role, log group, function and one API: {:?}", self.left());
+        let config = std::fs::read_to_string(self.yard.yard.path().join("hitctl.toml")).unwrap();
+        let tables = if config.contains("visitors = \"none\"") { 1 } else { 2 };
+        let left = self.left();
+        assert_eq!(left.len(), tables + 4, "the tables, role, log group, function and one API: {left:?}");
         url
     }
 

@@ -55,9 +55,10 @@ impl Hand {
     }
 
     /// Changes it. A field without a case is a failure: whoever adds one adds how it drifts.
-    pub(crate) async fn change(&self, kind: &str, field: &str) -> Done {
+    pub(crate) async fn change(&self, address: &str, field: &str) -> Done {
+        let kind = address.split('.').next().unwrap_or_default();
         match kind {
-            "table" => self.table(field).await,
+            "table" => self.table(address == "table.seen", field).await,
             "role" => self.role(field).await,
             "log_group" => self.log_group(field).await,
             "function" => self.function(field).await,
@@ -85,28 +86,31 @@ impl Hand {
         self.logs.delete_log_group().log_group_name(group).send().await.unwrap();
     }
 
-    async fn table(&self, field: &str) -> Done {
-        let (client, name) = (&self.table, &self.base);
+    /// What the table of visitors has is the opposite of what that of counts has.
+    async fn table(&self, is_seen: bool, field: &str) -> Done {
+        let name = if is_seen { format!("{}-seen", self.base) } else { self.base.clone() };
+        let (client, name) = (&self.table, &name);
         let update = client.update_table().table_name(name);
         match field {
             "partition_key" => return Done::Fixed("DynamoDB changes no key of a table that is there"),
             "point_in_time_recovery" => {
-                let off = db::PointInTimeRecoverySpecification::builder()
-                    .point_in_time_recovery_enabled(false)
+                let other = db::PointInTimeRecoverySpecification::builder()
+                    .point_in_time_recovery_enabled(is_seen)
                     .build()
                     .unwrap();
                 let call = client.update_continuous_backups().table_name(name);
-                call.point_in_time_recovery_specification(off).send().await.unwrap();
+                call.point_in_time_recovery_specification(other).send().await.unwrap();
             }
             "deletion_protection" => {
-                update.deletion_protection_enabled(false).send().await.unwrap();
+                update.deletion_protection_enabled(is_seen).send().await.unwrap();
             }
             "max_write_units" => {
                 let more = db::OnDemandThroughput::builder().max_write_request_units(7).build();
                 update.on_demand_throughput(more).send().await.unwrap();
             }
             "ttl_attribute" => {
-                let spec = db::TimeToLiveSpecification::builder().attribute_name("last").enabled(true);
+                let attribute = if is_seen { "ttl" } else { "last" };
+                let spec = db::TimeToLiveSpecification::builder().attribute_name(attribute).enabled(!is_seen);
                 let call = client.update_time_to_live().table_name(name);
                 call.time_to_live_specification(spec.build().unwrap()).send().await.unwrap();
             }

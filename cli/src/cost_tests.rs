@@ -1,0 +1,139 @@
+//! What the estimate says, and that it is no less than it could be.
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// The defaults, changed.
+fn app(change: impl FnOnce(&mut App)) -> App {
+    let mut app = hitctl_config::load(None, None, &hitctl_config::Overrides::new())
+        .expect("the defaults are valid")
+        .app;
+    change(&mut app);
+    app
+}
+
+#[test]
+fn the_defaults_are_four_dollars_a_million_and_a_hundred_at_the_throttle() {
+    let estimate = estimate(&app(|_| ()));
+    insta::assert_snapshot!(
+        estimate.in_full(),
+        @"at most about 109 USD a month; 3.88 USD for a million hits; less than 0.01 USD a month at rest. With 10 requests a second all month, which is the throttle. Each hit is taken for that of a new visitor, of 4 writes; one of a visitor who comes back takes 2. Prices of us-east-1 without free tiers, as of 2026-11; other regions differ by some 10-30 %."
+    );
+    insta::assert_snapshot!(
+        serde_json::to_string(&estimate).expect("plain data"),
+        @r#"{"worst_month_usd":109.01,"per_million_hits_usd":3.88,"prices_as_of":"2026-11"}"#
+    );
+}
+
+#[test]
+fn a_function_url_is_bound_by_its_concurrency() {
+    let reserved = estimate(&app(|app| app.http.expose = Expose::FunctionUrl));
+    insta::assert_snapshot!(reserved.brief(), @"at most about 83 USD a month; 2.88 USD for a million hits");
+    assert!(
+        reserved
+            .in_full()
+            .contains("With 10 requests a second all month, which reserved concurrency 1 allows.")
+    );
+    let open = estimate(&app(|app| {
+        app.http.expose = Expose::FunctionUrl;
+        app.function.reserved_concurrency = None;
+    }));
+    assert!(open.in_full().contains("With 10000 requests a second all month, which an account's usual"));
+    assert!(open.worst_month_usd > reserved.worst_month_usd);
+}
+
+#[test]
+fn what_is_not_open_to_the_web_has_no_worst_month() {
+    let closed = estimate(&app(|app| app.http.expose = Expose::None));
+    insta::assert_snapshot!(closed.brief(), @"2.88 USD for a million hits");
+    assert_eq!(
+        serde_json::to_value(&closed).expect("plain data")["worst_month_usd"],
+        serde_json::Value::Null
+    );
+}
+
+#[test]
+fn refused_requests_cost_the_gateway_alone_and_the_tables_ceiling_holds() {
+    let bill = |concurrency, writes| {
+        let app = app(|app| {
+            app.function.reserved_concurrency = Some(concurrency);
+            app.table.max_write_units = writes;
+        });
+        Bill::of(&app)
+    };
+    // 100 a second through a function that serves 10: nine in ten are the gateway's alone.
+    let million = MONTH_S / MILLION;
+    let refused = bill(1, 100).month(100.0) - bill(1, 100).month(10.0);
+    assert!((refused - 90.0 * million * HTTP_API).abs() < 1e-6, "{refused}");
+    // 100 hits a second ask for 200 writes of either table.
+    let held = bill(100, 1000).month(100.0) - bill(100, 150).month(100.0);
+    let more = 100.0 + bill(100, 1000).new_pages;
+    assert!((held - more * million * WRITES).abs() < 1e-6, "{held}");
+}
+
+#[test]
+fn what_a_hit_takes_follows_from_what_is_counted() {
+    let takes = |change: &dyn Fn(&mut App)| Hit::of(&app(change));
+    assert_eq!(takes(&|_| ()), Hit { counts: 2.0, seen: 2.0, reads: 0.0 });
+    let none = takes(&|app| app.counter.visitors = Visitors::None);
+    assert_eq!(none, Hit { counts: 1.0, seen: 0.0, reads: 0.0 });
+    let raw = takes(&|app| app.counter.visitors = Visitors::Raw);
+    assert_eq!(raw, Hit { counts: 2.0, seen: 3.0, reads: 0.0 });
+    let hot = takes(&|app| app.counter.shards = 5);
+    assert_eq!(hot, Hit { counts: 2.0, seen: 2.0, reads: 2.0 });
+}
+
+#[test]
+fn whoever_only_reads_can_cost_more_than_whoever_counts() {
+    let worst = |change: &dyn Fn(&mut App)| {
+        let bill = Bill::of(&app(change));
+        (bill.counting(10.0), bill.reading(10.0))
+    };
+    let (counting, reading) = worst(&|_| ());
+    assert!(counting > reading, "{counting} {reading}");
+    let (counting, reading) = worst(&|app| app.counter.shards = 64);
+    assert!(reading > counting, "{counting} {reading}");
+    // Ten thousand pages, 1,250 units, each minute.
+    let all = Bill::of(&app(|_| ())).reading_all(10.0);
+    assert!((all - MONTH_S / 60.0 * 1250.0 / MILLION * READS).abs() < 1e-9, "{all}");
+}
+
+#[test]
+fn without_visitors_it_is_half_of_it() {
+    let without = estimate(&app(|app| app.counter.visitors = Visitors::None));
+    insta::assert_snapshot!(without.in_full(), @"at most about 76 USD a month; 1.99 USD for a million hits; less than 0.01 USD a month at rest. With 10 requests a second all month, which is the throttle. Prices of us-east-1 without free tiers, as of 2026-11; other regions differ by some 10-30 %.");
+}
+
+#[test]
+fn the_gateway_is_cheaper_beyond_its_first_300_million() {
+    assert!((gateway(300.0) - 300.0).abs() < 1e-9);
+    assert!((gateway(400.0) - 390.0).abs() < 1e-9);
+}
+
+proptest! {
+    #[test]
+    fn a_higher_throttle_never_costs_less_and_nothing_is_negative(
+        rate in 0.0..1e6_f64,
+        more in 0.0..1e6_f64,
+        memory in 128_u32..10_240,
+        concurrency in proptest::option::of(1_u32..1000),
+        writes in 1_u32..1_000_000,
+        arm in any::<bool>(),
+    ) {
+        let worst = |rate| {
+            let app = app(|app| {
+                app.http.rate_per_second = rate;
+                app.function.memory_mb = memory;
+                app.function.reserved_concurrency = concurrency;
+                app.function.arch = if arm { Arch::Arm64 } else { Arch::X86_64 };
+                app.table.max_write_units = writes;
+            });
+            estimate(&app)
+        };
+        let (low, high) = (worst(rate), worst(rate + more));
+        prop_assert!(low.worst_month_usd.expect("the API is open") >= 0.0);
+        prop_assert!(low.per_million_hits_usd > 0.0);
+        prop_assert!(high.worst_month_usd >= low.worst_month_usd);
+    }
+}
