@@ -41,8 +41,8 @@ pub(super) struct Table {
 /// Why a call has no answer.
 #[derive(Debug)]
 pub(super) enum Refused {
-    /// Its condition does not hold; it had no effect.
-    Condition(String),
+    /// Its condition does not hold; it had no effect. For many calls that is an answer as good as any.
+    Condition,
     /// Anything else.
     Failed(StoreError),
 }
@@ -56,7 +56,9 @@ impl From<StoreError> for Refused {
 impl From<Refused> for StoreError {
     fn from(refused: Refused) -> Self {
         match refused {
-            Refused::Condition(why) => Self::Unavailable(why),
+            Refused::Condition => {
+                Self::Unavailable("dynamodb refused a condition that was not set".to_owned())
+            }
             Refused::Failed(error) => error,
         }
     }
@@ -172,18 +174,21 @@ impl Client {
         }
         let failure: Failure = serde_json::from_slice(&response.body).unwrap_or_default();
         let kind = failure.kind.rsplit('#').next().unwrap_or_default();
+        if kind == "ConditionalCheckFailedException" {
+            return Err(Refused::Condition);
+        }
         let id = response.header("x-amzn-requestid").unwrap_or("unknown");
         let message = if table.private { String::new() } else { format!(": {}", failure.message) };
         let why = format!("status {} {kind}{message} (request {id})", response.status);
         let why = self.describe(operation, table, &why);
-        Err(match kind {
-            "ConditionalCheckFailedException" => Refused::Condition(why),
+        let error = match kind {
             "ProvisionedThroughputExceededException"
             | "ThrottlingException"
             | "RequestLimitExceeded"
-            | "TransactionConflictException" => StoreError::Busy(why).into(),
-            _ => StoreError::Unavailable(why).into(),
-        })
+            | "TransactionConflictException" => StoreError::Busy(why),
+            _ => StoreError::Unavailable(why),
+        };
+        Err(error.into())
     }
 
     /// The idle connection if it is good, else a new one; and the time.

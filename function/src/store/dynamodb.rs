@@ -124,9 +124,12 @@ impl DynamoDb {
             let body = wire::add(&store.table.name, key, &hit.update(), known);
             store.update(key, &body, today)
         };
-        match add(self, paths != Paths::Open) {
+        if paths == Paths::Open {
+            return Ok(Some(add(self, false)?));
+        }
+        match add(self, true) {
             Ok(item) => return Ok(Some(item)),
-            Err(Refused::Condition(_)) => {}
+            Err(Refused::Condition) => {}
             Err(Refused::Failed(error)) => return Err(error),
         }
         let Paths::Budget { new_a_day, most } = paths else { return Ok(None) };
@@ -145,7 +148,7 @@ impl DynamoDb {
         let body = wire::budget(&self.table.name, today, new_a_day, most);
         match self.update(KEY_BUDGET, &body, today) {
             Ok(_) => Ok(true),
-            Err(Refused::Condition(_)) => {
+            Err(Refused::Condition) => {
                 self.spent = Some(today);
                 Ok(false)
             }
@@ -161,8 +164,8 @@ impl DynamoDb {
             let body = wire::add(&self.table.name, &key, &hit.update(), known);
             match self.update(&key, &body, hit.at.day()) {
                 Ok(item) => return Ok(Some(item)),
-                Err(Refused::Condition(_)) if self.knows(&hit.key)? => {}
-                Err(Refused::Condition(_)) => return Ok(None),
+                Err(Refused::Condition) if self.knows(&hit.key)? => {}
+                Err(Refused::Condition) => return Ok(None),
                 Err(Refused::Failed(error)) => return Err(error),
             }
         }

@@ -147,7 +147,7 @@ impl Visitors {
         let body = wire::remember(&self.table.name, &hash, expiry(today));
         match client.call("PutItem", &self.table, &body, Repeat::Once) {
             Ok(_) => Ok(true),
-            Err(Refused::Condition(_)) => Ok(false),
+            Err(Refused::Condition) => Ok(false),
             Err(Refused::Failed(error)) => Err(error),
         }
     }

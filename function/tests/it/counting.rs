@@ -300,6 +300,24 @@ fn an_item_that_is_full_is_trimmed_by_one_more_call() {
     assert_eq!(about(&engine.fake.received()[1]), "UpdateItem hits-test /x");
 }
 
+/// Services and emulators write the name of an error in more than one way.
+#[test]
+fn a_refused_condition_is_known_by_any_of_its_names() {
+    for kind in [
+        "ConditionalCheckFailedException",
+        "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException",
+    ] {
+        let engine = Engine::with(move |_, _| {
+            let body = json!({"__type": kind, "message": "The conditional request failed"});
+            Fate::Refused(Reply::Json(400, body.to_string()))
+        });
+        let mut store = engine.store(false, 1);
+        assert_eq!(store.add(&hit("/x"), Paths::Strict), Ok(Added::Unknown), "{kind}");
+        assert_eq!(store.add(&hit("/x"), BUDGET), Ok(Added::Full));
+        assert!(matches!(store.add(&hit("/x"), Paths::Open), Err(StoreError::Unavailable(_))));
+    }
+}
+
 /// A store must be movable to where it works.
 #[test]
 fn a_store_is_send() {

@@ -14,7 +14,7 @@ use hit_counter::visitor::Visitor;
 use serde_json::{Value, json};
 
 use crate::engine::{COUNTS, DAY_MS, Engine, Fate, NOON, SEEN};
-use crate::fake::{Received, Reply};
+use crate::fake::{Host, Received, Reply, environment};
 
 const BOTH: Met = Met { page: true, site: true };
 const PAGE: Met = Met { page: true, site: false };
@@ -333,4 +333,41 @@ fn visits_by_chance_count_as_a_naive_model_says() {
     let expected =
         Counts { hits: 360, today: 120, uniques: site.len() as u64, uniques_today: of_today as u64 };
     assert_eq!(all.site, expected);
+}
+
+/// The program itself: what a page is told, and what the log is not.
+#[test]
+fn the_program_counts_visitors_and_says_nothing_of_them() {
+    for fails in [false, true] {
+        let engine =
+            Engine::with(
+                move |_, request| {
+                    if fails && request.operation() == "PutItem" { throttled() } else { Fate::Served }
+                },
+            );
+        let mut environment = environment(&format!("http://{}", engine.fake.address));
+        for (name, value) in
+            [("HITCTL_VISITORS", "raw/7"), ("HITS_SEEN_TABLE_NAME", SEEN), ("LOG_LEVEL", "debug")]
+        {
+            environment.push((name, value.to_owned()));
+        }
+        let host = Host::start_with(environment, 30_000);
+        let uniques = u64::from(!fails);
+        for hits in 1..=2 {
+            let expected = json!({"v": 1, "path": "/x", "hits": hits, "uniques": uniques,
+                "today": {"hits": hits, "uniques": uniques}, "counted": true});
+            let (status, body) = host.get("/counter", "path=/x");
+            assert_eq!((status, serde_json::from_str::<Value>(&body).unwrap()), (200, expected));
+        }
+        let log = host.end().1;
+        assert_eq!(log.matches("a visitor was not told apart").count(), if fails { 2 } else { 0 }, "{log}");
+        let ids = engine
+            .items(SEEN)
+            .into_iter()
+            .flat_map(|item| [item["id"]["S"].clone(), item["salt"]["S"].clone()]);
+        for secret in ids.filter_map(|id| id.as_str().map(str::to_owned)).chain(["203.0.113.7".to_owned()]) {
+            assert!(!log.contains(&secret), "{secret} is in the log");
+        }
+        assert_eq!(engine.item(SEEN, "ip#203.0.113.7")["hits"]["N"], "2");
+    }
 }
