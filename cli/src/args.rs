@@ -9,7 +9,7 @@ use clap::{Arg, Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
     build, completions, config, counts, deploy, destroy, doctor, env, exit_codes, explain, gc, init, invoke,
-    local, logs, man, plan, policy, rollback, status,
+    local, logs, man, plan, policy, privacy, report, rollback, status,
 };
 
 /// A hit counter for your web pages, on this machine or in your own AWS account, in seconds
@@ -136,6 +136,8 @@ pub enum Command {
     /// Show, change, import or export the counts, straight in the table
     #[command(subcommand)]
     Counts(counts::Command),
+    /// Show views, visitors, the top pages and what was not counted, as charts or as one HTML page
+    Report(report::Args),
     /// Show what the function logged
     Logs(logs::Args),
     /// Start, stop, look at or reset the cloud on this machine
@@ -154,6 +156,8 @@ pub enum Command {
     /// Print the IAM policy that whoever deploys needs, or that of the function
     #[command(subcommand)]
     Policy(policy::Command),
+    /// Print what the counter keeps of visitors, as a text for your page
+    Privacy(privacy::Args),
     /// Check this machine: toolchain, targets, ports, directories; and AWS where the environment is there
     Doctor(doctor::Args),
     /// Print a completion script for your shell

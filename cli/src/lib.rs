@@ -10,6 +10,7 @@ pub mod cloud;
 pub mod commands;
 pub mod cost;
 pub mod policy;
+pub mod privacy;
 pub mod report;
 mod session;
 mod smoke;

@@ -9,6 +9,7 @@ mod import;
 mod lease;
 mod local;
 mod numbers;
+mod seen;
 mod table;
 mod watch;
 
@@ -35,6 +36,7 @@ pub use holder::Holder;
 pub use import::{CHUNK, Mode, id_of};
 pub use lease::{Lease, Taking};
 pub use numbers::{Dropped, Numbers};
+pub use seen::Address;
 pub use table::Table;
 pub use watch::LASTS as LEASE_LASTS;
 

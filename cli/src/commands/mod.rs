@@ -20,7 +20,9 @@ pub mod logs;
 pub mod man;
 pub mod plan;
 pub mod policy;
+pub mod privacy;
 mod quota;
+pub mod report;
 pub mod rollback;
 pub mod status;
 mod steps;
@@ -47,6 +49,8 @@ pub async fn run(session: &mut Session, command: Command) -> Result<Exit, Failur
         Command::Config(command) => config::run(session, &command),
         Command::Env(command) => env::run(session, &command),
         Command::Explain(args) => explain::run(session, &args),
+        Command::Privacy(args) => privacy::run(session, &args),
+        Command::Report(args) => report::run(session, args).await,
         Command::Policy(command) => policy::run(session, &command),
         Command::Gc(args) => gc::run(session, args).await,
         Command::Doctor(args) => doctor::run(session, args).await,

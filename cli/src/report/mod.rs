@@ -6,10 +6,12 @@
 //! decides what is done, talks to a cloud, or knows a command.
 
 mod bars;
+mod chart;
 mod console;
 mod failure;
 mod human;
 mod json_lines;
+mod page;
 mod plain;
 mod progress;
 mod style;

@@ -9,7 +9,7 @@ use hit_counter::path;
 use hitctl_config::{Loaded, names};
 use tokio_util::sync::CancellationToken;
 
-use crate::cloud::{self, Access, Cloud, Counts};
+use crate::cloud::{self, Access, Cloud, Counts, Numbers};
 use crate::commands::steps;
 use crate::report::{CountRow, Exit, Failure};
 use crate::session::Session;
@@ -72,6 +72,15 @@ pub async fn run(session: &mut Session, command: Command) -> Result<Exit, Failur
 /// Every count, in the order of the paths.
 pub(super) async fn all(cloud: &dyn Cloud, loaded: &Loaded) -> Result<Vec<CountRow>, Failure> {
     Ok(of(cloud, loaded, &CancellationToken::new())?.all().await?)
+}
+
+/// Every number of the table.
+pub(super) async fn numbers(
+    cloud: &dyn Cloud,
+    loaded: &Loaded,
+    stop: &CancellationToken,
+) -> Result<Numbers, Failure> {
+    Ok(of(cloud, loaded, stop)?.numbers().await?)
 }
 
 fn of(cloud: &dyn Cloud, loaded: &Loaded, stop: &CancellationToken) -> Result<Counts, Failure> {

@@ -8,6 +8,7 @@ mod deployments;
 mod invoke;
 mod logs;
 mod plan;
+mod report;
 mod simple;
 mod status;
 mod versions;
@@ -23,9 +24,10 @@ pub use deployments::{DeploymentRow, DeploymentsView};
 pub use invoke::InvokeView;
 pub use logs::{LogLine, LogsView};
 pub use plan::PlanView;
+pub use report::{AddressRow, Point, ReportView, Span};
 pub use simple::{
     BuildView, Check, CheckStatus, ConfigView, DoctorView, EnvListView, EnvRow, ExplainView, InitView,
-    LocalStatusView, PolicyView,
+    LocalStatusView, PolicyView, PrivacyView,
 };
 pub use status::{LiveVersion, ResourceRow, StatusView};
 pub use versions::{RollbackView, VersionRow, VersionsView};

@@ -123,6 +123,17 @@ pub struct PolicyView {
     pub policy: Json,
 }
 
+/// What the counter keeps of visitors.
+#[derive(Clone, Debug, Serialize)]
+pub struct PrivacyView {
+    /// The env whose configuration it follows.
+    pub env: String,
+    /// `none`, `hash` or `raw`.
+    pub visitors: String,
+    /// The facts.
+    pub paragraphs: Vec<String>,
+}
+
 /// A written configuration.
 #[derive(Clone, Debug, Serialize)]
 pub struct InitView {
@@ -298,6 +309,13 @@ impl View for ExplainView {
 impl View for PolicyView {
     fn render(&self, _: Style) -> String {
         serde_json::to_string_pretty(&self.policy).unwrap_or_default() + "\n"
+    }
+}
+
+impl View for PrivacyView {
+    fn render(&self, style: Style) -> String {
+        let wrapped: Vec<String> = self.paragraphs.iter().map(|text| text::wrap(text, 0, style)).collect();
+        wrapped.join("\n\n") + "\n"
     }
 }
 

@@ -1,0 +1,113 @@
+//! `hitctl report`: the numbers as pictures, in the terminal and as one HTML page.
+
+use std::path::PathBuf;
+
+use hitctl_config::{Loaded, Visitors, names};
+
+use crate::cloud::{self, Access, Address, Cloud, Numbers};
+use crate::commands::counts;
+use crate::report::{AddressRow, Exit, Failure, ReportView, Span};
+use crate::session::Session;
+
+/// Show views, visitors, the top pages and what was not counted, as charts here or as one HTML page; only reads
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  hitctl report\n  hitctl report --env prod --html report.html\n  hitctl report --days 7 --top 5 --json"
+)]
+pub struct Args {
+    /// Show so many days, today included; the table keeps 31
+    #[arg(long, value_name = "N", default_value_t = 31, value_parser = clap::value_parser!(u32).range(1..=31))]
+    pub days: u32,
+    /// Show so many months, this one included; the table keeps 36
+    #[arg(long, value_name = "N", default_value_t = 12, value_parser = clap::value_parser!(u32).range(1..=36))]
+    pub months: u32,
+    /// Show so many of the most viewed pages
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub top: u32,
+    /// Write a page with plots to this file, which must not be there yet
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+}
+
+/// Shows them.
+pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
+    let loaded = session.load()?;
+    let progress = session.console.progress();
+    let view = look(session, &loaded, &args, &progress.sink()).await;
+    progress.finish();
+    let view = view?;
+    match &args.html {
+        None => session.console.result(&view),
+        Some(file) => {
+            let path = session.cwd.join(file);
+            counts::write_new(&path, &view.page())?;
+            session
+                .console
+                .wrote(&path, &format!("wrote the report of env {} to {}", loaded.env, file.display()));
+        }
+    }
+    Ok(Exit::Done)
+}
+
+async fn look(
+    session: &Session,
+    loaded: &Loaded,
+    args: &Args,
+    sink: &hitctl_engine::Sink,
+) -> Result<ReportView, Failure> {
+    let cloud = cloud::open(session, loaded, Access::Read, sink).await?;
+    let numbers = counts::numbers(&*cloud, loaded, &session.stop).await?;
+    let addresses = match loaded.app.counter.visitors {
+        Visitors::Raw => addresses(&*cloud, loaded, args.top).await?,
+        Visitors::None | Visitors::Hash => Vec::new(),
+    };
+    let Numbers { counts, site, dropped } = numbers;
+    let span = span(jiff::Timestamp::now(), args);
+    let has_visitors = loaded.app.counter.visitors != Visitors::None;
+    let report = ReportView::new(&loaded.app.app, &loaded.env, &span, has_visitors);
+    Ok(report.counting(counts, &site, &span).dropping(dropped).naming(addresses))
+}
+
+/// The days and months up to a moment, in UTC, the oldest first.
+fn span(now: jiff::Timestamp, args: &Args) -> Span {
+    let today = now.to_zoned(jiff::tz::TimeZone::UTC).date();
+    let days = (0..i64::from(args.days)).rev();
+    let days = days.filter_map(|back| today.checked_sub(jiff::Span::new().days(back)).ok());
+    let first = today.first_of_month();
+    let months = (0..i64::from(args.months)).rev();
+    let months = months.filter_map(|back| first.checked_sub(jiff::Span::new().months(back)).ok());
+    Span {
+        days: days.map(|day| day.to_string()).collect(),
+        months: months.map(|month| month.to_string()[..7].to_owned()).collect(),
+        top: args.top as usize,
+    }
+}
+
+/// The addresses that are kept, those with most views first.
+async fn addresses(cloud: &dyn Cloud, loaded: &Loaded, most: u32) -> Result<Vec<AddressRow>, Failure> {
+    let table = cloud.table(&names::seen_table(&loaded.app.app, &loaded.env))?;
+    let mut rows: Vec<AddressRow> = table
+        .addresses()
+        .await?
+        .into_iter()
+        .map(|Address { address, hits, first, last }| AddressRow { address, hits, first, last })
+        .collect();
+    rows.sort_by(|a, b| b.hits.cmp(&a.hits).then_with(|| a.address.cmp(&b.address)));
+    rows.truncate(most as usize);
+    Ok(rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_and_months_end_with_today_in_utc() {
+        let now = "2026-03-01T00:30:00+02:00".parse().expect("a time");
+        let args = Args { days: 3, months: 4, top: 5, html: None };
+        let span = span(now, &args);
+        assert_eq!(span.days, ["2026-02-26", "2026-02-27", "2026-02-28"]);
+        assert_eq!(span.months, ["2025-11", "2025-12", "2026-01", "2026-02"]);
+        assert_eq!(span.top, 5);
+    }
+}
