@@ -30,7 +30,7 @@ fn the_widget_is_small() {
     assert!(bytes <= 550, "{bytes} bytes compressed");
 }
 
-/// It travels as one header-less text: no line of it may depend on an encoding.
+/// So that it is the same script in whatever encoding a page is.
 #[test]
 fn the_widget_is_plain_ascii_on_one_line() {
     assert!(SCRIPT.bytes().all(|byte| (b' '..=b'~').contains(&byte)));
@@ -71,7 +71,7 @@ fn minify(source: &str) -> String {
     let names: Vec<(&str, &str)> = line.split(' ').filter_map(|pair| pair.split_once('=')).collect();
     let mut out = String::new();
     let mut rest = source;
-    // How deep in braces a text is that began with a back-tick; outside of those it is text.
+    // Whether this is a text that a back-tick began: only its places are code.
     let mut in_text = false;
     while let Some(first) = rest.chars().next() {
         let end = |more: fn(char) -> bool| rest.find(|c| !more(c)).unwrap_or(rest.len());
@@ -93,12 +93,14 @@ fn minify(source: &str) -> String {
         let (token, after) = rest.split_at(length);
         let place = token.strip_prefix("${").and_then(|inner| inner.strip_suffix('}'));
         if let (true, Some(inner)) = (in_text, place) {
-            out.push_str(&format!("${{{}}}", minify(&format!("// names: {line}\n{inner}"))));
+            out.push_str("${");
+            out.push_str(&minify(&format!("// names: {line}\n{inner}")));
+            out.push('}');
         } else if in_text || first == '"' {
             out.push_str(token);
         } else if is_word(first) {
             let is_field = out.ends_with('.') && !out.ends_with("...");
-            // The key of an object, and not what stands between `?` and `:`, before which there is a space.
+            // The key of an object: what stands between `?` and `:` has a space before the latter.
             let short = names.iter().find(|(long, _)| *long == token).map(|(_, short)| *short);
             let name = short.filter(|_| !is_field && !after.starts_with(':')).unwrap_or(token);
             if out.ends_with(is_word) {

@@ -6,9 +6,9 @@
 // `HITCTL_UPDATE_WIDGET=1 cargo test -p hit-counter widget` writes the served one. No regular expressions, and no single
 // quotes: the test's reader does not know them.
 //
-// names: page=m script=s place=e push=a counted=l ask=r what=t init=c left=i it=n look=o path=p value=t numbers=h
+// names: counted=c place=e page=p script=s push=d ask=r what=t init=o left=p it=a look=n value=t path=o numbers=i
 {
-  let page = document, script = page.currentScript, place = location, push, counted,
+  let counted, place = location, page = document, script = page.currentScript, push,
 
   // One request. What is throttled (429) or busy (503) is asked again, twice at most, after up to two seconds by chance; those
   // two are what leaves 22 when divided by 37. A failed network has no status and is asked again too: a gateway that
@@ -18,28 +18,29 @@
       : new Promise(it => setTimeout(it, 2e3 * Math.random())).then(it => ask(what, init, left))
   ),
 
-  // Counts the page once somebody sees it: a tab that was opened behind others and a page that was prerendered are hidden.
-  look = (path, value, numbers) => new Promise(it =>
-    page.hidden ? addEventListener("visibilitychange", it) : it()
-  ).then(async it => {
+  // Counts the page once somebody sees it. Browsers paint neither a page that is being prerendered nor a tab behind others;
+  // one that calls back all the same is asked whether it is hidden. (`visibilitychange` is too early for a prerendered page:
+  // what is sent then is still marked as a prefetch, and not counted.)
+  look = (value, path, numbers) => new Promise(requestAnimationFrame).then(async it => {
+    if (page.hidden) look();
     // The path is the canonical one if it is of this very host, so that one page has one count. Not where a script changes
     // pages (`push`): there the canonical link is often that of the first page for ever.
-    if (counted != (path = (
+    else if (counted != (path = (
       (value = new URL(push ? place : page.querySelector("[rel=canonical]")?.href || place)).host == place.host ? value : place
     ).pathname)) {
-      // A text makes a simple request, which needs no preflight; `keepalive` gets it through even if the reader leaves at
-      // once. A path has no quotes and no backslashes: URLs encode them.
+      // A text makes a simple request, which needs no preflight; `keepalive`, which is anything true, gets it through even if
+      // the reader leaves at once. A path has no quotes and no backslashes: URLs encode them.
       numbers = await ask("hit", {
         keepalive: page,
         body: `{"p":"${counted = path}","b":${+navigator.webdriver}}`,
         method: "post"
       });
       for (it of page.querySelectorAll("[data-hitctl]," + script.dataset.show))
-        value = it.dataset.hitctl || "hits",
-        value = value == "site" ? await ask("count") : numbers[value],
+        value = it.dataset.hitctl,
+        value = value == "site" ? await ask("count") : numbers[value || "hits"],
         value = value?.hits ?? value,
         // Only numbers: without visitors there is no `uniques`. And none of a page that the reader has left.
-        path == counted && value === +value && (it.textContent = value.toLocaleString())
+        counted == path && value === +value && (it.textContent = value.toLocaleString())
     }
   }).catch(it => it);
 
