@@ -9,7 +9,7 @@ use clap::{Arg, Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
     build, completions, config, counts, deploy, destroy, doctor, env, exit_codes, explain, gc, init, invoke,
-    local, logs, man, plan, policy, privacy, report, rollback, status,
+    local, logs, man, paths, plan, policy, privacy, report, rollback, status,
 };
 
 /// A hit counter for your web pages, on this machine or in your own AWS account, in seconds
@@ -136,6 +136,9 @@ pub enum Command {
     /// Show, change, import or export the counts, straight in the table
     #[command(subcommand)]
     Counts(counts::Command),
+    /// List the paths that are counted, or make the pages of a site known
+    #[command(subcommand)]
+    Paths(paths::Command),
     /// Show views, visitors, the top pages and what was not counted, as charts or as one HTML page
     Report(report::Args),
     /// Show what the function logged

@@ -9,6 +9,8 @@ mod aws;
 pub mod cloud;
 pub mod commands;
 pub mod cost;
+mod gzip;
+mod pages;
 pub mod policy;
 pub mod privacy;
 pub mod report;

@@ -24,6 +24,8 @@ pub enum Phase {
     Lease,
     /// Writing counts from a file.
     Import,
+    /// Making the pages of a site known.
+    Paths,
 }
 
 /// One thing that happened. Times are milliseconds that the thing took.

@@ -17,6 +17,7 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
+use bytes::Bytes;
 use http_body_util::{BodyExt as _, Limited};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
@@ -25,6 +26,11 @@ use crate::report::{Exit, Failure};
 
 /// How long a connection may take to come up: the SDK's own choice.
 pub(crate) const CONNECT: Duration = Duration::from_millis(3_100);
+
+/// How long it may take to get something whole.
+const FETCH: Duration = Duration::from_mins(1);
+/// How often an address may lead to another one.
+const MOST_REDIRECTIONS: usize = 5;
 
 /// Always reached directly, as Go's and curl's users expect of their own machine.
 const LOOPBACK: &str = "localhost,127.0.0.0/8,::1";
@@ -76,16 +82,40 @@ impl Web {
     /// Asks a URL and reads the whole answer, of at most so many bytes. Each question uses a connection of its own: the
     /// next one is to reach whatever answers then.
     pub(crate) async fn get(&self, url: &str, header: &str, max_body: usize) -> Result<Answer, String> {
+        Ok(self.ask(url, header, max_body).await?.0)
+    }
+
+    /// Gets what is at a URL, over redirections; of at most so many bytes. Anything but 200 is no answer.
+    pub(crate) async fn fetch(&self, url: &str, max_body: u64) -> Result<Vec<u8>, String> {
+        let max_body = usize::try_from(max_body).unwrap_or(usize::MAX);
+        let mut url = url.to_owned();
+        for _ in 0..=MOST_REDIRECTIONS {
+            let asked = tokio::time::timeout(FETCH, self.ask(&url, "location", max_body)).await;
+            let (answer, body) = asked.map_err(|_| format!("no answer within {} s", FETCH.as_secs()))??;
+            match (answer.status, answer.header) {
+                (200, _) => return Ok(body.into()),
+                (301 | 302 | 303 | 307 | 308, Some(to)) => {
+                    url = redirected(&url, &to).ok_or_else(|| format!("it leads to {to:?}"))?;
+                }
+                (status, _) => return Err(format!("the answer was HTTP {status}")),
+            }
+        }
+        Err(format!("it leads on more than {MOST_REDIRECTIONS} times"))
+    }
+
+    async fn ask(&self, url: &str, header: &str, max_body: usize) -> Result<(Answer, Bytes), String> {
         let settings = HttpConnectorSettings::builder().connect_timeout(CONNECT).build();
         let connector =
             if is_secure(url) { self.secure(Some(&settings)) } else { self.plain(Some(&settings)) };
         let mut request = HttpRequest::new(SdkBody::empty());
         request.set_uri(url).map_err(|error| error.to_string())?;
+        // Some servers answer nobody who does not say who asks.
+        request.headers_mut().insert("user-agent", concat!("hitctl/", env!("CARGO_PKG_VERSION")));
         let answer = connector.call(request).await.map_err(|error| chain(&error))?;
         let status = answer.status().as_u16();
         let header = answer.headers().get(header).map(str::to_owned);
-        Limited::new(answer.into_body(), max_body).collect().await.map_err(|error| error.to_string())?;
-        Ok(Answer { status, header })
+        let body = Limited::new(answer.into_body(), max_body).collect().await;
+        Ok((Answer { status, header }, body.map_err(|error| error.to_string())?.to_bytes()))
     }
 
     fn plain(&self, settings: Option<&HttpConnectorSettings>) -> Connector {
@@ -148,6 +178,19 @@ impl HttpConnector for ByScheme {
             self.plain.call(request)
         }
     }
+}
+
+/// Where a redirection leads: another address, or another path at the same place. From TLS it must not lead out of it.
+fn redirected(from: &str, to: &str) -> Option<String> {
+    let origin_ends = from.find("://").map(|at| at + 3)?;
+    let origin_ends = from[origin_ends..].find(['/', '?', '#']).map_or(from.len(), |at| origin_ends + at);
+    let whole = if to.starts_with('/') && !to.starts_with("//") {
+        format!("{}{to}", &from[..origin_ends])
+    } else {
+        to.to_owned()
+    };
+    let is_plain = whole.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("http://"));
+    (is_secure(&whole) || is_plain && !is_secure(from)).then_some(whole)
 }
 
 fn is_secure(url: &str) -> bool {

@@ -82,3 +82,31 @@ async fn an_endless_answer_is_cut_and_a_missing_one_is_said() {
     let error = web.get("http://127.0.0.1:1/", "x", 8).await.unwrap_err();
     assert!(error.contains("refused"), "{error}");
 }
+
+#[tokio::test]
+async fn what_is_fetched_comes_over_redirections_and_nothing_but_200_will_do() {
+    let web = Web::new(&BTreeMap::new()).unwrap();
+    let (end, _) = serve("HTTP/1.1 200 x\r\ncontent-length: 4\r\n\r\n<x/>").await;
+    let moved = format!("HTTP/1.1 301 x\r\nlocation: {end}/b\r\ncontent-length: 0\r\n\r\n");
+    let (begin, asked) = serve(moved.leak()).await;
+    assert_eq!(web.fetch(&format!("{begin}/a"), 10).await.unwrap(), b"<x/>");
+    assert!(asked.await.unwrap().contains(concat!("user-agent: hitctl/", env!("CARGO_PKG_VERSION"))));
+    let (url, _) = serve("HTTP/1.1 404 x\r\ncontent-length: 0\r\n\r\n").await;
+    assert_eq!(web.fetch(&url, 10).await.unwrap_err(), "the answer was HTTP 404");
+    let (url, _) = serve("HTTP/1.1 302 x\r\nlocation: file:///etc/passwd\r\ncontent-length: 0\r\n\r\n").await;
+    assert_eq!(web.fetch(&url, 10).await.unwrap_err(), "it leads to \"file:///etc/passwd\"");
+}
+
+#[test]
+fn a_redirection_stays_with_http_and_does_not_leave_tls() {
+    let to = |from: &str, to: &str| redirected(from, to);
+    assert_eq!(to("http://a/x?y", "/b").as_deref(), Some("http://a/b"));
+    assert_eq!(to("https://a", "/b").as_deref(), Some("https://a/b"));
+    assert_eq!(to("http://a/x", "https://b/").as_deref(), Some("https://b/"));
+    assert_eq!(to("http://a/x", "http://b/").as_deref(), Some("http://b/"));
+    for (from, target) in
+        [("https://a/x", "http://a/x"), ("http://a", "//b/c"), ("http://a", "b"), ("http://a", "")]
+    {
+        assert_eq!(to(from, target), None, "{target}");
+    }
+}

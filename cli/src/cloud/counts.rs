@@ -1,24 +1,26 @@
 //! The counts of a table: read, and changed in ways that lose no hit that arrives meanwhile.
 //!
+//! A path has an item, and further ones, shards, where its hits are spread. What is read is their sum; what is changed is
+//! changed in all of them at once: a change leaves one item behind, or none.
+//!
 //! Every change is a transaction on the condition that what was read is still there; where it is not, it is read and
 //! tried again, and after some attempts on the least condition that will do. A transaction that is sent again after a lost answer is done once.
 
-use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use aws_sdk_dynamodb::types::builders::UpdateBuilder;
-use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem};
-use hitctl_config::contract::{ATTR_FIRST, ATTR_HITS, ATTR_LAST, ATTR_PATH, MAX_SHARDS};
+use aws_sdk_dynamodb::types::TransactWriteItem;
+use hitctl_config::contract::{ATTR_BUDGET_PATHS, ATTR_HITS, ATTR_PATH, KEY_BUDGET, KEY_SITE, MAX_SHARDS};
 use hitctl_engine::{Address, Cx, Fault, Sink, Wait};
 use tokio_util::sync::CancellationToken;
 
-use super::numbers::{self, Dropped, Numbers};
-use super::table::{Item, Table, Written, number, number_of, text, text_of};
-use crate::report::{CountChange, CountRow};
+use super::numbers::{self, shard_key};
+use super::table::{Item, MOST_ACTIONS, Put, Table, Written, number, number_of, text_of};
+use super::write::{Sum, Write, less};
+use crate::report::{CountChange, CountRow, Dropped, Numbers};
 
 /// The most paths that one merge takes: a transaction has at most 100 actions.
-pub const MOST_MERGED: usize = 99;
+pub const MOST_MERGED: usize = MOST_ACTIONS - 1;
 
 /// After so many attempts that a hit came before, a path counts as one that is never at rest.
 const BUSY_AFTER: u32 = 5;
@@ -36,14 +38,15 @@ const PATIENCE: Wait = Wait {
 pub struct Counts {
     table: Table,
     cx: Cx,
+    keep_query: Vec<String>,
 }
 
 /// What becomes of a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum To {
-    /// It has so many hits more, or fewer; days, months and times stay as they are.
+    /// It has so many hits more, or fewer; visitors, days, months and times stay as they are.
     Plus(i64),
-    /// It has so many hits; days, months and times stay as they are.
+    /// It has so many hits; visitors, days, months and times stay as they are.
     Hits(u64),
     /// It has no hits, as if nobody had ever come; but it stays listed.
     Zero,
@@ -51,11 +54,44 @@ pub enum To {
     Gone,
 }
 
+/// The items of a path that are there.
+#[derive(Default)]
+struct Parts {
+    main: Option<Item>,
+    shards: Vec<Item>,
+}
+
+impl Parts {
+    fn items(&self) -> impl Iterator<Item = &Item> {
+        self.main.iter().chain(&self.shards)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.items().next().is_none()
+    }
+
+    /// The hits of all of them.
+    fn hits(&self) -> Option<u64> {
+        self.items().filter_map(|item| number_of(item, ATTR_HITS)).reduce(u64::saturating_add)
+    }
+}
+
 impl Counts {
     /// The counts of that table; `stop` ends waiting.
     pub fn new(table: Table, stop: &CancellationToken) -> Self {
         let cx = Cx::new(Address::new("table", "hits"), Sink::none(), stop.clone());
-        Self { table, cx }
+        Self { table, cx, keep_query: Vec::new() }
+    }
+
+    /// With query parameters that belong to paths.
+    #[must_use]
+    pub fn keeping(self, keep_query: &[String]) -> Self {
+        Self { keep_query: keep_query.to_vec(), ..self }
+    }
+
+    /// The query parameters that belong to paths.
+    pub fn keep_query(&self) -> &[String] {
+        &self.keep_query
     }
 
     pub(super) fn table(&self) -> &Table {
@@ -84,14 +120,34 @@ impl Counts {
 
     /// The counts of one path, of all its items; `None` where nobody has ever counted.
     pub async fn get(&self, path: &str) -> Result<Option<CountRow>, Fault> {
-        Ok(numbers::row(path, &self.items(path).await?))
+        let there = self.parts(path).await?;
+        Ok(numbers::row(path, there.items()))
     }
 
-    /// The items of a path that are there: its own, and any shard that it may have, whatever is configured by now.
-    async fn items(&self, path: &str) -> Result<Vec<Item>, Fault> {
-        let shards = (1..MAX_SHARDS).map(|number| numbers::shard_key(path, number));
+    /// The items of a path: its own, and any shard that it may have, whatever is configured by now.
+    async fn parts(&self, path: &str) -> Result<Parts, Fault> {
+        let shards = (1..MAX_SHARDS).map(|number| shard_key(path, number));
         let keys: Vec<String> = std::iter::once(path.to_owned()).chain(shards).collect();
-        self.table.get_many(&keys).await
+        let mut parts = Parts::default();
+        for item in self.table.get_many(&keys).await? {
+            if text_of(&item, ATTR_PATH) == Some(path) {
+                parts.main = Some(item);
+            } else {
+                parts.shards.push(item);
+            }
+        }
+        Ok(parts)
+    }
+
+    /// Makes a path with 0 hits, unless it is there; `false` when it is.
+    pub async fn make(&self, path: &str) -> Result<bool, Fault> {
+        // A put may be sent again after a lost answer; then the path is there, and that it is new is not said.
+        self.until_done("making a path", || async {
+            let zero = Sum::zero().item(path);
+            let put = self.table.put(zero, "attribute_not_exists(#p)", &[("#p", ATTR_PATH)], vec![]);
+            Ok(Some(put.await? == Put::Done))
+        })
+        .await
     }
 
     /// Changes the count of one path to what `decide` makes of the hits that it has. `None` leaves it as it is.
@@ -102,63 +158,76 @@ impl Counts {
     ) -> Result<CountChange, Fault> {
         let attempts = AtomicU32::new(0);
         self.until_done("changing the counts", || async {
-            let item = self.table.get(path).await?;
-            let old = item.as_ref().and_then(|item| number_of(item, ATTR_HITS));
+            let there = self.parts(path).await?;
+            let old = there.hits();
             let Some(to) = decide(old)? else { return Ok(Some(CountChange::new(path, old, old))) };
             let is_busy = attempts.fetch_add(1, Ordering::Relaxed) >= BUSY_AFTER;
-            let unless_hit = if is_busy { to.if_busy(old) } else { Condition::same(item.as_ref()) };
-            let update = || {
-                unless_hit.clone().on(self.table.updating(path)).expression_attribute_names("#h", ATTR_HITS)
-            };
-            let action = match to {
-                To::Plus(n) => Self::updated(
-                    update()
-                        .update_expression("ADD #h :n")
-                        .expression_attribute_values(":n", AttributeValue::N(n.to_string())),
-                )?,
-                To::Hits(n) => Self::updated(
-                    update().update_expression("SET #h = :n").expression_attribute_values(":n", number(n)),
-                )?,
-                To::Zero => {
-                    let zero = [(ATTR_PATH, text(path)), (ATTR_HITS, number(0))];
-                    let zero = zero.map(|(name, value)| (name.to_owned(), value));
-                    self.put(Item::from(zero), unless_hit.clone())?
+            let (mut actions, mut sum) = (Vec::new(), Sum::default());
+            // What only adds leaves the shards alone.
+            if !matches!(to, To::Plus(0..)) {
+                for shard in &there.shards {
+                    actions.push(match to {
+                        To::Zero | To::Gone if is_busy => Write::default().delete(&self.table, key(shard))?,
+                        _ => self.without(shard, is_busy)?,
+                    });
+                    sum.add(shard);
                 }
-                To::Gone => self.deleted(path, unless_hit.clone())?,
-            };
-            let done = self.table.transact(vec![action]).await? == Written::Done;
+            }
+            let main = there.main.as_ref();
+            let write = if is_busy { Write::default() } else { Write::of_same(main) };
+            actions.push(match to {
+                To::Plus(n) => {
+                    let hits = i128::from(n) + i128::from(sum.take_hits());
+                    let needs = u64::try_from(-hits).ok().filter(|needs| is_busy && *needs > 0);
+                    let write =
+                        needs.into_iter().fold(write, |write, needs| write.at_least(ATTR_HITS, needs));
+                    sum.onto(write.add(ATTR_HITS, hits), main).update(&self.table, path)?
+                }
+                To::Hits(n) => {
+                    sum.take_hits();
+                    // What was to be lost is lost anyway; what was not, is not.
+                    let keeps = is_busy && old.is_none_or(|old| old <= n);
+                    let write = if keeps { write.at_most(ATTR_HITS, n) } else { write };
+                    sum.onto(write.set(ATTR_HITS, number(n)), main).update(&self.table, path)?
+                }
+                To::Zero => write.put(&self.table, Sum::zero().item(path))?,
+                To::Gone => write.delete(&self.table, path)?,
+            });
+            let done = self.table.transact(actions).await? == Written::Done;
             Ok(done.then(|| CountChange::new(path, old, to.of(old))))
         })
         .await
     }
 
-    /// Adds the counts of some paths to another one and forgets them, all at once: hits, days and months are summed up,
-    /// the first and the last time are those of all. No hit that arrives meanwhile is lost: a path that is hit too fast
+    /// Adds the counts of some paths to another one and forgets them, all at once: hits, visitors, days and months are summed
+    /// up, the first and the last time are those of all. No hit that arrives meanwhile is lost: a path that is hit too fast
     /// to be forgotten keeps those that were not there when it was read.
     pub async fn merge(&self, from: &[String], into: &str) -> Result<Vec<CountChange>, Fault> {
         let attempts = AtomicU32::new(0);
         self.until_done("merging", || async {
             let is_busy = attempts.fetch_add(1, Ordering::Relaxed) >= BUSY_AFTER;
-            let mut merged = Merge::default();
-            let mut actions = Vec::new();
-            let mut changes = Vec::new();
+            let (mut actions, mut sum) = (Vec::new(), Sum::default());
+            let (mut changes, mut spread) = (Vec::new(), Vec::new());
             for path in from {
-                let item = self.existing(path).await?;
-                actions.push(if is_busy {
-                    Self::updated(less(self.table.updating(path), &item))?
-                } else {
-                    self.deleted(path, Condition::same(Some(&item)))?
-                });
-                changes.push(CountChange::new(path, number_of(&item, ATTR_HITS), is_busy.then_some(0)));
-                merged.add(&item);
+                let there = self.existing(path).await?;
+                for item in there.items() {
+                    actions.push(self.without(item, is_busy)?);
+                    sum.add(item);
+                }
+                changes.push(CountChange::new(path, there.hits(), is_busy.then_some(0)));
+                spread.extend((!there.shards.is_empty()).then_some(path));
             }
-            let there = self.table.get(into).await?;
-            changes.push(CountChange::new(
-                into,
-                there.as_ref().and_then(|item| number_of(item, ATTR_HITS)),
-                None,
-            ));
-            actions.push(Self::updated(merged.into_update(self.table.updating(into), there.as_ref()))?);
+            if actions.len() >= MOST_ACTIONS {
+                // More than one transaction takes: first each path becomes one item.
+                for path in spread {
+                    Box::pin(self.fold(path)).await?;
+                }
+                return Ok(None);
+            }
+            let there = self.parts(into).await?;
+            changes.push(CountChange::new(into, there.hits(), None));
+            let write = sum.onto(Write::default(), there.main.as_ref());
+            actions.push(write.update(&self.table, into)?);
             if self.table.transact(actions).await? != Written::Done {
                 return Ok(None);
             }
@@ -171,32 +240,103 @@ impl Counts {
         .await
     }
 
-    /// Gives a path another name, with everything that it has. Refuses a name that has counts.
+    /// Gives a path another name, with everything that it has. Refuses a name that has counts. A path that is hit too fast
+    /// keeps those hits that were not there when it was read.
     pub async fn rename(&self, old: &str, new: &str) -> Result<Vec<CountChange>, Fault> {
+        let attempts = AtomicU32::new(0);
         self.until_done("renaming", || async {
-            let item = self.existing(old).await?;
-            let hits = number_of(&item, ATTR_HITS);
-            if let Some(there) = self.table.get(new).await? {
-                let has = number_of(&there, ATTR_HITS).unwrap_or(0);
+            let is_busy = attempts.fetch_add(1, Ordering::Relaxed) >= BUSY_AFTER;
+            let there = self.existing(old).await?;
+            let taken = self.parts(new).await?;
+            if !taken.is_empty() {
+                let has = taken.hits().unwrap_or(0);
                 let message = format!("{new:?} has counts already ({has} hits)");
                 return Err(Fault::fatal("exists", message)
                     .hinted("run `hitctl counts merge OLD NEW` to put both together"));
             }
-            let gone = self.deleted(old, Condition::same(Some(&item)))?;
-            let mut renamed = item;
-            renamed.insert(ATTR_PATH.to_owned(), text(new));
-            let put = self.put(renamed, Condition::same(None))?;
-            let done = self.table.transact(vec![gone, put]).await? == Written::Done;
-            Ok(done.then(|| vec![CountChange::new(old, hits, None), CountChange::new(new, None, hits)]))
+            let (mut actions, mut sum) = (Vec::new(), Sum::default());
+            for item in there.items() {
+                actions.push(self.without(item, is_busy)?);
+                sum.add(item);
+            }
+            actions.push(Write::of_same(None).put(&self.table, sum.item(new))?);
+            if self.table.transact(actions).await? != Written::Done {
+                return Ok(None);
+            }
+            let left = if is_busy { self.get(old).await?.map(|row| row.hits) } else { None };
+            let hits = there.hits();
+            Ok(Some(vec![CountChange::new(old, hits, left), CountChange::new(new, None, hits)]))
         })
         .await
     }
 
-    async fn existing(&self, path: &str) -> Result<Item, Fault> {
-        self.table.get(path).await?.ok_or_else(|| {
-            Fault::fatal("no_such_path", format!("{path:?} has no counts"))
-                .hinted("run `hitctl counts list` to see those that have")
+    /// Adds the shards of a path to its item, which keeps the sum as it is.
+    pub(super) async fn fold(&self, path: &str) -> Result<(), Fault> {
+        self.until_done("putting a path together", || async {
+            let there = self.parts(path).await?;
+            if there.shards.is_empty() {
+                return Ok(Some(()));
+            }
+            let (mut actions, mut sum) = (Vec::new(), Sum::default());
+            for shard in &there.shards {
+                actions.push(self.without(shard, false)?);
+                sum.add(shard);
+            }
+            let write = sum.onto(Write::default(), there.main.as_ref());
+            actions.push(write.update(&self.table, path)?);
+            Ok((self.table.transact(actions).await? == Written::Done).then_some(()))
         })
+        .await
+    }
+
+    /// Forgets the visitors of the whole site.
+    pub async fn forget_site(&self) -> Result<(), Fault> {
+        self.until_done("forgetting the site's visitors", || async {
+            let there = self.parts(KEY_SITE).await?;
+            let ends = there.items().map(|item| Write::default().delete(&self.table, key(item)));
+            let ends = ends.collect::<Result<Vec<_>, _>>()?;
+            if ends.is_empty() {
+                return Ok(Some(()));
+            }
+            Ok((self.table.transact(ends).await? == Written::Done).then_some(()))
+        })
+        .await
+    }
+
+    /// Gives the budget of new paths back what paths that are gone had taken of it. What paths that are there have taken
+    /// stays taken, and those that came from files or by hand never took anything.
+    pub async fn give_back(&self) -> Result<(), Fault> {
+        self.until_done("giving the budget of paths back", || async {
+            let budget = self.table.get(KEY_BUDGET).await?;
+            let taken = budget.as_ref().and_then(|item| number_of(item, ATTR_BUDGET_PATHS)).unwrap_or(0);
+            if taken == 0 {
+                return Ok(Some(()));
+            }
+            let there = self.all().await?.len() as u64;
+            let Some(back) = taken.checked_sub(there).filter(|back| *back > 0) else { return Ok(Some(())) };
+            // Paths that are new by now have been added to it: they stay.
+            let write = Write::default().at_least(ATTR_BUDGET_PATHS, back);
+            let write = write.add(ATTR_BUDGET_PATHS, -i128::from(back)).update(&self.table, KEY_BUDGET)?;
+            Ok((self.table.transact(vec![write]).await? == Written::Done).then_some(()))
+        })
+        .await
+    }
+
+    async fn existing(&self, path: &str) -> Result<Parts, Fault> {
+        let there = self.parts(path).await?;
+        if there.is_empty() {
+            return Err(Fault::fatal("no_such_path", format!("{path:?} has no counts"))
+                .hinted("run `hitctl counts list` to see those that have"));
+        }
+        Ok(there)
+    }
+
+    /// The end of an item, if it was not hit since it was read; of one that is hit all the time, only of its numbers then.
+    fn without(&self, item: &Item, is_busy: bool) -> Result<TransactWriteItem, Fault> {
+        if is_busy && numbers::numbers(item).next().is_some() {
+            return less(item).update(&self.table, key(item));
+        }
+        Write::of_same(Some(item)).delete(&self.table, key(item))
     }
 
     /// Repeats an attempt that something else came before (`None`), and one that failed for a while.
@@ -213,33 +353,11 @@ impl Counts {
         };
         self.cx.wait(&PATIENCE, doing, once).await
     }
+}
 
-    pub(super) fn updated(update: UpdateBuilder) -> Result<TransactWriteItem, Fault> {
-        let update = update.build().map_err(|error| incomplete(&error))?;
-        Ok(TransactWriteItem::builder().update(update).build())
-    }
-
-    pub(super) fn put(&self, item: Item, condition: Condition) -> Result<TransactWriteItem, Fault> {
-        let put = Put::builder().table_name(self.table.name()).set_item(Some(item));
-        let put = put
-            .set_condition_expression(condition.expression)
-            .set_expression_attribute_names(Some(condition.names).filter(|names| !names.is_empty()))
-            .set_expression_attribute_values(Some(condition.values).filter(|values| !values.is_empty()))
-            .build()
-            .map_err(|error| incomplete(&error))?;
-        Ok(TransactWriteItem::builder().put(put).build())
-    }
-
-    fn deleted(&self, path: &str, condition: Condition) -> Result<TransactWriteItem, Fault> {
-        let delete = Delete::builder().table_name(self.table.name()).key(ATTR_PATH, text(path));
-        let delete = delete
-            .set_condition_expression(condition.expression)
-            .set_expression_attribute_names(Some(condition.names).filter(|names| !names.is_empty()))
-            .set_expression_attribute_values(Some(condition.values).filter(|values| !values.is_empty()))
-            .build()
-            .map_err(|error| incomplete(&error))?;
-        Ok(TransactWriteItem::builder().delete(delete).build())
-    }
+/// The key of an item that was read.
+fn key(item: &Item) -> &str {
+    text_of(item, ATTR_PATH).unwrap_or_default()
 }
 
 impl To {
@@ -252,149 +370,4 @@ impl To {
             Self::Gone => None,
         }
     }
-
-    /// The least condition under which it is still what was asked for, for paths that are hit faster than they can be read
-    /// and written. What was to be lost is lost anyway.
-    fn if_busy(self, old: Option<u64>) -> Condition {
-        let hits = |expression: &str, n: u64| Condition {
-            expression: Some(expression.to_owned()),
-            names: HashMap::from([("#h".to_owned(), ATTR_HITS.to_owned())]),
-            values: HashMap::from([(":c".to_owned(), number(n))]),
-        };
-        match self {
-            Self::Plus(n) if n < 0 => hits("#h >= :c", n.unsigned_abs()),
-            Self::Hits(n) if old.is_none_or(|old| old <= n) => {
-                hits("attribute_not_exists(#h) OR #h <= :c", n)
-            }
-            _ => Condition::default(),
-        }
-    }
-}
-
-/// A condition of a write, with what it names. None: always.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Condition {
-    expression: Option<String>,
-    names: HashMap<String, String>,
-    values: HashMap<String, AttributeValue>,
-}
-
-impl Condition {
-    /// The item was not hit since it was read; `None`: it is still not there.
-    pub(super) fn same(item: Option<&Item>) -> Self {
-        let mut condition = Self::default();
-        condition.names.insert("#p".to_owned(), ATTR_PATH.to_owned());
-        let Some(item) = item else {
-            condition.expression = Some("attribute_not_exists(#p)".to_owned());
-            return condition;
-        };
-        let mut parts = vec!["attribute_exists(#p)".to_owned()];
-        for (name, alias, value) in [(ATTR_HITS, "#h", ":h"), (ATTR_LAST, "#l", ":l")] {
-            condition.names.insert(alias.to_owned(), name.to_owned());
-            parts.push(match item.get(name) {
-                Some(old) => {
-                    condition.values.insert(value.to_owned(), old.clone());
-                    format!("{alias} = {value}")
-                }
-                None => format!("attribute_not_exists({alias})"),
-            });
-        }
-        condition.expression = Some(parts.join(" AND "));
-        condition
-    }
-
-    fn on(self, mut update: UpdateBuilder) -> UpdateBuilder {
-        for (alias, name) in self.names {
-            update = update.expression_attribute_names(alias, name);
-        }
-        for (alias, value) in self.values {
-            update = update.expression_attribute_values(alias, value);
-        }
-        update.set_condition_expression(self.expression)
-    }
-}
-
-/// The update that takes away all numbers that an item has; on condition that they are all still there.
-fn less(mut update: UpdateBuilder, item: &Item) -> UpdateBuilder {
-    let (mut takes, mut conditions) = (Vec::new(), Vec::new());
-    let numbers = item.keys().filter_map(|name| Some((name, number_of(item, name)?)));
-    for (n, (name, value)) in numbers.enumerate() {
-        takes.push(format!("#n{n} :m{n}"));
-        conditions.push(format!("#n{n} >= :n{n}"));
-        update = update
-            .expression_attribute_names(format!("#n{n}"), name)
-            .expression_attribute_values(format!(":n{n}"), number(value))
-            .expression_attribute_values(format!(":m{n}"), AttributeValue::N(format!("-{value}")));
-    }
-    update
-        .update_expression(format!("ADD {}", takes.join(", ")))
-        .condition_expression(conditions.join(" AND "))
-}
-
-/// What several items come to.
-#[derive(Default)]
-struct Merge {
-    numbers: BTreeMap<String, u64>,
-    first: Option<String>,
-    last: Option<String>,
-}
-
-impl Merge {
-    fn add(&mut self, item: &Item) {
-        for name in item.keys() {
-            let Some(value) = number_of(item, name) else { continue };
-            let sum = self.numbers.entry(name.clone()).or_default();
-            *sum = sum.saturating_add(value);
-        }
-        let earlier = [self.first.take(), text_of(item, ATTR_FIRST).map(str::to_owned)];
-        self.first = earlier.into_iter().flatten().min();
-        let later = [self.last.take(), text_of(item, ATTR_LAST).map(str::to_owned)];
-        self.last = later.into_iter().flatten().max();
-    }
-
-    /// The update that adds all of it to an item.
-    fn into_update(self, mut update: UpdateBuilder, there: Option<&Item>) -> UpdateBuilder {
-        let mut adds = Vec::new();
-        for (n, (name, sum)) in self.numbers.into_iter().enumerate() {
-            adds.push(format!("#n{n} :n{n}"));
-            update = update
-                .expression_attribute_names(format!("#n{n}"), name)
-                .expression_attribute_values(format!(":n{n}"), number(sum));
-        }
-        times(update, format!("ADD {}", adds.join(", ")), self.first, self.last, there)
-    }
-}
-
-/// Completes an update with the times, where they are earlier or later than those of the item: on condition that they
-/// still are.
-pub(super) fn times(
-    mut update: UpdateBuilder,
-    mut expression: String,
-    first: Option<String>,
-    last: Option<String>,
-    there: Option<&Item>,
-) -> UpdateBuilder {
-    let of = |name: &str| there.and_then(|item| text_of(item, name));
-    let first = first.filter(|first| of(ATTR_FIRST).is_none_or(|old| first.as_str() < old));
-    let last = last.filter(|last| of(ATTR_LAST).is_none_or(|old| last.as_str() > old));
-    let (mut sets, mut conditions) = (Vec::new(), Vec::new());
-    for (name, alias, value, time, order) in
-        [(ATTR_FIRST, "#f", ":f", first, ">"), (ATTR_LAST, "#l", ":l", last, "<")]
-    {
-        let Some(time) = time else { continue };
-        sets.push(format!("{alias} = {value}"));
-        conditions.push(format!("(attribute_not_exists({alias}) OR {alias} {order} {value})"));
-        update =
-            update.expression_attribute_names(alias, name).expression_attribute_values(value, text(time));
-    }
-    if !sets.is_empty() {
-        expression = format!("{expression} SET {}", sets.join(", "));
-        update = update.condition_expression(conditions.join(" AND "));
-    }
-    update.update_expression(expression)
-}
-
-/// A mistake of ours: a part of a request is missing.
-fn incomplete(error: &dyn std::error::Error) -> Fault {
-    Fault::fatal("request", "a request to the table could not be made").caused_by(error)
 }

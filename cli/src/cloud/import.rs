@@ -1,23 +1,26 @@
 //! Counts that come from a file, each exactly once: a run that was killed anywhere is repeated, and goes on.
 //!
-//! The paths are written in chunks, each in one transaction with a marker, `!import#ID#N`. A chunk whose marker is there has
-//! been counted. Which paths are in which chunk depends on the file alone, so that a repeated run asks for the same ones;
+//! The items are written in chunks, each in one transaction with a marker, `!import#ID#N`. A chunk whose marker is there has
+//! been counted. Which items are in which chunk depends on the file alone, so that a repeated run asks for the same ones;
 //! the marker has the chunk's checksum, so that another file under the same id is refused.
 
 use std::collections::BTreeMap;
+use std::sync::Mutex;
 
 use aws_sdk_dynamodb::types::TransactWriteItem;
-use hitctl_config::contract::{ATTR_FIRST, ATTR_HITS, ATTR_LAST, ATTR_PATH, RESERVED_PREFIX};
+use hitctl_config::contract::{ATTR_PATH, RESERVED_PREFIX};
 use hitctl_engine::Fault;
 use sha2::{Digest as _, Sha256};
 
-use super::counts::{Condition, Counts, times};
-use super::table::{Item, Written, number, text, text_of};
-use crate::report::CountRow;
+use super::counts::Counts;
+use super::numbers::entries;
+use super::table::{Item, Written, text, text_of};
+use super::write::{Sum, Write};
+use crate::report::Numbers;
 
-/// The paths of a chunk. With its marker a chunk costs 50 write units: half of what a table takes in a second unless it is
+/// The items of a chunk. With its marker a chunk costs 50 write units: half of what a table takes in a second unless it is
 /// configured otherwise, so that hits go on being counted.
-pub const CHUNK: usize = 24;
+const CHUNK: usize = 24;
 
 /// The marker's checksum of its chunk.
 const ATTR_SUM: &str = "sum";
@@ -31,19 +34,58 @@ pub enum Mode {
     Replace,
 }
 
+/// Items that are imported together.
+#[derive(Clone, Debug)]
+pub struct Chunk {
+    number: usize,
+    entries: Vec<(String, Sum)>,
+}
+
+impl Chunk {
+    /// What of these numbers is imported, piece by piece: of days and months as many as an item keeps, the latest.
+    pub fn all(numbers: &Numbers) -> Vec<Self> {
+        let entries = entries(numbers);
+        let chunks = entries.chunks(CHUNK).enumerate();
+        chunks.map(|(number, entries)| Self { number, entries: entries.to_vec() }).collect()
+    }
+
+    /// How many paths are in it.
+    pub fn paths(&self) -> u64 {
+        self.entries.iter().filter(|(key, _)| !key.starts_with(RESERVED_PREFIX)).count() as u64
+    }
+
+    /// What it holds, in short.
+    fn sum(&self, mode: Mode) -> String {
+        let mut digest = Sha256::new();
+        digest.update(format!("{mode:?}"));
+        for (key, Sum { numbers, first, last }) in &self.entries {
+            digest.update(format!("\n{key:?} {numbers:?} {first:?} {last:?}"));
+        }
+        hex(&digest.finalize())
+    }
+}
+
 impl Counts {
     /// Counts a chunk of an import; `false` when an earlier run has done so.
-    pub async fn import(&self, id: &str, n: usize, rows: &[CountRow], mode: Mode) -> Result<bool, Fault> {
-        let marker = format!("{RESERVED_PREFIX}import#{id}#{n}");
-        let sum = sum(rows, mode);
+    pub async fn import(&self, id: &str, chunk: &Chunk, mode: Mode) -> Result<bool, Fault> {
+        let marker = format!("{RESERVED_PREFIX}import#{id}#{}", chunk.number);
+        let sum = chunk.sum(mode);
         // Nothing is read as long as what the file says can be added blindly.
-        let there = std::sync::Mutex::new(None::<BTreeMap<String, Item>>);
+        let there = Mutex::new(None::<BTreeMap<String, Item>>);
         self.until_done("importing", || async {
+            if mode == Mode::Replace {
+                // What is replaced has to be one item: what is left of a path in others would be added to it.
+                let folds = chunk.entries.iter().map(|(key, _)| self.fold(key));
+                futures::future::try_join_all(folds).await?;
+            }
             let known = there.lock().ok().and_then(|mut known| known.take());
             let mut actions = vec![self.marker(&marker, &sum)?];
-            for row in rows {
-                let item = known.as_ref().and_then(|known| known.get(&row.path));
-                actions.push(self.counting(row, item, mode)?);
+            for (key, entry) in &chunk.entries {
+                let item = known.as_ref().and_then(|known| known.get(key));
+                actions.push(match mode {
+                    Mode::Add => entry.onto(Write::default(), item).update(self.table(), key)?,
+                    Mode::Replace => Write::default().put(self.table(), entry.item(key))?,
+                });
             }
             let Written::Refused(refused) = self.table().transact(actions).await? else {
                 return Ok(Some(true));
@@ -52,10 +94,10 @@ impl Counts {
                 return self.was_counted(&marker, &sum, id).await.map(|()| Some(false));
             }
             let mut known = BTreeMap::new();
-            let timed = rows.iter().filter(|row| row.first.is_some() || row.last.is_some());
-            let reads = timed.map(|row| async { Ok((&row.path, self.table().get(&row.path).await?)) });
-            for (path, item) in futures::future::try_join_all(reads).await? {
-                known.extend(item.map(|item| (path.clone(), item)));
+            let timed = chunk.entries.iter().filter(|(_, sum)| sum.first.is_some() || sum.last.is_some());
+            let reads = timed.map(|(key, _)| async move { Ok((key, self.table().get(key).await?)) });
+            for (key, item) in futures::future::try_join_all(reads).await? {
+                known.extend(item.map(|item| (key.clone(), item)));
             }
             if let Ok(mut there) = there.lock() {
                 *there = Some(known);
@@ -67,30 +109,7 @@ impl Counts {
 
     fn marker(&self, key: &str, sum: &str) -> Result<TransactWriteItem, Fault> {
         let item = Item::from([(ATTR_PATH.to_owned(), text(key)), (ATTR_SUM.to_owned(), text(sum))]);
-        self.put(item, Condition::same(None))
-    }
-
-    fn counting(&self, row: &CountRow, there: Option<&Item>, mode: Mode) -> Result<TransactWriteItem, Fault> {
-        match mode {
-            Mode::Add => {
-                let update = self
-                    .table()
-                    .updating(&row.path)
-                    .expression_attribute_names("#h", ATTR_HITS)
-                    .expression_attribute_values(":h", number(row.hits));
-                let add = "ADD #h :h".to_owned();
-                Self::updated(times(update, add, row.first.clone(), row.last.clone(), there))
-            }
-            Mode::Replace => {
-                let mut item = Item::from([
-                    (ATTR_PATH.to_owned(), text(&row.path)),
-                    (ATTR_HITS.to_owned(), number(row.hits)),
-                ]);
-                item.extend(row.first.as_ref().map(|first| (ATTR_FIRST.to_owned(), text(first))));
-                item.extend(row.last.as_ref().map(|last| (ATTR_LAST.to_owned(), text(last))));
-                self.put(item, Condition::default())
-            }
-        }
+        Write::of_same(None).put(self.table(), item)
     }
 
     /// Makes sure that it was this very chunk.
@@ -102,11 +121,6 @@ impl Counts {
         Err(Fault::fatal("import_differs", format!("another file was imported under the id {id:?}"))
             .hinted("choose another id, or leave `--id` away: then the id is made of the file's content"))
     }
-}
-
-/// What a chunk holds, in short.
-fn sum(rows: &[CountRow], mode: Mode) -> String {
-    hex(&Sha256::digest(format!("{mode:?}\n{}", crate::report::ndjson(rows))))
 }
 
 /// The id of an import that was given none: it is the file's content, so that the same file counts once.

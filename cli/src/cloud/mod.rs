@@ -12,6 +12,7 @@ mod numbers;
 mod seen;
 mod table;
 mod watch;
+mod write;
 
 use std::time::Duration;
 
@@ -33,9 +34,8 @@ use crate::stack::Place;
 pub use counts::{Counts, MOST_MERGED, To};
 pub use gate::Gate;
 pub use holder::Holder;
-pub use import::{CHUNK, Mode, id_of};
+pub use import::{Chunk, Mode, id_of};
 pub use lease::{Lease, Taking};
-pub use numbers::{Dropped, Numbers};
 pub use seen::Address;
 pub use table::Table;
 pub use watch::LASTS as LEASE_LASTS;

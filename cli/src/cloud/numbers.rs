@@ -3,29 +3,16 @@
 
 use std::collections::BTreeMap;
 
-use hit_counter::moment::Day;
+use hit_counter::hit::{DAYS_MOST, MONTHS_KEPT};
+use hit_counter::moment::{Day, month_of_attribute, month_of_uniques_attribute};
 use hitctl_config::contract::{
-    ATTR_DAY_PREFIX, ATTR_DAY_UNIQUES_PREFIX, ATTR_DROPPED_PATH, ATTR_FIRST, ATTR_HITS, ATTR_LAST,
-    ATTR_MONTH_PREFIX, ATTR_MONTH_UNIQUES_PREFIX, ATTR_PATH, ATTR_UNIQUES, KEY_DROPPED_PREFIX,
+    ATTR_DROPPED_PATH, ATTR_FIRST, ATTR_HITS, ATTR_LAST, ATTR_PATH, ATTR_UNIQUES, KEY_DROPPED_PREFIX,
     KEY_SHARD_PREFIX, KEY_SITE, RESERVED_PREFIX,
 };
 
 use super::table::{Item, number_of, text_of};
-use crate::report::{CountRow, Tally};
-
-/// What was not counted: by month (`2026-11`) and by reason (`bot`).
-pub type Dropped = BTreeMap<String, BTreeMap<String, u64>>;
-
-/// Every number of a table.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Numbers {
-    /// Every path, in the order of the paths.
-    pub counts: Vec<CountRow>,
-    /// The visitors of the whole site; its hits are those of its paths, and stand there.
-    pub site: CountRow,
-    /// What was not counted.
-    pub dropped: Dropped,
-}
+use super::write::Sum;
+use crate::report::{CountRow, Dropped, Numbers, Tally};
 
 /// Sorts the items of a table.
 pub(super) fn sorted(items: &[Item]) -> Numbers {
@@ -52,8 +39,8 @@ pub(super) fn sorted(items: &[Item]) -> Numbers {
 }
 
 /// The numbers of one path, of its item and its shards; `None` where nothing was ever counted.
-pub(super) fn row(path: &str, items: &[Item]) -> Option<CountRow> {
-    let mut counted = items.iter().filter(|item| number_of(item, ATTR_HITS).is_some()).peekable();
+pub(super) fn row<'a>(path: &str, items: impl Iterator<Item = &'a Item>) -> Option<CountRow> {
+    let mut counted = items.filter(|item| number_of(item, ATTR_HITS).is_some()).peekable();
     counted.peek()?;
     let mut row = CountRow::zero(path);
     counted.for_each(|item| add(&mut row, item));
@@ -103,6 +90,55 @@ fn add(row: &mut CountRow, item: &Item) {
     row.last = [row.last.take(), own(ATTR_LAST)].into_iter().flatten().max();
 }
 
+/// What is to be in the table for these numbers: keys, and what the items of them hold.
+pub(super) fn entries(numbers: &Numbers) -> Vec<(String, Sum)> {
+    let mut entries: Vec<_> = numbers.counts.iter().map(|row| (row.path.clone(), sum_of(row))).collect();
+    let site = Sum { first: None, last: None, ..sum_of(&numbers.site) };
+    entries.extend((site.numbers.values().any(|n| *n > 0)).then(|| (KEY_SITE.to_owned(), site)));
+    for (month, reasons) in &numbers.dropped {
+        let Some(day) = first_day(month) else { continue };
+        let named = |reason: &String| if reason == ATTR_PATH { ATTR_DROPPED_PATH } else { reason }.to_owned();
+        let reasons = reasons.iter().map(|(reason, n)| (named(reason), *n)).collect();
+        let key = format!("{KEY_DROPPED_PREFIX}{}", day.month_attribute());
+        entries.push((key, Sum { numbers: reasons, ..Sum::default() }));
+    }
+    entries
+}
+
+/// What an item has that holds these numbers: of days and months as many as the function would leave there, the latest.
+fn sum_of(row: &CountRow) -> Sum {
+    let is_site = row.path == KEY_SITE;
+    let mut sum = Sum { numbers: BTreeMap::new(), first: row.first.clone(), last: row.last.clone() };
+    let mut put = |hits: String, uniques: String, tally: Tally| {
+        // A number that is 0 stands there as one that was counted once, and taken back.
+        sum.numbers.extend((!is_site).then_some((hits, tally.hits)));
+        sum.numbers.extend((tally.uniques > 0).then_some((uniques, tally.uniques)));
+    };
+    let all = Tally { hits: row.hits, uniques: row.uniques };
+    put(ATTR_HITS.to_owned(), ATTR_UNIQUES.to_owned(), all);
+    for (text, tally) in row.days.iter().rev().take(DAYS_MOST) {
+        let Some(day) = day(text) else { continue };
+        put(day.attribute(), day.uniques_attribute(), *tally);
+    }
+    for (text, tally) in row.months.iter().rev().take(MONTHS_KEPT) {
+        let Some(day) = first_day(text) else { continue };
+        put(day.month_attribute(), day.month_uniques_attribute(), *tally);
+    }
+    sum
+}
+
+/// The day of `2026-09-20`.
+fn day(text: &str) -> Option<Day> {
+    let date: jiff::civil::Date = text.parse().ok()?;
+    let days = date.since(jiff::civil::date(1970, 1, 1)).ok()?.get_days();
+    Some(Day::from_number(u32::try_from(days).ok()?))
+}
+
+/// The first day of `2026-09`; of this century, since a month's attribute has two digits of the year.
+fn first_day(month: &str) -> Option<Day> {
+    if month.starts_with("20") { day(&format!("{month}-01")) } else { None }
+}
+
 /// What a number attribute counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Meaning {
@@ -121,19 +157,19 @@ enum When {
 
 impl Meaning {
     fn of(name: &str) -> Option<Self> {
-        let day = |digits: &str| Day::from_attribute(&format!("{ATTR_DAY_PREFIX}{digits}"));
-        let parts = |prefix: &str| name.strip_prefix(prefix);
-        let (when, visitors) = match name {
-            ATTR_HITS => (When::Ever, false),
-            ATTR_UNIQUES => (When::Ever, true),
-            _ => [(ATTR_DAY_PREFIX, false), (ATTR_DAY_UNIQUES_PREFIX, true)]
-                .into_iter()
-                .find_map(|(prefix, visitors)| Some((When::Day(day(parts(prefix)?)?.to_string()), visitors)))
-                .or_else(|| {
-                    [(ATTR_MONTH_PREFIX, false), (ATTR_MONTH_UNIQUES_PREFIX, true)].into_iter().find_map(
-                        |(prefix, visitors)| Some((When::Month(year_and_month(parts(prefix)?)?), visitors)),
-                    )
-                })?,
+        let day = |day: Day| When::Day(day.to_string());
+        let (when, visitors) = if name == ATTR_HITS {
+            (When::Ever, false)
+        } else if name == ATTR_UNIQUES {
+            (When::Ever, true)
+        } else if let Some(of) = Day::from_attribute(name) {
+            (day(of), false)
+        } else if let Some(of) = Day::from_uniques_attribute(name) {
+            (day(of), true)
+        } else if let Some(digits) = month_of_attribute(name) {
+            (When::Month(year_and_month(digits)?), false)
+        } else {
+            (When::Month(year_and_month(month_of_uniques_attribute(name)?)?), true)
         };
         Some(Self { when, visitors })
     }
@@ -141,13 +177,12 @@ impl Meaning {
 
 /// `2026-11`, of `m2611`.
 fn month_of(attribute: &str) -> Option<String> {
-    year_and_month(attribute.strip_prefix(ATTR_MONTH_PREFIX)?)
+    year_and_month(month_of_attribute(attribute)?)
 }
 
 /// `2026-11`, of `2611`: the counter is of this century.
 fn year_and_month(digits: &str) -> Option<String> {
-    let all_digits = digits.len() == 4 && digits.bytes().all(|byte| byte.is_ascii_digit());
-    let (year, month) = all_digits.then(|| digits.split_at(2))?;
+    let (year, month) = digits.split_at_checked(2)?;
     ("01"..="12").contains(&month).then(|| format!("20{year}-{month}"))
 }
 

@@ -26,6 +26,8 @@ pub(super) const GONE: &str = "ResourceNotFoundException";
 /// How long a call may take, its repetitions included.
 const CALL: Duration = Duration::from_secs(20);
 
+/// The most actions of a transaction.
+pub(super) const MOST_ACTIONS: usize = 100;
 /// How often what a reading left over is asked for again: DynamoDB leaves something over when it is short of capacity.
 const MOST_ROUNDS: usize = 10;
 

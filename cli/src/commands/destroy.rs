@@ -168,10 +168,10 @@ async fn export(
     cloud: &dyn Cloud,
     file: Option<PathBuf>,
 ) -> Result<PathBuf, Failure> {
-    let rows = counts::all(cloud, loaded).await?;
+    let numbers = counts::all(cloud, loaded).await?;
     let time = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();
     let name = format!("{}-{}-counts-{time}.ndjson", loaded.app.app, loaded.env);
     let path = session.cwd.join(file.unwrap_or_else(|| PathBuf::from(name)));
-    counts::write_new(&path, &counts::render(&rows, Format::Ndjson))?;
+    counts::write_new(&path, &counts::render(&numbers, Format::Ndjson))?;
     Ok(path)
 }

@@ -18,6 +18,7 @@ pub mod invoke;
 pub mod local;
 pub mod logs;
 pub mod man;
+pub mod paths;
 pub mod plan;
 pub mod policy;
 pub mod privacy;
@@ -44,6 +45,7 @@ pub async fn run(session: &mut Session, command: Command) -> Result<Exit, Failur
         Command::Rollback(args) => rollback::run(session, args).await,
         Command::Invoke(args) => invoke::run(session, args).await,
         Command::Counts(command) => counts::run(session, command).await,
+        Command::Paths(command) => Box::pin(paths::run(session, command)).await,
         Command::Logs(args) => logs::run(session, args).await,
         Command::Local(command) => local::run(session, command).await,
         Command::Config(command) => config::run(session, &command),

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use hitctl_config::{Loaded, Visitors, names};
 
-use crate::cloud::{self, Access, Address, Cloud, Numbers};
+use crate::cloud::{self, Access, Address, Cloud};
 use crate::commands::counts;
-use crate::report::{AddressRow, Exit, Failure, ReportView, Span};
+use crate::report::{AddressRow, Exit, Failure, Numbers, ReportView, Span};
 use crate::session::Session;
 
 /// Show views, visitors, the top pages and what was not counted, as charts here or as one HTML page; only reads

@@ -128,5 +128,5 @@ async fn version(
 
 /// The sum of all counts.
 async fn total(cloud: &dyn Cloud, loaded: &Loaded) -> Result<u64, Failure> {
-    Ok(counts::all(cloud, loaded).await?.iter().map(|row| row.hits).sum())
+    Ok(counts::all(cloud, loaded).await?.counts.iter().map(|row| row.hits).sum())
 }

@@ -32,6 +32,7 @@ pub(crate) fn phase(phase: Phase) -> (&'static str, &'static str, &'static str) 
         Phase::Smoke => ("checking", "checked", "the live URL"),
         Phase::Lease => ("waiting", "waited", "for the lease"),
         Phase::Import => ("importing", "imported", "the counts"),
+        Phase::Paths => ("comparing", "compared", "the pages"),
     }
 }
 

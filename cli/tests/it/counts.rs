@@ -177,7 +177,8 @@ fn what_is_exported_and_imported_elsewhere_is_the_same() {
     ok(&yard, &["set", "/zero", "0"]);
     let other = Yard::with(OPEN);
     other.deploy();
-    for (format, ways) in [("csv", "ndjson"), ("ndjson", "csv")] {
+    // Days and months are in NDJSON only.
+    for (format, ways) in [("csv", "csv"), ("ndjson", "csv")] {
         let exported = ok(&yard, &["export", "--format", format]).stdout;
         ok(&other, &["reset", "--all", "--confirm", "local"]);
         let all: Vec<String> = ok(&other, &["list", "--json"]).json()["counts"]

@@ -7,7 +7,7 @@ use hitctl::cloud::{Holder, Lease, Table, Taking};
 use serde_json::{Value as Json, json};
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{Http, Ran, Yard, artifact};
+use crate::support::{Ran, Yard, artifact};
 use crate::wire::{Cut, Wire};
 
 const CHANGED: &str = "[function]\nmemory_mb = 256\n";
@@ -17,24 +17,9 @@ fn deploy(yard: &Yard, lock: &str) -> Ran {
     yard.run(&["deploy", "--json", "--artifact", &artifact(), "--lock-timeout", lock])
 }
 
-/// Asks the table as any program would.
-fn table(yard: &Yard, operation: &str, request: &Json) -> Json {
-    let said = std::fs::read(yard.state().join("daemon.json")).unwrap();
-    let said: Json = serde_json::from_slice(&said).unwrap();
-    let headers = format!(
-        "content-type: application/x-amz-json-1.0\r\nx-amz-target: DynamoDB_20120810.{operation}\r\n\
-         x-amz-date: 20260101T000000Z\r\nauthorization: AWS4-HMAC-SHA256 \
-         Credential=local/20260101/local/dynamodb/aws4_request, SignedHeaders=host, Signature=0\r\n"
-    );
-    let mut http = Http::connect(said["table"].as_str().unwrap()).unwrap();
-    let answer = http.ask("POST", "/", &headers, request.to_string().as_bytes()).unwrap();
-    assert_eq!(answer.status, 200, "{operation}: {answer:?}");
-    answer.json()
-}
-
 fn lease(yard: &Yard) -> Option<Json> {
     let key = json!({ "TableName": "hits-local", "Key": { "path": { "S": "!lease" } } });
-    table(yard, "GetItem", &key).get("Item").cloned()
+    yard.table("GetItem", &key).get("Item").cloned()
 }
 
 /// Puts a lease there that somebody on another machine holds.
@@ -44,7 +29,7 @@ fn held(yard: &Yard, lasts: u64, expires: u64) {
         "since": { "N": "1790000000" }, "expires": { "N": expires.to_string() }, "lasts": { "N": lasts.to_string() },
         "beat": { "N": "3" }
     });
-    table(yard, "PutItem", &json!({ "TableName": "hits-local", "Item": item }));
+    yard.table("PutItem", &json!({ "TableName": "hits-local", "Item": item }));
 }
 
 /// A time that no clock has come to.

@@ -27,11 +27,17 @@ mod gc;
 #[cfg(test)]
 mod house;
 #[cfg(test)]
+mod importing;
+#[cfg(test)]
 mod lease;
+#[cfg(test)]
+mod paths;
 #[cfg(test)]
 mod reading;
 #[cfg(test)]
 mod rules;
+#[cfg(test)]
+mod spread;
 #[cfg(test)]
 mod support;
 #[cfg(test)]

@@ -124,6 +124,26 @@ impl Yard {
         ran.json()["outputs"]["url"].as_str().unwrap_or_else(|| panic!("no url in {ran:?}")).to_owned()
     }
 
+    /// Asks the table of the local cloud what it must not refuse.
+    pub(crate) fn table(&self, operation: &str, request: &Json) -> Json {
+        let answer = self.ask_table(operation, request);
+        assert_eq!(answer.status, 200, "{operation}: {answer:?}");
+        answer.json()
+    }
+
+    /// Asks the table of the local cloud as any program would.
+    pub(crate) fn ask_table(&self, operation: &str, request: &Json) -> Answer {
+        let said = std::fs::read(self.state().join("daemon.json")).unwrap();
+        let said: Json = serde_json::from_slice(&said).unwrap();
+        let headers = format!(
+            "content-type: application/x-amz-json-1.0\r\nx-amz-target: DynamoDB_20120810.{operation}\r\n\
+             x-amz-date: 20260101T000000Z\r\nauthorization: AWS4-HMAC-SHA256 \
+             Credential=local/20260101/local/dynamodb/aws4_request, SignedHeaders=host, Signature=0\r\n"
+        );
+        let mut http = Http::connect(said["table"].as_str().unwrap()).unwrap();
+        http.ask("POST", "/", &headers, request.to_string().as_bytes()).unwrap()
+    }
+
     /// The program as a process of its own.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(EXE);

@@ -4,26 +4,38 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use hitctl_config::{Bots, Loaded};
 use hitctl_engine::{Event, Phase, Sink};
 
-use super::parse;
-use crate::cloud::{CHUNK, Counts, Mode, id_of};
+use super::key;
+use super::parse::{self, Taking};
+use crate::cloud::{Chunk, Counts, Mode, id_of};
 use crate::commands::steps::millis;
-use crate::report::{CountRow, Exit, Failure, ImportView, plural};
+use crate::gzip::unpacked;
+use crate::report::{CountRow, Exit, Failure, ImportView, Numbers, plural};
 use crate::session::Session;
 
-/// Count what a file says, once: `path,hits` with `first` and `last` as `counts export` writes them, as CSV or NDJSON
+/// Count what a file says, once: what `counts export` wrote, `path,hits`, or GoatCounter's export; also packed by gzip
 ///
 /// The same file counts only once, however often it is imported and wherever an import was killed: run it again, and it goes on.
-/// Nothing is written before the whole file is found to be right. The days and months of a path are not in such a file.
+/// Nothing is written before the whole file is found to be right. Of days and months the latest 40 and 36 are kept.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  hitctl counts import old.csv\n  hitctl counts export -e old | hitctl counts import - -e new"
+    after_help = "Examples:\n  hitctl counts import old.csv\n  hitctl counts import goatcounter-export-me.csv.gz\n  hitctl counts import --start-at 12000 --path /\n  hitctl counts export --format ndjson -e old | hitctl counts import - -e new"
 )]
 pub struct Import {
     /// The file, or `-` for stdin
-    #[arg(value_name = "FILE")]
-    pub file: PathBuf,
+    #[arg(value_name = "FILE", required_unless_present = "start_at")]
+    pub file: Option<PathBuf>,
+    /// What is in the file
+    #[arg(long, value_enum, default_value = "auto")]
+    pub format: Input,
+    /// Instead of a file: begin with the number that the old counter of a path showed, once
+    #[arg(long, value_name = "N", requires = "path", conflicts_with_all = ["file", "format", "replace", "id"])]
+    pub start_at: Option<u64>,
+    /// The path that `--start-at` is about
+    #[arg(long, value_name = "PATH", requires = "start_at")]
+    pub path: Option<String>,
     /// Take the place of what is there instead of adding to it
     #[arg(long)]
     pub replace: bool,
@@ -35,7 +47,20 @@ pub struct Import {
     pub confirm: Option<String>,
 }
 
-/// The largest file, in bytes: a hundred times the paths that a counter takes.
+/// What is in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Input {
+    /// What its beginning looks like
+    Auto,
+    /// Lines of path,hits and, as exported, uniques,first,last
+    Csv,
+    /// One JSON object a line, as exported, with days and months
+    Ndjson,
+    /// GoatCounter's export of page views
+    Goatcounter,
+}
+
+/// The largest file, in bytes, unpacked: a hundred times the paths that a counter takes.
 const LARGEST: u64 = 256 * 1024 * 1024;
 
 /// An id is a part of a key.
@@ -52,48 +77,88 @@ fn id(text: &str) -> Result<String, String> {
 pub(super) async fn run(
     session: &Session,
     counts: &Counts,
-    env: &str,
+    loaded: &Loaded,
     args: Import,
 ) -> Result<Exit, Failure> {
     let mode = if args.replace { Mode::Replace } else { Mode::Add };
-    let content = content(session, &args.file)?;
-    let rows = parse::rows(&content)?;
-    let id = args.id.unwrap_or_else(|| id_of(&content, mode));
-    if mode == Mode::Replace {
-        let there: BTreeMap<String, u64> =
-            counts.all().await?.into_iter().map(|row| (row.path, row.hits)).collect();
-        let less = |row: &&CountRow| there.get(&row.path).is_some_and(|has| *has > row.hits);
-        let fewer = rows.iter().filter(less).count() as u64;
-        if fewer > 0 {
-            let warning = format!("This gives {} of {env} fewer hits than now.", plural(fewer, "path"));
-            session.console.confirm_loss(&warning, env, args.confirm.as_deref()).await?;
+    let (id, numbers) = match (&args.file, args.start_at, &args.path) {
+        (Some(file), ..) => {
+            let content = unpacked(content(session, file)?, LARGEST)?;
+            let counter = &loaded.app.counter;
+            let taking =
+                Taking { keep_query: counter.keep_query.clone(), robots: counter.bots == Bots::Count };
+            let (numbers, left_out) = parse::numbers(&content, args.format, &taking)?;
+            left_out.told().into_iter().for_each(|told| session.console.talk(&told));
+            (args.id.unwrap_or_else(|| id_of(&content, mode)), numbers)
         }
+        (None, Some(hits), Some(path)) => start(&key(counts, path)?, hits),
+        _ => return Err(Failure::usage("there is nothing to import")),
+    };
+    if mode == Mode::Replace {
+        confirm(session, counts, &loaded.env, &numbers, args.confirm.as_deref()).await?;
     }
     let progress = session.console.progress();
     let sink = progress.sink();
     let started = Instant::now();
-    let detail = format!("importing {}", plural(rows.len() as u64, "path"));
+    let detail = format!("importing {}", plural(numbers.counts.len() as u64, "path"));
     sink.send(Event::PhaseStarted { phase: Phase::Import, detail });
-    let imported = import(session, counts, &id, &rows, mode, &sink).await;
+    let imported = import(session, counts, &id, &numbers, mode, &sink).await;
     let ok = imported.is_ok();
     sink.send(Event::PhaseEnded { phase: Phase::Import, ok, took_ms: millis(started) });
     progress.finish();
+    let imported = imported.map_err(|failure| match args.start_at {
+        Some(_) if failure.code == "import_differs" => already_begun(args.path.as_deref()),
+        _ => failure,
+    });
     session.console.result(&imported?);
     Ok(Exit::Done)
+}
+
+/// The import that lets a path begin with a number. Its id is the path, so that it is done once, in whatever number.
+fn start(path: &str, hits: u64) -> (String, Numbers) {
+    let row = CountRow { hits, ..CountRow::zero(path) };
+    let id = id_of(format!("start-at {path}").as_bytes(), Mode::Add);
+    (id, Numbers { counts: vec![row], ..Numbers::default() })
+}
+
+fn already_begun(path: Option<&str>) -> Failure {
+    let path = path.unwrap_or_default();
+    Failure::new("already_begun", format!("{path:?} has begun with another number already"))
+        .hinted(format!("run `hitctl counts add {path} N` with what is missing"))
+}
+
+/// Has the loss of hits confirmed that a replacement brings.
+async fn confirm(
+    session: &Session,
+    counts: &Counts,
+    env: &str,
+    numbers: &Numbers,
+    given: Option<&str>,
+) -> Result<(), Failure> {
+    let there: BTreeMap<String, u64> =
+        counts.all().await?.into_iter().map(|row| (row.path, row.hits)).collect();
+    let less = |row: &&CountRow| there.get(&row.path).is_some_and(|has| *has > row.hits);
+    let fewer = numbers.counts.iter().filter(less).count() as u64;
+    if fewer == 0 {
+        return Ok(());
+    }
+    let warning = format!("This gives {} of {env} fewer hits than now.", plural(fewer, "path"));
+    session.console.confirm_loss(&warning, env, given).await
 }
 
 async fn import(
     session: &Session,
     counts: &Counts,
     id: &str,
-    rows: &[CountRow],
+    numbers: &Numbers,
     mode: Mode,
     sink: &Sink,
 ) -> Result<ImportView, Failure> {
-    let hits = rows.iter().fold(0_u64, |sum, row| sum.saturating_add(row.hits));
-    let paths = rows.len() as u64;
-    let mut view = ImportView { id: id.to_owned(), paths, hits, counted: 0, already: 0 };
-    for (n, chunk) in rows.chunks(CHUNK).enumerate() {
+    let total = |of: fn(&CountRow) -> u64| numbers.counts.iter().map(of).fold(0, u64::saturating_add);
+    let (hits, uniques) = (total(|row| row.hits), total(|row| row.uniques));
+    let paths = numbers.counts.len() as u64;
+    let mut view = ImportView { id: id.to_owned(), paths, hits, uniques, counted: 0, already: 0 };
+    for chunk in Chunk::all(numbers) {
         let done = view.counted + view.already;
         let left = |failure: Failure| {
             let hint = match done {
@@ -109,9 +174,8 @@ async fn import(
         if session.stop.is_cancelled() {
             return Err(left(Failure::interrupted("interrupted; the rest was not imported")));
         }
-        let counted = counts.import(id, n, chunk, mode).await.map_err(|fault| left(Failure::from(fault)))?;
-        let part = chunk.len() as u64;
-        *(if counted { &mut view.counted } else { &mut view.already }) += part;
+        let counted = counts.import(id, &chunk, mode).await.map_err(|fault| left(Failure::from(fault)))?;
+        *(if counted { &mut view.counted } else { &mut view.already }) += chunk.paths();
         let note = format!("{} of {paths} paths", view.counted + view.already);
         sink.send(Event::PhaseNote { phase: Phase::Import, note });
     }

@@ -1,17 +1,18 @@
 //! `hitctl counts`: the numbers, straight from the table.
 
+mod goatcounter;
 mod import;
 mod parse;
 mod read;
+mod records;
 mod write;
 
-use hit_counter::path;
 use hitctl_config::{Loaded, names};
 use tokio_util::sync::CancellationToken;
 
-use crate::cloud::{self, Access, Cloud, Counts, Numbers};
+use crate::cloud::{self, Access, Cloud, Counts};
 use crate::commands::steps;
-use crate::report::{CountRow, Exit, Failure};
+use crate::report::{Exit, Failure, Numbers};
 use crate::session::Session;
 
 pub use read::Format;
@@ -65,13 +66,13 @@ pub async fn run(session: &mut Session, command: Command) -> Result<Exit, Failur
         Command::Merge(args) => write::merge(session, &counts, args).await,
         Command::Rename(args) => write::rename(session, &counts, &args).await,
         Command::Delete(args) => write::delete(session, &counts, &loaded.env, &args).await,
-        Command::Import(args) => import::run(session, &counts, &loaded.env, args).await,
+        Command::Import(args) => Box::pin(import::run(session, &counts, &loaded, args)).await,
     }
 }
 
-/// Every count, in the order of the paths.
-pub(super) async fn all(cloud: &dyn Cloud, loaded: &Loaded) -> Result<Vec<CountRow>, Failure> {
-    Ok(of(cloud, loaded, &CancellationToken::new())?.all().await?)
+/// Every number of the table; whoever asks does not stop half way.
+pub(super) async fn all(cloud: &dyn Cloud, loaded: &Loaded) -> Result<Numbers, Failure> {
+    numbers(cloud, loaded, &CancellationToken::new()).await
 }
 
 /// Every number of the table.
@@ -83,14 +84,21 @@ pub(super) async fn numbers(
     Ok(of(cloud, loaded, stop)?.numbers().await?)
 }
 
-fn of(cloud: &dyn Cloud, loaded: &Loaded, stop: &CancellationToken) -> Result<Counts, Failure> {
-    Ok(Counts::new(cloud.table(&names::table(&loaded.app.app, &loaded.env))?, stop))
+/// The counts of the environment in force.
+pub(super) fn of(cloud: &dyn Cloud, loaded: &Loaded, stop: &CancellationToken) -> Result<Counts, Failure> {
+    let table = cloud.table(&names::table(&loaded.app.app, &loaded.env))?;
+    Ok(Counts::new(table, stop).keeping(&loaded.app.counter.keep_query))
+}
+
+/// What a file of an export says.
+#[cfg(test)]
+pub(crate) fn read_back(content: &[u8]) -> Numbers {
+    parse::numbers(content, import::Input::Auto, &parse::Taking::default())
+        .map(|(numbers, _)| numbers)
+        .unwrap_or_default()
 }
 
 /// The key that a path is counted under: by the rules of the function itself.
-fn key(path: &str) -> Result<String, Failure> {
-    match path::normalise(path) {
-        Ok(key) => Ok(key.into_string()),
-        Err(why) => Err(Failure::usage(format!("{path:?} is not counted: {why}"))),
-    }
+fn key(counts: &Counts, path: &str) -> Result<String, Failure> {
+    parse::judged(path, counts.keep_query()).map_err(Failure::usage)
 }

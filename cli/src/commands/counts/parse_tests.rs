@@ -10,6 +10,14 @@ fn row(path: &str, hits: u64, first: Option<&str>, last: Option<&str>) -> CountR
     CountRow { hits, first: own(first), last: own(last), ..CountRow::zero(path) }
 }
 
+fn read(content: &[u8]) -> Result<Numbers, Failure> {
+    numbers(content, Input::Auto, &Taking::default()).map(|(numbers, _)| numbers)
+}
+
+fn rows(content: &[u8]) -> Result<Vec<CountRow>, Failure> {
+    read(content).map(|numbers| numbers.counts)
+}
+
 fn refused(text: &str) -> String {
     rows(text.as_bytes()).unwrap_err().message.clone()
 }
@@ -24,7 +32,8 @@ fn what_was_exported_is_read() {
     let mut sorted = all.clone();
     sorted.sort_by(|a, b| a.path.cmp(&b.path));
     assert_eq!(rows(report::csv(&all).as_bytes()).unwrap(), sorted);
-    assert_eq!(rows(report::ndjson(&all).as_bytes()).unwrap(), sorted);
+    let ndjson = report::ndjson(&Numbers { counts: all.clone(), ..Numbers::default() });
+    assert_eq!(rows(ndjson.as_bytes()).unwrap(), sorted);
     let object = serde_json::json!({ "v": 1, "counts": all }).to_string();
     assert_eq!(rows(object.as_bytes()).unwrap(), sorted);
 }
@@ -41,6 +50,55 @@ fn files_of_others_are_read() {
     assert_eq!(rows(b"path,hits\n").unwrap(), []);
     let days = rows(b"/,1,2026-09-20T23:00:00-05:00,2026-09-22").unwrap();
     assert_eq!(days, [row("/", 1, Some("2026-09-21"), Some("2026-09-22T00:00:00Z"))]);
+}
+
+#[test]
+fn columns_of_visitors_are_read_with_and_without_a_header() {
+    let with = |uniques| CountRow { uniques, ..row("/a", 9, Some("2026-09-20"), None) };
+    assert_eq!(rows(b"path,hits,uniques,first,last\n/a,9,4,2026-09-20,\n").unwrap(), [with(4)]);
+    assert_eq!(rows(b"path,hits,uniques,first\n/a,9,,2026-09-20\n").unwrap(), [with(0)]);
+    assert_eq!(rows(b"/a,9,4,2026-09-20,\n").unwrap(), [with(4)]);
+    assert_eq!(rows(b"/a,9,2026-09-20,\n").unwrap(), [with(0)]);
+    assert_eq!(rows(b"/a,9,4\n").unwrap(), [CountRow { first: None, ..with(4) }]);
+    let why = refused("path,hits,uniques\n/a,9,some\n");
+    assert_eq!(why, "line 2: \"some\" is no number of visitors");
+}
+
+#[test]
+fn objects_carry_days_months_the_site_and_what_was_dropped() {
+    let text = r#"{"path":"/a","hits":3,"days":{"2026-09-20":{"hits":2,"uniques":1}},"months":{"2026-09":{"hits":3}}}
+{"path":"/a/","hits":1,"days":{"2026-09-20":{"hits":1}}}
+{"site":{"uniques":5,"days":{"2026-09-20":4},"months":{"2026-09":5}}}
+{"site":{"uniques":1},"dropped":{"2026-09":{"bot":2}}}
+{"counts":[{"path":"/b","hits":1}],"dropped":{"2026-09":{"bot":1,"dup":1}}}
+"#;
+    let numbers = read(text.as_bytes()).unwrap();
+    assert_eq!((numbers.counts[0].hits, numbers.counts[1].hits), (4, 1));
+    assert_eq!(numbers.counts[0].days["2026-09-20"], Tally { hits: 3, uniques: 1 });
+    assert_eq!(numbers.counts[0].months["2026-09"], Tally { hits: 3, uniques: 0 });
+    assert_eq!((numbers.site.uniques, numbers.site.days["2026-09-20"].uniques), (6, 4));
+    assert_eq!(numbers.dropped["2026-09"], BTreeMap::from([("bot".to_owned(), 3), ("dup".to_owned(), 1)]));
+    insta::assert_snapshot!(refused(r#"{"path":"/a","hits":1,"days":{"yesterday":{"hits":1}}}
+{"path":"/a","hits":1,"days":{"1999-12-31":{"hits":1}}}
+{"path":"/a","hits":1,"months":{"2026-13":{"hits":1}}}
+{"path":"/a","hits":1,"months":{"2126-12":{"hits":1}}}
+{"site":{"days":{}}}
+{"dropped":{"2026-09":{"path":1,"hits!":2}}}
+"#), @r#"
+    line 1: "yesterday" is no time, such as 2026-09-20T10:00:00Z
+    line 2: "1999-12-31" is not between the years 2000 and 2099
+    line 3: "2026-13" is no month, such as 2026-09
+    line 4: "2126-12" is not between the years 2000 and 2099
+    line 5: missing field `uniques`
+    line 6: "hits!" is no reason why something is not counted
+    "#);
+}
+
+#[test]
+fn parameters_that_belong_to_a_path_stay() {
+    let taking = Taking { keep_query: vec!["id".to_owned()], robots: false };
+    let (read, _) = numbers(b"/a?x=1&id=2,3\n", Input::Auto, &taking).unwrap();
+    assert_eq!(read.counts, [row("/a?id=2", 3, None, None)]);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::key;
 use crate::cloud::Counts;
-use crate::report::{CountRow, CountsView, Exit, Failure, plural};
+use crate::report::{CountRow, CountsView, Exit, Failure, Numbers, plural};
 use crate::session::Session;
 
 /// List every path and its hits, most hits first
@@ -38,9 +38,9 @@ pub struct Export {
 /// The formats of an export.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
-    /// A header line, then one line a path
+    /// A header line, then one line a path; without days, months and the visitors of the site
     Csv,
-    /// One JSON object a line
+    /// One JSON object a line: all of it, to be imported elsewhere
     Ndjson,
 }
 
@@ -58,7 +58,7 @@ pub(super) async fn list(session: &Session, counts: &Counts, args: &List) -> Res
 
 /// Shows the counts of some paths.
 pub(super) async fn get(session: &Session, counts: &Counts, args: &Get) -> Result<Exit, Failure> {
-    let keys = args.paths.iter().map(|path| key(path)).collect::<Result<Vec<_>, _>>()?;
+    let keys = args.paths.iter().map(|path| key(counts, path)).collect::<Result<Vec<_>, _>>()?;
     let mut rows = Vec::new();
     for key in &keys {
         // A path that was never hit has 0 hits, here as over HTTP.
@@ -70,14 +70,14 @@ pub(super) async fn get(session: &Session, counts: &Counts, args: &Get) -> Resul
 
 /// Writes every count somewhere.
 pub(super) async fn export(session: &Session, counts: &Counts, args: &Export) -> Result<Exit, Failure> {
-    let counts = counts.all().await?;
+    let numbers = counts.numbers().await?;
     match &args.out {
-        None if session.console.is_json() => session.console.result(&CountsView { counts }),
-        None => session.console.text(&render(&counts, args.format)),
+        None if session.console.is_json() => session.console.result(&numbers),
+        None => session.console.text(&render(&numbers, args.format)),
         Some(out) => {
             let path = session.cwd.join(out);
-            write_new(&path, &render(&counts, args.format))?;
-            let paths = counts.len() as u64;
+            write_new(&path, &render(&numbers, args.format))?;
+            let paths = numbers.counts.len() as u64;
             let talk = format!("wrote the counts of {} to {}", plural(paths, "path"), out.display());
             session.console.wrote(&path, &talk);
         }
@@ -86,10 +86,10 @@ pub(super) async fn export(session: &Session, counts: &Counts, args: &Export) ->
 }
 
 /// The counts as text.
-pub(crate) fn render(counts: &[CountRow], format: Format) -> String {
+pub(crate) fn render(numbers: &Numbers, format: Format) -> String {
     match format {
-        Format::Csv => crate::report::csv(counts),
-        Format::Ndjson => crate::report::ndjson(counts),
+        Format::Csv => crate::report::csv(&numbers.counts),
+        Format::Ndjson => crate::report::ndjson(numbers),
     }
 }
 

@@ -12,7 +12,7 @@ use crate::cloud::{Counts, MOST_MERGED, To};
 use crate::report::{ChangesView, CountChange, Exit, Failure, plural};
 use crate::session::Session;
 
-/// Add hits to a path, or take some away: days, months and times stay as they are
+/// Add hits to a path, or take some away: visitors, days, months and times stay as they are
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  hitctl counts add / 1000\n  hitctl counts add /draft -5 --yes")]
 pub struct Add {
@@ -24,7 +24,7 @@ pub struct Add {
     pub n: i64,
 }
 
-/// Set the hits of a path: days, months and times stay as they are
+/// Set the hits of a path: visitors, days, months and times stay as they are
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  hitctl counts set / 12345")]
 pub struct Set {
@@ -40,6 +40,9 @@ pub struct Set {
 }
 
 /// Begin again with 0 hits, as if nobody had ever come; the paths stay listed
+///
+/// With `--all` the visitors of the site are forgotten too. Who was seen today is still known until the day is over, and does not
+/// count as a visitor once more.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  hitctl counts reset /draft\n  hitctl counts reset --all --confirm prod")]
 pub struct Reset {
@@ -54,7 +57,7 @@ pub struct Reset {
     pub confirm: Option<String>,
 }
 
-/// Add the counts of some paths to another one, and forget them: all at once, with days, months, and the first and last time
+/// Add the counts of some paths to another one, and forget them: all at once, with visitors, days, months, and the first and last time
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  hitctl counts merge /old /older /new")]
 pub struct Merge {
@@ -88,7 +91,7 @@ pub struct Delete {
 }
 
 pub(super) async fn add(session: &Session, counts: &Counts, args: &Add) -> Result<Exit, Failure> {
-    let path = key(&args.path)?;
+    let path = key(counts, &args.path)?;
     if args.n < 0 {
         let question = format!("Take {} from {path}?", plural(args.n.unsigned_abs(), "hit"));
         session.console.agree(&question, session.global.yes).await?;
@@ -109,7 +112,7 @@ pub(super) async fn add(session: &Session, counts: &Counts, args: &Add) -> Resul
 }
 
 pub(super) async fn set(session: &Session, counts: &Counts, env: &str, args: &Set) -> Result<Exit, Failure> {
-    let path = key(&args.path)?;
+    let path = key(counts, &args.path)?;
     let has = counts.get(&path).await?.map_or(0, |row| row.hits);
     let may_lose = has > args.n;
     if may_lose {
@@ -139,13 +142,17 @@ pub(super) async fn reset(
     if args.all {
         lost = counts.all().await?.into_iter().map(|row| (row.path, row.hits)).collect();
     } else {
-        for path in keys(&args.paths)? {
+        for path in keys(counts, &args.paths)? {
             let hits = counts.get(&path).await?.map_or(0, |row| row.hits);
             lost.push((path, hits));
         }
     }
     lost.retain(|(_, hits)| *hits > 0);
     confirm(session, "resets", &lost, env, args.confirm.as_deref()).await?;
+    if args.all && !lost.is_empty() {
+        // Nobody has ever come: to no page, and not to the site.
+        counts.forget_site().await?;
+    }
     each(session, counts, &lost, |old| Ok(old.filter(|hits| *hits > 0).map(|_| To::Zero))).await
 }
 
@@ -156,16 +163,18 @@ pub(super) async fn delete(
     args: &Delete,
 ) -> Result<Exit, Failure> {
     let mut lost = Vec::new();
-    for path in keys(&args.paths)? {
+    for path in keys(counts, &args.paths)? {
         lost.extend(counts.get(&path).await?.map(|row| (path, row.hits)));
     }
     confirm(session, "forgets", &lost, env, args.confirm.as_deref()).await?;
-    each(session, counts, &lost, |old| Ok(old.map(|_| To::Gone))).await
+    let done = each(session, counts, &lost, |old| Ok(old.map(|_| To::Gone))).await;
+    counts.give_back().await?;
+    done
 }
 
 pub(super) async fn merge(session: &Session, counts: &Counts, args: Merge) -> Result<Exit, Failure> {
     let (into, from) = args.paths.split_last().ok_or_else(|| Failure::usage("there is nothing to merge"))?;
-    let (into, from) = (key(into)?, keys(from)?);
+    let (into, from) = (key(counts, into)?, keys(counts, from)?);
     if from.contains(&into) {
         return Err(Failure::usage(format!("{into:?} cannot be merged into itself")));
     }
@@ -176,11 +185,12 @@ pub(super) async fn merge(session: &Session, counts: &Counts, args: Merge) -> Re
     let question = format!("Merge {} into {into}? It cannot be undone.", plural(from.len() as u64, "path"));
     session.console.agree(&question, session.global.yes).await?;
     let changes = counts.merge(&from, &into).await?;
+    counts.give_back().await?;
     show(session, counts, changes).await
 }
 
 pub(super) async fn rename(session: &Session, counts: &Counts, args: &Rename) -> Result<Exit, Failure> {
-    let (old, new) = (key(&args.old)?, key(&args.new)?);
+    let (old, new) = (key(counts, &args.old)?, key(counts, &args.new)?);
     if old == new {
         return Err(Failure::usage(format!("both are {old:?}")));
     }
@@ -189,8 +199,8 @@ pub(super) async fn rename(session: &Session, counts: &Counts, args: &Rename) ->
 }
 
 /// The keys of some paths, each once.
-fn keys(paths: &[String]) -> Result<BTreeSet<String>, Failure> {
-    paths.iter().map(|path| key(path)).collect()
+fn keys(counts: &Counts, paths: &[String]) -> Result<BTreeSet<String>, Failure> {
+    paths.iter().map(|path| key(counts, path)).collect()
 }
 
 /// Has the loss of some counts confirmed; that of nothing needs no word.

@@ -44,6 +44,8 @@ pub struct ImportView {
     pub paths: u64,
     /// The hits of the file.
     pub hits: u64,
+    /// The visitors of the paths of the file.
+    pub uniques: u64,
     /// The paths that this run counted.
     pub counted: u64,
     /// The paths that an earlier run had counted.
@@ -116,6 +118,7 @@ mod tests {
             id: "x".to_owned(),
             paths: counted + already,
             hits: 4_000,
+            uniques: 0,
             counted,
             already,
         };
@@ -123,6 +126,6 @@ mod tests {
         assert!(view(0, 9).human(WIDE).starts_with("All of it was imported before (9 paths, 4,000 hits)"));
         assert!(view(3, 9).human(Style::PLAIN).starts_with("Imported 3 paths; 9 paths of the same import"));
         assert_eq!(view(0, 0).human(WIDE), "There is nothing in it to import.\n");
-        insta::assert_snapshot!(view(3, 9).json(), @r#"{"v":1,"id":"x","paths":12,"hits":4000,"counted":3,"already":9}"#);
+        insta::assert_snapshot!(view(3, 9).json(), @r#"{"v":1,"id":"x","paths":12,"hits":4000,"uniques":0,"counted":3,"already":9}"#);
     }
 }

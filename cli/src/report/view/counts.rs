@@ -1,9 +1,9 @@
-//! The counts, as a table for people and as CSV or NDJSON for files.
+//! The counts, as a table for people and as JSON for programs.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::super::style::Style;
 use super::super::table::{Column, Table};
@@ -39,7 +39,8 @@ pub struct CountRow {
 }
 
 /// The numbers of a day or a month.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Tally {
     /// Every hit.
     pub hits: u64,
@@ -118,30 +119,6 @@ impl View for CountsView {
     }
 }
 
-/// The counts as CSV (RFC 4180): a header, then one line a path.
-pub fn csv(counts: &[CountRow]) -> String {
-    let mut out = "path,hits,uniques,first,last\r\n".to_owned();
-    for row in counts {
-        let first = cell(row.first.as_deref().unwrap_or_default());
-        let last = cell(row.last.as_deref().unwrap_or_default());
-        let _ = write!(out, "{},{},{},{first},{last}\r\n", cell(&row.path), row.hits, row.uniques);
-    }
-    out
-}
-
-/// The counts as NDJSON: one object a path.
-pub fn ndjson(counts: &[CountRow]) -> String {
-    // Strings and numbers only: this cannot fail.
-    counts.iter().map(|row| serde_json::to_string(row).unwrap_or_default() + "\n").collect()
-}
-
-/// A cell, quoted where a reader could misread it: separators, quotes, line ends, blanks at an end, and the `#` that
-/// some readers take for a comment.
-fn cell(text: &str) -> String {
-    let quote = text.contains([',', '"', '\r', '\n', '#']) || text.trim() != text;
-    if quote { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::Report;
@@ -210,27 +187,8 @@ mod tests {
         ");
         let days =
             r#""days":{"2026-09-20":{"hits":12,"uniques":9}},"months":{"2026-09":{"hits":12,"uniques":9}}"#;
-        assert!(ndjson(&[row.clone()]).contains(days));
-        assert!(!ndjson(&[row.brief()]).contains("days"));
-    }
-
-    #[test]
-    fn exports_can_be_read_back() {
-        insta::assert_snapshot!(csv(&view().counts).replace('\r', "<CR>"), @r#"
-        path,hits,uniques,first,last<CR>
-        /,1234567,0,2026-09-20T10:00:00Z,2026-09-20T10:00:00Z<CR>
-        /a/very/long/path/that/does/not/fit/anywhere,12,0,2026-09-20T10:00:00Z,2026-09-20T10:00:00Z<CR>
-        "a[2J ""quoted"", path
-        ",0,0,,<CR>
-        "#);
-        for line in ndjson(&view().counts).lines() {
-            let row: serde_json::Value = serde_json::from_str(line).unwrap();
-            assert_eq!(row.as_object().unwrap().len(), 5);
-        }
-        assert_eq!(
-            ndjson(&[CountRow::zero("/")]),
-            "{\"path\":\"/\",\"hits\":0,\"uniques\":0,\"first\":null,\"last\":null}\n"
-        );
+        assert!(view.json().contains(days));
+        assert!(!CountsView { counts: vec![row.brief()] }.json().contains("days"));
     }
 
     #[test]

@@ -5,8 +5,10 @@ mod applied;
 mod changes;
 mod counts;
 mod deployments;
+mod export;
 mod invoke;
 mod logs;
+mod paths;
 mod plan;
 mod report;
 mod simple;
@@ -19,10 +21,12 @@ use super::style::Style;
 
 pub use applied::{DeployView, DestroyView, Left};
 pub use changes::{ChangesView, CountChange, ImportView};
-pub use counts::{CountRow, CountsView, Tally, csv, ndjson};
+pub use counts::{CountRow, CountsView, Tally};
 pub use deployments::{DeploymentRow, DeploymentsView};
+pub use export::{Dropped, Numbers, csv, ndjson};
 pub use invoke::InvokeView;
 pub use logs::{LogLine, LogsView};
+pub use paths::{PathListView, PathsView, Refused, Stray};
 pub use plan::PlanView;
 pub use report::{AddressRow, Point, ReportView, Span};
 pub use simple::{

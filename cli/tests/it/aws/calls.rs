@@ -256,7 +256,7 @@ fn counted(scene: &mut Scene) {
     ");
     insta::assert_snapshot!(calls(scene, &["counts", "add", "/a", "2"]), @"
     looks
-      dynamodb:GetItem
+      dynamodb:BatchGetItem
       sts:GetCallerIdentity
     writes
       dynamodb:TransactWriteItems
@@ -264,20 +264,20 @@ fn counted(scene: &mut Scene) {
     insta::assert_snapshot!(calls(scene, &["counts", "set", "/b", "3", "--confirm", "test"]), @"
     looks
       dynamodb:BatchGetItem
-      dynamodb:GetItem
       sts:GetCallerIdentity
     writes
       dynamodb:TransactWriteItems
     ");
     insta::assert_snapshot!(calls(scene, &["counts", "rename", "/b", "/c"]), @"
     looks
-      dynamodb:GetItem
+      dynamodb:BatchGetItem
       sts:GetCallerIdentity
     writes
       dynamodb:TransactWriteItems
     ");
     insta::assert_snapshot!(calls(scene, &["counts", "merge", "/a", "/c", "--yes"]), @"
     looks
+      dynamodb:BatchGetItem
       dynamodb:GetItem
       sts:GetCallerIdentity
     writes
@@ -286,7 +286,6 @@ fn counted(scene: &mut Scene) {
     insta::assert_snapshot!(calls(scene, &["counts", "reset", "/c", "--confirm", "test"]), @"
     looks
       dynamodb:BatchGetItem
-      dynamodb:GetItem
       sts:GetCallerIdentity
     writes
       dynamodb:TransactWriteItems
@@ -305,6 +304,26 @@ fn counted(scene: &mut Scene) {
       sts:GetCallerIdentity
     writes
       dynamodb:TransactWriteItems
+    ");
+    scene.yard.yard.write("sitemap.xml", "<urlset><url><loc>https://me.example/new</loc></url></urlset>");
+    insta::assert_snapshot!(calls(scene, &["paths", "sync", "sitemap.xml", "--dry-run"]), @"
+    looks
+      dynamodb:Scan
+      sts:GetCallerIdentity
+    writes
+    ");
+    insta::assert_snapshot!(calls(scene, &["paths", "sync", "sitemap.xml"]), @"
+    looks
+      dynamodb:Scan
+      sts:GetCallerIdentity
+    writes
+      dynamodb:PutItem
+    ");
+    insta::assert_snapshot!(calls(scene, &["paths", "list"]), @"
+    looks
+      dynamodb:Scan
+      sts:GetCallerIdentity
+    writes
     ");
 }
 

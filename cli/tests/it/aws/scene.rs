@@ -15,7 +15,7 @@ use super::yard::AwsYard;
 use crate::support::{Answer, Http, Ran, artifact};
 
 /// Commands that only look. The rest may write.
-const READING: [&str; 9] = [
+const READING: [&str; 10] = [
     "plan",
     "status",
     "logs",
@@ -23,6 +23,7 @@ const READING: [&str; 9] = [
     "counts list",
     "counts get",
     "counts export",
+    "paths list",
     "gc --",
     "rollback --list",
 ];

@@ -1,0 +1,164 @@
+//! `hitctl paths`: which paths are counted. With `paths = "strict"` only those that are there: the pages of the site are made
+//! known by `sync`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
+
+use futures::{StreamExt as _, TryStreamExt as _};
+use hitctl_engine::{Event, Fault, Phase, Sink};
+
+use crate::cloud::{self, Access, Counts, To};
+use crate::commands::counts;
+use crate::commands::steps::{self, millis};
+use crate::pages::{self, Pages};
+use crate::report::{Exit, Failure, PathListView, PathsView, Stray, plural};
+use crate::session::Session;
+
+/// How many paths are written at the same time: enough to hide the way to AWS, few enough for hits to go on.
+const AT_ONCE: usize = 16;
+/// After so many paths it is said how far it is.
+const NOTE_EVERY: u64 = 100;
+
+/// What to do with the paths.
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    /// List every path that is counted, one a line
+    List,
+    /// Make the pages of a site known, so that they are counted with `paths = "strict"`
+    Sync(Sync),
+}
+
+/// Make the pages of a site known, so that they are counted with `paths = "strict"`
+///
+/// A page that is there keeps its counts; a new one begins with 0 hits. What is counted but no page any more is told, and stays.
+/// Run it after each build of the site: what is in step already is not written again.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  hitctl paths sync public --dry-run\n  hitctl paths sync https://me.example/sitemap.xml\n  hitctl paths sync dist --clean-urls --prune"
+)]
+pub struct Sync {
+    /// The directory of the built site, or a sitemap: a file or an address; also packed by gzip
+    #[arg(value_name = "DIR|SITEMAP")]
+    pub source: String,
+    /// Only say what would be done
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Remove paths that are no pages and have 0 hits
+    #[arg(long)]
+    pub prune: bool,
+    /// The site is served without `.html`: the file about.html is the page /about
+    #[arg(long)]
+    pub clean_urls: bool,
+}
+
+/// Does it.
+pub async fn run(session: &mut Session, command: Command) -> Result<Exit, Failure> {
+    let loaded = session.load()?;
+    let session = &*session;
+    let Command::Sync(args) = command else {
+        let cloud = cloud::open(session, &loaded, Access::Read, &Sink::none()).await?;
+        let counts = counts::of(&*cloud, &loaded, &session.stop)?;
+        let paths = counts.all().await?.into_iter().map(|row| row.path).collect();
+        session.console.result(&PathListView { paths });
+        return Ok(Exit::Done);
+    };
+    let pages = pages::find(session, &args.source, args.clean_urls, &loaded.app.counter.keep_query).await?;
+    if pages.keys.is_empty() {
+        return Err(Failure::usage(format!("there is no page in {}", args.source))
+            .hinted("name the directory of the built site, where its HTML files are, or its sitemap"));
+    }
+    let cloud = if args.dry_run {
+        cloud::open(session, &loaded, Access::Read, &Sink::none()).await?
+    } else {
+        steps::open(session, &loaded, Access::Read, &Sink::none()).await?
+    };
+    let counts = counts::of(&*cloud, &loaded, &session.stop)?;
+    let progress = session.console.progress();
+    let sink = progress.sink();
+    let started = Instant::now();
+    let detail = format!("comparing {}", plural(pages.keys.len() as u64, "page"));
+    sink.send(Event::PhaseStarted { phase: Phase::Paths, detail });
+    let synced = sync(session, &counts, pages, &args, &sink).await;
+    let ok = synced.is_ok();
+    sink.send(Event::PhaseEnded { phase: Phase::Paths, ok, took_ms: millis(started) });
+    progress.finish();
+    session.console.result(&synced?);
+    Ok(Exit::Done)
+}
+
+async fn sync(
+    session: &Session,
+    counts: &Counts,
+    pages: Pages,
+    args: &Sync,
+    sink: &Sink,
+) -> Result<PathsView, Failure> {
+    let there: BTreeMap<String, u64> =
+        counts.all().await?.into_iter().map(|row| (row.path, row.hits)).collect();
+    let new: Vec<&String> = pages.keys.iter().filter(|key| !there.contains_key(*key)).collect();
+    let mut view = PathsView {
+        dry_run: args.dry_run,
+        kept: (pages.keys.len() - new.len()) as u64,
+        refused: pages.refused,
+        ..PathsView::default()
+    };
+    let (idle, strays): (Vec<_>, Vec<_>) = there
+        .into_iter()
+        .filter(|(path, _)| !pages.keys.contains(path))
+        .map(|(path, hits)| Stray { path, hits })
+        .partition(|stray| args.prune && stray.hits == 0);
+    view.strays = strays;
+    if args.dry_run {
+        view.added = new.into_iter().cloned().collect();
+        view.removed = idle.into_iter().map(|stray| stray.path).collect();
+        return Ok(view);
+    }
+    let making = new
+        .iter()
+        .map(|path| async move { counts.make(path).await.map(|made| made.then(|| (*path).clone())) });
+    view.added = each(session, making, new.len(), "new", sink).await?;
+    // A page that was hit meanwhile, where any path is taken, is there already.
+    view.kept += (new.len() - view.added.len()) as u64;
+    let removing = idle.iter().map(|stray| async move {
+        // One that was hit meanwhile stays.
+        let change = counts.change(&stray.path, |hits| Ok(hits.filter(|hits| *hits == 0).map(|_| To::Gone)));
+        change.await.map(|change| change.new.is_none().then(|| stray.path.clone()))
+    });
+    view.removed = each(session, removing, idle.len(), "removed", sink).await?;
+    if !view.removed.is_empty() {
+        counts.give_back().await?;
+    }
+    Ok(view)
+}
+
+/// Does all of it, some at the same time, and gives back those that it was done to, in order. Begins nothing after the user
+/// asked to stop, or after one failed.
+async fn each(
+    session: &Session,
+    work: impl Iterator<Item = impl Future<Output = Result<Option<String>, Fault>>>,
+    all: usize,
+    what: &str,
+    sink: &Sink,
+) -> Result<Vec<String>, Failure> {
+    let mut done = 0_u64;
+    let mut changed = BTreeSet::new();
+    let mut running = futures::stream::iter(work)
+        .take_while(|_| std::future::ready(!session.stop.is_cancelled()))
+        .buffer_unordered(AT_ONCE);
+    let left = |failure: Failure, done: u64| {
+        let exit = if done > 0 && failure.exit == Exit::Error { Exit::Partial } else { failure.exit };
+        failure.hinted("run the command again; it continues where it stopped").exits(exit)
+    };
+    while let Some(path) = running.try_next().await.map_err(|fault| left(Failure::from(fault), done))? {
+        done += 1;
+        changed.extend(path);
+        if done.is_multiple_of(NOTE_EVERY) {
+            let note = format!("{done} of {all} {what} paths");
+            sink.send(Event::PhaseNote { phase: Phase::Paths, note });
+        }
+    }
+    if session.stop.is_cancelled() {
+        return Err(left(Failure::interrupted("interrupted; the rest was not changed"), done));
+    }
+    Ok(changed.into_iter().collect())
+}

@@ -1,0 +1,159 @@
+//! Every number of a table, as it is exported: as CSV for spreadsheets, as NDJSON to be imported elsewhere without a loss.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use hitctl_config::contract::KEY_SITE;
+use serde::{Serialize, Serializer};
+
+use super::super::style::Style;
+use super::View;
+use super::counts::{CountRow, CountsView, Tally};
+
+/// What was not counted: by month (`2026-11`) and by reason (`bot`).
+pub type Dropped = BTreeMap<String, BTreeMap<String, u64>>;
+
+/// Every number of a table, or of a file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Numbers {
+    /// Every path, in the order of the paths.
+    pub counts: Vec<CountRow>,
+    /// The visitors of the whole site; its hits are those of its paths, and stand there.
+    #[serde(skip_serializing_if = "is_nobody", serialize_with = "site")]
+    pub site: CountRow,
+    /// What was not counted.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub dropped: Dropped,
+}
+
+impl Default for Numbers {
+    fn default() -> Self {
+        Self { counts: Vec::new(), site: CountRow::zero(KEY_SITE), dropped: Dropped::new() }
+    }
+}
+
+impl View for Numbers {
+    fn render(&self, style: Style) -> String {
+        CountsView { counts: self.counts.clone() }.render(style)
+    }
+}
+
+/// Nobody has ever come to the site, as far as is known.
+fn is_nobody(site: &CountRow) -> bool {
+    site.uniques == 0 && site.days.is_empty() && site.months.is_empty()
+}
+
+/// The site without what it does not count itself.
+fn site<S: Serializer>(row: &CountRow, serializer: S) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct Site<'a> {
+        uniques: u64,
+        days: BTreeMap<&'a str, u64>,
+        months: BTreeMap<&'a str, u64>,
+    }
+    fn uniques(tallies: &BTreeMap<String, Tally>) -> BTreeMap<&str, u64> {
+        tallies.iter().map(|(when, tally)| (when.as_str(), tally.uniques)).collect()
+    }
+    Site { uniques: row.uniques, days: uniques(&row.days), months: uniques(&row.months) }
+        .serialize(serializer)
+}
+
+/// The counts as CSV (RFC 4180): a header, then one line a path. Days, months and the site are not in it.
+pub fn csv(counts: &[CountRow]) -> String {
+    let mut out = "path,hits,uniques,first,last\r\n".to_owned();
+    for row in counts {
+        let first = cell(row.first.as_deref().unwrap_or_default());
+        let last = cell(row.last.as_deref().unwrap_or_default());
+        let _ = write!(out, "{},{},{},{first},{last}\r\n", cell(&row.path), row.hits, row.uniques);
+    }
+    out
+}
+
+/// All of it as NDJSON: one object a path; then one of the site, `{"site":{..}}`, and one of what was not counted,
+/// `{"dropped":{..}}`, where there is anything to say.
+pub fn ndjson(numbers: &Numbers) -> String {
+    #[derive(Serialize)]
+    struct Of<'a> {
+        #[serde(skip_serializing_if = "is_nobody", serialize_with = "site")]
+        site: &'a CountRow,
+        #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+        dropped: &'a Dropped,
+    }
+    let (nobody, nothing) = (CountRow::zero(KEY_SITE), Dropped::new());
+    let rest =
+        [Of { site: &numbers.site, dropped: &nothing }, Of { site: &nobody, dropped: &numbers.dropped }];
+    // Strings and numbers only: this cannot fail.
+    let lines = numbers.counts.iter().map(|row| serde_json::to_string(row).unwrap_or_default());
+    let rest = rest.iter().map(|rest| serde_json::to_string(rest).unwrap_or_default());
+    let lines = lines.chain(rest.filter(|line| line != "{}"));
+    lines.fold(String::new(), |text, line| text + &line + "\n")
+}
+
+/// A cell, quoted where a reader could misread it: separators, quotes, line ends, blanks at an end, and the `#` that
+/// some readers take for a comment.
+fn cell(text: &str) -> String {
+    let quote = text.contains([',', '"', '\r', '\n', '#']) || text.trim() != text;
+    if quote { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Report as _;
+    use super::*;
+
+    fn numbers() -> Numbers {
+        let row = |path: &str, hits, first: Option<&str>| CountRow {
+            hits,
+            first: first.map(str::to_owned),
+            last: first.map(|day| format!("{day}T10:00:00Z")),
+            ..CountRow::zero(path)
+        };
+        let tally = |hits| BTreeMap::from([("2026-09".to_owned(), Tally { hits, uniques: 3 })]);
+        let counts = vec![
+            CountRow { uniques: 3, months: tally(5), ..row("/", 1_234_567, Some("2026-09-20")) },
+            row("a\u{1b}[2J \"quoted\", path\n", 0, None),
+        ];
+        let site = CountRow { uniques: 3, months: tally(0), ..CountRow::zero(KEY_SITE) };
+        let dropped = Dropped::from([("2026-09".to_owned(), BTreeMap::from([("bot".to_owned(), 9)]))]);
+        Numbers { counts, site, dropped }
+    }
+
+    #[test]
+    fn csv_has_a_line_a_path() {
+        insta::assert_snapshot!(csv(&numbers().counts).replace('\r', "<CR>"), @r#"
+        path,hits,uniques,first,last<CR>
+        /,1234567,3,2026-09-20,2026-09-20T10:00:00Z<CR>
+        "a[2J ""quoted"", path
+        ",0,0,,<CR>
+        "#);
+    }
+
+    #[test]
+    fn ndjson_has_all_of_it() {
+        insta::assert_snapshot!(ndjson(&numbers()), @r#"
+        {"path":"/","hits":1234567,"uniques":3,"first":"2026-09-20","last":"2026-09-20T10:00:00Z","months":{"2026-09":{"hits":5,"uniques":3}}}
+        {"path":"a\u001b[2J \"quoted\", path\n","hits":0,"uniques":0,"first":null,"last":null}
+        {"site":{"uniques":3,"days":{},"months":{"2026-09":3}}}
+        {"dropped":{"2026-09":{"bot":9}}}
+        "#);
+        let numbers = Numbers { counts: vec![CountRow::zero("/")], ..Numbers::default() };
+        assert_eq!(
+            ndjson(&numbers),
+            "{\"path\":\"/\",\"hits\":0,\"uniques\":0,\"first\":null,\"last\":null}\n"
+        );
+    }
+
+    #[test]
+    fn json_is_the_contract() {
+        let some = Numbers { counts: vec![CountRow::zero("/")], ..Numbers::default() };
+        let row = r#"{"path":"/","hits":0,"uniques":0,"first":null,"last":null}"#;
+        assert_eq!(some.json(), format!(r#"{{"v":1,"counts":[{row}]}}"#));
+        let all = numbers().json();
+        assert!(
+            all.ends_with(
+                r#""site":{"uniques":3,"days":{},"months":{"2026-09":3}},"dropped":{"2026-09":{"bot":9}}}"#
+            ),
+            "{all}"
+        );
+    }
+}
