@@ -10,7 +10,7 @@ use super::scene::{Scene, left};
 use crate::support::{DEFAULTS, artifact};
 
 /// What a deploy that finds nothing to change may ask AWS.
-const MOST_WITHOUT_CHANGES: usize = 17;
+const MOST_WITHOUT_CHANGES: usize = 21;
 
 /// What it takes to know everything that is deployed.
 const SURVEY: [&str; 16] = [
@@ -93,7 +93,7 @@ fn deployed(scene: &mut Scene) {
     insta::assert_snapshot!(calls(scene, &["plan", "--artifact", &zip]), @"
     looks
       apigateway:GetApis
-      dynamodb:DescribeTable
+      dynamodb:DescribeTable x2
       iam:GetRole
       lambda:GetAccountSettings
       lambda:GetFunction
@@ -121,10 +121,11 @@ fn deployed(scene: &mut Scene) {
       apigateway:CreateIntegration
       apigateway:CreateRoute x7
       apigateway:CreateStage
-      dynamodb:CreateTable
+      dynamodb:CreateTable x2
       dynamodb:DeleteItem
       dynamodb:PutItem
       dynamodb:UpdateContinuousBackups
+      dynamodb:UpdateTimeToLive
       iam:CreateRole
       iam:PutRolePolicy
       lambda:AddPermission
@@ -139,6 +140,10 @@ fn deployed(scene: &mut Scene) {
     insta::assert_snapshot!(calls(scene, &["deploy", "--artifact", &zip]), @"
     looks
       the survey
+      dynamodb:DescribeContinuousBackups x2
+      dynamodb:DescribeTable x2
+      dynamodb:DescribeTimeToLive x2
+      dynamodb:ListTagsOfResource x2
       sts:GetCallerIdentity
     writes
     ");
@@ -148,6 +153,10 @@ fn deployed(scene: &mut Scene) {
     insta::assert_snapshot!(calls(scene, &["plan", "--artifact", &zip]), @"
     looks
       the survey
+      dynamodb:DescribeContinuousBackups x2
+      dynamodb:DescribeTable x2
+      dynamodb:DescribeTimeToLive x2
+      dynamodb:ListTagsOfResource x2
       sts:GetCallerIdentity
     writes
     ");
@@ -200,6 +209,10 @@ fn looked_at(scene: &mut Scene) {
     insta::assert_snapshot!(calls(scene, &["status"]), @"
     looks
       the survey
+      dynamodb:DescribeContinuousBackups x2
+      dynamodb:DescribeTable x2
+      dynamodb:DescribeTimeToLive x2
+      dynamodb:ListTagsOfResource x2
       dynamodb:Scan
       sts:GetCallerIdentity
     writes
@@ -207,6 +220,10 @@ fn looked_at(scene: &mut Scene) {
     insta::assert_snapshot!(calls(scene, &["status", "--all"]), @"
     looks
       the survey
+      dynamodb:DescribeContinuousBackups x2
+      dynamodb:DescribeTable x2
+      dynamodb:DescribeTimeToLive x2
+      dynamodb:ListTagsOfResource x2
       sts:GetCallerIdentity
       tagging:GetResources
     writes
@@ -338,6 +355,7 @@ fn gone(scene: &mut Scene) {
     writes
       apigateway:DeleteApi
       dynamodb:DeleteItem
+      dynamodb:DeleteTable
       dynamodb:PutItem
       iam:DeleteRole
       iam:DeleteRolePolicy
@@ -350,7 +368,7 @@ fn gone(scene: &mut Scene) {
     looks
       apigateway:GetApis
       dynamodb:DescribeContinuousBackups
-      dynamodb:DescribeTable
+      dynamodb:DescribeTable x2
       dynamodb:DescribeTimeToLive
       dynamodb:ListTagsOfResource
       iam:GetRole
