@@ -9,7 +9,7 @@ use clap::{Arg, Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
     build, completions, config, counts, deploy, destroy, doctor, env, exit_codes, explain, gc, init, invoke,
-    local, logs, man, paths, plan, policy, privacy, report, rollback, status,
+    local, logs, man, paths, plan, policy, privacy, report, rollback, status, tune,
 };
 
 /// A hit counter for your web pages, on this machine or in your own AWS account, in seconds
@@ -161,6 +161,8 @@ pub enum Command {
     Policy(policy::Command),
     /// Print what the counter keeps of visitors, as a text for your page
     Privacy(privacy::Args),
+    /// Measure the function under several memory sizes, with what each costs, and recommend one
+    Tune(tune::Args),
     /// Check this machine: toolchain, targets, ports, directories; and AWS where the environment is there
     Doctor(doctor::Args),
     /// Print a completion script for your shell

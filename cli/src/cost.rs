@@ -125,10 +125,6 @@ struct Bill {
 
 impl Bill {
     fn of(app: &App) -> Self {
-        let gb_s = match app.function.arch {
-            Arch::Arm64 => LAMBDA_GB_S_ARM64,
-            Arch::X86_64 => LAMBDA_GB_S_X86_64,
-        };
         let concurrency = app.function.reserved_concurrency.unwrap_or(ACCOUNT_CONCURRENCY);
         let (hit, counter) = (Hit::of(app), &app.counter);
         let (new_pages, pages) = match counter.paths {
@@ -139,7 +135,7 @@ impl Bill {
         let asked_for = f64::from(u32::try_from(contract::MAX_PATHS).unwrap_or(u32::MAX));
         Self {
             has_api: app.http.expose == Expose::Api,
-            compute: f64::from(app.function.memory_mb) / 1024.0 * hit.takes() * gb_s * MILLION,
+            compute: compute(app.function.arch, app.function.memory_mb, hit.takes()),
             served: f64::from(concurrency) * REQUESTS_A_CONCURRENCY,
             hit,
             writes: f64::from(app.table.max_write_units),
@@ -181,6 +177,40 @@ impl Bill {
         let tables = self.hit.writes() * WRITES + self.hit.reads * READS;
         gateway + LAMBDA_REQUESTS + self.compute + LOGS_GB_A_MILLION * LOGS_GB + tables
     }
+}
+
+/// Lambda's price of the GB-seconds of a million hits that take so long each.
+fn compute(arch: Arch, memory_mb: u32, hit_s: f64) -> f64 {
+    let gb_s = match arch {
+        Arch::Arm64 => LAMBDA_GB_S_ARM64,
+        Arch::X86_64 => LAMBDA_GB_S_X86_64,
+    };
+    f64::from(memory_mb) / 1024.0 * hit_s * gb_s * MILLION
+}
+
+/// What Lambda takes for so many invocations of that memory and length, in US dollars.
+pub fn invocations(arch: Arch, memory_mb: u32, count: u32, billed_ms: f64) -> f64 {
+    f64::from(count) / MILLION * (LAMBDA_REQUESTS + compute(arch, memory_mb, billed_ms / 1_000.0))
+}
+
+/// What the hits of a month bring, in US dollars.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Month {
+    /// All of it.
+    pub usd: f64,
+    /// What the function's running time is of that: the part that depends on the memory.
+    pub compute_usd: f64,
+}
+
+/// What so many hits a month bring with that memory, at so many billed milliseconds a hit. The few that find no warm process are
+/// counted as the rest.
+pub fn month(app: &App, memory_mb: u32, hits: u64, billed_ms: f64) -> Month {
+    #[expect(clippy::cast_precision_loss, reason = "money: a few parts in 2^53 are nothing")]
+    let million = hits as f64 / MILLION;
+    let bill = Bill { compute: compute(app.function.arch, memory_mb, billed_ms / 1_000.0), ..Bill::of(app) };
+    // What the gateway gives back for the many.
+    let rebate = if bill.has_api { gateway(million) - million * HTTP_API } else { 0.0 };
+    Month { usd: rebate + million * bill.million(), compute_usd: million * bill.compute }
 }
 
 /// So many a second, in millions a month.

@@ -106,6 +106,23 @@ fn without_visitors_it_is_half_of_it() {
 }
 
 #[test]
+fn a_month_is_what_its_hits_bring() {
+    let app = app(|_| ());
+    let takes_ms = Hit::of(&app).takes() * 1_000.0;
+    let million = month(&app, 128, 1_000_000, takes_ms);
+    assert!((million.usd - estimate(&app).per_million_hits_usd).abs() < 1e-9, "{million:?}");
+    let double = month(&app, 256, 2_000_000, takes_ms);
+    assert!((double.compute_usd - 4.0 * million.compute_usd).abs() < 1e-9, "{double:?}");
+    assert_eq!(month(&app, 128, 0, 5.0), Month { usd: 0.0, compute_usd: 0.0 });
+    // 100 million more than the gateway's first tier has.
+    let many = month(&app, 128, 400_000_000, takes_ms);
+    assert!((many.usd - (400.0 * million.usd - 10.0)).abs() < 1e-6, "{many:?}");
+    // The same GB-seconds, and a request.
+    let one = invocations(app.function.arch, 128, 1_000_000, takes_ms);
+    assert!((one - million.compute_usd - LAMBDA_REQUESTS).abs() < 1e-9, "{one}");
+}
+
+#[test]
 fn the_gateway_is_cheaper_beyond_its_first_300_million() {
     assert!((gateway(300.0) - 300.0).abs() < 1e-9);
     assert!((gateway(400.0) - 390.0).abs() < 1e-9);

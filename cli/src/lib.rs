@@ -17,6 +17,7 @@ pub mod report;
 mod session;
 mod smoke;
 pub mod stack;
+pub mod tune;
 mod world;
 
 use std::process::ExitCode;

@@ -16,7 +16,7 @@ pub enum On {
     Apis,
     /// The tags of HTTP APIs.
     ApiTags,
-    /// The function, its versions and its aliases.
+    /// The function, its versions and its aliases, and the copy of it that `tune` measures.
     Function,
     /// The function's log group, by both of its ARNs: tags are on the one without `:*`.
     LogGroup,
@@ -173,7 +173,8 @@ impl On {
             ApiTags => vec![api("/tags/*")],
             Function => {
                 let arn = at.function_arn(&names::function(app, env));
-                vec![format!("{arn}:*"), arn]
+                let tuned = names::tuned_function(app, env).map(|name| at.function_arn(&name));
+                [format!("{arn}:*"), arn].into_iter().chain(tuned).collect()
             }
             LogGroup => {
                 let arn = at.log_group_arn(&names::log_group(app, env));

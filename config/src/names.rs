@@ -13,7 +13,7 @@ pub const TAG_MANAGED: &str = "hitctl:managed";
 /// The longest `{app}-{env}`: Lambda's and IAM's limit on names, the lowest of all.
 pub const MAX_BASE: usize = 64;
 /// What names of other resources end in; no env may be called so, or two envs could want one name.
-pub const SUFFIXES: &[&str] = &["seen", "hits", "dlq"];
+pub const SUFFIXES: &[&str] = &["seen", "hits", "dlq", "tune"];
 
 /// `{app}-{env}`: the role, the function, the table of counts, the HTTP API and the rule.
 pub fn base(app: &str, env: &str) -> String {
@@ -28,6 +28,11 @@ pub fn role(app: &str, env: &str) -> String {
 /// The function.
 pub fn function(app: &str, env: &str) -> String {
     base(app, env)
+}
+
+/// The copy of the function that `tune` measures, and removes again; `None` where its name would be too long.
+pub fn tuned_function(app: &str, env: &str) -> Option<String> {
+    Some(format!("{}-tune", function(app, env))).filter(|name| name.len() <= MAX_BASE)
 }
 
 /// The table of counts.
@@ -155,6 +160,9 @@ mod tests {
     fn names_follow_the_contract() {
         assert_eq!(role("hits", "test"), "hits-test");
         assert_eq!(function("hits", "test"), "hits-test");
+        assert_eq!(tuned_function("hits", "test").as_deref(), Some("hits-test-tune"));
+        assert_eq!(tuned_function("hits", &"x".repeat(54)).map(|name| name.len()), Some(64));
+        assert_eq!(tuned_function("hits", &"x".repeat(55)), None);
         assert_eq!(table("hits", "test"), "hits-test");
         assert_eq!(http_api("hits", "test"), "hits-test");
         assert_eq!(rule("hits", "test"), "hits-test");

@@ -26,6 +26,8 @@ pub enum Phase {
     Import,
     /// Making the pages of a site known.
     Paths,
+    /// Measuring the function.
+    Measure,
 }
 
 /// One thing that happened. Times are milliseconds that the thing took.

@@ -19,6 +19,7 @@ pub mod logs;
 mod ports;
 pub mod protocol;
 mod registry;
+pub mod scratch;
 pub mod state;
 mod table;
 

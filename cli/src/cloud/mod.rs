@@ -76,6 +76,12 @@ pub trait Cloud: Send + Sync {
     /// Calls a function and waits for its answer.
     fn invoke<'a>(&'a self, function: &'a str, event: &'a Json) -> BoxFuture<'a, Result<Answer, Fault>>;
 
+    /// Where the code of a function can be fetched for some minutes, by whoever knows the address.
+    fn code<'a>(&'a self, _function: &'a str) -> BoxFuture<'a, Result<String, Fault>> {
+        let fault = Fault::fatal("no_code_url", "the local cloud serves no code: it is built here");
+        std::future::ready(Err(fault)).boxed()
+    }
+
     /// A table of that name, there or not.
     fn table(&self, name: &str) -> Result<Table, Fault>;
 

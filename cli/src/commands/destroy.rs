@@ -91,7 +91,7 @@ pub(super) async fn destroy(session: &mut Session, loaded: &Loaded, args: Args) 
 /// The graph of an env that is gone.
 fn graph(loaded: &Loaded, cloud: &dyn Cloud, delete_data: bool) -> Result<Graph, Failure> {
     let code = Code { sha256: String::new(), arch: loaded.app.function.arch };
-    let graph = steps::design(loaded, cloud.place(), &code)?.all_absent();
+    let graph = steps::with_copy(steps::design(loaded, cloud.place(), &code)?.all_absent(), loaded)?;
     Ok(if delete_data { graph.deleting_data() } else { graph })
 }
 

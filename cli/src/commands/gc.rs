@@ -93,7 +93,7 @@ async fn look(session: &Session, loaded: &Loaded, sink: &Sink) -> Result<Vec<Dep
         let mut other = loaded.clone();
         (other.app.app, other.env) = (app, env);
         let code = Code { sha256: String::new(), arch: other.app.function.arch };
-        let graph = steps::design(&other, cloud.place(), &code)?.all_absent();
+        let graph = steps::with_copy(steps::design(&other, cloud.place(), &code)?.all_absent(), &other)?;
         let tags = names::tags(&other.app.app, &other.env);
         let live = steps::survey(
             session,

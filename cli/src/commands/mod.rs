@@ -27,6 +27,7 @@ pub mod report;
 pub mod rollback;
 pub mod status;
 mod steps;
+pub mod tune;
 mod turn;
 
 use crate::args::Command;
@@ -55,6 +56,7 @@ pub async fn run(session: &mut Session, command: Command) -> Result<Exit, Failur
         Command::Report(args) => report::run(session, args).await,
         Command::Policy(command) => policy::run(session, &command),
         Command::Gc(args) => gc::run(session, args).await,
+        Command::Tune(args) => Box::pin(tune::run(session, args)).await,
         Command::Doctor(args) => doctor::run(session, args).await,
         Command::Completions(args) => completions::run(session, &args),
         Command::Man(args) => man::run(session, &args),

@@ -6,7 +6,8 @@ use std::time::Instant;
 
 use hitctl_config::{Loaded, Target, names};
 use hitctl_engine::{
-    Action, Address, Drivers, Event, Finding, Graph, Outcome, Outputs, Phase, Plan, Severity, Sink, Snapshot,
+    Action, Address, Drivers, Event, Finding, Graph, GraphError, Outcome, Outputs, Phase, Plan, Severity,
+    Sink, Snapshot,
 };
 use hitctl_resources::{AliasSpec, FunctionSpec, FunctionUrlSpec, HttpApiSpec, Spec as _, TableSpec};
 use tokio_util::sync::CancellationToken;
@@ -18,6 +19,7 @@ use crate::cost::{self, Estimate};
 use crate::report::{Exit, Failure, PlanView};
 use crate::session::Session;
 use crate::stack::{self, Code, Place};
+use crate::tune;
 
 /// What a survey and a plan found.
 pub(super) struct PlanRun {
@@ -45,10 +47,17 @@ pub(super) async fn build(
 
 /// Designs the app around the built code.
 pub(super) fn design(loaded: &Loaded, place: &Place, code: &Code) -> Result<Graph, Failure> {
-    stack::design(&loaded.app, &loaded.env, place, code).map_err(|error| {
-        Failure::new("design", format!("the parts do not fit together: {error}"))
-            .hinted("this is a mistake in hitctl: please report it with your hitctl.toml")
-    })
+    stack::design(&loaded.app, &loaded.env, place, code).map_err(|error| unfit(&error))
+}
+
+/// The graph of what shall go, with what a killed `tune` may have left.
+pub(super) fn with_copy(graph: Graph, loaded: &Loaded) -> Result<Graph, Failure> {
+    tune::with_copy(graph, loaded).map_err(|error| unfit(&error))
+}
+
+fn unfit(error: &GraphError) -> Failure {
+    Failure::new("design", format!("the parts do not fit together: {error}"))
+        .hinted("this is a mistake in hitctl: please report it with your hitctl.toml")
 }
 
 /// Reads what is live and plans what to do. Refuses a plan that must not be carried out.

@@ -33,6 +33,7 @@ pub(crate) fn phase(phase: Phase) -> (&'static str, &'static str, &'static str) 
         Phase::Lease => ("waiting", "waited", "for the lease"),
         Phase::Import => ("importing", "imported", "the counts"),
         Phase::Paths => ("comparing", "compared", "the pages"),
+        Phase::Measure => ("measuring", "measured", "the function"),
     }
 }
 

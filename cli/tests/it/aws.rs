@@ -14,4 +14,5 @@ mod ready;
 mod rollback;
 mod rules;
 mod scene;
+mod tune;
 mod yard;

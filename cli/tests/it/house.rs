@@ -89,6 +89,11 @@ const ROOMS: &[(&str, &[&str], &str)] = &[
         "the parts list is pure",
     ),
     (
+        "cli/src/tune",
+        &["aws_", "clap::", "crate::commands", "indicatif"],
+        "measuring asks a cloud by its trait, and knows no command",
+    ),
+    (
         "cli/src/commands",
         &["println!", "print!", "eprintln!", "indicatif", "aws_"],
         "commands return views and draw nothing",

@@ -41,4 +41,6 @@ mod spread;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
+mod tune;
+#[cfg(test)]
 mod wire;

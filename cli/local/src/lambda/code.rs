@@ -24,7 +24,7 @@ const FILES: usize = 10_000;
 pub(super) const BOOTSTRAP: &str = "bootstrap";
 
 /// The directory with the code of the zip `sha`, unpacked now if it is not yet there.
-pub(super) fn unpack(code_dir: &Path, zip_dir: &Path, sha: &str) -> Result<PathBuf, Fault> {
+pub fn unpack(code_dir: &Path, zip_dir: &Path, sha: &str) -> Result<PathBuf, Fault> {
     if sha.len() != 64 || !sha.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Err(Fault::fatal("bad_code_hash", format!("the code's hash `{sha}` is no SHA-256 in hex")));
     }

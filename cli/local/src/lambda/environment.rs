@@ -20,8 +20,8 @@ const RESERVED: &[&str] = &[
     "LAMBDA_RUNTIME_DIR",
 ];
 
-/// What is the same for every process of one version of a function.
-pub(super) fn common(
+/// The environment of a function's processes: what is the same for every one of them.
+pub fn common(
     name: &str,
     spec: &FunctionSpec,
     group: &str,

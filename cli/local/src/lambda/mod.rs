@@ -34,6 +34,8 @@ use tokio::sync::Notify;
 
 use crate::logs::Logs;
 pub(crate) use body::{BodyError, read as read_body};
+pub use code::unpack;
+pub use environment::common as environment;
 use function::Function;
 pub(crate) use ids::{extended as extended_id, trace_root};
 pub use limits::{ACCOUNT_LIMIT, RESERVED_LIMIT};

@@ -48,6 +48,11 @@ impl Front {
         Ok(Self { stop, task })
     }
 
+    /// Takes no more requests, and waits for nothing.
+    pub(crate) fn quit(&self) {
+        self.stop.cancel();
+    }
+
     /// Takes no more requests, lets those in flight end, and returns within two seconds.
     pub(crate) async fn stop(self) {
         self.stop.cancel();

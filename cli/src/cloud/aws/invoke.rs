@@ -84,6 +84,18 @@ pub(super) async fn invoke(
     })
 }
 
+/// Where the code of a function can be fetched.
+pub(super) async fn code(config: &SdkConfig, function: &str) -> Result<String, Fault> {
+    let doing = Doing::new("read", format!("function {function}"), "lambda:GetFunction");
+    let client = aws_sdk_lambda::Client::new(config);
+    let answer =
+        client.get_function().function_name(function).send().await.map_err(|error| error.fault(&doing))?;
+    let location = answer.code().and_then(|code| code.location());
+    location.map(str::to_owned).ok_or_else(|| {
+        Fault::fatal("no_code_url", format!("Lambda does not say where the code of function {function} is"))
+    })
+}
+
 fn busy(function: &str) -> String {
     format!("failed to call function {function}: as many invocations as it may have are running")
 }

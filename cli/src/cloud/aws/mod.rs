@@ -25,7 +25,9 @@ use crate::stack::Place;
 pub(super) struct AwsCloud {
     session: AwsSession,
     aws: Aws,
-    /// The alias that requests go to, where versions are published.
+    /// The name of the deployed function.
+    function: String,
+    /// The alias that requests to it go to, where versions are published.
     alias: Option<&'static str>,
     /// How long the function may run, in seconds.
     timeout_s: u32,
@@ -48,7 +50,8 @@ impl AwsCloud {
             called_at_the_end: false,
         };
         let alias = (app.function.publish && place.has_versions).then_some(AliasSpec::NAME);
-        Ok(Self { aws, alias, timeout_s: app.function.timeout_s, session })
+        let function = names::function(&app.app, &loaded.env);
+        Ok(Self { aws, function, alias, timeout_s: app.function.timeout_s, session })
     }
 }
 
@@ -105,7 +108,13 @@ impl Cloud for AwsCloud {
     }
 
     fn invoke<'a>(&'a self, function: &'a str, event: &'a Json) -> BoxFuture<'a, Result<Answer, Fault>> {
-        invoke::invoke(&self.session.config, function, self.alias, self.timeout_s, event).boxed()
+        // No other function has versions.
+        let alias = self.alias.filter(|_| function == self.function);
+        invoke::invoke(&self.session.config, function, alias, self.timeout_s, event).boxed()
+    }
+
+    fn code<'a>(&'a self, function: &'a str) -> BoxFuture<'a, Result<String, Fault>> {
+        invoke::code(&self.session.config, function).boxed()
     }
 
     fn table(&self, name: &str) -> Result<Table, Fault> {

@@ -13,6 +13,7 @@ mod plan;
 mod report;
 mod simple;
 mod status;
+mod tune;
 mod versions;
 
 use serde::Serialize;
@@ -34,6 +35,7 @@ pub use simple::{
     LocalStatusView, PolicyView, PrivacyView,
 };
 pub use status::{LiveVersion, ResourceRow, StatusView};
+pub use tune::TuneView;
 pub use versions::{RollbackView, VersionRow, VersionsView};
 
 /// A view: its fields are its JSON, with `"v":1` in front.

@@ -224,6 +224,7 @@ fn looked_at(scene: &mut Scene) {
       dynamodb:DescribeTable x2
       dynamodb:DescribeTimeToLive x2
       dynamodb:ListTagsOfResource x2
+      lambda:GetFunction x2
       sts:GetCallerIdentity
       tagging:GetResources
     writes
@@ -372,7 +373,7 @@ fn gone(scene: &mut Scene) {
       dynamodb:DescribeTimeToLive
       dynamodb:ListTagsOfResource
       iam:GetRole
-      lambda:GetFunction
+      lambda:GetFunction x2
       lambda:GetFunctionConfiguration
       lambda:GetPolicy x2
       lambda:ListFunctionUrlConfigs

@@ -1,0 +1,99 @@
+//! `hitctl tune`: what each memory size brings and costs. On this machine under the CPU share of each, in an account by real
+//! invocations of a copy that is deleted again.
+
+mod account;
+mod here;
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use hitctl_config::{Loaded, Target};
+
+use crate::commands::steps::millis;
+use crate::commands::turn::Lock;
+use crate::cost::PRICES_AS_OF;
+use crate::report::{Exit, Failure, TuneView};
+use crate::session::Session;
+use crate::tune::{Advice, Asks, Figures};
+
+/// Measure the function under several memory sizes, with what each costs, and recommend one
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  hitctl tune --env local\n  hitctl tune --env prod --memory 128,256 --hits 5000000"
+)]
+pub struct Args {
+    /// The memory sizes to measure, in MB
+    #[arg(
+        long,
+        value_name = "MB,..",
+        value_delimiter = ',',
+        default_value = "128,256,512,1024,1769",
+        value_parser = clap::value_parser!(u32).range(128..=10_240)
+    )]
+    pub memory: Vec<u32>,
+    /// Hits a month, for the cost
+    #[arg(long, value_name = "N", default_value = "1000000")]
+    pub hits: u64,
+    /// Recommend the cheapest size whose first answer takes at most so many milliseconds
+    #[arg(long, value_name = "MS", default_value = "100", value_parser = clap::value_parser!(u32).range(1..))]
+    pub within: u32,
+    /// Start so many processes a size [default: 5 on this machine, 3 in an account]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=20))]
+    pub starts: Option<u32>,
+    /// Measure this zip or binary instead of compiling; on this machine only
+    #[arg(long, value_name = "FILE", env = "HITCTL_ARTIFACT", hide_env_values = true)]
+    pub artifact: Option<PathBuf>,
+    /// How long to wait for a deploy.
+    #[command(flatten)]
+    pub lock: Lock,
+}
+
+/// What was measured.
+struct Measured {
+    asks: Asks,
+    rows: Vec<Figures>,
+    notes: Vec<String>,
+}
+
+/// Measures, and recommends.
+pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
+    let started = Instant::now();
+    let loaded = session.load()?;
+    let sizes: Vec<u32> = args.memory.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
+    let (hits, within_ms) = (args.hits, args.within);
+    let Measured { asks, rows, notes } = match loaded.target {
+        Target::Local => Box::pin(here::measure(session, &loaded, args, &sizes)).await?,
+        Target::Aws => Box::pin(account::measure(session, &loaded, args, &sizes)).await?,
+    };
+    let recommendation = Advice::of(&rows, within_ms);
+    session.console.result(&TuneView {
+        command: "tune",
+        next: next(&loaded, &recommendation),
+        env: loaded.env.clone(),
+        target: loaded.target.to_string(),
+        request: asks.words(),
+        hits,
+        within_ms,
+        prices_as_of: PRICES_AS_OF,
+        sizes: rows,
+        recommendation,
+        configured_mb: loaded.app.function.memory_mb,
+        notes,
+        took_ms: millis(started),
+    });
+    Ok(Exit::Done)
+}
+
+/// What to do about it.
+fn next(loaded: &Loaded, advice: &Advice) -> Option<String> {
+    let memory = advice.memory_mb?;
+    Some(if memory == loaded.app.function.memory_mb {
+        format!("nothing: `memory_mb` is {memory} already")
+    } else {
+        format!(
+            "set `memory_mb = {memory}` under [function] in hitctl.toml, then run `hitctl deploy --env {}`",
+            loaded.env
+        )
+    })
+}

@@ -1,0 +1,133 @@
+//! On this machine: fresh processes of the function, under the CPU share of each size.
+
+use std::time::Instant;
+
+use hitctl_config::Loaded;
+use hitctl_engine::{Event, Phase, Sink};
+
+use super::{Args, Measured};
+use crate::commands::steps::{self, millis};
+use crate::report::Failure;
+use crate::session::Session;
+use crate::stack::{Code, Place};
+use crate::tune::{Asks, Bench, Figures, Shares, WARM_CALLS, vcpus};
+
+/// How many processes are started for a size.
+const STARTS: u32 = 5;
+
+/// Measures here.
+pub(super) async fn measure(
+    session: &Session,
+    loaded: &Loaded,
+    args: Args,
+    sizes: &[u32],
+) -> Result<Measured, Failure> {
+    possible(sizes)?;
+    let progress = session.console.progress();
+    let sink = progress.sink();
+    let measured =
+        session.stop.run_until_cancelled(Box::pin(under(session, loaded, args, sizes, &sink))).await;
+    progress.finish();
+    measured.unwrap_or_else(|| Err(Failure::interrupted("interrupted; nothing is left behind")))
+}
+
+/// Refuses what this machine cannot give.
+fn possible(sizes: &[u32]) -> Result<(), Failure> {
+    let there = std::thread::available_parallelism().map_or(1, usize::from);
+    #[expect(clippy::cast_precision_loss, reason = "a number of processors")]
+    let too_large = sizes.iter().find(|size| vcpus(**size) > there as f64);
+    let Some(size) = too_large else { return Ok(()) };
+    let message = format!("{size} MB have {:.2} vCPUs on Lambda, and this machine has {there}", vcpus(*size));
+    Err(Failure::usage(message).hinted("leave that size out, or measure it in an account"))
+}
+
+async fn under(
+    session: &Session,
+    loaded: &Loaded,
+    args: Args,
+    sizes: &[u32],
+    sink: &Sink,
+) -> Result<Measured, Failure> {
+    let artifact = steps::build(session, loaded, args.artifact, sink).await?;
+    let place = Place {
+        partition: "aws".to_owned(),
+        region: hitctl_local::REGION.to_owned(),
+        account: hitctl_local::ACCOUNT.to_owned(),
+        has_versions: false,
+        endpoint: None,
+    };
+    let code = Code { sha256: artifact.sha256.clone(), arch: artifact.arch };
+    let graph = steps::design(loaded, &place, &code)?;
+    let begun = Instant::now();
+    sink.send(Event::PhaseStarted {
+        phase: Phase::Measure,
+        detail: "measuring the function on this machine".to_owned(),
+    });
+    let measured = async {
+        let mut notes = Vec::new();
+        let shares = Shares::find()
+            .inspect_err(|why| {
+                notes.push(format!(
+                    "no CPU share can be set here ({why}), so the function ran without a limit, as under no size of Lambda's; \
+                     run `hitctl tune` as root, or by `systemd-run --user --scope -p Delegate=yes hitctl tune`"
+                ));
+            })
+            .ok();
+        let mut bench = Bench::open(&session.cache_dir().join("tune"), &graph, &artifact)?;
+        // Not counted: the first start reads the files from the disk.
+        bench.start(loaded.app.function.memory_mb, None, 0).await?;
+        let starts = args.starts.unwrap_or(STARTS);
+        let mut rows = Vec::new();
+        if let Some(shares) = &shares {
+                for size in sizes {
+                    let share = shares.of(*size).map_err(|error| {
+                        Failure::new("no_share", format!("failed to set the CPU share of {size} MB"))
+                            .caused_by(error)
+                    })?;
+                    let mut seen = Vec::new();
+                    for start in 1..=starts {
+                        note(sink, &format!("{size} MB, start {start} of {starts}"));
+                        seen.push(bench.start(*size, Some(&share), WARM_CALLS).await?);
+                    }
+                    rows.push(Figures::of(Some(*size), &seen, &loaded.app, args.hits));
+                }
+                notes.push(
+                    "measured on this machine, under the CPU share of each size from the first instruction on; Lambda lends a \
+                     starting function more"
+                        .to_owned(),
+                );
+            } else {
+                let mut seen = Vec::new();
+                for start in 1..=starts {
+                    note(sink, &format!("without a limit, start {start} of {starts}"));
+                    seen.push(bench.start(loaded.app.function.memory_mb, None, WARM_CALLS).await?);
+                }
+                rows.push(Figures::of(None, &seen, &loaded.app, args.hits));
+        }
+        if let Some(why) = &bench.uncounted {
+            notes.push(format!("the function did not count what it was asked (`{why}`): a hit that it counts takes longer"));
+        }
+        Ok(Measured { asks: Asks::Counting, rows, notes })
+    }
+    .await;
+    sink.send(Event::PhaseEnded { phase: Phase::Measure, ok: measured.is_ok(), took_ms: millis(begun) });
+    measured
+}
+
+fn note(sink: &Sink, text: &str) {
+    sink.send(Event::PhaseNote { phase: Phase::Measure, note: text.to_owned() });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_machine_gives_more_processors_than_it_has() {
+        assert_eq!(possible(&[128, 1769]), Ok(()));
+        let there = std::thread::available_parallelism().map_or(1, usize::from);
+        let size = u32::try_from((there + 1) * 1_769).unwrap();
+        let refused = possible(&[128, size]).unwrap_err();
+        assert!(refused.message.starts_with(&format!("{size} MB have ")), "{refused:?}");
+    }
+}
