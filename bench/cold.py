@@ -1,99 +1,235 @@
 #!/usr/bin/env python3
-"""Cold start of hitctl's function beside the usual one in Python with boto3, in one run: same event, same table, same CPU share.
+"""Cold start of hitctl's function beside the usual ones, in Rust with the AWS SDK and in Python with boto3, in one run: same event,
+same table, same CPU share, taking turns.
 
   bench/cold.py                  builds, measures, prints, and writes bench/COLDSTART.md and bench/coldstart.json
   bench/cold.py --quick          fewer runs and sizes, writes nothing
+  bench/cold.py --hitctl PATH    with a hitctl that is built already
+  bench/cold.py --compare A=PATH B=PATH ..   only compares programs with each other (the steps on the page); writes nothing
 
 The CPU share of a memory size is set by a cgroup, which takes root. Without it only the row without a limit is measured,
-and the page says so. Both programs run here, not on AWS, which gives a function more CPU while it starts: the figures
-compare the two with each other and predict nothing.
+and the page says so. Instructions take valgrind. All programs run here, not on AWS, which gives a function more CPU while it
+starts: the figures compare them with each other and predict nothing.
 """
 import argparse
+import contextlib
+import io
 import json
+import pathlib
+import statistics
 import subprocess
 import sys
 import zipfile
 
+import coldstart
 import common
 from common import run, say
 
 SIZES = [128, 512, 1769, 0]
-GOAL = 50
-MAKE_TABLE = """
+SDK = common.BENCH / "peers" / "sdk"
+MAKE_TABLES = """
 import sys, boto3
-boto3.client("dynamodb", endpoint_url=sys.argv[1]).create_table(TableName="cold", BillingMode="PAY_PER_REQUEST",
-    KeySchema=[{"AttributeName": "path", "KeyType": "HASH"}], AttributeDefinitions=[{"AttributeName": "path", "AttributeType": "S"}])
+client = boto3.client("dynamodb", endpoint_url=sys.argv[1])
+for table, keys in ("cold", ["path"]), ("cold-seen", ["id"]):
+    client.create_table(TableName=table, BillingMode="PAY_PER_REQUEST",
+        KeySchema=[{"AttributeName": key, "KeyType": kind} for key, kind in zip(keys, ["HASH", "RANGE"])],
+        AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in keys])
 """
+KEYS = ("init_ms", "first_answer_ms", "warm_per_s", "peak_rss_kib", "cpu_ms")
 
 
-def measure(command, endpoint, sizes, runs, invocations, **extra):
-    """The figures of one program at each size, from the project's own cold start meter."""
-    env = {**common.CREDENTIALS, "PATH": "/usr/bin:/bin", "HITS_TABLE_NAME": "cold", "LOG_LEVEL": "WARN", "DYNAMODB_ENDPOINT": endpoint,
-           "AWS_ENDPOINT_URL_DYNAMODB": endpoint, **extra}
-    meter = [sys.executable, common.BENCH / "coldstart.py", "--json", "--timeout", "120", "--invocations", str(invocations)]
-    tries = [*meter, "--memory", str(max(sizes)), "--runs", "1", "--", *command]
-    run(tries, env=env)  # not counted: the first start reads the files from disk
-    rows = json.loads(run([*meter, "--memory", ",".join(map(str, sizes)), "--runs", str(runs), "--", *command], env=env, timeout=3600))
-    return {row["memory_mb"]: row for row in rows}
+class Program:
+    """Something to measure: a command, what its environment has beyond Lambda's, and its figures by size."""
+
+    def __init__(self, name, command, invocations, size=None, **extra):
+        self.name, self.command, self.invocations, self.zip_bytes = name, [str(part) for part in command], invocations, size
+        self.env = {**common.CREDENTIALS, "PATH": "/usr/bin:/bin", "HITS_TABLE_NAME": "cold", "LOG_LEVEL": "WARN", **extra}
+        self.runs, self.instructions = {}, None
+
+    def once(self, memory, tasks, invocations=None):
+        return coldstart.measure(self.command, EVENT, invocations or self.invocations, tasks, 120, self.env)
+
+    def figures(self, memory):
+        return {key: round(statistics.median(each[key] for each in self.runs[memory]), 2) for key in KEYS}
+
+
+EVENT = json.dumps(coldstart.EVENT).encode()
+
+
+def take_turns(programs, sizes, runs):
+    """Measures all programs at all sizes, one start each in turn. Returns whether the CPU share could be set."""
+    tasks = {size: coldstart.quota(size) if size else None for size in sizes}
+    for program in programs:
+        say(f"{program.name}: its instructions ...")
+        program.once(0, None, 1)  # not counted: the first start reads the files from disk
+        program.instructions = coldstart.instructions(program.command, EVENT, 900, program.env)
+    for turn in range(runs):
+        say(f"turn {turn + 1} of {runs} ...")
+        for size in sizes:
+            for program in programs:
+                program.runs.setdefault(size, []).append(program.once(size, tasks[size]))
+    return all(tasks[size] for size in sizes if size)
 
 
 def bootstrap(hitctl, home):
     """The function exactly as it is deployed: out of the zip that `hitctl build` makes. Returns its path and the zip's bytes."""
-    built = json.loads(run([hitctl, "--env", "local", "--json", "build"], cwd=home))
+    built = json.loads(run([hitctl, "--env", "local", "--json", "build"], cwd=home, timeout=3600))
     with zipfile.ZipFile(built["zip"]) as package:
         package.extract("bootstrap", home)
     (home / "bootstrap").chmod(0o755)
     return home / "bootstrap", built["bytes"]
 
 
-def page(ours, python, sizes):
-    """The table, and the ratio of the first answers at the smallest size."""
+def peer():
+    """The function with the SDK, built as `cargo lambda build --release` does. Returns its path and its bytes as a zip."""
+    say("building the function with the SDK (release) ...")
+    place = common.target_dir() / "bench-sdk"
+    run(["cargo", "build", "--release", "--locked", "--target-dir", place], cwd=SDK, timeout=3600)
+    return place / "release" / "bootstrap", zipped(place / "release" / "bootstrap")
+
+
+def zipped(path):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as package:
+        package.write(path, "bootstrap")
+    return buffer.tell()
+
+
+@contextlib.contextmanager
+def tls(binaries, endpoint, home):
+    """TLS in front of the table: its URL, and the root to trust."""
+    root = home / "root.pem"
+    command = [binaries / "python", common.BENCH / "tlsproxy.py", endpoint.rsplit(":", 1)[1].strip("/"), root]
+    with common.process(command, stdout=subprocess.PIPE, text=True) as child:
+        yield f"https://127.0.0.1:{int(child.stdout.readline())}", root
+
+
+def instructions(count):
+    return "not counted" if count is None else f"{count / 1e6:,.2f} M"
+
+
+def at_smallest(programs, size):
+    rows = []
+    base = programs[0].figures(size)["first_answer_ms"]
+    for program in programs:
+        f = program.figures(size)
+        rows.append([program.name, f"{f['first_answer_ms']:,.1f} ms", f"{base / f['first_answer_ms']:,.1f}x" if program is not programs[0] else "",
+                     f"{f['init_ms']:,.1f} ms", f"{f['warm_per_s']:,.0f}/s", f"{f['peak_rss_kib'] / 1024:,.1f} MiB",
+                     f"{program.zip_bytes:,}" if program.zip_bytes else "", instructions(program.instructions)])
+    head = ["program", "first answer", "sooner", "init", "warm", "peak memory", "zip, bytes", "instructions"]
+    return common.table(head, rows)
+
+
+def other_sizes(programs, sizes):
     rows = []
     for size in sizes:
-        us, them = ours[size], python[size]
-        name = (f"{size} MB" if us["limited"] else f"{size} MB, NOT limited") if size else "no limit"
-        rows.append([name, f"{us['first_answer_ms']:,.1f} ms", f"{them['first_answer_ms']:,.0f} ms",
-                     f"{them['first_answer_ms'] / us['first_answer_ms']:,.0f}x", f"{us['init_ms']:,.1f} ms", f"{them['init_ms']:,.0f} ms",
-                     f"{us['warm_per_s']:,.0f}/s", f"{them['warm_per_s']:,.0f}/s",
-                     f"{us['peak_rss_kib'] / 1024:,.1f} MiB", f"{them['peak_rss_kib'] / 1024:,.1f} MiB"])
-    head = ["CPU share of", "first answer", "Python", "sooner by", "init", "Python", "warm", "Python", "peak memory", "Python"]
-    smallest = min(filter(None, sizes))
-    return common.table(head, rows), python[smallest]["first_answer_ms"] / ours[smallest]["first_answer_ms"]
+        for program in programs:
+            f = program.figures(size)
+            rows.append([f"{size:,} MB" if size else "no limit", program.name, f"{f['first_answer_ms']:,.1f} ms", f"{f['init_ms']:,.1f} ms", f"{f['warm_per_s']:,.0f}/s"])
+    return common.table(["CPU share of", "program", "first answer", "init", "warm"], rows)
+
+
+def judge(ours, sdk, python, size):
+    """The goals: (what, wanted, found, whether it is met)."""
+    us, rust, boto = (program.figures(size) for program in (ours, sdk, python))
+    sooner = lambda them: them["first_answer_ms"] / us["first_answer_ms"]
+    goals = [("first answer, sooner than Python by", "100x or more", f"{sooner(boto):,.0f}x", sooner(boto) >= 100),
+             ("first answer, sooner than the plain SDK by", "2x or more", f"{sooner(rust):.1f}x", sooner(rust) >= 2),
+             ("zip", "1,000,000 bytes or less", f"{ours.zip_bytes:,}", ours.zip_bytes <= 1_000_000),
+             ("peak memory", "6 MiB or less", f"{us['peak_rss_kib'] / 1024:.1f} MiB", us["peak_rss_kib"] <= 6 * 1024),
+             ("warm, faster than the plain SDK by", "1.5x or more", f"{us['warm_per_s'] / rust['warm_per_s']:.1f}x", us["warm_per_s"] >= 1.5 * rust["warm_per_s"])]
+    if ours.instructions and sdk.instructions:
+        part = ours.instructions / sdk.instructions
+        goals.insert(4, ("instructions, of the plain SDK's", "a third or less", f"{part:.1%}", part <= 1 / 3))
+    return goals
+
+
+def compare(pairs, quick):
+    """The steps: programs against each other, without limit but for the first answer, on a plain table of a local cloud."""
+    with common.interruptible(), common.scratch() as home:
+        (home / "hitctl.toml").write_text('app = "cold"\n')
+        named = dict(pair.split("=", 1) for pair in pairs)
+        hitctl = named.pop("hitctl")
+        with common.local_cloud(hitctl, home) as cloud:
+            run([common.venv() / "python", "-c", MAKE_TABLES, cloud["table"]], env={**common.CREDENTIALS})
+            programs = [Program(name, [path], 1, zipped(path), DYNAMODB_ENDPOINT=cloud["table"]) for name, path in named.items()]
+            take_turns(programs, [128, 0], 5 if quick else 41)
+    rows = [[program.name, f"{program.instructions:,}" if program.instructions else "", f"{program.figures(0)['cpu_ms']:.2f} ms", f"{program.figures(128)['first_answer_ms']:.1f} ms",
+             f"{pathlib.Path(program.command[0]).stat().st_size:,}", f"{program.zip_bytes:,}"] for program in programs]
+    print(common.table(["program", "instructions", "CPU", "first answer, 128 MB", "bytes", "zip, bytes"], rows))
+
+
+def kept():
+    """What people wrote on the page: everything from the steps on."""
+    page = common.BENCH / "COLDSTART.md"
+    text = page.read_text() if page.exists() else ""
+    return text[text.index("## Steps"):] if "## Steps" in text else ""
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="fewer runs and sizes; writes nothing")
     parser.add_argument("--venv", help="use (and complete) this virtual environment")
+    parser.add_argument("--hitctl", type=pathlib.Path, help="this hitctl, instead of one built now")
+    parser.add_argument("--compare", nargs="+", metavar="NAME=PATH", help="only compare these; one NAME is hitctl, which serves the table")
     args = parser.parse_args()
-    sizes, runs, invocations = ([128], 3, 20) if args.quick else (SIZES, 7, 200)
+    if args.compare:
+        compare(args.compare, args.quick)
+        return
+    sizes, runs = ([128], 3) if args.quick else (SIZES, 11)
     binaries = common.venv(args.venv)
+    rust, rust_size = peer()
     with common.interruptible(), common.scratch() as home:
         (home / "hitctl.toml").write_text('app = "cold"\n')
-        hitctl, _ = common.build()
+        hitctl = args.hitctl.resolve() if args.hitctl else common.build()[0]
         function, size = bootstrap(hitctl, home)
-        with common.local_cloud(hitctl, home) as cloud:
-            endpoint = cloud["table"]
-            run([binaries / "python", "-c", MAKE_TABLE, endpoint], env={**common.CREDENTIALS})
-            say("hitctl's function ...")
-            ours = measure([function], endpoint, sizes, runs, invocations)
-            say("Python ...")
-            python = measure([binaries / "python", "-m", "awslambdaric", "app.handler"], endpoint, sizes, runs, invocations,
+        with common.local_cloud(hitctl, home) as cloud, tls(binaries, cloud["table"], home) as (secure, root):
+            plain = cloud["table"]
+            run([binaries / "python", "-c", MAKE_TABLES, plain], env={**common.CREDENTIALS})
+            python = Program("Python 3.11 + boto3", [binaries / "python", "-m", "awslambdaric", "app.handler"], 40, AWS_ENDPOINT_URL_DYNAMODB=plain,
                              PYTHONPATH=str(common.BENCH / "peers" / "python"), PYTHONDONTWRITEBYTECODE="1")
-    shown, ratio = page(ours, python, sizes)
-    limited = all(row["limited"] for size, row in ours.items() if size)
+            sdk = Program("plain SDK", [rust], 200, rust_size, AWS_ENDPOINT_URL_DYNAMODB=plain)
+            ours = Program("**hitctl**", [function], 200, size, DYNAMODB_ENDPOINT=plain)
+            sdk_tls = Program("plain SDK, over TLS", [rust], 200, AWS_ENDPOINT_URL_DYNAMODB=secure, SSL_CERT_FILE=str(root))
+            ours_tls = Program("hitctl, over TLS", [function], 200, DYNAMODB_ENDPOINT=secure, AWS_CA_BUNDLE=str(root))
+            seen = {"HITS_SEEN_TABLE_NAME": "cold-seen", "HITCTL_VISITORS": "hash"}
+            visitors = Program("hitctl with visitors", [function], 200, DYNAMODB_ENDPOINT=plain, **seen)
+            visitors_tls = Program("hitctl with visitors, over TLS", [function], 200, DYNAMODB_ENDPOINT=secure, AWS_CA_BUNDLE=str(root), **seen)
+            programs = [python, sdk, ours, visitors, sdk_tls, ours_tls, visitors_tls]
+            limited = take_turns(programs, sizes, runs)
+    smallest = min(filter(None, sizes))
+    goals = judge(ours, sdk, python, smallest)
+    shown = [f"At the CPU share of {smallest} MB:", at_smallest(programs, smallest),
+             common.table(["goal", "wanted", "found", "met"], [[*goal[:3], "yes" if goal[3] else "NO"] for goal in goals])]
+    if len(sizes) > 1:
+        shown.append("At other shares:\n\n" + other_sizes(programs[:3], [size for size in sizes if size != smallest]))
+    body = "\n\n".join(shown)
     if args.quick:
-        print(shown)
+        print(body)
     else:
-        intro = ("From the start of the process to its first answer to an HTTP API event that adds one to an item: hitctl's function and\n"
-                 "`bench/peers/python/app.py` under `awslambdaric`, both against the table of one local cloud, which does not share their\n"
-                 f"CPU limit. Medians of {runs} starts. The zip of hitctl's function has {size:,} bytes. AWS gives more CPU during\n"
-                 "init than the share: compare the two, predict nothing.")
+        intro = ("From the start of the process to its first answer to an HTTP API event that adds one to an item: hitctl's function,\n"
+                 "`bench/peers/sdk` (`lambda_runtime`, `aws-config` and `aws-sdk-dynamodb` as their documentation shows them, default features,\n"
+                 "cargo's release profile, stripped, as `cargo lambda build --release` does) and `bench/peers/python/app.py` under\n"
+                 "`awslambdaric`, all against the table of one local cloud, which does not share their CPU limit. They take turns; medians of\n"
+                 f"{runs} starts. Over TLS: the same table behind a server whose chain of three RSA 2048 certificates ends in a root made for\n"
+                 "the run, which `AWS_CA_BUNDLE` (hitctl) or `SSL_CERT_FILE` (SDK) names; Mozilla's roots are trusted without. With visitors: the\n"
+                 "day's salt is fetched during init, and the hit asks the table of visitors first. Instructions are\n"
+                 "those of the process from exec to its first answer, counted by valgrind. AWS gives more CPU during init than the share:\n"
+                 "compare them with each other, predict nothing.")
+        if args.hitctl and "debug" in args.hitctl.parts:
+            intro += "\n\nThe table is that of a debug build of hitctl, slower than usual, for all alike; the function is built as ever."
         if not limited:
-            intro += "\n\n**No CPU share could be set here (it takes root): the rows say so, and the goal is not judged.**"
-        common.publish("COLDSTART", "Cold start, measured", "bench/cold.py", intro, shown, common.machine(), {"hitctl": ours, "python": python, "zip_bytes": size})
-    if limited and ratio < GOAL:
-        sys.exit(f"bench: goal missed: the first answer at {min(filter(None, sizes))} MB is {ratio:.0f} times sooner, wanted {GOAL}")
+            intro += "\n\n**No CPU share could be set here (it takes root): the goals are not judged.**"
+        figures = {program.name.strip("*"): {"zip_bytes": program.zip_bytes, "instructions": program.instructions,
+                                             "sizes": {size: program.figures(size) for size in sizes}} for program in programs}
+        steps = kept()
+        common.publish("COLDSTART", "Cold start, measured", "bench/cold.py", intro, body, common.machine(), figures)
+        if steps:
+            with open(common.BENCH / "COLDSTART.md", "a") as page:
+                page.write(f"\n{steps}")
+    missed = [f"{what}: {found}, wanted {wanted}" for what, wanted, found, met in goals if not met]
+    if limited and missed:
+        sys.exit("bench: goals missed: " + "; ".join(missed))
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ import types
 TOP = pathlib.Path(__file__).resolve().parent.parent
 BENCH = TOP / "bench"
 # One pin each: the figures name these versions.
-PEERS = {"ministack": "1.5.33", "boto3": "1.43.106", "awslambdaric": "4.2.2"}
+PEERS = {"ministack": "1.5.33", "boto3": "1.43.106", "awslambdaric": "4.2.2", "trustme": "1.2.1"}
 # In an environment of its own: it wants another boto3.
 SAM = {"aws-sam-cli": "1.167.0"}
 # What any AWS client of the run is given; nothing leaves this machine.

@@ -139,7 +139,9 @@ impl Runtime {
             "{method} {prefix}{BASE}{path} HTTP/1.1\r\nhost: {host}\r\nuser-agent: hit-counter\r\n{kind}{content}\r\n{body}"
         );
         let mut old = self.connection.take();
-        if !old.as_mut().is_some_and(Connection::is_usable) {
+        // Before a POST there is no need to look: it may be sent twice.
+        let post = method == "POST";
+        if !old.as_mut().is_some_and(|old| if post { old.is_clean() } else { old.is_usable() }) {
             old = None;
         }
         // A kept connection may have died unseen; that is no proof that the API did. A second connection is.
@@ -156,7 +158,7 @@ impl Runtime {
                 }
                 Err(Lost::Unsent(_)) if second => second = false,
                 // Posting twice is harmless; asking twice could lose an event.
-                Err(Lost::Unanswered(_)) if second && method == "POST" => second = false,
+                Err(Lost::Unanswered(_)) if second && post => second = false,
                 Err(lost) => return Err(Gone(lost.to_string())),
             }
             connection = self.connect()?;

@@ -46,8 +46,10 @@ fn run(log: &mut Log) -> String {
         }
     };
     serve::keep_panics();
+    let bundle = env("AWS_CA_BUNDLE").filter(|path| !path.trim().is_empty());
+    let tls = bundle.map_or_else(Tls::default, Tls::trusting_bundle);
     let signer = Signer::new(credentials, region, "dynamodb");
-    let mut store = DynamoDb::new(endpoint, Tls::default(), tables, signer, now);
+    let mut store = DynamoDb::new(endpoint, tls, tables, signer, now);
     if let Err(error) = store.warm() {
         log.line(
             Level::Warn,

@@ -49,7 +49,7 @@ impl Signer {
         all.sort_unstable();
         let signed: Vec<&str> = all.iter().map(|(name, _)| *name).collect();
         let signed = signed.join(";");
-        let mut canonical = String::new();
+        let mut canonical = String::with_capacity(1024);
         for (name, value) in &all {
             canonical.extend([name, ":", value.trim(), "\n"]);
         }
@@ -93,8 +93,12 @@ fn sha256(bytes: &[u8]) -> String {
 /// The bytes in lower-case hexadecimal.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     const HEX: &[u8; 16] = b"0123456789abcdef";
-    let digit = |value: u8| char::from(HEX[usize::from(value & 15)]);
-    bytes.iter().flat_map(|&byte| [digit(byte >> 4), digit(byte)]).collect()
+    let mut out = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        out.push(char::from(HEX[usize::from(byte >> 4)]));
+        out.push(char::from(HEX[usize::from(byte & 15)]));
+    }
+    out
 }
 
 #[cfg(test)]

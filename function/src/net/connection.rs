@@ -4,6 +4,7 @@
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use super::Endpoint;
@@ -13,6 +14,10 @@ const MAX_HEADERS: usize = 64;
 const MAX_HEAD_BYTES: usize = 64 * 1024;
 /// A buffer that grew for one large message is given back, so that one event does not set the peak for good.
 const KEPT_BUFFER_BYTES: usize = 64 * 1024;
+
+/// The ways of a socket, as places in [`Connection::armed`].
+const READ: usize = 0;
+const WRITE: usize = 1;
 
 /// Why an exchange has no answer.
 #[derive(Debug)]
@@ -52,7 +57,9 @@ impl fmt::Display for Plain<'_> {
 pub struct Response {
     /// The status code.
     pub status: u16,
-    headers: Vec<(String, String)>,
+    /// The head as it came, and where in it the names and values are.
+    head: Vec<u8>,
+    headers: Vec<(Range<usize>, Range<usize>)>,
     /// The body; empty if it was [too large](Self::too_large).
     pub body: Vec<u8>,
     /// Whether the body was over the caller's limit and was not read.
@@ -60,12 +67,12 @@ pub struct Response {
 }
 
 impl Response {
-    /// The value of a header, its name in any case.
+    /// The value of a header, its name in any case; empty if it is no text.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers
             .iter()
-            .find(|(other, _)| other.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value.as_str())
+            .find(|(other, _)| self.head[other.clone()].eq_ignore_ascii_case(name.as_bytes()))
+            .map(|(_, value)| std::str::from_utf8(&self.head[value.clone()]).unwrap_or_default())
     }
 }
 
@@ -88,6 +95,8 @@ pub struct Connection {
     input: Vec<u8>,
     reusable: bool,
     used: Instant,
+    /// The socket's limits as they were last set, of a read and of a write.
+    armed: [Option<Duration>; 2],
 }
 
 impl fmt::Debug for Connection {
@@ -102,12 +111,14 @@ impl Connection {
         let until = Instant::now() + limit;
         let stream = endpoint.dial(limit)?;
         let stream = if endpoint.tls {
-            arm(&stream, Some(until))?;
+            let left = time_left(until)?;
+            stream.set_read_timeout(Some(left))?;
+            stream.set_write_timeout(Some(left))?;
             Stream::Tls(Box::new(tls.connect(&endpoint.host, stream)?))
         } else {
             Stream::Plain(stream)
         };
-        Ok(Self { stream, input: Vec::new(), reusable: true, used: Instant::now() })
+        Ok(Self { stream, input: Vec::new(), reusable: true, used: Instant::now(), armed: [None; 2] })
     }
 
     /// For how long nothing was exchanged.
@@ -115,10 +126,15 @@ impl Connection {
         self.used.elapsed()
     }
 
+    /// Whether the last answer ended cleanly and allowed another request; the peer may have closed since.
+    pub fn is_clean(&self) -> bool {
+        self.reusable && self.input.is_empty()
+    }
+
     /// Whether another request may be sent: the last answer ended cleanly, allowed it, and the peer has neither
     /// closed since nor sent what nobody asked for.
     pub fn is_usable(&mut self) -> bool {
-        if !self.reusable || !self.input.is_empty() || self.socket().set_nonblocking(true).is_err() {
+        if !self.is_clean() || self.socket().set_nonblocking(true).is_err() {
             return false;
         }
         let quiet = match &mut self.stream {
@@ -146,7 +162,7 @@ impl Connection {
     }
 
     fn send(&mut self, request: &[u8], deadline: Option<Instant>) -> io::Result<()> {
-        arm(self.socket(), deadline)?;
+        self.arm(WRITE, deadline)?;
         match &mut self.stream {
             Stream::Plain(stream) => stream.write_all(request),
             Stream::Tls(stream) => tls::write(stream, request),
@@ -194,10 +210,16 @@ impl Connection {
             Ok(httparse::Status::Partial) => return Ok(None),
             Err(error) => return Err(bad(&format!("the answer is not HTTP: {error}"))),
         };
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let start = self.input.as_ptr().addr();
+        let place = |part: &[u8]| {
+            let from = part.as_ptr().addr() - start;
+            from..from + part.len()
+        };
+        let headers = head.headers.iter().map(|header| (place(header.name.as_bytes()), place(header.value)));
         let response = Response {
             status: head.code.unwrap_or_default(),
-            headers: head.headers.iter().map(|header| (header.name.to_owned(), text(header.value))).collect(),
+            headers: headers.collect(),
+            head: self.input[..length].to_vec(),
             body: Vec::new(),
             too_large: false,
         };
@@ -279,7 +301,7 @@ impl Connection {
 
     /// Reads once; the end of the connection is an error.
     fn fill(&mut self, deadline: Option<Instant>) -> io::Result<()> {
-        arm(self.socket(), deadline)?;
+        self.arm(READ, deadline)?;
         let used = self.input.len();
         let room = (self.input.capacity() - used).clamp(4096, 256 * 1024);
         self.input.resize(used + room, 0);
@@ -302,6 +324,22 @@ impl Connection {
         }
     }
 
+    /// Bounds the socket's next read or write by `deadline`. A limit that stands and is about right is left: one request
+    /// after the other has nearly the same.
+    fn arm(&mut self, way: usize, deadline: Option<Instant>) -> io::Result<()> {
+        let Some(deadline) = deadline else { return Ok(()) };
+        let left = time_left(deadline)?;
+        if self.armed[way].is_some_and(|armed| armed.abs_diff(left) <= left / 64) {
+            return Ok(());
+        }
+        match way {
+            READ => self.socket().set_read_timeout(Some(left))?,
+            _ => self.socket().set_write_timeout(Some(left))?,
+        }
+        self.armed[way] = Some(left);
+        Ok(())
+    }
+
     fn socket(&self) -> &TcpStream {
         match &self.stream {
             Stream::Plain(stream) => stream,
@@ -310,15 +348,10 @@ impl Connection {
     }
 }
 
-/// Bounds the socket's next read and write by `deadline`.
-fn arm(socket: &TcpStream, deadline: Option<Instant>) -> io::Result<()> {
-    let Some(deadline) = deadline else { return Ok(()) };
-    let left = deadline.saturating_duration_since(Instant::now());
-    if left.is_zero() {
-        return Err(io::ErrorKind::TimedOut.into());
-    }
-    socket.set_read_timeout(Some(left))?;
-    socket.set_write_timeout(Some(left))
+/// What is left until `until`; nothing is an error.
+fn time_left(until: Instant) -> io::Result<Duration> {
+    let left = until.saturating_duration_since(Instant::now());
+    if left.is_zero() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(left) }
 }
 
 fn bad(why: &str) -> io::Error {

@@ -1,17 +1,20 @@
 //! TLS, set up when the first connection needs it: work against a plain endpoint never pays for it.
 
+use std::fmt;
 use std::io::{self, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
 
 use rustls::crypto::ring;
-use rustls::pki_types::ServerName;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
 /// The client's side of TLS: its roots, and the sessions that later connections resume.
 #[derive(Clone, Debug, Default)]
 pub struct Tls {
     config: Option<Arc<ClientConfig>>,
+    bundle: Option<String>,
 }
 
 pub(super) type TlsStream = StreamOwned<ClientConnection, TcpStream>;
@@ -19,7 +22,13 @@ pub(super) type TlsStream = StreamOwned<ClientConnection, TcpStream>;
 impl Tls {
     /// Trusts the given roots instead of Mozilla's.
     pub fn trusting(roots: RootCertStore) -> Result<Self, String> {
-        Ok(Self { config: Some(configure(roots)?) })
+        Ok(Self { config: Some(configure(roots)?), bundle: None })
+    }
+
+    /// Trusts the roots in the PEM file at `path` instead of Mozilla's, which is what `AWS_CA_BUNDLE` means to AWS's own
+    /// clients. It is read with the first connection.
+    pub fn trusting_bundle(path: String) -> Self {
+        Self { config: None, bundle: Some(path) }
     }
 
     /// Shakes hands over `stream`, whose timeouts bound each step.
@@ -27,7 +36,10 @@ impl Tls {
         let config = if let Some(config) = &self.config {
             Arc::clone(config)
         } else {
-            let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+            let roots = match &self.bundle {
+                Some(path) => read_bundle(path)?,
+                None => RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() },
+            };
             let config = configure(roots).map_err(io::Error::other)?;
             self.config = Some(Arc::clone(&config));
             config
@@ -39,6 +51,18 @@ impl Tls {
         }
         Ok(StreamOwned::new(connection, stream))
     }
+}
+
+/// The certificates of a PEM file; one that cannot be read is an error, for nobody else shall be trusted then.
+fn read_bundle(path: &str) -> io::Result<RootCertStore> {
+    let bad = |why: &dyn fmt::Display| io::Error::other(format!("AWS_CA_BUNDLE is {path}: {why}"));
+    let pem = std::fs::read(path).map_err(|error| bad(&error))?;
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(&pem) {
+        let certificate = certificate.map_err(|error| bad(&error))?;
+        roots.add(certificate).map_err(|error| bad(&error))?;
+    }
+    if roots.is_empty() { Err(bad(&"there is no certificate in it")) } else { Ok(roots) }
 }
 
 fn configure(roots: RootCertStore) -> Result<Arc<ClientConfig>, String> {

@@ -15,7 +15,7 @@ use hit_counter::store::{Added, DynamoDb, Paths, Store, Tables};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 
-use crate::fake::{json_answer, read_request};
+use crate::fake::{Host, environment, json_answer, read_request};
 
 const NOW: Moment = Moment::from_millis(1_789_898_400_000);
 
@@ -91,4 +91,45 @@ fn a_server_that_nobody_vouches_for_is_refused() {
     let (address, _) = server();
     let why = store(address, Tls::default()).warm().unwrap_err().to_string();
     assert!(why.contains("invalid peer certificate"), "{why}");
+}
+
+#[test]
+fn a_bundle_of_roots_is_trusted_instead_of_the_usual_ones() {
+    let (address, certificate) = server();
+    let place = std::env::temp_dir().join(format!("hit-counter-{}", std::process::id()));
+    std::fs::create_dir_all(&place).unwrap();
+    let file = |name: &str, text: &str| {
+        let path = place.join(name);
+        std::fs::write(&path, text).unwrap();
+        Tls::trusting_bundle(path.to_string_lossy().into_owned())
+    };
+    let other = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let other = store(address, file("other.pem", &pem_of(other.cert.der()))).warm().unwrap_err().to_string();
+    assert!(other.contains("invalid peer certificate"), "{other}");
+    let none = store(address, file("none.pem", "no certificate\n")).warm().unwrap_err().to_string();
+    assert!(none.contains("AWS_CA_BUNDLE is") && none.contains("there is no certificate in it"), "{none}");
+    let missing = Tls::trusting_bundle("/does/not/exist.pem".to_owned());
+    let missing = store(address, missing).warm().unwrap_err().to_string();
+    assert!(missing.contains("AWS_CA_BUNDLE is /does/not/exist.pem: "), "{missing}");
+    drop(file("root.pem", &pem_of(&certificate)));
+    let mut environment = environment(&format!("https://localhost:{}", address.port()));
+    environment.push(("AWS_CA_BUNDLE", place.join("root.pem").to_string_lossy().into_owned()));
+    assert_eq!(Host::start_with(environment, 30_000).get("/counter", "path=/x").0, 200);
+    std::fs::remove_dir_all(&place).unwrap();
+}
+
+fn pem_of(certificate: &CertificateDer<'_>) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::from("-----BEGIN CERTIFICATE-----");
+    for (number, three) in certificate.chunks(3).enumerate() {
+        if number % 16 == 0 {
+            text.push('\n');
+        }
+        let bits = three.iter().fold(0u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - three.len()));
+        for place in 0..4 {
+            let digit = bits >> (18 - 6 * place) & 63;
+            text.push(if place <= three.len() { char::from(DIGITS[digit as usize]) } else { '=' });
+        }
+    }
+    text + "\n-----END CERTIFICATE-----\n"
 }
