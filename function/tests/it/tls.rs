@@ -11,7 +11,7 @@ use hit_counter::moment::Moment;
 use hit_counter::net::{Endpoint, Tls};
 use hit_counter::path::normalise;
 use hit_counter::sigv4::Signer;
-use hit_counter::store::{Added, DynamoDb, Paths, Store, Tables};
+use hit_counter::store::{Added, DynamoDb, Paths, Seen, Store, Tables};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 
@@ -57,12 +57,16 @@ fn server() -> (SocketAddr, CertificateDer<'static>) {
 }
 
 fn store(address: SocketAddr, tls: Tls) -> DynamoDb {
+    store_with(address, tls, None)
+}
+
+fn store_with(address: SocketAddr, tls: Tls, seen: Option<Seen>) -> DynamoDb {
     let endpoint = Endpoint::parse(&format!("https://localhost:{}", address.port())).unwrap();
     let credentials = ("AKID".to_owned(), "secret".to_owned(), None);
     DynamoDb::new(
         endpoint,
         tls,
-        Tables { counts: "hits-test".to_owned(), seen: None, shards: 1 },
+        Tables { counts: "hits-test".to_owned(), seen, shards: 1 },
         Signer::new(credentials, "r".to_owned(), "dynamodb"),
         || NOW,
     )
@@ -84,6 +88,24 @@ fn hits_go_over_the_connection_that_was_made_ahead_of_them() {
             Ok(Added::Counted(Counts { hits, today: 1, ..Counts::default() }))
         );
     }
+}
+
+#[test]
+fn the_salt_is_asked_for_ahead_over_the_connection_that_the_hit_goes_over_too() {
+    let (address, certificate) = server();
+    let mut roots = RootCertStore::empty();
+    roots.add(certificate).unwrap();
+    let seen = Seen { table: "hits-test-seen".to_owned(), raw_days: None };
+    let mut store = store_with(address, Tls::trusting(roots).unwrap(), Some(seen));
+    store.begin(Duration::from_secs(10));
+    store.warm().unwrap();
+    // This server knows no salts; what counts here is that it was asked.
+    assert_eq!(store.take_notes().len(), 1);
+    store.begin(Duration::from_secs(10));
+    let hit = Hit::one(normalise("/x").unwrap(), NOW);
+    // The second request of the first connection.
+    let counts = Counts { hits: 2, today: 1, ..Counts::default() };
+    assert_eq!(store.add(&hit, Paths::Open), Ok(Added::Counted(counts)));
 }
 
 #[test]
@@ -125,7 +147,8 @@ fn pem_of(certificate: &CertificateDer<'_>) -> String {
         if number % 16 == 0 {
             text.push('\n');
         }
-        let bits = three.iter().fold(0u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - three.len()));
+        let bits =
+            three.iter().fold(0u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - three.len()));
         for place in 0..4 {
             let digit = bits >> (18 - 6 * place) & 63;
             text.push(if place <= three.len() { char::from(DIGITS[digit as usize]) } else { '=' });
