@@ -134,9 +134,7 @@ impl Write {
     }
 
     /// What a request takes of it. `DynamoDB` refuses what is empty.
-    fn terms(
-        self,
-    ) -> (Option<HashMap<String, String>>, Option<HashMap<String, AttributeValue>>, Option<String>) {
+    fn terms(self) -> Terms {
         let aliased = self.names.into_iter().enumerate().map(|(n, name)| (format!("#{n}"), name));
         let names: HashMap<_, _> = aliased.collect();
         (
@@ -162,6 +160,9 @@ impl Write {
         alias
     }
 }
+
+/// What the requests of `DynamoDB` take of a write: names, values, and the condition.
+type Terms = (Option<HashMap<String, String>>, Option<HashMap<String, AttributeValue>>, Option<String>);
 
 /// What several items come to: all their numbers, whatever they count, and the times of all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -103,7 +103,9 @@ fn further(pages: &mut Pages, name: &str, content: Vec<u8>) -> Result<Vec<String
         }
         Sitemap::Index(urls) => Ok(urls),
         Sitemap::Pages(urls) => {
-            urls.iter().for_each(|url| pages.add(url));
+            for url in &urls {
+                pages.add(url);
+            }
             Ok(Vec::new())
         }
     }

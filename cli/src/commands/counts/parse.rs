@@ -252,7 +252,7 @@ fn json(text: &str) -> impl Iterator<Item = Line> + '_ {
             let why = error.to_string();
             why.rsplit_once(" at line ").map_or(why.clone(), |(why, _)| why.to_owned())
         };
-        let is_row = serde_json::from_str::<BTreeMap<String, serde::de::IgnoredAny>>(line)
+        let is_row = serde_json::from_str::<BTreeMap<String, serde_json::Value>>(line)
             .map(|keys| !["counts", "site", "dropped"].iter().any(|key| keys.contains_key(*key)));
         let objects = if is_row.unwrap_or(true) {
             vec![serde_json::from_str(line).map(Object::Row).map_err(why)]

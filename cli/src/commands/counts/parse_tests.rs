@@ -147,7 +147,7 @@ proptest! {
     #[test]
     fn csv_comes_back(cells in prop::collection::vec(any::<(String, u64)>(), 1..20)) {
         let all: Vec<CountRow> = cells.iter().map(|(path, hits)| row(path, *hits, None, None)).collect();
-        let read: Vec<Vec<String>> = records(&report::csv(&all)).into_iter().map(|(_, cells)| cells.unwrap()).collect();
+        let read: Vec<Vec<String>> = records(&report::csv(&all)).map(|(_, cells)| cells.unwrap()).collect();
         prop_assert_eq!(read.len(), all.len() + 1);
         for (cells, row) in read[1..].iter().zip(&all) {
             prop_assert_eq!(&cells[0], &row.path);
