@@ -16,3 +16,5 @@ mod rules;
 mod scene;
 mod tune;
 mod yard;
+
+pub(crate) use yard::AwsYard;

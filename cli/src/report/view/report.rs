@@ -151,18 +151,19 @@ impl ReportView {
     }
 
     fn summary(&self, style: Style) -> String {
-        let number = |n| human::number(n, style);
         let today = self.today();
-        let visitors = |n: u64| self.uniques.map_or(String::new(), |_| format!(", {} visitors", number(n)));
-        let paths = if self.paths == 1 { "page" } else { "pages" };
+        let some = |n: u64, noun: &str| {
+            format!("{} {noun}{}", human::number(n, style), if n == 1 { "" } else { "s" })
+        };
+        let visitors = |n: u64| self.uniques.map_or(String::new(), |_| format!(", {}", some(n, "visitor")));
         let line = format!(
-            "{} {}: {} views{} on {} {paths}; today {} views{}",
+            "{} {}: {}{} on {}; today {}{}",
             text::clean(&self.app),
             text::clean(&self.env),
-            style.paint(Tone::Strong, number(self.hits)),
+            style.paint(Tone::Strong, some(self.hits, "view")),
             visitors(self.uniques.unwrap_or(0)),
-            number(self.paths),
-            number(today.hits),
+            some(self.paths, "page"),
+            some(today.hits, "view"),
             visitors(today.uniques),
         );
         text::wrap(&line, 2, style) + "\n"
