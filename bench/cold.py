@@ -15,6 +15,7 @@ import argparse
 import contextlib
 import io
 import json
+import os
 import pathlib
 import statistics
 import subprocess
@@ -144,14 +145,14 @@ def judge(ours, sdk, python, size):
     return goals
 
 
-def compare(pairs, quick):
+def compare(pairs, quick, venv):
     """The steps: programs against each other, without limit but for the first answer, on a plain table of a local cloud."""
     with common.interruptible(), common.scratch() as home:
         (home / "hitctl.toml").write_text('app = "cold"\n')
         named = dict(pair.split("=", 1) for pair in pairs)
         hitctl = named.pop("hitctl")
         with common.local_cloud(hitctl, home) as cloud:
-            run([common.venv() / "python", "-c", MAKE_TABLES, cloud["table"]], env={**common.CREDENTIALS})
+            run([venv / "python", "-c", MAKE_TABLES, cloud["table"]], env={**common.CREDENTIALS})
             programs = [Program(name, [path], 1, zipped(path), DYNAMODB_ENDPOINT=cloud["table"]) for name, path in named.items()]
             take_turns(programs, [128, 0], 5 if quick else 41)
     rows = [[program.name, f"{program.instructions:,}" if program.instructions else "", f"{program.figures(0)['cpu_ms']:.2f} ms", f"{program.figures(128)['first_answer_ms']:.1f} ms",
@@ -174,7 +175,7 @@ def main():
     parser.add_argument("--compare", nargs="+", metavar="NAME=PATH", help="only compare these; one NAME is hitctl, which serves the table")
     args = parser.parse_args()
     if args.compare:
-        compare(args.compare, args.quick)
+        compare(args.compare, args.quick, common.venv(args.venv))
         return
     sizes, runs = ([128], 3) if args.quick else (SIZES, 11)
     binaries = common.venv(args.venv)
@@ -216,6 +217,9 @@ def main():
                  "day's salt is fetched during init, and the hit asks the table of visitors first. Instructions are\n"
                  "those of the process from exec to its first answer, counted by valgrind. AWS gives more CPU during init than the share:\n"
                  "compare them with each other, predict nothing.")
+        load = os.getloadavg()[1]
+        if load > os.cpu_count():
+            intro += f"\n\nThe machine was busy with other work, at a load of {load:.0f} on {os.cpu_count()} cores: the times of all hold the waiting for a core."
         if args.hitctl and "debug" in args.hitctl.parts:
             intro += "\n\nThe table is that of a debug build of hitctl, slower than usual, for all alike; the function is built as ever."
         if not limited:
