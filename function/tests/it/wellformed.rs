@@ -2,6 +2,7 @@
 //! of the kind that its `content-type` says, and one word for what was done in all places that say it.
 
 use hit_counter::routes::Outcome;
+use hit_counter::rules::Ignored;
 use hit_counter::trigger::payload;
 use serde_json::{Map, Value};
 
@@ -9,7 +10,7 @@ use serde_json::{Map, Value};
 const STATUSES: [u16; 10] = [200, 204, 304, 400, 403, 404, 405, 413, 414, 503];
 
 /// Checks the outcome of a request by `method`, as the gateway gets it. Panics if it is not well-formed.
-pub fn check(method: &str, outcome: &Outcome) {
+pub(crate) fn check(method: &str, outcome: &Outcome) {
     let answer: Value = serde_json::from_str(&payload(&outcome.answer)).expect("the payload is JSON");
     let status = outcome.answer.status;
     assert_eq!(answer["statusCode"], status);
@@ -19,7 +20,7 @@ pub fn check(method: &str, outcome: &Outcome) {
     let body = answer["body"].as_str().expect("the body is a string");
     check_headers(status, headers);
     assert_eq!(headers.len(), outcome.answer.headers.len(), "a header twice: {:?}", outcome.answer.headers);
-    let why = outcome.ignored.map(|why| why.code());
+    let why = outcome.ignored.map(Ignored::code);
     assert!(!(outcome.counted && why.is_some()), "counted and ignored");
     assert!(!outcome.counted || matches!(status, 200 | 204), "counted with status {status}");
     if let Some(why) = why {
