@@ -1,5 +1,7 @@
 //! The calls of every command, word for word.
 
+mod counted;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::OnceLock;
@@ -81,7 +83,7 @@ pub(super) fn all() -> &'static BTreeSet<String> {
         let mut scene = Scene::new(&emulator, "calls", DEFAULTS);
         deployed(&mut scene);
         looked_at(&mut scene);
-        counted(&mut scene);
+        counted::all(&mut scene);
         gone(&mut scene);
         assert_eq!(left(&emulator, "calls"), Vec::<String>::new());
         scene.into_seen()
@@ -249,98 +251,6 @@ fn looked_at(scene: &mut Scene) {
     ");
     insta::assert_snapshot!(calls(scene, &["policy", "deployer"]), @"
     looks
-    writes
-    ");
-}
-
-fn counted(scene: &mut Scene) {
-    insta::assert_snapshot!(calls(scene, &["counts", "list"]), @"
-    looks
-      dynamodb:Scan
-      sts:GetCallerIdentity
-    writes
-    ");
-    insta::assert_snapshot!(calls(scene, &["counts", "get", "/", "/a"]), @"
-    looks
-      dynamodb:BatchGetItem x2
-      sts:GetCallerIdentity
-    writes
-    ");
-    insta::assert_snapshot!(calls(scene, &["counts", "export"]), @"
-    looks
-      dynamodb:Scan
-      sts:GetCallerIdentity
-    writes
-    ");
-    insta::assert_snapshot!(calls(scene, &["counts", "add", "/a", "2"]), @"
-    looks
-      dynamodb:BatchGetItem
-      sts:GetCallerIdentity
-    writes
-      dynamodb:TransactWriteItems
-    ");
-    insta::assert_snapshot!(calls(scene, &["counts", "set", "/b", "3", "--confirm", "test"]), @"
-    looks
-      dynamodb:BatchGetItem
-      sts:GetCallerIdentity
-    writes
-      dynamodb:TransactWriteItems
-    ");
-    insta::assert_snapshot!(calls(scene, &["counts", "rename", "/b", "/c"]), @"
-    looks
-      dynamodb:BatchGetItem
-      sts:GetCallerIdentity
-    writes
-      dynamodb:TransactWriteItems
-    ");
-    insta::assert_snapshot!(calls(scene, &["counts", "merge", "/a", "/c", "--yes"]), @"
-    looks
-      dynamodb:BatchGetItem
-      dynamodb:GetItem
-      sts:GetCallerIdentity
-    writes
-      dynamodb:TransactWriteItems
-    ");
-    insta::assert_snapshot!(calls(scene, &["counts", "reset", "/c", "--confirm", "test"]), @"
-    looks
-      dynamodb:BatchGetItem
-      sts:GetCallerIdentity
-    writes
-      dynamodb:TransactWriteItems
-    ");
-    insta::assert_snapshot!(calls(scene, &["counts", "delete", "/c", "--confirm", "test"]), @"
-    looks
-      dynamodb:BatchGetItem
-      dynamodb:GetItem
-      sts:GetCallerIdentity
-    writes
-      dynamodb:TransactWriteItems
-    ");
-    scene.yard.yard.write("more.csv", "path,hits\n/d,7\n");
-    insta::assert_snapshot!(calls(scene, &["counts", "import", "more.csv"]), @"
-    looks
-      sts:GetCallerIdentity
-    writes
-      dynamodb:TransactWriteItems
-    ");
-    scene.yard.yard.write("sitemap.xml", "<urlset><url><loc>https://me.example/new</loc></url></urlset>");
-    insta::assert_snapshot!(calls(scene, &["paths", "sync", "sitemap.xml", "--dry-run"]), @"
-    looks
-      dynamodb:Scan
-      sts:GetCallerIdentity
-    writes
-    ");
-    insta::assert_snapshot!(calls(scene, &["paths", "sync", "sitemap.xml"]), @"
-    looks
-      dynamodb:Scan
-      sts:GetCallerIdentity
-    writes
-      dynamodb:PutItem
-    ");
-    insta::assert_snapshot!(calls(scene, &["paths", "list"]), @"
-    looks
-      dynamodb:Scan
-      sts:GetCallerIdentity
     writes
     ");
 }
