@@ -9,7 +9,7 @@ use clap::{Arg, Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
     build, completions, config, counts, deploy, destroy, doctor, env, exit_codes, explain, gc, init, invoke,
-    local, logs, man, paths, plan, policy, privacy, report, rollback, status, tune,
+    local, logs, man, paths, plan, policy, privacy, report, rollback, snippet, status, tune,
 };
 
 /// A hit counter for your web pages, on this machine or in your own AWS account, in seconds
@@ -163,6 +163,8 @@ pub enum Command {
     Privacy(privacy::Args),
     /// Measure the function under several memory sizes, with what each costs, and recommend one
     Tune(tune::Args),
+    /// Print what to paste into your page and your README
+    Snippet(snippet::Args),
     /// Check this machine: toolchain, targets, ports, directories; and AWS where the environment is there
     Doctor(doctor::Args),
     /// Print a completion script for your shell

@@ -25,6 +25,7 @@ pub mod privacy;
 mod quota;
 pub mod report;
 pub mod rollback;
+pub mod snippet;
 pub mod status;
 mod steps;
 pub mod tune;
@@ -54,6 +55,7 @@ pub async fn run(session: &mut Session, command: Command) -> Result<Exit, Failur
         Command::Explain(args) => explain::run(session, &args),
         Command::Privacy(args) => privacy::run(session, &args),
         Command::Report(args) => report::run(session, args).await,
+        Command::Snippet(args) => Box::pin(snippet::run(session, args)).await,
         Command::Policy(command) => policy::run(session, &command),
         Command::Gc(args) => gc::run(session, args).await,
         Command::Tune(args) => Box::pin(tune::run(session, args)).await,

@@ -1,36 +1,35 @@
-//! The example page in a real browser: the number is there, a reload raises it by one, and a counter that fails leaves the
-//! page as its author wrote it.
+//! The example page and the widget in a real browser: the number is there, a reload raises it by one, and a counter that
+//! fails leaves the page as its author wrote it.
 
+mod seen;
+mod stand;
 mod webdriver;
+mod widget;
 
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::support::{Yard, env_var, get};
+use stand::{Reply, Stand};
 use webdriver::{Browser, VIEW};
 
 /// The number, once it is there.
-const NUMBER: &str = r#"document.querySelector("[data-hits]").textContent.match(/^[0-9,.]+$/)?.[0]"#;
-/// Whether the counter's script has had its answer, and then some.
-const ASKED: &str = r#"(performance.getEntriesByType("resource").some((entry) => entry.name.includes("/counter?"))
-    && (window.since ??= performance.now()) + 200 < performance.now())"#;
-const WORDS: &str = r#"document.querySelector("[data-hits]").textContent"#;
+const NUMBER: &str = r#"document.querySelector("[data-hitctl]").textContent.match(/^[0-9,.]+$/)?.[0]"#;
+
+/// Whoever comes, comes often and at once: robots, as a browser that a test drives says it is one, and no ceiling on the rate.
+const CONFIG: &str =
+    "[http]\nrate_per_second = 1000\nburst = 1000\n[counter]\nbots = \"count\"\nrepeat_window_s = 0\n";
 
 #[test]
 fn the_page_shows_the_count_and_a_reload_raises_it_by_one() {
-    // No ceiling on the rate: the first forty readers come at once.
-    let yard = Yard::with("[http]\nrate_per_second = 1000\nburst = 1000\n");
+    let yard = Yard::with(CONFIG);
     let Some(browser) = Browser::open(yard.path()) else { return };
     let url = yard.deploy();
     for _ in 0..40 {
         assert_eq!(get(&url, "/counter?path=/").status, 200);
     }
-    let site = site(&url);
+    let site = example(&url);
 
-    browser.goto(&site);
+    browser.goto(&site.url);
     assert_eq!(browser.wait_for(NUMBER), "41");
     browser.reload();
     assert_eq!(browser.wait_for(NUMBER), "42");
@@ -44,58 +43,77 @@ fn the_page_shows_the_count_and_a_reload_raises_it_by_one() {
         "what the table says is what the reader saw"
     );
     keep(&browser.screenshot());
+    // What it tells to copy is what the README has.
+    let code = browser.eval("document.getElementById('code').textContent");
+    let readme = std::fs::read_to_string(page_dir().join("README.md")).unwrap();
+    for line in code.as_str().unwrap().lines().filter(|line| !line.is_empty()) {
+        assert!(readme.contains(&format!("\n{line}\n")), "README.md has no line {line}");
+    }
 
     // Another page of the site has a count of its own.
-    browser.goto(&format!("{site}/about/"));
+    browser.goto(&format!("{}/about/", site.url));
     assert_eq!(browser.wait_for(NUMBER), "1");
     assert_eq!(get(&url, "/v1/count?path=/about").json()["hits"], 1);
+    assert_eq!(browser.console(), Vec::<String>::new());
 
-    // As the README has it: the file itself, opened from the disk.
-    browser.goto(&format!("file://{}?api={url}", page().display()));
+    // As its README has it: the page as it is, with the counter in the address.
+    let plain = std::fs::read_to_string(page()).unwrap();
+    let plain = Stand::open(move |_, _| Reply::new(200, plain.clone()));
+    browser.goto(&format!("{}/?api={url}", plain.url));
     assert_eq!(browser.wait_for(NUMBER), "43");
 }
 
+/// What `hitctl snippet` prints, pasted: the widget on the page, the pixel for those without scripts and the badge all come to
+/// one number.
 #[test]
-fn a_busy_counter_is_asked_again() {
-    let home = tempfile::tempdir().unwrap();
-    let Some(browser) = Browser::open(home.path()) else { return };
-    let asked = Arc::new(AtomicU32::new(0));
-    let seen = asked.clone();
-    let api = serve(move |_| match seen.fetch_add(1, Ordering::SeqCst) {
-        0 | 1 => (503, r#"{"message":"Service Unavailable"}"#.to_owned()),
-        _ => (200, r#"{"v":1,"path":"/","hits":1234,"counted":true}"#.to_owned()),
-    });
-    browser.goto(&site(&api));
-    assert_eq!(browser.wait_for(NUMBER), "1,234");
-    assert_eq!(asked.load(Ordering::SeqCst), 3);
-}
+fn what_the_snippet_says_to_paste_counts() {
+    let yard = Yard::with(CONFIG);
+    let missing = yard.run(&["snippet"]);
+    assert_eq!(missing.code, 1, "{missing:?}");
+    insta::assert_snapshot!(missing.stderr, @"
+    error: there is no counter with a URL in env local
 
-#[test]
-fn a_counter_that_fails_leaves_the_text_of_the_author() {
-    let home = tempfile::tempdir().unwrap();
-    let Some(browser) = Browser::open(home.path()) else { return };
-    let broken = serve(|_| (500, r#"{"error":"internal","message":"it broke"}"#.to_owned()));
-    let nonsense = serve(|_| (200, "<html>".to_owned()));
-    let without_a_number = serve(|_| (200, "{}".to_owned()));
-    // A port that was free a moment ago: nobody listens.
-    let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    for api in [broken, nonsense, without_a_number, format!("http://{gone}")] {
-        browser.goto(&site(&api));
-        browser.wait_for(ASKED);
-        assert_eq!(browser.wait_for(WORDS), "many", "{api}");
-    }
-}
+    hint: run `hitctl deploy --env local` first
+    ");
+    let Some(browser) = Browser::open(yard.path()) else { return };
+    let url = yard.deploy();
+    let ran = yard.run(&["snippet"]);
+    insta::assert_snapshot!(ran.stdout.replace(&url, "URL"), @r#"
+    In your page, where the number belongs and once at its end:
 
-#[test]
-fn the_readme_shows_the_lines_that_the_page_runs() {
-    let page = std::fs::read_to_string(page()).unwrap();
-    let (_, script) = page.split_once("<script type=\"module\">").expect("the counter's script");
-    let (script, _) = script.split_once("</script>").expect("its end");
-    let readme = std::fs::read_to_string(page_dir().join("README.md")).unwrap();
-    assert!(
-        readme.contains(&format!("<script type=\"module\">{script}</script>")),
-        "the snippet of README.md is not the page's"
-    );
+    <span data-hitctl="hits">many</span>
+    <script defer src="URL/v1/widget.js"></script>
+
+    For readers without scripts, on the page of that path:
+
+    <noscript><img src="URL/v1/badge.svg?path=/&amp;style=none&amp;hit=1" width="1" height="1" alt=""></noscript>
+
+    In a README:
+
+    ![views](URL/v1/badge.svg?path=/)
+    "#);
+    let badge =
+        yard.run(&["snippet", "--badge", "--path", "/a/index.html", "--label", "page views", "--count"]);
+    insta::assert_snapshot!(badge.stdout.replace(&url, "URL"), @"![page views](URL/v1/badge.svg?path=/a&label=page%20views&hit=1)");
+    let said = yard.run(&["snippet", "--json", "--spa"]).json();
+    let part = |name: &str| said[name].as_str().unwrap().to_owned();
+    assert_eq!(part("url"), url);
+
+    let page = format!("<!doctype html><title>x</title>{}{}", part("html"), part("noscript"));
+    let site = Stand::open(move |_, _| Reply::new(200, page.clone()));
+    browser.goto(&site.url);
+    assert_eq!(browser.wait_for(NUMBER), "1");
+    let pixel = part("noscript").replace("&amp;", "&");
+    let pixel = pixel.split('"').find(|part| part.starts_with(&url)).unwrap().to_owned();
+    // Not through the browser, which has scripts: as one without them would.
+    let answer = get(&url, &pixel[url.len()..]);
+    assert_eq!((answer.status, answer.body.contains("width=\"1\"")), (200, true), "{answer:?}");
+    assert_eq!(get(&url, "/v1/count?path=/").json()["hits"], 2);
+    let badge = part("badge");
+    let badge = badge.split_once("](").unwrap().1.trim_end_matches(')');
+    assert!(get(&url, &badge[url.len()..]).body.contains("aria-label=\"views: 2\""));
+    browser.goto(badge);
+    assert_eq!(browser.wait_for("document.documentElement.getAttribute('aria-label')"), "views: 2");
 }
 
 fn page_dir() -> PathBuf {
@@ -107,11 +125,11 @@ fn page() -> PathBuf {
 }
 
 /// A site of the example page, edited as its author would: with the URL of the counter.
-fn site(api: &str) -> String {
+fn example(api: &str) -> Stand {
     let page = std::fs::read_to_string(page()).unwrap();
     let edited = page.replacen("https://YOUR-URL", api, 1);
     assert_ne!(page, edited, "the page has no place for the URL");
-    serve(move |_| (200, edited.clone()))
+    Stand::open(move |_, _| Reply::new(200, edited.clone()))
 }
 
 /// Keeps the picture: in the build directory, or, when `HITCTL_UPDATE_SCREENSHOT` is set, where the README shows it.
@@ -124,34 +142,4 @@ fn keep(picture: &[u8]) {
         None => PathBuf::from(env!("CARGO_TARGET_TMPDIR")),
     };
     std::fs::write(dir.join("screenshot.png"), picture).unwrap();
-}
-
-/// Serves what `answer` says to each GET, to pages of any origin, until the tests end. Returns the URL.
-fn serve(answer: impl Fn(&str) -> (u16, String) + Send + Sync + 'static) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let answer = Arc::new(answer);
-    std::thread::spawn(move || {
-        for stream in listener.incoming().map_while(Result::ok) {
-            let answer = answer.clone();
-            // A browser may connect and say nothing: it must not hold up the others, and its end is no error.
-            std::thread::spawn(move || respond(stream, &*answer).ok());
-        }
-    });
-    url
-}
-
-fn respond(mut stream: TcpStream, answer: &dyn Fn(&str) -> (u16, String)) -> std::io::Result<()> {
-    let mut lines = BufReader::new(stream.try_clone()?).lines();
-    let first = lines.next().transpose()?.unwrap_or_default();
-    let Some(target) = first.split(' ').nth(1) else { return Ok(()) };
-    while lines.next().transpose()?.is_some_and(|line| !line.is_empty()) {}
-    // What a page's icon would be is no question to the counter.
-    let (status, body) = if target == "/favicon.ico" { (404, String::new()) } else { answer(target) };
-    let kind = if body.starts_with('<') { "text/html; charset=utf-8" } else { "application/json" };
-    write!(
-        stream,
-        "HTTP/1.1 {status} x\r\ncontent-type: {kind}\r\ncontent-length: {}\r\naccess-control-allow-origin: *\r\nconnection: close\r\n\r\n{body}",
-        body.len()
-    )
 }

@@ -40,6 +40,7 @@ fn reads(zip: &str) -> Vec<Vec<&str>> {
         vec!["paths", "list"],
         vec!["logs"],
         vec!["explain", "--path", "/"],
+        vec!["snippet"],
         vec!["config", "show", "--origin"],
         vec!["env", "list"],
         vec!["local", "status"],

@@ -12,6 +12,7 @@ mod paths;
 mod plan;
 mod report;
 mod simple;
+mod snippet;
 mod status;
 mod tune;
 mod versions;
@@ -34,6 +35,7 @@ pub use simple::{
     BuildView, Check, CheckStatus, ConfigView, DoctorView, EnvListView, EnvRow, ExplainView, InitView,
     LocalStatusView, PolicyView, PrivacyView,
 };
+pub use snippet::SnippetView;
 pub use status::{LiveVersion, ResourceRow, StatusView};
 pub use tune::TuneView;
 pub use versions::{RollbackView, VersionRow, VersionsView};

@@ -67,13 +67,13 @@ impl Browser {
         let switches: Vec<&str> = SWITCHES.iter().copied().chain([profile.as_str()]).collect();
         let wish = json!({"capabilities": {"alwaysMatch": {
             "goog:chromeOptions": {"binary": chromium, "args": switches},
+            "goog:loggingPrefs": {"browser": "ALL"},
             "timeouts": {"script": PATIENCE.as_millis(), "pageLoad": PATIENCE.as_millis()},
         }}});
         let made = browser.call("POST", "/session", &wish);
         browser.session = format!("/session/{}", made["sessionId"].as_str().expect("a session id"));
         let view = json!({"width": VIEW.0, "height": VIEW.1, "deviceScaleFactor": 1, "mobile": false});
-        let command = json!({"cmd": "Emulation.setDeviceMetricsOverride", "params": view});
-        browser.ask("POST", "/goog/cdp/execute", &command);
+        browser.devtools("Emulation.setDeviceMetricsOverride", &view);
         Some(browser)
     }
 
@@ -94,6 +94,34 @@ impl Browser {
              const look = () => {{ const seen = {expression}; seen ? done(seen) : setTimeout(look, 10) }}; look();"
         );
         self.ask("POST", "/execute/async", &json!({"script": script, "args": []}))
+    }
+
+    /// Evaluates an expression in the page.
+    pub(crate) fn eval(&self, expression: &str) -> Json {
+        let script = format!("return {expression}");
+        self.ask("POST", "/execute/sync", &json!({"script": script, "args": []}))
+    }
+
+    /// Goes back in the history.
+    pub(crate) fn back(&self) {
+        self.ask("POST", "/back", &json!({}));
+    }
+
+    /// Goes to another tab, by its handle, and brings it to the front.
+    pub(crate) fn switch_to(&self, tab: &str) {
+        self.ask("POST", "/window", &json!({"handle": tab}));
+    }
+
+    /// What was written to the console since the last look, by pages and by the browser itself.
+    pub(crate) fn console(&self) -> Vec<String> {
+        let lines = self.ask("POST", "/se/log", &json!({"type": "browser"}));
+        let lines = lines.as_array().expect("a list of lines").iter();
+        lines.map(|line| line["message"].as_str().expect("a message").to_owned()).collect()
+    }
+
+    /// A call of the `DevTools` protocol.
+    pub(crate) fn devtools(&self, command: &str, params: &Json) -> Json {
+        self.ask("POST", "/goog/cdp/execute", &json!({"cmd": command, "params": params}))
     }
 
     /// A picture of what is seen, as a PNG.

@@ -1,0 +1,133 @@
+//! `hitctl snippet`: what to paste into a page or a README, with the URL of what is deployed.
+
+use hit_counter::path;
+use hitctl_config::Loaded;
+use hitctl_engine::Sink;
+use hitctl_resources::{FunctionUrlSpec, HttpApiSpec, Spec as _};
+
+use crate::aws::session::is_loopback;
+use crate::cloud::{self, Access, Drive};
+use crate::commands::steps;
+use crate::report::{Exit, Failure, SnippetView};
+use crate::session::Session;
+use crate::stack::Code;
+
+/// Print what to paste into your page and your README, with the URL of what is deployed; only reads
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  hitctl snippet --env prod\n  hitctl snippet --js --spa\n  hitctl snippet --badge --path /my-project --count >> README.md"
+)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag that stands by itself")]
+pub struct Args {
+    /// Only the script, and an element that shows the number
+    #[arg(long)]
+    pub js: bool,
+    /// Only the picture of one pixel that counts readers without scripts
+    #[arg(long)]
+    pub noscript: bool,
+    /// Only the Markdown of a badge
+    #[arg(long)]
+    pub badge: bool,
+    /// The page that the pixel counts and the badge shows; the script finds its own
+    #[arg(long, value_name = "PATH", default_value = "/")]
+    pub path: String,
+    /// What the badge says before the number
+    #[arg(long, value_name = "TEXT", default_value = "views")]
+    pub label: String,
+    /// Let the badge count each time it is shown, for a README that has no page of its own
+    #[arg(long)]
+    pub count: bool,
+    /// Count the pages that a script changes without loading, too
+    #[arg(long)]
+    pub spa: bool,
+}
+
+/// Prints it.
+pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
+    let loaded = session.load()?;
+    let key = path::normalise(&args.path).map_err(|why| {
+        Failure::usage(format!("--path {:?} cannot be counted: {why}", args.path))
+            .hinted("a path begins with `/`, such as /blog/hello")
+    })?;
+    let progress = session.console.progress();
+    let found = url(session, &loaded, &progress.sink()).await;
+    progress.finish();
+    let url = found?;
+    if is_loopback(&url) {
+        session.console.talk("this counter is on this machine: only pages that are opened here reach it");
+    }
+    let (path, label) = (encode(key.as_str()), encode(&args.label));
+    let spa = if args.spa { " data-spa" } else { "" };
+    let label = if args.label == "views" { String::new() } else { format!("&label={label}") };
+    let hit = if args.count { "&hit=1" } else { "" };
+    let html = format!(
+        "<span data-hitctl=\"hits\">many</span>\n<script defer src=\"{url}/v1/widget.js\"{spa}></script>"
+    );
+    let pixel = format!(
+        "<noscript><img src=\"{url}/v1/badge.svg?path={path}&amp;style=none&amp;hit=1\" width=\"1\" height=\"1\" alt=\"\"></noscript>"
+    );
+    let badge = format!("![{}]({url}/v1/badge.svg?path={path}{label}{hit})", in_markdown(&args.label));
+    let all = !(args.js || args.noscript || args.badge);
+    session.console.result(&SnippetView {
+        env: loaded.env.clone(),
+        url,
+        html: (all || args.js).then_some(html),
+        noscript: (all || args.noscript).then_some(pixel),
+        badge: (all || args.badge).then_some(badge),
+    });
+    Ok(Exit::Done)
+}
+
+/// Where the counter is. Nothing is started to find it out.
+async fn url(session: &Session, loaded: &Loaded, sink: &Sink) -> Result<String, Failure> {
+    let cloud = cloud::open(session, loaded, Access::Read, sink).await?;
+    let code = Code { sha256: String::new(), arch: loaded.app.function.arch };
+    let graph = steps::design(loaded, cloud.place(), &code)?;
+    let live = steps::survey(session, &graph, &cloud.drivers(Drive::default()), sink).await?;
+    let url = |address| live.live(&address)?.outputs.get("url").cloned();
+    let found = url(HttpApiSpec::address("api")).or_else(|| url(FunctionUrlSpec::address("counter")));
+    found.ok_or_else(|| {
+        let env = &loaded.env;
+        Failure::new("not_deployed", format!("there is no counter with a URL in env {env}"))
+            .hinted(format!("run `hitctl deploy --env {env}` first"))
+    })
+}
+
+/// A value for a query string. The slash stays: the address is for people, too.
+fn encode(text: &str) -> String {
+    const HEX: &[u8; 16] = b"0123456789ABCDEF";
+    let mut out = String::new();
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push('%');
+            out.push(char::from(HEX[usize::from(byte >> 4)]));
+            out.push(char::from(HEX[usize::from(byte & 15)]));
+        }
+    }
+    out
+}
+
+/// A text as the name of a picture.
+fn in_markdown(text: &str) -> String {
+    let mut out = String::new();
+    for c in text.chars().map(|c| if c.is_control() { ' ' } else { c }) {
+        if matches!(c, '[' | ']' | '\\' | '`' | '<' | '*' | '_') {
+            out.push('\\');
+        }
+        out.push(c);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_encoded_and_names_escaped() {
+        assert_eq!(encode("/caf%C3%A9 x&y=\"<"), "/caf%25C3%25A9%20x%26y%3D%22%3C");
+        assert_eq!(in_markdown("my [views]\n`x`"), "my \\[views\\] \\`x\\`");
+    }
+}
