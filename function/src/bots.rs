@@ -30,7 +30,7 @@ pub enum Sign {
     Names(&'static str),
     /// It holds a URL, a host or an e-mail address, by which robots say whom to ask.
     Address,
-    /// It calls itself `compatible` with the WebKit that it named before: browsers that are do not say so.
+    /// It calls itself `compatible` with the `WebKit` that it named before: browsers that are do not say so.
     Compatible,
     /// It names nothing that shows pages to people.
     NoEngine,

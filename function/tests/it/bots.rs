@@ -76,7 +76,6 @@ fn table(rows: &[(&str, &Rate)]) -> String {
 }
 
 #[test]
-#[expect(clippy::print_stdout, reason = "the rates are what one runs this test for")]
 fn the_error_rates_hold_and_are_those_of_the_docs() {
     let robots_tuned = Rate::robots("robots-tuned.txt");
     let robots_held_out = Rate::robots("robots-heldout.txt");
@@ -116,7 +115,6 @@ fn the_error_rates_hold_and_are_those_of_the_docs() {
 }
 
 #[test]
-#[expect(clippy::print_stdout, reason = "as above")]
 fn what_the_tuned_half_gets_wrong_is_known() {
     let mut wrong = String::new();
     for line in corpus("people-tuned.txt", None) {

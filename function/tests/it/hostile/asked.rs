@@ -1,5 +1,7 @@
 //! What is asked: requests that mean something known, drawn by lot, and the events that carry them.
 
+use std::fmt::Write as _;
+
 use serde_json::{Value, json};
 
 /// Luck with a fixed seed: splitmix64.
@@ -43,6 +45,7 @@ pub(crate) enum Route {
 
 /// One request, and what it means.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is drawn by itself")]
 pub(crate) struct Asked {
     pub(crate) route: Route,
     pub(crate) method: &'static str,
@@ -315,7 +318,7 @@ fn encoded(dice: &mut Dice, text: &str) -> String {
         match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'/' | b':' | b'.' if !all => out.push(char::from(byte)),
             b' ' if !all => out.push('+'),
-            _ => out.push_str(&format!("%{byte:02X}")),
+            _ => write!(out, "%{byte:02X}").unwrap(),
         }
     }
     out

@@ -44,7 +44,7 @@ fn compare(seed: u64, setup: Setup, pages: usize, step_s: usize, by_hand: &[&str
         model.know(key);
     }
     let mut now = Moment::from_millis(START_MS);
-    let mut counted = 0_u64;
+    let mut sum = 0_u64;
     for n in 0..REQUESTS {
         now = Moment::from_millis(now.millis() + u64::try_from(dice.below(step_s * 1000)).unwrap());
         let asked = Asked::draw(&mut dice, pages);
@@ -60,10 +60,10 @@ fn compare(seed: u64, setup: Setup, pages: usize, step_s: usize, by_hand: &[&str
         if let (Some(key), true) = (&outcome.key, counts) {
             assert_eq!(Some(key.as_str()), asked.page.as_deref().ok(), "{}", context());
         }
-        counted += u64::from(counts);
+        sum += u64::from(counts);
     }
     assert_eq!(known(&mut counter), model.hits());
-    assert_eq!(hits(&mut counter), counted);
+    assert_eq!(hits(&mut counter), sum);
     let site = counter.store().raw(KEY_SITE).map_or(0, |item| item.number(ATTR_UNIQUES));
     assert_eq!(site, model.site_uniques());
     for ((month, reason), n) in model.dropped() {
@@ -72,7 +72,7 @@ fn compare(seed: u64, setup: Setup, pages: usize, step_s: usize, by_hand: &[&str
         let name = if *reason == "path" { ATTR_DROPPED_PATH } else { reason };
         assert_eq!(noted.map(|item| item.number(name)), Some(*n), "{reason} in {month}");
     }
-    assert!(counted > 2000, "only {counted} were counted: the lot draws too little that is good");
+    assert!(sum > 2000, "only {sum} were counted: the lot draws too little that is good");
 }
 
 fn is_as_expected(outcome: &Outcome, expected: &Expected, method: &str) -> bool {
@@ -156,7 +156,7 @@ fn broken_events_are_refused_in_words_or_counted_as_they_say() {
     let mut counter = Counter::new(Memory::default(), setup);
     let mut now = Moment::from_millis(START_MS);
     let mut before = 0;
-    let (mut refused, mut counted) = (0, 0);
+    let (mut refused, mut sum) = (0, 0);
     for n in 0..REQUESTS {
         now = Moment::from_millis(now.millis() + 3000);
         let event = Asked::draw(&mut dice, 20).event(&mut dice).to_string();
@@ -181,11 +181,11 @@ fn broken_events_are_refused_in_words_or_counted_as_they_say() {
         if let (Some(key), true) = (&outcome.key, outcome.counted) {
             assert_eq!(normalise(key.as_str()).as_ref(), Ok(key), "event {n}");
         }
-        counted += after - before;
+        sum += after - before;
         before = after;
     }
     assert!(
-        refused > 2000 && counted > 300,
-        "{refused} refused, {counted} counted: the lot is too kind or too cruel"
+        refused > 2000 && sum > 300,
+        "{refused} refused, {sum} counted: the lot is too kind or too cruel"
     );
 }

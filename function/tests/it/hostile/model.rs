@@ -161,7 +161,6 @@ impl Model {
     }
 
     /// Reads or counts one page: its key, whether it was counted, and why not.
-    #[expect(clippy::type_complexity, reason = "named right above")]
     fn page(
         &mut self,
         asked: &Asked,
