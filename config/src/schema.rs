@@ -108,7 +108,7 @@ settings! {
         max_paths: u32 = 10000 => Kind::Integer { min: 1, max: BILLION };
         /// The query parameters that belong to a path; all others are dropped.
         keep_query: Vec<String> = [] => Kind::Texts { shape: &shape::PARAMETER, max: 20 };
-        /// What tells visitors apart: `none`, `hash` (anonymous after a day) or `raw` (their addresses).
+        /// What tells visitors apart: `none`, `hash` (anonymous after two days) or `raw` (their addresses).
         visitors: Visitors = "hash" => Kind::Word(Visitors::WORDS);
         /// With `raw`: says that you know what you keep.
         i_know_this_is_personal_data: bool = false => Kind::Bool;

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::builder::FalseyValueParser;
-use hitctl_config::Loaded;
-use hitctl_engine::{Event, Phase, Sink};
+use hitctl_config::{Loaded, Paths};
+use hitctl_engine::{Action, Done, Event, Phase, Sink};
+use hitctl_resources::{Spec as _, TableSpec};
 
 use crate::cloud::{Access, Drive};
 use crate::commands::steps::{self, PlanRun, millis};
@@ -91,7 +92,13 @@ async fn deploy(
     // Until then, lest the live URL answers with the build of another deploy.
     failure = turn.end(Some(&outcome)).await.or(failure);
     let view = view.outputs(steps::outputs(loaded, &outcome.outputs)).took_ms(millis(started));
-    Ok((DeployView::new(view, &outcome), failure))
+    let mut view = DeployView::new(view, &outcome);
+    let made = |done: &Done| done.address == TableSpec::address("hits") && done.action == Action::Create;
+    if loaded.app.counter.paths == Paths::Strict && outcome.done.iter().any(made) {
+        // Until then nothing is counted.
+        view = view.next(format!("hitctl paths sync DIR --env {}", loaded.env));
+    }
+    Ok((view, failure))
 }
 
 /// Asks the live URL until that build answers; says why where it cannot be asked.

@@ -154,7 +154,7 @@ fn the_life_of_a_deployment() {
         url       http://127.0.0.1:PORT
         function  hits-local
         table     hits-local
-        next      curl 'http://127.0.0.1:PORT/counter?path=/'
+        next      hitctl snippet --env local
     stderr
       app hits, env local, on this machine
       +TIME building  zip from FUNCTION.zip
@@ -198,7 +198,7 @@ fn the_life_of_a_deployment() {
         url       http://127.0.0.1:PORT
         function  hits-local
         table     hits-local
-        next      curl 'http://127.0.0.1:PORT/counter?path=/'
+        next      hitctl snippet --env local
     stderr
       app hits, env local, on this machine
       +TIME building  zip from FUNCTION.zip

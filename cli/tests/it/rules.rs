@@ -183,3 +183,12 @@ fn what_has_no_configuration_counts_visits_of_browsers() {
     assert_eq!(ignored(&url, "/", CURL), "bot");
     assert_eq!(yard.run(&["plan", "--detailed-exitcode", "--artifact", &artifact()]).code, 0);
 }
+
+#[test]
+fn where_only_known_paths_count_a_deploy_says_how_they_become_known() {
+    let yard = Yard::with("counter.paths = \"strict\"\n");
+    let first = yard.run(&["deploy", "--artifact", &artifact()]);
+    assert!(first.stdout.contains("next      hitctl paths sync DIR --env local\n"), "{first:?}");
+    let second = yard.run(&["deploy", "--artifact", &artifact()]);
+    assert!(second.stdout.contains("hitctl snippet --env local\n"), "{second:?}");
+}

@@ -175,9 +175,9 @@ impl Applied {
 impl DeployView {
     /// The view of a deploy: its plan and what became of it.
     pub fn new(plan: PlanView, outcome: &Outcome) -> Self {
-        // What this is all about: a first hit. Without a URL, a look.
+        // What this is all about: hits, which pages send. Without a URL, a look.
         let next = match plan.all_outputs().get("url") {
-            Some(url) => format!("curl '{url}/counter?path=/'"),
+            Some(_) => format!("hitctl snippet --env {}", plan.env()),
             None => format!("hitctl status --env {}", plan.env()),
         };
         Self { plan, applied: outcome.into(), next }

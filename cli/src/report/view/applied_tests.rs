@@ -63,11 +63,11 @@ fn a_deploy_ends_with_the_url_and_the_next_command() {
       url       http://127.0.0.1:8700
       function  hits-local
       table     hits-local
-      next      curl 'http://127.0.0.1:8700/counter?path=/'
+      next      hitctl snippet --env local
     ");
     assert!(visible(&Report::human(&view, COLOUR)).contains("<36mhttp://127.0.0.1:8700</>"));
     // What is for copying is never cut.
-    assert!(Report::human(&view, NARROW).contains("curl 'http://127.0.0.1:8700/counter?path=/'\n"));
+    assert!(Report::human(&view, NARROW).contains("hitctl snippet --env local\n"));
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn a_deploy_without_changes_is_short() {
     Nothing to change.
 
       url   http://127.0.0.1:8700
-      next  curl 'http://127.0.0.1:8700/counter?path=/'
+      next  hitctl snippet --env local
     ");
 }
 
