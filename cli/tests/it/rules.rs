@@ -33,11 +33,10 @@ impl Site<'_> {
     fn deploy(&self, more: &str) -> (String, Vec<String>) {
         (self.configure)(&format!("{ROOM}{more}"));
         let done = self.ok(&["deploy", "--json", "--artifact", &artifact()]);
-        let changes = done["changes"].as_array().unwrap().iter();
-        let changed = changes.filter(|change| change["action"] != "keep");
-        let word = |change: &Json, field: &str| change[field].as_str().unwrap().to_owned();
-        let changed = changed.map(|change| format!("{} {}", word(change, "action"), word(change, "address")));
-        (done["outputs"]["url"].as_str().unwrap().to_owned(), changed.collect())
+        let rows = done["changes"].as_array().unwrap().iter().filter(|row| row["action"] != "keep");
+        let word = |row: &Json, field: &str| row[field].as_str().unwrap().to_owned();
+        let changed = rows.map(|row| format!("{} {}", word(row, "action"), word(row, "address"))).collect();
+        (done["outputs"]["url"].as_str().unwrap().to_owned(), changed)
     }
 
     fn count(&self, path: &str) -> (u64, u64) {
