@@ -24,6 +24,7 @@ pub struct Rules {
 
 /// A view of a page, as far as the rules look at it.
 #[derive(Clone, Copy, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is said, or not, by the one who asks")]
 pub struct View<'a> {
     /// What the client calls the page: a path, a URL or a plain string.
     pub path: &'a str,

@@ -52,12 +52,11 @@ impl Settings {
         let region = need("AWS_REGION", region, "Lambda sets it");
         let visitors = set(ENV_VISITORS).unwrap_or_else(|| "none".to_owned());
         let raw_days = visitors.strip_prefix("raw/").and_then(|days| days.parse().ok());
-        let seen = match visitors.as_str() {
-            "none" => None,
-            _ => {
-                let table = need(ENV_SEEN_TABLE, set(ENV_SEEN_TABLE), "the DynamoDB table of visitors");
-                Some(Seen { table, raw_days })
-            }
+        let seen = if visitors == "none" {
+            None
+        } else {
+            let table = need(ENV_SEEN_TABLE, set(ENV_SEEN_TABLE), "the DynamoDB table of visitors");
+            Some(Seen { table, raw_days })
         };
         let access =
             need("AWS_ACCESS_KEY_ID", set("AWS_ACCESS_KEY_ID"), "Lambda sets it from the function's role");

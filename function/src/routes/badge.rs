@@ -117,7 +117,7 @@ impl<S: Store> Counter<S> {
                 if let Some(after) = answer.header("retry-after") {
                     drawn = drawn.with("retry-after", after.to_owned());
                 }
-                Outcome { trouble, ignored, ..Outcome::of(drawn) }
+                Outcome { ignored, trouble, ..Outcome::of(drawn) }
             }
         }
     }

@@ -130,7 +130,6 @@ impl<S: Store> Counter<S> {
     }
 
     /// Counts a hit, or says why its path may not have one.
-    #[expect(clippy::type_complexity, reason = "counted, or not, or not known")]
     fn add(
         &mut self,
         key: Key,

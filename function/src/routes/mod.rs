@@ -178,7 +178,7 @@ impl<S: Store> Counter<S> {
     }
 
     /// `/v1/widget.js`: the script that pages embed.
-    #[expect(clippy::unnecessary_wraps, reason = "all routes have one type")]
+    #[expect(clippy::unnecessary_wraps, clippy::unused_self, reason = "all routes have one type")]
     fn widget(&mut self, _: &Request, _: Moment) -> Result<Outcome, Stop> {
         Ok(Outcome::of(Answer::new(
             200,

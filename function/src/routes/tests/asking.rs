@@ -47,7 +47,7 @@ fn bodies_that_are_none_are_refused_with_words() {
         ["", "/x", "[\"/x\"]", "{}", r#"{"p":7}"#, r#"{"p":"/x","b":true}"#, r#"{"p":"!x"}"#, r#"{"p":"/x""#]
     {
         let answer = post(&mut counter, "", body);
-        shown.push_str(&format!("{} {}\n", answer.status, answer.body));
+        shown.extend([format!("{} {}\n", answer.status, answer.body)]);
     }
     insta::assert_snapshot!(shown, @r#"
     400 {"error":"bad_param","message":"the body is no JSON object; send a JSON object such as {\"p\":\"/about\"}"}
@@ -100,7 +100,7 @@ fn the_top_pages() {
     assert!(by_today.find("/a").expect("listed") < by_today.find("/b").expect("listed"));
     let mut shown = String::new();
     for query in ["limit=0", "limit=101", "limit=x", "by=path", "limit=1&limit=2"] {
-        shown.push_str(&format!("{}\n", get(&mut counter, "/v1/top", query).body));
+        shown.extend([format!("{}\n", get(&mut counter, "/v1/top", query).body)]);
     }
     insta::assert_snapshot!(shown, @r#"
     {"error":"bad_param","message":"the parameter `limit` is a number from 1 to 100"}

@@ -29,7 +29,7 @@ fn a_badge_shows_and_does_not_count() {
             answer.header("content-security-policy"),
             Some("default-src 'none'; style-src 'unsafe-inline'")
         );
-        shown.push_str(&format!("{query}: {}\n", texts(&answer.body)));
+        shown.extend([format!("{query}: {}\n", texts(&answer.body))]);
     }
     insta::assert_snapshot!(shown, @"
     path=/a: views: 4
@@ -71,7 +71,7 @@ fn mistakes_and_failures_are_drawn() {
             assert_eq!(answer.status, 200);
             assert!(answer.body.contains("n/a"), "{}", answer.body);
             if route.ends_with("svg") {
-                shown.push_str(&format!("{query}: {:?}\n", answer.header("hitctl-error")));
+                shown.extend([format!("{query}: {:?}\n", answer.header("hitctl-error"))]);
             }
         }
     }
