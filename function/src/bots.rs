@@ -58,7 +58,7 @@ impl fmt::Display for Sign {
 
 /// Says by what a user agent looks like a robot's, or `None` if a person may sit behind it.
 ///
-/// ASCII case does not matter. Takes no memory, and time linear in the length up to a bound: what is over [`LONGEST`] is not
+/// ASCII case does not matter. Takes no memory, and time linear in the length up to a bound: what is over 1,024 bytes is not
 /// looked at.
 pub fn sign(user_agent: Option<&str>) -> Option<Sign> {
     let text = user_agent.unwrap_or_default().trim_ascii().as_bytes();
