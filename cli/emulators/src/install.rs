@@ -10,12 +10,25 @@ use sha2::{Digest as _, Sha256};
 
 const REQUIREMENTS: &str = include_str!("../requirements.txt");
 
+/// The package that AWS's Runtime Interface Emulator comes in; what it requires is not needed for that.
+const SAM: &str = "--no-deps\naws-sam-cli==1.167.0\n";
+
 /// The virtual environment, installed.
 pub(crate) fn installed() -> Result<&'static Path, String> {
     static INSTALLED: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     let installed = INSTALLED.get_or_init(|| {
         let program = std::env::current_exe().map_err(|error| error.to_string())?;
         install(&target(&program)?.join("emulators"), REQUIREMENTS)
+    });
+    installed.as_deref().map_err(Clone::clone)
+}
+
+/// The virtual environment with just the SAM CLI's own files, installed.
+pub(crate) fn sam() -> Result<&'static Path, String> {
+    static INSTALLED: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    let installed = INSTALLED.get_or_init(|| {
+        let program = std::env::current_exe().map_err(|error| error.to_string())?;
+        install(&target(&program)?.join("emulators"), SAM)
     });
     installed.as_deref().map_err(Clone::clone)
 }
@@ -34,7 +47,7 @@ fn target(program: &Path) -> Result<PathBuf, String> {
         .ok_or_else(|| format!("{} is not in a target directory of cargo", program.display()))
 }
 
-/// Installs what is required, unless it is there: into a directory named after it, so that two checkouts that share a
+/// Installs what is required, by lines that are options of pip or packages, unless it is there: into a directory named after it, so that two checkouts that share a
 /// target directory can want different versions.
 fn install(place: &Path, requirements: &str) -> Result<PathBuf, String> {
     let said = |error: std::io::Error| format!("{}: {error}", place.display());
@@ -56,9 +69,12 @@ fn install(place: &Path, requirements: &str) -> Result<PathBuf, String> {
         format!("{why}\nhint: Python 3.11 or newer with its venv module is needed (on Debian: apt-get install python3-venv)")
     })?;
     let list = environment.join("requirements.txt");
-    fs::write(&list, requirements).map_err(said)?;
+    let (options, packages): (Vec<_>, Vec<_>) = requirements.lines().partition(|line| line.starts_with("--"));
+    fs::write(&list, packages.join("\n")).map_err(said)?;
     run(Command::new(python(&environment))
-        .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input", "-r"])
+        .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"])
+        .args(options)
+        .arg("-r")
         .arg(&list))?;
     fs::write(&done, "").map_err(said)?;
     Ok(environment)

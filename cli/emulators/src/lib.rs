@@ -1,10 +1,11 @@
 //! For tests: two AWS emulators that nobody here wrote, and a [`Wire`] to them that counts, cuts and delays.
 //!
 //! [`Emulator::ministack`] runs real `bootstrap` files behind its HTTP API; [`Emulator::moto`] is a second opinion, with
-//! other gaps. Both are installed under `target/emulators` when a test first asks for one. Neither is AWS: where they
+//! other gaps. [`Rie`] is AWS's own emulator of the runtime around a function. All are installed under `target/emulators` when a test first asks for one. Neither is AWS: where they
 //! disagree, the service model decides.
 
 mod install;
+mod rie;
 mod wire;
 
 use std::io::{BufRead as _, BufReader, Read as _};
@@ -12,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 
+pub use rie::Rie;
 pub use wire::{Call, Fault, Hook, Rule, Wire};
 
 /// How long an emulator may take until it answers, in seconds: it takes one or two.

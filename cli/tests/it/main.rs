@@ -35,6 +35,8 @@ mod paths;
 #[cfg(test)]
 mod reading;
 #[cfg(test)]
+mod rie;
+#[cfg(test)]
 mod rules;
 #[cfg(test)]
 mod spread;
