@@ -47,6 +47,7 @@ pub(super) fn all(scene: &mut Scene) {
     looks
       dynamodb:BatchGetItem
       dynamodb:GetItem
+      dynamodb:Scan
       sts:GetCallerIdentity
     writes
       dynamodb:TransactWriteItems
@@ -62,6 +63,7 @@ pub(super) fn all(scene: &mut Scene) {
     looks
       dynamodb:BatchGetItem
       dynamodb:GetItem
+      dynamodb:Scan
       sts:GetCallerIdentity
     writes
       dynamodb:TransactWriteItems
