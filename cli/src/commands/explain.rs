@@ -12,6 +12,7 @@ use crate::session::Session;
 #[command(
     after_help = "Examples:\n  hitctl explain --path /a/index.html\n  hitctl explain --path 'https://me.example/blog/?utm_source=x'\n  hitctl explain --path / --ua 'curl/8.5.0'\n  hitctl explain --path / --post --origin https://other.example"
 )]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag that stands by itself")]
 pub struct Args {
     /// The path, URL or any other string, as a page would send it
     #[arg(long, value_name = "PATH")]

@@ -1,6 +1,7 @@
 //! The example page and the widget in a real browser: the number is there, a reload raises it by one, and a counter that
 //! fails leaves the page as its author wrote it.
 
+mod numbers;
 mod seen;
 mod stand;
 mod webdriver;

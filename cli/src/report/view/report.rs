@@ -169,7 +169,7 @@ impl ReportView {
         text::wrap(&line, 2, style) + "\n"
     }
 
-    fn chart(&self, title: &str, points: &[Point], of: fn(&Tally) -> u64, style: Style) -> String {
+    fn chart(title: &str, points: &[Point], of: fn(&Tally) -> u64, style: Style) -> String {
         let values: Vec<u64> = points.iter().map(|point| of(&point.tally)).collect();
         let (Some(first), Some(last)) = (points.first(), points.last()) else { return String::new() };
         let most = values.iter().copied().max().unwrap_or(0);
@@ -239,11 +239,11 @@ impl View for ReportView {
             out.push_str("No page has been viewed yet: `hitctl snippet` prints what to put into one.\n");
             return out;
         }
-        out.push_str(&self.chart("Views a day", &self.days, |tally| tally.hits, style));
+        out.push_str(&Self::chart("Views a day", &self.days, |tally| tally.hits, style));
         if self.uniques.is_some() {
-            out.push_str(&self.chart("Visitors a day", &self.days, |tally| tally.uniques, style));
+            out.push_str(&Self::chart("Visitors a day", &self.days, |tally| tally.uniques, style));
         }
-        out.push_str(&self.chart("Views a month", &self.months, |tally| tally.hits, style));
+        out.push_str(&Self::chart("Views a month", &self.months, |tally| tally.hits, style));
         if !self.top.is_empty() {
             let _ = write!(out, "\n{}", self.pages(style));
         }
