@@ -7,7 +7,7 @@ mod read;
 
 use hitctl_config::contract::{HEADER_BUILD, HEADER_IGNORED, MAX_BODY_BYTES};
 
-use crate::hit::Counts;
+use crate::hit::{Counts, Item};
 use crate::http::{Answer, Cache, Request};
 use crate::json::Object;
 use crate::moment::{Day, Moment};
@@ -50,6 +50,8 @@ pub struct Counter<S> {
     setup: Setup,
     recent: Recent,
     pages: Option<(Moment, Pages)>,
+    /// The whole site's days and months, for as long as the pages.
+    history: Option<(Moment, Item)>,
     /// The last day on which a path was refused: from then on paths are looked up before anything is written, so that
     /// a flood of them costs reads.
     refused_on: Option<Day>,
@@ -125,7 +127,7 @@ impl<S: Store> Counter<S> {
     /// A counter on `store`.
     pub fn new(store: S, setup: Setup) -> Self {
         let recent = Recent::new(setup.repeat_s);
-        Self { store, setup, recent, pages: None, refused_on: None }
+        Self { store, setup, recent, pages: None, history: None, refused_on: None }
     }
 
     /// The store.
@@ -205,19 +207,27 @@ impl<S: Store> Counter<S> {
 
     /// Every page, at most a minute old.
     fn all_pages(&mut self, now: Moment) -> Result<&Pages, StoreError> {
-        let fresh = self.pages.as_ref().is_some_and(|(read_at, _)| {
-            read_at.day() == now.day()
-                && (*read_at..Moment::from_millis(read_at.millis() + PAGES_FRESH_MS)).contains(&now)
-        });
-        if !fresh {
-            self.pages = None;
-        }
-        let pages = match self.pages.take() {
+        let pages = match self.pages.take().filter(|(read_at, _)| is_fresh(*read_at, now)) {
             Some(known) => known,
             None => (now, self.store.pages(now.day())?),
         };
         Ok(&self.pages.insert(pages).1)
     }
+
+    /// The days and months of the whole site, at most a minute old.
+    fn site_history(&mut self, now: Moment) -> Result<Item, StoreError> {
+        let history = match self.history.take().filter(|(read_at, _)| is_fresh(*read_at, now)) {
+            Some(known) => known,
+            None => (now, self.store.history(None)?),
+        };
+        Ok(self.history.insert(history).1.clone())
+    }
+}
+
+/// Whether what was read of the whole table may still be answered: of the same day, and less than a minute old.
+fn is_fresh(read_at: Moment, now: Moment) -> bool {
+    let until = Moment::from_millis(read_at.millis() + PAGES_FRESH_MS);
+    read_at.day() == now.day() && (read_at..until).contains(&now)
 }
 
 /// The parameters of a request.

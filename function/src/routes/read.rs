@@ -74,7 +74,10 @@ impl<S: Store> Counter<S> {
         let days = number(&query, "days", most_days, most_days)?;
         let months = number(&query, "months", MONTHS, MONTHS_KEPT)?;
         let key = once(&query, "path")?.map(|path| self.setup.rules.key(path)).transpose()?;
-        let item = self.store.history(key.as_ref())?;
+        let item = match &key {
+            Some(key) => self.store.history(Some(key))?,
+            None => self.site_history(now)?,
+        };
         let object = Object::new().number("v", 1);
         let object = match &key {
             Some(key) => object.text("path", key.as_str()),

@@ -115,7 +115,7 @@ fn a_tab_behind_others_is_counted_when_it_is_looked_at() {
     let behind = browser.devtools("Target.createTarget", &behind)["targetId"].as_str().unwrap().to_owned();
     // The tab has loaded the page and its script, and has had as much time as one in front takes.
     while site.asked().len() < 2
-        || api.asked().iter().filter(|asked| asked.target.ends_with(".js")).count() < 2
+        || api.asked().iter().filter(|asked| asked.target == "/v1/widget.js").count() < 2
     {
         std::thread::yield_now();
     }

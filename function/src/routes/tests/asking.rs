@@ -122,6 +122,19 @@ fn the_days_and_months() {
 }
 
 #[test]
+fn the_whole_table_is_read_once_a_minute() {
+    let mut counter = public();
+    let series = |counter: &mut Counter<Memory>, after_ms: u64| {
+        let now = Moment::from_millis(NOON.millis() + after_ms);
+        ask_at(counter, "GET", "/v1/series", "days=1&months=1", now).body
+    };
+    let before = series(&mut counter, 0);
+    visit_at(&mut counter, 3, "/c", NOON);
+    assert_eq!(series(&mut counter, 59_999), before);
+    assert_ne!(series(&mut counter, 60_000), before);
+}
+
+#[test]
 fn months_begin_before_the_year_does() {
     let mut counter = with(|setup| setup.public_stats = true);
     let january = Moment::from_millis(1_768_000_000_000);
