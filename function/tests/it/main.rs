@@ -4,6 +4,7 @@
 
 mod bots;
 mod counting;
+mod documented;
 mod dynamodb;
 mod engine;
 mod fake;
