@@ -11,8 +11,7 @@ pub const ENV_DYNAMODB_ENDPOINT: &str = "DYNAMODB_ENDPOINT";
 pub const ENV_AWS_DYNAMODB_ENDPOINT: &str = "AWS_ENDPOINT_URL_DYNAMODB";
 /// The AWS SDKs' own name for the endpoint of every service; the two above win.
 pub const ENV_AWS_ENDPOINT: &str = "AWS_ENDPOINT_URL";
-/// Environment variable of the function: the origins that may read its answers, separated by commas; unset or `*`
-/// means any.
+/// Environment variable of the function: the origins whose pages may count, separated by commas; unset or `*` means any.
 pub const ENV_ALLOW_ORIGINS: &str = "HITCTL_ALLOW_ORIGINS";
 /// Environment variable of the function: the id of the build, which `/healthz` answers in [`HEADER_BUILD`].
 pub const ENV_BUILD: &str = "HITCTL_BUILD";

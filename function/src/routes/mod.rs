@@ -145,8 +145,6 @@ impl<S: Store> Counter<S> {
             outcome.answer = outcome.answer.with(HEADER_IGNORED, why.code());
         }
         outcome.answer = outcome.answer.unless_known(request.headers.if_none_match.as_deref());
-        let origins = &self.setup.rules.origins;
-        outcome.answer = origins.allow(outcome.answer, request.headers.origin.as_deref());
         if request.method == "HEAD" {
             outcome.answer.body.clear();
         }

@@ -156,7 +156,7 @@ fn health_and_refusals_leave_the_table_alone() {
     let (status, headers, body) = host.request("GET", "/healthz", "");
     assert_eq!((status, body.as_str()), (200, r#"{"v":1,"ok":true}"#));
     assert_eq!(headers["hitctl-build"], "abc123");
-    assert_eq!((&headers["vary"], &headers["access-control-allow-origin"]), (&json!("origin"), &Value::Null));
+    assert_eq!(headers.get("access-control-allow-origin"), None, "the gateway's to add");
     let (status, headers, _) = host.request("POST", "/counter", "path=/x");
     assert_eq!((status, &headers["allow"]), (405, &json!("GET, HEAD")));
     assert_eq!(host.get("/nowhere", "").0, 404);
@@ -165,13 +165,5 @@ fn health_and_refusals_leave_the_table_alone() {
     let large = crate::fake::event("GET", "/counter", "path=/x")
         .replace("\"headers\"", &format!("\"body\":\"{}\",\"headers\"", "x".repeat(10_000_000)));
     assert!(host.invoke(large).body.contains("\"statusCode\":413"));
-    let from = |origin: &str| {
-        let event = crate::fake::event("GET", "/healthz", "")
-            .replace("\"headers\":{}", &format!("\"headers\":{{\"origin\":\"{origin}\"}}"));
-        let answer: Value = serde_json::from_str(&host.invoke(event).body).unwrap();
-        answer["headers"]["access-control-allow-origin"].clone()
-    };
-    assert_eq!(from("https://b.example"), "https://b.example");
-    assert_eq!(from("https://c.example"), Value::Null);
     assert_eq!(operations(&fake), [""; 0]);
 }

@@ -50,8 +50,6 @@ fn check_headers(status: u16, headers: &Map<String, Value>) {
     }
     assert_ne!(text(headers, "cache-control"), "", "no cache-control");
     assert_eq!(text(headers, "x-content-type-options"), "nosniff");
-    let cors = text(headers, "access-control-allow-origin") + &text(headers, "vary");
-    assert_ne!(cors, "", "neither for all origins nor for one");
     assert_eq!(status == 405, headers.contains_key("allow"), "status {status} and allow");
     // A badge draws its error, with status 200.
     let is_drawn = headers.contains_key("hitctl-error");
