@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use hitctl_emulators::{Emulator, Fault, Wire};
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::scene::{ask, build, left, try_to_ask};
+use super::scene::{build, hit, left, try_to_ask};
 use super::yard::AwsYard;
 use crate::support::{Ran, artifact};
 
@@ -200,7 +200,7 @@ fn a_first_deploy_can_be_cut_anywhere() {
         |case, n, way| case.cut(n, way, &["deploy", "--json", "--artifact", &case.zip]),
         |case, n| {
             let url = case.mended(&case.zip);
-            assert_eq!(ask(&url, "/counter?path=/").json()["hits"], 1, "after the cut of call {n}");
+            assert_eq!(hit(&url, "/counter?path=/").json()["hits"], 1, "after the cut of call {n}");
             case.wipe();
         },
     );
@@ -269,7 +269,7 @@ fn a_destroy_can_be_cut_anywhere() {
             let url = case.deploy();
             let hits = case.hits();
             assert_eq!(
-                ask(&url, "/counter?path=/").json()["hits"],
+                hit(&url, "/counter?path=/").json()["hits"],
                 hits + 1,
                 "the counts are those of before"
             );
@@ -280,7 +280,7 @@ fn a_destroy_can_be_cut_anywhere() {
 #[test]
 fn a_destroy_with_its_data_has_exported_it_before_it_is_gone() {
     let export = |n: usize| format!("export-{n}.ndjson");
-    let begin = |case: &Case| assert_eq!(ask(&case.deploy(), "/counter?path=/").status, 200);
+    let begin = |case: &Case| assert_eq!(hit(&case.deploy(), "/counter?path=/").status, 200);
     at_every_call(
         "data",
         25,
