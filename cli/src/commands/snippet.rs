@@ -45,7 +45,7 @@ pub struct Args {
 /// Prints it.
 pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
     let loaded = session.load()?;
-    let key = path::normalise(&args.path).map_err(|why| {
+    let key = path::normalise_keeping(&args.path, &loaded.app.counter.keep_query).map_err(|why| {
         Failure::usage(format!("--path {:?} cannot be counted: {why}", args.path))
             .hinted("a path begins with `/`, such as /blog/hello")
     })?;
