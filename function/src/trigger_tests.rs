@@ -1,5 +1,6 @@
 //! Events as AWS documents them, and events that are none.
 
+use hitctl_config::contract::HEADER_ORIGIN_SECRET;
 use proptest::prelude::*;
 
 use super::*;
@@ -120,8 +121,9 @@ fn the_headers_that_matter_are_read() {
             .headers
     };
     let all = headers(
-        r#""referer":"https://a.example/x","user-agent":"Agent/1.0","dnt":"0","sec-gpc":"1","sec-purpose":"prefetch;prerender",
-        "cloudfront-viewer-address":"203.0.113.7:1","x-hitctl-origin-secret":"s","if-none-match":"\"t\"","x-forwarded-for":"1.1.1.1""#,
+        &r#""referer":"https://a.example/x","user-agent":"Agent/1.0","dnt":"0","sec-gpc":"1","sec-purpose":"prefetch;prerender",
+        "cloudfront-viewer-address":"203.0.113.7:1","ORIGIN-SECRET":"s","if-none-match":"\"t\"","x-forwarded-for":"1.1.1.1""#
+            .replace("ORIGIN-SECRET", HEADER_ORIGIN_SECRET),
     );
     let expected = Headers {
         referer: "https://a.example/x".into(),
