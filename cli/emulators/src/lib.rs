@@ -1,17 +1,19 @@
 //! For tests: two AWS emulators that nobody here wrote, and a [`Wire`] to them that counts, cuts and delays.
 //!
 //! [`Emulator::ministack`] runs real `bootstrap` files behind its HTTP API; [`Emulator::moto`] is a second opinion, with
-//! other gaps. [`Rie`] is AWS's own emulator of the runtime around a function. All are installed under `target/emulators` when a test first asks for one. Neither is AWS: where they
-//! disagree, the service model decides.
+//! other gaps. [`Rie`] is AWS's own emulator of the runtime around a function. All are installed under `target/emulators` when a
+//! test first asks for one. None is AWS: where they disagree, the service model decides.
 
 mod install;
+mod keeper;
 mod rie;
 mod wire;
 
-use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::OnceLock;
+
+use keeper::Keeper;
 
 pub use rie::Rie;
 pub use wire::{Call, Fault, Hook, Rule, Wire};
@@ -48,7 +50,7 @@ pub struct Emulator {
     endpoint: String,
     pid: u32,
     log: PathBuf,
-    keeper: Child,
+    _keeper: Keeper,
 }
 
 impl Emulator {
@@ -143,34 +145,13 @@ impl Emulator {
     }
 
     fn keep(kind: Kind, installed: &Path, concurrency: u32) -> Result<Self, String> {
-        // The pipe to its standard input is what ties its life to ours: it is closed by whatever ends this process.
-        let mut keeper = Command::new(install::python(installed))
+        let mut command = Command::new(install::python(installed));
+        command
             .args(["-I", "-c", include_str!("keeper.py"), kind.as_str(), Self::ACCOUNT, Self::REGION])
-            .args([concurrency.to_string(), PATIENCE_S.to_string()])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .map_err(|error| error.to_string())?;
-        let mut said = BufReader::new(keeper.stdout.take().ok_or("it has no output")?);
-        let mut line = String::new();
-        said.read_line(&mut line).map_err(|error| error.to_string())?;
-        if let ["ready", port, pid, log] = line.split_whitespace().collect::<Vec<_>>()[..] {
-            let pid = pid.parse().map_err(|_| format!("{pid} is no process id"))?;
-            let endpoint = format!("http://127.0.0.1:{port}");
-            return Ok(Self { kind, endpoint, pid, log: log.into(), keeper });
-        }
-        let mut rest = String::new();
-        // What is not text is no explanation either.
-        drop(said.read_to_string(&mut rest));
-        drop(keeper.wait());
-        Err(format!("{line}{rest}"))
-    }
-}
-
-impl Drop for Emulator {
-    fn drop(&mut self) {
-        drop(self.keeper.stdin.take());
-        // It ends by itself now; waiting says that nothing of it is left.
-        drop(self.keeper.wait());
+            .args([concurrency.to_string(), PATIENCE_S.to_string()]);
+        let (keeper, said) = Keeper::start(&mut command)?;
+        let [port, pid, log] = &said[..] else { return Err(format!("it is ready with {said:?}")) };
+        let pid = pid.parse().map_err(|_| format!("{pid} is no process id"))?;
+        Ok(Self { kind, endpoint: format!("http://127.0.0.1:{port}"), pid, log: log.into(), _keeper: keeper })
     }
 }

@@ -2,17 +2,17 @@
 //!
 //! AWS ships it inside the Python package of its SAM CLI, of which nothing else is installed.
 
-use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
+use crate::keeper::Keeper;
 use crate::{PATIENCE_S, install};
 
 /// A running emulator with its function. Both end when this is dropped, and at the latest with the test process.
 #[derive(Debug)]
 pub struct Rie {
     endpoint: String,
-    keeper: Child,
+    _keeper: Keeper,
 }
 
 impl Rie {
@@ -36,36 +36,17 @@ impl Rie {
 
     fn keep(bootstrap: &Path, environment: &[(&str, &str)]) -> Result<Self, String> {
         let installed = install::sam()?;
-        let mut keeper = Command::new(install::python(installed))
+        let mut command = Command::new(install::python(installed));
+        command
             .args(["-I", "-c", include_str!("rie.py")])
             .arg(program(installed)?)
             .arg(bootstrap)
             .arg(PATIENCE_S.to_string())
             .env_clear()
-            .envs(environment.iter().copied())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .map_err(|error| error.to_string())?;
-        let mut said = BufReader::new(keeper.stdout.take().ok_or("it has no output")?);
-        let mut line = String::new();
-        said.read_line(&mut line).map_err(|error| error.to_string())?;
-        if let Some(port) = line.trim().strip_prefix("ready ") {
-            return Ok(Self { endpoint: format!("http://127.0.0.1:{port}"), keeper });
-        }
-        let mut rest = String::new();
-        // What is not text is no explanation either.
-        drop(said.read_to_string(&mut rest));
-        drop(keeper.wait());
-        Err(format!("{line}{rest}"))
-    }
-}
-
-impl Drop for Rie {
-    fn drop(&mut self) {
-        drop(self.keeper.stdin.take());
-        // It ends by itself now; waiting says that nothing of it is left.
-        drop(self.keeper.wait());
+            .envs(environment.iter().copied());
+        let (keeper, said) = Keeper::start(&mut command)?;
+        let [port] = &said[..] else { return Err(format!("it is ready with {said:?}")) };
+        Ok(Self { endpoint: format!("http://127.0.0.1:{port}"), _keeper: keeper })
     }
 }
 
