@@ -229,16 +229,7 @@ fn document(statements: &[Json]) -> Json {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn place() -> Place {
-        Place {
-            partition: "aws".to_owned(),
-            region: "eu-central-1".to_owned(),
-            account: "123456789012".to_owned(),
-            has_versions: true,
-            endpoint: None,
-        }
-    }
+    use crate::stack::tests::place;
 
     #[test]
     fn the_table_is_in_order_and_says_nothing_twice() {

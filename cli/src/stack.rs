@@ -305,4 +305,4 @@ fn set(items: &[&str]) -> BTreeSet<String> {
 
 #[cfg(test)]
 #[path = "stack_tests.rs"]
-mod tests;
+pub(crate) mod tests;

@@ -5,7 +5,8 @@ use serde_json::json;
 
 use super::*;
 
-fn place() -> Place {
+/// A place in an account of AWS's.
+pub(crate) fn place() -> Place {
     Place {
         partition: "aws".to_owned(),
         region: "eu-central-1".to_owned(),

@@ -14,13 +14,6 @@ fn yard(counter: &str) -> Yard {
     yard
 }
 
-#[track_caller]
-fn ok(yard: &Yard, args: &[&str]) -> Ran {
-    let ran = yard.run(&[&["counts"], args].concat());
-    assert_eq!(ran.code, 0, "{args:?}: {ran:?}");
-    ran
-}
-
 fn imported(yard: &Yard, content: &[u8], args: &[&str]) -> Ran {
     let content = content.to_vec();
     let args = [&["counts", "import", "-", "--json"], args].concat();
@@ -35,7 +28,7 @@ fn import(yard: &Yard, content: &[u8], args: &[&str]) -> Json {
 }
 
 fn row(yard: &Yard, path: &str) -> Json {
-    ok(yard, &["get", path, "--json"]).json()["counts"][0].clone()
+    yard.counts(&["get", path, "--json"]).json()["counts"][0].clone()
 }
 
 /// Two paths, one with a shard, the site, and what was dropped, as the function leaves them.
@@ -57,7 +50,7 @@ fn fill(yard: &Yard) {
 fn ndjson_moves_everything_and_csv_the_totals() {
     let (from, to) = (yard(""), yard(""));
     fill(&from);
-    let all = ok(&from, &["export", "--format", "ndjson"]).stdout;
+    let all = from.counts(&["export", "--format", "ndjson"]).stdout;
     insta::assert_snapshot!(all, @r#"
     {"path":"/","hits":100,"uniques":20,"first":"2026-08-01","last":"2026-09-20T10:00:00Z","days":{"2026-09-19":{"hits":2,"uniques":0},"2026-09-20":{"hits":6,"uniques":4}},"months":{"2026-08":{"hits":92,"uniques":0},"2026-09":{"hits":8,"uniques":4}}}
     {"path":"a \"b\", c","hits":5,"uniques":1,"first":"2026-08-01","last":"2026-09-20T10:00:00Z","days":{"2026-09-19":{"hits":1,"uniques":0},"2026-09-20":{"hits":3,"uniques":2}},"months":{"2026-08":{"hits":1,"uniques":0},"2026-09":{"hits":4,"uniques":2}}}
@@ -66,19 +59,19 @@ fn ndjson_moves_everything_and_csv_the_totals() {
     "#);
     let view = import(&to, all.as_bytes(), &[]);
     assert_eq!((&view["paths"], &view["hits"], &view["uniques"]), (&json!(2), &json!(105), &json!(21)));
-    assert_eq!(ok(&to, &["export", "--format", "ndjson"]).stdout, all);
+    assert_eq!(to.counts(&["export", "--format", "ndjson"]).stdout, all);
     // Once more is the same import; under another id it is added, and that of JSON is the same file in another form.
     assert_eq!(import(&to, all.as_bytes(), &[])["already"], 2);
-    let json = ok(&from, &["export", "--json"]).stdout;
+    let json = from.counts(&["export", "--json"]).stdout;
     import(&to, json.as_bytes(), &[]);
     assert_eq!(row(&to, "/")["days"]["2026-09-20"], json!({ "hits": 12, "uniques": 8 }));
-    assert_eq!(ok(&to, &["export", "--json"]).json()["site"]["uniques"], 34);
+    assert_eq!(to.counts(&["export", "--json"]).json()["site"]["uniques"], 34);
     let confirm = ["--replace", "--confirm", "local"];
     import(&to, all.as_bytes(), &confirm);
-    assert_eq!(ok(&to, &["export", "--format", "ndjson"]).stdout, all);
+    assert_eq!(to.counts(&["export", "--format", "ndjson"]).stdout, all);
     let third = yard("");
-    import(&third, ok(&from, &["export"]).stdout.as_bytes(), &[]);
-    let same = |yard: &Yard| ok(yard, &["list", "--json"]).json();
+    import(&third, from.counts(&["export"]).stdout.as_bytes(), &[]);
+    let same = |yard: &Yard| yard.counts(&["list", "--json"]).json();
     assert_eq!(same(&third), same(&from));
     assert!(row(&third, "/").get("days").is_none());
 }
@@ -100,7 +93,7 @@ fn goatcounters_export_is_counted_by_day_and_month() {
     let ran = imported(&yard, &packed, &[]);
     assert_eq!(ran.code, 0, "{ran:?}");
     assert!(ran.stderr.contains("left out: 1 view of robots, 1 event"), "{ran:?}");
-    insta::assert_snapshot!(ok(&yard, &["export", "--format", "ndjson"]).stdout, @r#"
+    insta::assert_snapshot!(yard.counts(&["export", "--format", "ndjson"]).stdout, @r#"
     {"path":"/","hits":3,"uniques":3,"first":"2026-09-19","last":"2026-09-20T11:00:00Z","days":{"2026-09-19":{"hits":1,"uniques":1},"2026-09-20":{"hits":2,"uniques":2}},"months":{"2026-09":{"hits":3,"uniques":3}}}
     {"site":{"uniques":3,"days":{"2026-09-19":1,"2026-09-20":2},"months":{"2026-09":3}}}
     "#);
@@ -116,19 +109,19 @@ fn goatcounters_export_is_counted_by_day_and_month() {
 #[test]
 fn a_number_to_begin_with_counts_once() {
     let yard = yard("");
-    ok(&yard, &["add", "/", "3"]);
+    yard.counts(&["add", "/", "3"]);
     let start = ["import", "--start-at", "12000", "--path", "/index.html"];
-    assert_eq!(ok(&yard, &start).stdout, "Imported 1 path with 12000 hits.\n");
+    assert_eq!(yard.counts(&start).stdout, "Imported 1 path with 12000 hits.\n");
     assert_eq!(row(&yard, "/")["hits"], 12_003);
     // What comes later is not set back by the same command.
-    ok(&yard, &["add", "/", "4"]);
-    assert!(ok(&yard, &start).stdout.starts_with("All of it was imported before (1 path"));
+    yard.counts(&["add", "/", "4"]);
+    assert!(yard.counts(&start).stdout.starts_with("All of it was imported before (1 path"));
     assert_eq!(row(&yard, "/")["hits"], 12_007);
     let ran = yard.run(&["counts", "import", "--start-at", "13000", "--path", "/", "--json"]);
     let error = ran.json()["error"].clone();
     assert_eq!((ran.code, &error["code"]), (1, &json!("already_begun")));
     assert_eq!(error["message"], "\"/\" has begun with another number already");
-    ok(&yard, &["import", "--start-at", "1", "--path", "/other"]);
+    yard.counts(&["import", "--start-at", "1", "--path", "/other"]);
     for args in [
         vec!["--start-at", "1"],
         vec!["--path", "/"],

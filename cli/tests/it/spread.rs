@@ -14,13 +14,6 @@ fn yard() -> Yard {
     yard
 }
 
-#[track_caller]
-fn ok(yard: &Yard, args: &[&str]) -> Ran {
-    let ran = yard.run(&[&["counts"], args].concat());
-    assert_eq!(ran.code, 0, "{args:?}: {ran:?}");
-    ran
-}
-
 /// Puts an item there as the function would have left it: hits and visitors, all on one day.
 fn put(yard: &Yard, key: &str, n: u64, (first, last): (&str, &str)) {
     let number = |n: u64| json!({ "N": n.to_string() });
@@ -56,7 +49,7 @@ fn sole(path: &str, hits: u64) -> BTreeMap<String, Option<u64>> {
 }
 
 fn row(yard: &Yard, path: &str) -> Json {
-    ok(yard, &["get", path, "--json"]).json()["counts"][0].clone()
+    yard.counts(&["get", path, "--json"]).json()["counts"][0].clone()
 }
 
 /// What a path has that had all of [`spread`], with other hits.
@@ -73,44 +66,44 @@ fn every_command_works_on_the_sum_and_leaves_one_item() {
     let yard = yard();
     spread(&yard, "/a");
     assert_eq!(row(&yard, "/a"), whole("/a", 60));
-    let list = ok(&yard, &["list", "--json"]).json();
+    let list = yard.counts(&["list", "--json"]).json();
     let brief = json!({ "path": "/a", "hits": 60, "uniques": 30, "first": "2026-09-19", "last": "2026-09-20T11:00:00Z" });
     assert_eq!(list["counts"], json!([brief]));
     assert_eq!(yard.run(&["status", "--env", "local", "--json"]).json()["hits"], 60);
     // What only adds leaves the shards alone.
-    ok(&yard, &["add", "/a", "5"]);
+    yard.counts(&["add", "/a", "5"]);
     assert_eq!(items(&yard).len(), 3);
     assert_eq!(row(&yard, "/a"), whole("/a", 65));
     // Less than any one of them has.
-    ok(&yard, &["add", "/a", "-50", "--yes"]);
+    yard.counts(&["add", "/a", "-50", "--yes"]);
     assert_eq!(items(&yard), sole("/a", 15));
     assert_eq!(row(&yard, "/a"), whole("/a", 15));
-    ok(&yard, &["delete", "/a", "--confirm", "local"]);
+    yard.counts(&["delete", "/a", "--confirm", "local"]);
     spread(&yard, "/a");
-    ok(&yard, &["set", "/a", "7", "--confirm", "local"]);
+    yard.counts(&["set", "/a", "7", "--confirm", "local"]);
     assert_eq!((items(&yard), row(&yard, "/a")), (sole("/a", 7), whole("/a", 7)));
-    ok(&yard, &["delete", "/a", "--confirm", "local"]);
+    yard.counts(&["delete", "/a", "--confirm", "local"]);
     spread(&yard, "/a");
-    let ran = ok(&yard, &["rename", "/a", "/b", "--json"]).json();
+    let ran = yard.counts(&["rename", "/a", "/b", "--json"]).json();
     assert_eq!(
         ran["changed"],
         json!([{ "path": "/a", "old": 60, "new": null }, { "path": "/b", "old": null, "new": 60 }])
     );
     assert_eq!((items(&yard), row(&yard, "/b")), (sole("/b", 60), whole("/b", 60)));
     spread(&yard, "/c");
-    ok(&yard, &["merge", "/b", "/c", "/d", "--yes"]);
+    yard.counts(&["merge", "/b", "/c", "/d", "--yes"]);
     assert_eq!(items(&yard), sole("/d", 120));
     assert_eq!(row(&yard, "/d")["days"], json!({ "2026-09-20": { "hits": 120, "uniques": 60 } }));
     spread(&yard, "/d");
-    let ran = ok(&yard, &["reset", "--all", "--confirm", "local", "--json"]).json();
+    let ran = yard.counts(&["reset", "--all", "--confirm", "local", "--json"]).json();
     assert_eq!(ran["changed"], json!([{ "path": "/d", "old": 60, "new": 0 }]));
     assert_eq!(items(&yard), sole("/d", 0));
     spread(&yard, "/d");
-    ok(&yard, &["delete", "/d", "--confirm", "local"]);
+    yard.counts(&["delete", "/d", "--confirm", "local"]);
     assert_eq!(items(&yard), BTreeMap::new());
     // A path that has nothing but a shard is a path.
     put(&yard, "!shard#1#/e", 4, LATE);
-    ok(&yard, &["rename", "/e", "/f"]);
+    yard.counts(&["rename", "/e", "/f"]);
     assert_eq!(items(&yard), sole("/f", 4));
 }
 
@@ -119,7 +112,7 @@ fn a_replacing_import_replaces_the_sum() {
     let yard = yard();
     spread(&yard, "/a");
     yard.write("a.csv", "/a,3\n");
-    ok(&yard, &["import", "a.csv", "--replace", "--confirm", "local"]);
+    yard.counts(&["import", "a.csv", "--replace", "--confirm", "local"]);
     assert_eq!(row(&yard, "/a")["hits"], 3);
     assert!(items(&yard).keys().all(|key| !key.starts_with("!shard")));
 }
@@ -135,7 +128,7 @@ fn a_merge_of_many_shards_comes_to_the_same_sum() {
             put(&yard, &format!("!shard#{n}#{path}"), 2, EARLY);
         }
     }
-    ok(&yard, &["merge", "/a", "/b", "/c", "/into", "--yes"]);
+    yard.counts(&["merge", "/a", "/b", "/c", "/into", "--yes"]);
     assert_eq!(items(&yard), sole("/into", 3 * 64 * 2));
     assert_eq!(row(&yard, "/into")["days"], json!({ "2026-09-20": { "hits": 384, "uniques": 192 } }));
 }
@@ -179,7 +172,7 @@ fn no_hit_on_a_shard_is_lost_while_paths_are_moved() {
             assert!(ran.code == 0 || ran.json()["error"]["code"] == "no_such_path", "{args:?}: {ran:?}");
         }
     });
-    let rows = ok(&yard, &["export", "--json"]).json()["counts"].clone();
+    let rows = yard.counts(&["export", "--json"]).json()["counts"].clone();
     let sum = |of: fn(&Json) -> &Json| -> u64 {
         rows.as_array().unwrap().iter().map(|row| of(row).as_u64().unwrap_or(0)).sum()
     };
@@ -213,15 +206,15 @@ fn paths_that_are_gone_give_their_budget_back() {
     for path in ["/a", "/b", "/c"] {
         spread(&yard, path);
     }
-    ok(&yard, &["delete", "/never"]);
+    yard.counts(&["delete", "/never"]);
     assert_eq!(budget(None), "-", "where there is no budget, none is made");
     budget(Some(3));
-    ok(&yard, &["delete", "/a", "--confirm", "local"]);
+    yard.counts(&["delete", "/a", "--confirm", "local"]);
     assert_eq!(budget(None), "2");
-    ok(&yard, &["merge", "/b", "/c", "--yes"]);
+    yard.counts(&["merge", "/b", "/c", "--yes"]);
     assert_eq!(budget(None), "1");
     // What came by files has taken nothing, and takes nothing now.
     budget(Some(0));
-    ok(&yard, &["delete", "/c", "--confirm", "local"]);
+    yard.counts(&["delete", "/c", "--confirm", "local"]);
     assert_eq!(budget(None), "0");
 }

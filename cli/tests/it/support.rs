@@ -117,6 +117,14 @@ impl Yard {
         Ran { code, stdout: stdout.text(), stderr: stderr.text() }
     }
 
+    /// Runs a command of `counts` that has to succeed.
+    #[track_caller]
+    pub(crate) fn counts(&self, args: &[&str]) -> Ran {
+        let ran = self.run(&[&["counts"], args].concat());
+        assert_eq!(ran.code, 0, "{args:?}: {ran:?}");
+        ran
+    }
+
     /// Deploys the built function to the local cloud of this yard, and gives back the URL.
     pub(crate) fn deploy(&self) -> String {
         let ran = self.run(&["deploy", "--env", "local", "--json", "--artifact", &artifact()]);

@@ -1,14 +1,11 @@
 //! The crash loop on an emulator: a run is cut at its n-th call, for every n, in every way. The next run brings everything where
 //! it belongs, with one API and nothing orphaned; the URL stays, and no hit that was answered is lost.
 
-use std::process::Stdio;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use hitctl_emulators::{Emulator, Fault, Wire};
-use rustix::process::{Pid, Signal, kill_process};
 
-use super::scene::{build, hit, left, try_to_ask};
+use super::scene::{Death, build, hit, left, try_to_ask};
 use super::yard::AwsYard;
 use crate::support::{Ran, artifact};
 
@@ -136,22 +133,13 @@ impl Case {
 
     /// As a process of its own, which is killed at the n-th call.
     fn killed(&self, n: usize, way: Way, args: &[&str]) -> Option<i32> {
-        let pid = Arc::new(AtomicU32::new(0));
+        let death = Death::default();
         let kill = {
-            let pid = Arc::clone(&pid);
-            move || {
-                // It may call before we know who it is.
-                while pid.load(Ordering::SeqCst) == 0 {
-                    std::thread::yield_now();
-                }
-                let pid = i32::try_from(pid.load(Ordering::SeqCst)).unwrap();
-                kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
-            }
+            let death = death.clone();
+            move || death.comes()
         };
         self.wire.at(n, if way == Way::KilledBefore { Fault::before(kill) } else { Fault::after(kill) });
-        let program = self.yard.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        pid.store(program.id(), Ordering::SeqCst);
-        program.wait_with_output().unwrap().status.code()
+        death.of(self.yard.command(args)).status.code()
     }
 }
 

@@ -3,12 +3,16 @@
 use std::collections::BTreeSet;
 use std::io::{Cursor, Read as _, Write as _};
 use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_types::SdkConfig;
 use aws_types::region::Region;
 use hitctl_emulators::{Emulator, Wire};
+use rustix::process::{Pid, Signal, kill_process};
 use zip::write::SimpleFileOptions;
 
 use super::yard::AwsYard;
@@ -85,6 +89,29 @@ impl Scene {
     /// Every call that any command made here.
     pub(crate) fn into_seen(self) -> BTreeSet<String> {
         self.seen
+    }
+}
+
+/// The end of a program at a call that a wire is told of, whoever the program turns out to be.
+#[derive(Clone, Default)]
+pub(crate) struct Death(Arc<AtomicU32>);
+
+impl Death {
+    /// Comes to the program: what a fault does.
+    pub(crate) fn comes(&self) {
+        // The program may call before we know who it is.
+        while self.0.load(Ordering::SeqCst) == 0 {
+            std::thread::yield_now();
+        }
+        let pid = i32::try_from(self.0.load(Ordering::SeqCst)).unwrap();
+        kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
+    }
+
+    /// Runs the program that it comes to, to its end.
+    pub(crate) fn of(&self, mut program: Command) -> Output {
+        let program = program.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        self.0.store(program.id(), Ordering::SeqCst);
+        program.wait_with_output().unwrap()
     }
 }
 

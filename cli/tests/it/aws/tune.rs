@@ -1,15 +1,10 @@
 //! The memory table in an account: a copy is measured that counts nothing, and is gone in the end, however it ends.
 
-use std::process::Stdio;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
-
 use hitctl::Interrupts;
 use hitctl_emulators::{Emulator, Fault};
-use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value as Json, json};
 
-use super::scene::{Scene, hit, left};
+use super::scene::{Death, Scene, hit, left};
 use crate::support::Ran;
 
 const SHORT: [&str; 7] = ["tune", "--yes", "--json", "--memory", "128", "--starts", "2"];
@@ -41,23 +36,13 @@ fn wipe(scene: &mut Scene) {
 /// Runs with one call killed in its stead: the program is gone, and has cleaned up nothing.
 fn killed(scene: &Scene, operation: &'static str) {
     scene.wire.reset();
-    let pid = Arc::new(AtomicU32::new(0));
-    let kill = {
-        let pid = Arc::clone(&pid);
-        move || {
-            // It may call before we know who it is.
-            while pid.load(Ordering::SeqCst) == 0 {
-                std::thread::yield_now();
-            }
-            let pid = i32::try_from(pid.load(Ordering::SeqCst)).unwrap();
-            kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
-        }
+    let death = Death::default();
+    let fault = {
+        let death = death.clone();
+        Fault::before(move || death.comes())
     };
-    let fault = Fault::before(kill);
     scene.wire.rule(move |call| (call.operation == operation).then(|| fault.clone()));
-    let program = scene.yard.command(&SHORT).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    pid.store(program.id(), Ordering::SeqCst);
-    let output = program.wait_with_output().unwrap();
+    let output = death.of(scene.yard.command(&SHORT));
     assert_eq!(output.status.code(), None, "{output:?}");
     scene.wire.reset();
 }
