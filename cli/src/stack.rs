@@ -1,4 +1,7 @@
-//! What a hit counter is made of. The only file that knows; it reads like a parts list.
+//! What a hit counter is made of. The only place that knows; it reads like a parts list. What feeds the function beside the web
+//! is in `stack/sources.rs`.
+
+mod sources;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -55,14 +58,23 @@ pub fn design(app: &App, env: &str, place: &Place, code: &Code) -> Result<Graph,
     let with_api = app.http.expose == Expose::Api;
     Graph::new(vec![
         parts.table(),
-        parts.seen_table().present_if(parts.has_visitors()),
+        parts.seen_table().present_if(parts.remembers()),
         parts.role(),
         parts.log_group(),
         parts.function().node("counter", &parts.name),
         parts.alias(release).present_if(parts.publishes()),
         parts.function_url().present_if(app.http.expose == Expose::FunctionUrl),
         parts.http_api().present_if(with_api),
-        parts.permission().present_if(with_api),
+        parts.api_permission().present_if(with_api),
+        parts.queue().present_if(app.queue.enabled),
+        parts.dead_letter_queue().present_if(app.has_dead_letters()),
+        parts.mapping().present_if(app.queue.enabled),
+        parts.ingest_role().present_if(parts.ingests()),
+        parts.event_rule().present_if(app.events.enabled),
+        parts.bucket_rule().present_if(app.has_buckets()),
+        parts.event_permission("events").present_if(app.events.enabled && !app.queue.enabled),
+        parts.event_permission("s3").present_if(app.has_buckets() && !app.queue.enabled),
+        parts.event_invoke_config().present_if(parts.is_invoked_by_rules()),
     ])
 }
 
@@ -118,7 +130,12 @@ impl Parts<'_> {
         self.app.counter.visitors != Visitors::None
     }
 
-    /// The table of visitors: what is in it goes by itself within days, so that there is nothing to restore, to protect, or
+    /// Whether something is remembered for a while: visitors, or messages that were counted.
+    fn remembers(&self) -> bool {
+        self.has_visitors() || self.app.counter.exact
+    }
+
+    /// The table of visitors, and of messages that were counted: what is in it goes by itself within days, so that there is nothing to restore, to protect, or
     /// to ask about before it is deleted.
     fn seen_table(&self) -> Node {
         TableSpec {
@@ -137,43 +154,30 @@ impl Parts<'_> {
     }
 
     fn role(&self) -> Node {
-        let statement = |sid: &str, actions: &[&str], resource: String| Statement {
-            sid: sid.to_owned(),
-            actions: actions.iter().map(ToString::to_string).collect(),
-            resources: BTreeSet::from([resource]),
-        };
         let group = names::log_group(&self.app.app, self.env);
-        let invalidation = self.app.cloudfront.distribution_id.as_ref().map(|id| {
-            let Place { partition, account, .. } = self.place;
-            let arn = format!("arn:{partition}:cloudfront::{account}:distribution/{id}");
-            statement("Invalidation", &["cloudfront:CreateInvalidation"], arn)
-        });
-        let seen = self.has_visitors().then(|| {
+        let mut statements = vec![
+            statement(
+                "Logs",
+                &["logs:CreateLogStream", "logs:PutLogEvents"],
+                self.arn("logs", &format!("log-group:{group}:*")),
+            ),
+            statement(
+                "Table",
+                &["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Scan", "dynamodb:UpdateItem"],
+                self.arn("dynamodb", &format!("table/{}", self.name)),
+            ),
+        ];
+        if self.remembers() {
             let actions =
                 ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"];
             let table = names::seen_table(&self.app.app, self.env);
-            statement("Seen", &actions, self.arn("dynamodb", &format!("table/{table}")))
-        });
-        RoleSpec {
-            trusted_service: "lambda.amazonaws.com".to_owned(),
-            // In the order of their names, as drivers read them back.
-            statements: invalidation
-                .into_iter()
-                .chain([statement(
-                    "Logs",
-                    &["logs:CreateLogStream", "logs:PutLogEvents"],
-                    self.arn("logs", &format!("log-group:{group}:*")),
-                )])
-                .chain(seen)
-                .chain([statement(
-                    "Table",
-                    &["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Scan", "dynamodb:UpdateItem"],
-                    self.arn("dynamodb", &format!("table/{}", self.name)),
-                )])
-                .collect(),
-            tags: self.tags.clone(),
+            statements.push(statement("Seen", &actions, self.arn("dynamodb", &format!("table/{table}"))));
         }
-        .node("function", &self.name)
+        statements.extend(self.source_statements());
+        // In the order of their names, as drivers read them back.
+        statements.sort();
+        RoleSpec { trusted_service: "lambda.amazonaws.com".to_owned(), statements, tags: self.tags.clone() }
+            .node("function", &self.name)
     }
 
     fn log_group(&self) -> Node {
@@ -234,6 +238,16 @@ impl Parts<'_> {
         self.publishes().then(|| Value::known(AliasSpec::address("live"), AliasSpec::NAME.to_owned()))
     }
 
+    /// The ARN that requests and messages go to.
+    fn called_arn(&self) -> Value<String> {
+        let arn = self.arn("lambda", &format!("function:{}", self.name));
+        if self.publishes() {
+            Value::known(AliasSpec::address("live"), format!("{arn}:{}", AliasSpec::NAME))
+        } else {
+            Value::known(FunctionSpec::address("counter"), arn)
+        }
+    }
+
     fn alias(&self, release: String) -> Node {
         let name = format!("{}:{}", self.name, AliasSpec::NAME);
         AliasSpec { function_name: self.function_name(), release }.node("live", &name)
@@ -266,14 +280,10 @@ impl Parts<'_> {
 
     fn http_api(&self) -> Node {
         let http = &self.app.http;
-        let arn = self.arn("lambda", &format!("function:{}", self.name));
         HttpApiSpec {
-            function_arn: if self.publishes() {
-                Value::known(AliasSpec::address("live"), format!("{arn}:{}", AliasSpec::NAME))
-            } else {
-                Value::known(FunctionSpec::address("counter"), arn)
-            },
+            function_arn: self.called_arn(),
             routes: set(&self.routes()),
+            ingest: self.ingests().then(|| self.ingest()),
             cors: self.cors(),
             throttle: Throttle { rate_per_second: http.rate_per_second, burst: http.burst },
             tags: self.tags.clone(),
@@ -287,16 +297,20 @@ impl Parts<'_> {
         [contract::ROUTES, stats].concat()
     }
 
-    fn permission(&self) -> Node {
+    fn api_permission(&self) -> Node {
         PermissionSpec {
             function_name: self.function_name(),
             qualifier: self.qualifier(),
             principal: "apigateway.amazonaws.com".to_owned(),
-            api_id: Value::output(HttpApiSpec::address("api"), "api_id"),
+            source_arn: Value::output(HttpApiSpec::address("api"), "call_arn"),
             source_account: self.place.account.clone(),
         }
         .node("http_api", "hitctl-http-api")
     }
+}
+
+fn statement(sid: &str, actions: &[&str], resource: String) -> Statement {
+    Statement { sid: sid.to_owned(), actions: set(actions), resources: BTreeSet::from([resource]) }
 }
 
 fn set(items: &[&str]) -> BTreeSet<String> {

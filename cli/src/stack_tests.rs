@@ -1,6 +1,6 @@
 //! What the parts come to: for each way of counting, what is there, what the function is told, and what goes when.
 
-use hitctl_engine::{Action, Live, Outputs, Owner, Plan, Snapshot, check, resolve};
+use hitctl_engine::{Action, Live, Owner, Plan, Snapshot, check, resolve};
 use serde_json::json;
 
 use super::*;
@@ -38,10 +38,17 @@ fn live(graph: &Graph) -> Snapshot {
     for node in graph.nodes() {
         let found = spec(graph, node.address.as_str()).map(|mut spec| {
             // What the server picks.
-            if let Some(id) = spec.get_mut("api_id") {
-                *id = json!("a1b2");
+            let picked = [
+                ("call_arn", "arn:aws:execute-api:eu-central-1:123456789012:a1b2/*/*"),
+                ("url", "https://queue.example"),
+            ];
+            if spec.get("source_arn").is_some_and(Json::is_object) {
+                spec["source_arn"] = json!(picked[0].1);
             }
-            let outputs = Outputs::from([("api_id".to_owned(), "a1b2".to_owned())]);
+            if spec.get("ingest").is_some_and(Json::is_object) {
+                spec["ingest"]["queue_url"] = json!(picked[1].1);
+            }
+            let outputs = picked.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
             Live { spec, outputs, owner: Owner::Ours }
         });
         live.insert(node.address.clone(), found);

@@ -38,6 +38,26 @@ pub const ENV_REPEAT: &str = "HITCTL_REPEAT_S";
 pub const ENV_SHARDS: &str = "HITCTL_SHARDS";
 /// Environment variable of the function: `1` where [`STATS_ROUTES`] are answered.
 pub const ENV_PUBLIC_STATS: &str = "HITCTL_PUBLIC_STATS";
+/// Environment variable of the function: `1` where a message or an event counts once however often it is delivered.
+pub const ENV_EXACT: &str = "HITCTL_EXACT";
+/// Environment variable of the function: the distribution whose cache is invalidated after hits, and the least seconds
+/// between two such invalidations: `E123ABC/60`.
+pub const ENV_INVALIDATE: &str = "HITCTL_INVALIDATE";
+/// Environment variable of the function: the paths that are invalidated after hits, separated by blanks; `/*` is the default.
+pub const ENV_INVALIDATE_PATHS: &str = "HITCTL_INVALIDATE_PATHS";
+/// Environment variable of the function: the bucket whose changed objects are invalidated.
+pub const ENV_SITE_BUCKET: &str = "HITCTL_SITE_BUCKET";
+/// Environment variable of the function: the bucket whose objects are access logs, whose views are counted.
+pub const ENV_LOG_BUCKET: &str = "HITCTL_LOG_BUCKET";
+/// Environment variable of the function: what an event counts under: a name, or a JSON pointer into the event; else
+/// `/detail/path` in it.
+pub const ENV_EVENT_KEY: &str = "HITCTL_EVENT_KEY";
+/// Environment variable of the function: a JSON pointer into the event, to how many hits it is; else it is one.
+pub const ENV_EVENT_AMOUNT: &str = "HITCTL_EVENT_AMOUNT";
+/// The AWS SDKs' own name for a `CloudFront` endpoint that is not AWS's; [`ENV_AWS_ENDPOINT`] is for all services.
+pub const ENV_AWS_CLOUDFRONT_ENDPOINT: &str = "AWS_ENDPOINT_URL_CLOUDFRONT";
+/// The AWS SDKs' own name for an S3 endpoint that is not AWS's; [`ENV_AWS_ENDPOINT`] is for all services.
+pub const ENV_AWS_S3_ENDPOINT: &str = "AWS_ENDPOINT_URL_S3";
 /// Environment variable of the function, set by its owner under `[function.environment]`: what a `CloudFront`
 /// distribution sends in [`HEADER_ORIGIN_SECRET`], so that its word for a visitor's address is taken.
 pub const ENV_ORIGIN_SECRET: &str = "HITCTL_ORIGIN_SECRET";
@@ -76,6 +96,8 @@ pub const KEY_SITE: &str = "!site";
 pub const KEY_BUDGET: &str = "!budget";
 /// How many paths were taken in by hits.
 pub const ATTR_BUDGET_PATHS: &str = "paths";
+/// The item that says when the distribution was invalidated last, so that concurrent runs do it once.
+pub const KEY_INVALIDATION: &str = "!invalidation";
 /// What the keys begin with of items that count what was not counted: followed by a month's attribute (`m2611`);
 /// one number a reason, named like the reason.
 pub const KEY_DROPPED_PREFIX: &str = "!dropped#";
@@ -95,6 +117,29 @@ pub const SEEN_SALT: &str = "salt";
 /// What the ids of raw addresses begin with, with `visitors = "raw"`: followed by the address. Its hits are in
 /// [`ATTR_HITS`], its times in [`ATTR_FIRST`] and [`ATTR_LAST`].
 pub const SEEN_ADDRESS_PREFIX: &str = "ip#";
+
+/// What the ids of messages and events begin with that have been counted, with `exact = true`: followed by the message's id.
+/// Such an item goes by itself [`SEEN_MESSAGE_DAYS`] later.
+pub const SEEN_MESSAGE_PREFIX: &str = "msg#";
+/// For how many days a message that was counted is remembered: longer than the four days on the queue and the fourteen
+/// among the dead letters.
+pub const SEEN_MESSAGE_DAYS: u32 = 20;
+
+/// Attribute of a message that the HTTP API put on the queue: where the request came from.
+pub const MESSAGE_IP: &str = "ip";
+/// Attribute of a message that the HTTP API put on the queue: the request's user agent.
+pub const MESSAGE_UA: &str = "ua";
+/// Attribute of a message that the HTTP API put on the queue: the request's `Origin`.
+pub const MESSAGE_ORIGIN: &str = "origin";
+/// Attribute of a message: the id under which it is counted once, where that is not its own: of one that was redriven.
+pub const MESSAGE_ID: &str = "hitctl-id";
+
+/// How long a message waits on the queue of hits, in seconds: four days, the default of SQS.
+pub const QUEUE_RETENTION_S: u32 = 4 * 86_400;
+/// How long a dead letter is kept, in seconds: fourteen days, the most that SQS takes. The time on the queue is part of it.
+pub const DEAD_LETTER_RETENTION_S: u32 = 14 * 86_400;
+/// The most hits in one message.
+pub const MAX_HITS_IN_MESSAGE: usize = 500;
 
 /// Items whose key begins so are hitctl's own, never counts.
 pub const RESERVED_PREFIX: char = '!';
@@ -120,5 +165,7 @@ pub const ROUTES: &[&str] = &[
     "ANY /v1/widget.js",
     "ANY /healthz",
 ];
+/// The route that the HTTP API sends straight to the queue, with `ingest = "http"`.
+pub const INGEST_ROUTE: &str = "POST /v1/hit";
 /// The routes that are there only with `public_stats = true`.
 pub const STATS_ROUTES: &[&str] = &["ANY /v1/top", "ANY /v1/series", "ANY /api/counters"];

@@ -6,7 +6,6 @@ use crate::keys::{Key, Kind, Scope, one_line};
 use crate::resolve::as_json;
 use crate::schema::{KEYS, SECTIONS};
 use crate::shape::{self, Shape};
-use crate::upcoming;
 
 /// Where the copy is published.
 pub(crate) const SCHEMA_URL: &str =
@@ -67,12 +66,7 @@ fn properties(section: &str, scopes: &[Scope]) -> Map<String, Json> {
 
 fn property(key: &Key) -> Json {
     let mut property = of_kind(key.kind);
-    let mut description = key.description();
-    if let Some(remark) = upcoming::remark(key) {
-        description.push(' ');
-        description.push_str(&remark);
-    }
-    property["description"] = json!(description);
+    property["description"] = json!(key.description());
     match key.default_value() {
         Some(default) => property["default"] = as_json(&default),
         None => property["examples"] = json!([as_json(&key.sample())]),

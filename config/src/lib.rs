@@ -39,8 +39,6 @@ mod suggest;
 #[cfg(feature = "load")]
 mod template;
 #[cfg(feature = "load")]
-mod upcoming;
-#[cfg(feature = "load")]
 mod variables;
 #[cfg(feature = "load")]
 mod walk;
@@ -57,5 +55,5 @@ pub use {
     schema::{App, CloudFront, Counter, Events, Function, Http, Queue, Table},
     template::template,
     variables::{BUILD_ID_CHARS, function_variables},
-    words::{Arch, Bots, Expose, Gpc, LogLevel, Paths, Target, Visitors},
+    words::{Arch, Bots, Expose, Gpc, Ingest, LogLevel, Paths, Target, Visitors},
 };

@@ -13,7 +13,7 @@ pub const TAG_MANAGED: &str = "hitctl:managed";
 /// The longest `{app}-{env}`: Lambda's and IAM's limit on names, the lowest of all.
 pub const MAX_BASE: usize = 64;
 /// What names of other resources end in; no env may be called so, or two envs could want one name.
-pub const SUFFIXES: &[&str] = &["seen", "hits", "dlq", "tune"];
+pub const SUFFIXES: &[&str] = &["seen", "hits", "dlq", "tune", "ingest", "s3"];
 
 /// `{app}-{env}`: the role, the function, the table of counts, the HTTP API and the rule.
 pub fn base(app: &str, env: &str) -> String {
@@ -23,6 +23,11 @@ pub fn base(app: &str, env: &str) -> String {
 /// The role that the function runs as.
 pub fn role(app: &str, env: &str) -> String {
     base(app, env)
+}
+
+/// The role as which the HTTP API puts hits on the queue.
+pub fn ingest_role(app: &str, env: &str) -> String {
+    format!("{}-ingest", base(app, env))
 }
 
 /// The function.
@@ -63,6 +68,11 @@ pub fn dead_letter_queue(app: &str, env: &str) -> String {
 /// The rule on the event bus.
 pub fn rule(app: &str, env: &str) -> String {
     base(app, env)
+}
+
+/// The rule that tells of changed objects in buckets.
+pub fn bucket_rule(app: &str, env: &str) -> String {
+    format!("{}-s3", base(app, env))
 }
 
 /// The function's log group.
@@ -146,6 +156,12 @@ impl Place<'_> {
         self.regional("execute-api", &format!("{api_id}/*/*"))
     }
 
+    /// The URL of a queue, as SQS makes it. Emulators and the local cloud have their own.
+    pub fn queue_url(self, name: &str) -> String {
+        let suffix = if self.partition == "aws-cn" { "amazonaws.com.cn" } else { "amazonaws.com" };
+        format!("https://sqs.{}.{suffix}/{}/{name}", self.region, self.account)
+    }
+
     /// The ARN of a distribution.
     pub fn distribution_arn(self, id: &str) -> String {
         self.global("cloudfront", &format!("distribution/{id}"))
@@ -169,6 +185,8 @@ mod tests {
         assert_eq!(seen_table("hits", "test"), "hits-test-seen");
         assert_eq!(queue("hits", "test"), "hits-test-hits");
         assert_eq!(dead_letter_queue("hits", "test"), "hits-test-dlq");
+        assert_eq!(ingest_role("hits", "test"), "hits-test-ingest");
+        assert_eq!(bucket_rule("hits", "test"), "hits-test-s3");
         assert_eq!(log_group("hits", "test"), "/aws/lambda/hits-test");
     }
 

@@ -20,6 +20,9 @@ const BATCH_WITHOUT_WINDOW: i64 = 10;
 /// What a new account lets through at once in all APIs of a region, by default.
 const ACCOUNT_RATE: f64 = 10_000.0;
 const ACCOUNT_BURST: i64 = 5000;
+/// Fewer receives than this are lost to refusals where less is reserved than the pollers ask for (AWS's guide to SQS and
+/// concurrency).
+const FEW_RECEIVES: i64 = 5;
 /// What one item of a table takes, in writes a second (`DynamoDB`'s limit on a partition).
 const ITEM_WRITES: i64 = 1000;
 
@@ -59,6 +62,18 @@ pub(crate) fn errors(env: &Resolved) -> Vec<Finding> {
         let help = format!("set `window_s` to 1 or more, or `batch_size` to {BATCH_WITHOUT_WINDOW} or less");
         find(problem.help(help), env.first_written(&["queue.window_s", "queue.batch_size"]));
     }
+    if env.flag("queue.enabled")
+        && env.is_good(&["queue.visibility_s", "function.timeout_s"])
+        && let Some(Value::Integer(visibility)) = env.setting("queue.visibility_s")
+        && *visibility < env.integer("function.timeout_s")
+    {
+        let timeout = env.integer("function.timeout_s");
+        let message = format!(
+            "Lambda refuses a queue whose `visibility_s` is below the function's `timeout_s` of {timeout}"
+        );
+        let help = "leave the line out: it is six times the timeout and the window then".to_owned();
+        find(Problem::new("bad_value", message).help(help), "queue.visibility_s");
+    }
     if env.is_good(&["counter.visitors", "counter.i_know_this_is_personal_data"])
         && env.text("counter.visitors") == "raw"
         && !env.flag("counter.i_know_this_is_personal_data")
@@ -72,6 +87,8 @@ pub(crate) fn errors(env: &Resolved) -> Vec<Finding> {
             "counter.visitors",
         );
     }
+    found.extend(impossible_sources(env));
+    let mut find = |problem: Problem, path: &str| found.push((problem, env.span(path)));
     for origin in env.texts("http.allow_origins") {
         let sent = without_default_port(origin);
         if sent != origin {
@@ -88,6 +105,59 @@ pub(crate) fn errors(env: &Resolved) -> Vec<Finding> {
         let first =
             || env.variables().find_map(|(name, _)| env.span(&format!("{}.{name}", environment::KEY)));
         found.push((problem, env.span(key).or_else(first)));
+    }
+    found
+}
+
+/// Queues, events and buckets that cannot be.
+fn impossible_sources(env: &Resolved) -> Vec<Finding> {
+    let mut found = Vec::new();
+    let mut find = |message: String, help: String, path: &str| {
+        found.push((Problem::new("bad_value", message).help(help), env.span(path)));
+    };
+    if env.is_good(&["queue.enabled", "queue.ingest", "http.expose"]) && env.text("queue.ingest") == "http" {
+        if !env.flag("queue.enabled") {
+            let help = "add `enabled = true` under [queue], or use `ingest = \"none\"`";
+            find("`ingest = \"http\"` needs the queue".to_owned(), help.to_owned(), "queue.ingest");
+        }
+        if env.text("http.expose") != "api" {
+            let help = "set `expose = \"api\"` under [http], or use `ingest = \"none\"`";
+            let message = format!(
+                "`ingest = \"http\"` needs the HTTP API: with `expose = \"{}\"` there is none",
+                env.text("http.expose")
+            );
+            find(message, help.to_owned(), "queue.ingest");
+        }
+    }
+    let names: &[(&str, bool, fn(&str, &str) -> String)] = &[
+        ("queue.ingest", env.text("queue.ingest") == "http", names::ingest_role),
+        ("cloudfront.site_bucket", env.setting("cloudfront.site_bucket").is_some(), names::bucket_rule),
+        ("cloudfront.log_bucket", env.setting("cloudfront.log_bucket").is_some(), names::bucket_rule),
+    ];
+    for (key, wanted, name) in names {
+        let name = name(env.text("app"), &env.name);
+        if *wanted && env.is_good(&["app", key]) && name.len() > MAX_BASE {
+            let message = format!(
+                "the name `{name}` is {} characters long; IAM and EventBridge take {MAX_BASE}",
+                name.len()
+            );
+            find(message, "shorten `app` or the name of the env".to_owned(), key);
+        }
+    }
+    let buckets = ["cloudfront.site_bucket", "cloudfront.log_bucket"];
+    if env.is_good(&buckets) {
+        let [site, logs] = buckets.map(|key| env.text(key));
+        if !site.is_empty() && site == logs {
+            let message = format!(
+                "`site_bucket` and `log_bucket` are both `{site}`: each log would be taken for a page"
+            );
+            find(message, "keep the logs in a bucket of their own".to_owned(), "cloudfront.log_bucket");
+        }
+        if !site.is_empty() && env.setting("cloudfront.distribution_id").is_none() {
+            let message =
+                "`site_bucket` needs a `distribution_id`: what is put there is invalidated in it".to_owned();
+            find(message, "add `distribution_id` under [cloudfront]".to_owned(), "cloudfront.site_bucket");
+        }
     }
     found
 }
@@ -129,16 +199,59 @@ pub(crate) fn warnings(env: &Resolved) -> Vec<Finding> {
         let message = "`burst` is above 5,000, which is what an account lets through by default";
         find("burst_beyond_account", message.to_owned(), "http.burst");
     }
-    let queued = env.flag("queue.enabled") || env.is_written("queue.max_receive_count");
-    if queued
-        && env.integer("queue.max_receive_count") < 5
-        && env.setting("function.reserved_concurrency") == Some(&Value::Integer(1))
-    {
-        let message = "with a `reserved_concurrency` of 1 the queue is often refused, and each refusal is a receive: fewer than 5 turn \
-                       good hits into dead letters";
-        find("few_receives", message.to_owned(), "queue.max_receive_count");
-    }
+    found.extend(odd_sources(env));
     found.extend(odd_counting(env));
+    found
+}
+
+/// Odd combinations of queues and events.
+fn odd_sources(env: &Resolved) -> Vec<Finding> {
+    let mut found = Vec::new();
+    let mut find = |code: &'static str, message: String, path: &str| {
+        found.push((Problem::new(code, message), env.span(path)));
+    };
+    let queued = env.flag("queue.enabled");
+    let reserved = match env.setting("function.reserved_concurrency") {
+        Some(Value::Integer(reserved)) => Some(*reserved),
+        _ => None,
+    };
+    if queued || env.is_written("queue.max_receive_count") {
+        let receives = env.integer("queue.max_receive_count");
+        let concurrency = env.integer("queue.max_concurrency");
+        if receives < FEW_RECEIVES && reserved.is_some_and(|reserved| reserved < concurrency) {
+            let message = format!(
+                "the queue's pollers ask for {concurrency} invocations at once (Lambda takes no less than 2) and `reserved_concurrency` \
+                 lets {} through: the others are refused, each refusal is a receive, and fewer than {FEW_RECEIVES} receives turn good \
+                 hits into dead letters",
+                reserved.unwrap_or_default()
+            );
+            find("few_receives", message, "queue.max_receive_count");
+        }
+    }
+    if queued {
+        let (window, batch) = (env.integer("queue.window_s"), env.integer("queue.batch_size"));
+        if window > 0 && batch == 1 {
+            let message = format!(
+                "with a `batch_size` of 1 nothing is gathered in the `window_s` of {window}: it only delays"
+            );
+            find("window_of_one", message, "queue.window_s");
+        }
+        if batch > 1 && window == 0 {
+            let message =
+                "without a `window_s` most batches hold one hit, and each hit is a write".to_owned();
+            find("no_window", message, env.first_written(&["queue.window_s", "queue.batch_size"]));
+        }
+    }
+    if queued && let Some(Value::Integer(visibility)) = env.setting("queue.visibility_s") {
+        let wanted = 6 * env.integer("function.timeout_s") + env.integer("queue.window_s");
+        if *visibility < wanted {
+            let message = format!(
+                "`visibility_s` is {visibility}: AWS recommends six times `timeout_s` and the window, {wanted}; below that a hit \
+                 can come again while it is counted"
+            );
+            find("visibility", message, "queue.visibility_s");
+        }
+    }
     found
 }
 

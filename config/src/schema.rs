@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use crate::contract::MAX_SHARDS;
 use crate::keys::{Kind, settings};
 use crate::shape;
-use crate::words::{Arch, Bots, Expose, Gpc, LogLevel, Paths, Target, Visitors};
+use crate::words::{Arch, Bots, Expose, Gpc, Ingest, LogLevel, Paths, Target, Visitors};
 
 /// The days that `CloudWatch` accepts as a log group's retention.
 pub(crate) const RETENTION_DAYS: &[i64] = &[
@@ -124,6 +124,8 @@ settings! {
         shards: u32 = 1 => Kind::Integer { min: 1, max: MAX_SHARDS as i64 };
         /// Whether anybody may read the list of all paths and their numbers, at `/v1/top`, `/v1/series` and `/api/counters`.
         public_stats: bool = false => Kind::Bool;
+        /// Whether a message or an event that is delivered twice counts once, for some more writes; without it such a one may count twice.
+        exact: bool = false => Kind::Bool;
     }
 
     /// A `CloudFront` distribution whose cache is invalidated when counts change.
@@ -132,12 +134,20 @@ settings! {
         distribution_id: Option<String> = (unset "E123ABC") => Kind::Text(&shape::DISTRIBUTION);
         /// Seconds between two invalidations, at the least.
         invalidate_after_s: u32 = 60 => Kind::Integer { min: 1, max: 86_400 };
+        /// What is invalidated after hits: paths of the distribution; `/*` is all of it, and one path on the bill.
+        invalidate: Vec<String> = ["/*"] => Kind::Texts { shape: &shape::INVALIDATION, max: 20 };
+        /// The bucket of the site, if what is put there shall be invalidated; its notifications to EventBridge have to be on.
+        site_bucket: Option<String> = (unset "my-site") => Kind::Text(&shape::BUCKET);
+        /// The bucket with the distribution's access logs, if the views in them shall be counted; its notifications to EventBridge have to be on.
+        log_bucket: Option<String> = (unset "my-site-logs") => Kind::Text(&shape::BUCKET);
     }
 
     /// Hits through an SQS queue instead of straight to the function.
     ["queue"] struct Queue {
         /// Whether there is a queue.
         enabled: bool = false => Kind::Bool;
+        /// What the web puts on it: `none`, or `http`: the HTTP API sends `POST /v1/hit` there without asking the function.
+        ingest: Ingest = "none" => Kind::Word(Ingest::WORDS);
         /// The most messages that one invocation gets.
         batch_size: u32 = 25 => Kind::Integer { min: 1, max: 10_000 };
         /// How long Lambda gathers messages for a batch, in seconds.
@@ -146,6 +156,8 @@ settings! {
         max_concurrency: u32 = 2 => Kind::Integer { min: 2, max: 1000 };
         /// How often a message is tried before it becomes a dead letter.
         max_receive_count: u32 = 5 => Kind::Integer { min: 1, max: 1000 };
+        /// For how long a message that is being counted is hidden from others, in seconds; else six times the function's timeout, and the window.
+        visibility_s: Option<u32> = (unset 120) => Kind::Integer { min: 0, max: 43_200 };
     }
 
     /// Hits from `EventBridge`.
@@ -156,5 +168,31 @@ settings! {
         bus: String = "default" => Kind::Text(&shape::BUS);
         /// Which events: a pattern of `EventBridge`.
         pattern: serde_json::Map<String, serde_json::Value> = { source = ["cli"] } => Kind::Pattern;
+        /// What an event counts under: a name, or a JSON pointer into the event, such as `/detail/page`; else its `/detail/path`.
+        key: Option<String> = (unset "/detail/page") => Kind::Text(&shape::EVENT_KEY);
+        /// How many hits an event is: a JSON pointer into the event, to a whole number from 0 on; else one.
+        amount: Option<String> = (unset "/detail/n") => Kind::Text(&shape::POINTER);
+        /// How often EventBridge tries again to deliver an event.
+        max_retries: u32 = 185 => Kind::Integer { min: 0, max: 185 };
+        /// How old an event may become while it is tried, in seconds.
+        max_age_s: u32 = 86400 => Kind::Integer { min: 60, max: 86_400 };
+    }
+}
+
+impl App {
+    /// For how long the queue hides a message that is being counted, in seconds: six times the function's timeout, as AWS
+    /// recommends, and the window, in which a message is in flight already.
+    pub fn queue_visibility_s(&self) -> u32 {
+        self.queue.visibility_s.unwrap_or(6 * self.function.timeout_s + self.queue.window_s)
+    }
+
+    /// Whether something tells the function of changed objects in buckets.
+    pub fn has_buckets(&self) -> bool {
+        self.cloudfront.site_bucket.is_some() || self.cloudfront.log_bucket.is_some()
+    }
+
+    /// Whether there are messages or events that can become dead letters.
+    pub fn has_dead_letters(&self) -> bool {
+        self.queue.enabled || self.events.enabled || self.has_buckets()
     }
 }

@@ -102,6 +102,41 @@ pub(crate) static BUS: Shape = Shape {
     guess: |text| text.trim().rsplit(":event-bus/").next().unwrap_or_default().to_owned(),
 };
 
+/// What an event counts under.
+pub(crate) static EVENT_KEY: Shape = Shape {
+    what: "a name without control characters and not beginning with `!`, or a JSON pointer, such as `/detail/page`",
+    pattern: r"^[^!\x00-\x1f][^\x00-\x1f]*$",
+    max: 512,
+    guess: |text| text.trim().trim_start_matches('!').to_owned(),
+};
+
+/// A JSON pointer (RFC 6901).
+pub(crate) static POINTER: Shape = Shape {
+    what: "a JSON pointer, such as `/detail/n`",
+    pattern: r"^(/([^~/\x00-\x1f]|~[01])+)+$",
+    max: 512,
+    guess: |text| format!("/{}", text.trim().trim_start_matches(['$', '.', '/']).replace('.', "/")),
+};
+
+/// The name of a bucket.
+pub(crate) static BUCKET: Shape = Shape {
+    what: "the name of an S3 bucket: 3 to 63 lower-case letters, digits, `.` and `-`",
+    pattern: "^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$",
+    max: 63,
+    guess: |text| {
+        let text = text.trim().trim_start_matches("s3://").trim_start_matches("arn:aws:s3:::");
+        text.split('/').next().unwrap_or_default().to_lowercase()
+    },
+};
+
+/// A path of a distribution that can be invalidated.
+pub(crate) static INVALIDATION: Shape = Shape {
+    what: "a path that begins with `/`, percent-encoded, with `*` at its end at most, such as `/*`",
+    pattern: "^/[A-Za-z0-9._~!$&'()+,;=:@/%?-]*[*]?$",
+    max: 4000,
+    guess: |text| format!("/{}", text.trim().trim_start_matches('/')),
+};
+
 /// The name of an environment variable of a function.
 pub(crate) static VARIABLE: Shape = Shape {
     what: "the name of an environment variable: a letter, then letters, digits and underscores, at least two in all",

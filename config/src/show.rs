@@ -11,7 +11,6 @@ use crate::keys::{Key, Kind, Scope};
 use crate::load::Loaded;
 use crate::resolve::{Setting, as_json};
 use crate::schema::{KEYS, SECTIONS};
-use crate::upcoming;
 
 /// Lines longer than this do not push the remarks of all others to the right.
 const WIDEST: usize = 44;
@@ -96,15 +95,7 @@ impl Loaded {
         let Some(value) = &setting.value else {
             return Some(Line { text: format!("# {} is not set", key.name), remark: String::new() });
         };
-        // A default that does not work yet would be refused if it were written.
-        Some(match upcoming::refused(&key.path(), value) {
-            Some(line) => {
-                let with = format!("comes with {}", line.with);
-                let remark = if origin.is_empty() { with } else { format!("{origin}; {with}") };
-                Line { text: format!("# {} = {value}", key.name), remark }
-            }
-            None => Line { text: format!("{} = {value}", key.name), remark: origin },
-        })
+        Some(Line { text: format!("{} = {value}", key.name), remark: origin })
     }
 
     fn variables(&self, origins: bool) -> Vec<Line> {

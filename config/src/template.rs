@@ -3,7 +3,6 @@
 use crate::json_schema::SCHEMA_URL;
 use crate::keys::{Key, Kind, Scope, one_line};
 use crate::schema::{KEYS, SECTIONS};
-use crate::upcoming;
 
 /// How wide an explanation may be, in characters.
 const WIDTH: usize = 100;
@@ -38,12 +37,7 @@ pub fn template() -> String {
 }
 
 fn setting(out: &mut String, key: &Key) {
-    let mut doc = key.description();
-    if let Some(remark) = upcoming::remark(key) {
-        doc.push(' ');
-        doc.push_str(&remark);
-    }
-    explain(out, &doc);
+    explain(out, &key.description());
     let value = key.sample();
     let line = match key.kind {
         Kind::Variables => format!("#{} = {{}}\n", key.name),
@@ -74,7 +68,6 @@ mod tests {
     use crate::keys::Scope;
     use crate::load::{Loaded, Overrides, load};
     use crate::schema::KEYS;
-    use crate::upcoming::UPCOMING;
 
     fn load_text(text: String) -> Loaded {
         match load(Some(("hitctl.toml".into(), text)), None, &Overrides::new()) {
@@ -105,9 +98,8 @@ mod tests {
                 return bare.to_owned();
             };
             let path = format!("{section}{name}");
-            let comes_later = UPCOMING.iter().any(|line| line.key == path);
             set.push(path);
-            if comes_later { line.to_owned() } else { bare.to_owned() }
+            bare.to_owned()
         });
         let text = lines.collect::<Vec<_>>().join("\n");
         let loaded = load_text(text);

@@ -36,7 +36,8 @@ pub fn function_variables(app: &App, env: &str) -> BTreeMap<&'static str, String
         Visitors::Hash => Some("hash".to_owned()),
         Visitors::Raw => Some(format!("raw/{}", counter.ttl_days)),
     };
-    set(contract::ENV_SEEN_TABLE, visitors.is_some().then(|| names::seen_table(&app.app, env)));
+    let remembers = visitors.is_some() || counter.exact;
+    set(contract::ENV_SEEN_TABLE, remembers.then(|| names::seen_table(&app.app, env)));
     set(contract::ENV_VISITORS, visitors);
     set(contract::ENV_BOTS, (counter.bots == Bots::Ignore).then(|| "ignore".to_owned()));
     set(contract::ENV_GPC, (counter.gpc == Gpc::Ignore).then(|| "ignore".to_owned()));
@@ -44,6 +45,16 @@ pub fn function_variables(app: &App, env: &str) -> BTreeMap<&'static str, String
     set(contract::ENV_REPEAT, (counter.repeat_window_s > 0).then(|| counter.repeat_window_s.to_string()));
     set(contract::ENV_SHARDS, (counter.shards > 1).then(|| counter.shards.to_string()));
     set(contract::ENV_PUBLIC_STATS, counter.public_stats.then(|| "1".to_owned()));
+    set(contract::ENV_EXACT, counter.exact.then(|| "1".to_owned()));
+    let cloudfront = &app.cloudfront;
+    let distribution = cloudfront.distribution_id.as_ref();
+    set(contract::ENV_INVALIDATE, distribution.map(|id| format!("{id}/{}", cloudfront.invalidate_after_s)));
+    let other_paths = distribution.is_some() && cloudfront.invalidate != ["/*"];
+    set(contract::ENV_INVALIDATE_PATHS, other_paths.then(|| cloudfront.invalidate.join(" ")));
+    set(contract::ENV_SITE_BUCKET, cloudfront.site_bucket.clone());
+    set(contract::ENV_LOG_BUCKET, cloudfront.log_bucket.clone());
+    set(contract::ENV_EVENT_KEY, app.events.key.clone().filter(|_| app.events.enabled));
+    set(contract::ENV_EVENT_AMOUNT, app.events.amount.clone().filter(|_| app.events.enabled));
     all
 }
 
@@ -80,6 +91,30 @@ mod tests {
         HITS_TABLE_NAME=hits-test
         LOG_LEVEL=info
         ");
+    }
+
+    #[test]
+    fn what_feeds_it_beside_the_web_is_said_where_it_is_there() {
+        let all = "counter.visitors = \"none\"\ncounter.exact = true\n\
+                   [cloudfront]\ndistribution_id = \"E123ABC\"\ninvalidate = [\"/a\", \"/b*\"]\nsite_bucket = \"site\"\nlog_bucket = \"logs\"\n\
+                   [events]\nenabled = true\nkey = \"Distance\"\namount = \"/detail/n\"\n";
+        insta::assert_snapshot!(shown(all), @"
+        HITCTL_BOTS=ignore
+        HITCTL_EVENT_AMOUNT=/detail/n
+        HITCTL_EVENT_KEY=Distance
+        HITCTL_EXACT=1
+        HITCTL_INVALIDATE=E123ABC/60
+        HITCTL_INVALIDATE_PATHS=/a /b*
+        HITCTL_LOG_BUCKET=logs
+        HITCTL_PATHS=budget/1000/10000
+        HITCTL_REPEAT_S=10
+        HITCTL_SITE_BUCKET=site
+        HITS_SEEN_TABLE_NAME=hits-test-seen
+        HITS_TABLE_NAME=hits-test
+        LOG_LEVEL=info
+        ");
+        // A key of events that are off is none.
+        assert!(!shown("events.key = \"Distance\"").contains("Distance"));
     }
 
     #[test]

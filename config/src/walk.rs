@@ -13,7 +13,7 @@ use crate::names::SUFFIXES;
 use crate::problem::{Gathered, Problem, Source};
 use crate::schema::{KEYS, SECTIONS};
 use crate::suggest::nearest;
-use crate::{environment, pattern, shape, upcoming};
+use crate::{environment, pattern, shape};
 
 /// A value that the file gives.
 #[derive(Clone, Debug)]
@@ -178,9 +178,6 @@ impl Walker<'_, '_, '_> {
         };
         match read {
             Ok(value) => {
-                if let Some(line) = upcoming::refused(&path, &value) {
-                    self.upcoming(key, &value, line, &written.span());
-                }
                 self.layer.entries.insert(path, Entry { value, span: written.span() });
             }
             Err(wrong) => {
@@ -200,24 +197,6 @@ impl Walker<'_, '_, '_> {
         for (problem, span) in wrong {
             self.problem(problem, &span);
         }
-    }
-
-    fn upcoming(&mut self, key: &Key, value: &Value, line: &upcoming::Upcoming, span: &Range<usize>) {
-        let message = format!(
-            "`{} = {}` comes with {}, and does not work yet",
-            line.key,
-            check::tame(&value.to_string()),
-            line.with
-        );
-        let help = match line.works {
-            [] => "leave the line out until then".to_owned(),
-            works => {
-                let works: Vec<String> =
-                    works.iter().map(|value| format!("`{} = {value}`", key.name)).collect();
-                format!("leave the line out until then, or write {}", works.join(" or "))
-            }
-        };
-        self.problem(Problem::new("comes_later", message).help(help), span);
     }
 
     /// A name that is no key here: what was meant, or where it belongs.

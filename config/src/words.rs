@@ -43,6 +43,14 @@ words! {
         None = "none",
     }
 
+    /// What the web puts on the queue.
+    enum Ingest {
+        /// Nothing: what is on it was sent there.
+        None = "none",
+        /// Hits, straight from the HTTP API.
+        Http = "http",
+    }
+
     /// Which paths may be counted.
     enum Paths {
         /// Those that were added by hand.

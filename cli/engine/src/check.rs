@@ -67,14 +67,12 @@ fn data_loss(change: &Change) -> Option<Finding> {
         Action::Replace => "replacing",
         _ => return None,
     };
-    (change.node.keep == Keep::AskBeforeLoss).then(|| Finding {
+    change.node.keep.asks(change.have.as_ref()).then(|| Finding {
         severity: Severity::Consent,
         code: "data_loss".to_owned(),
         address: change.address().clone(),
         message: format!("{how} {} {} loses its data: {}", change.kind(), change.name(), change.why),
-        hint: Some(
-            "run `hitctl counts export` first, then run the command again with `--delete-data`".to_owned(),
-        ),
+        hint: Some(if change.node.keep == Keep::AskWhileHolding { LOOK } else { EXPORT }.to_owned()),
     })
 }
 
@@ -99,3 +97,4 @@ fn under_kept(plan: &Plan, change: &Change) -> Option<Finding> {
 }
 
 const EXPORT: &str = "run `hitctl counts export` first, then run the command again with `--delete-data`";
+const LOOK: &str = "let what it holds be counted, or look at it with `hitctl dlq list`; then run the command again with `--delete-data`";

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use crate::value::references;
-use crate::{Address, References};
+use crate::{Address, Live, References};
 
 /// Whether a resource should be there.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -27,6 +27,32 @@ pub enum Keep {
     Never,
     /// The user's data: it goes only when the user says so, by name.
     AskBeforeLoss,
+    /// The user's data as long as it holds some: what is live says so by the output [`HELD`].
+    AskWhileHolding,
+}
+
+/// The output of a resource with [`Keep::AskWhileHolding`] that says what it holds; not there when that is nothing.
+pub const HELD: &str = "held";
+
+impl Keep {
+    /// Whether what is live may go only when the user says so.
+    pub fn asks(self, have: Option<&Live>) -> bool {
+        match self {
+            Self::Never => false,
+            Self::AskBeforeLoss => true,
+            Self::AskWhileHolding => have.is_some_and(|have| have.outputs.contains_key(HELD)),
+        }
+    }
+}
+
+/// The order of two changes, where it depends on the direction of one of them: a rise of a field is made before another
+/// resource is changed, and a fall after it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lead {
+    /// A field that is a number.
+    pub field: String,
+    /// The other resource.
+    pub over: Address,
 }
 
 /// One resource that the app could own.
@@ -46,6 +72,9 @@ pub struct Node {
     pub secret: Vec<String>,
     /// What it needs to be there first: read off the spec, and kept when it is absent, for the order of deletes.
     pub needs: References,
+    /// Which of its fields rise before another resource is changed, and fall after.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lead: Option<Lead>,
 }
 
 impl Node {
@@ -59,7 +88,16 @@ impl Node {
             keep: Keep::Never,
             replace_on: Vec::new(),
             secret: Vec::new(),
+            lead: None,
         }
+    }
+
+    /// Says that a rise of that number is made before the other resource is changed, and a fall after it. The two must not
+    /// need each other, nor must anything that both have between them.
+    #[must_use]
+    pub fn leading(mut self, field: &str, over: Address) -> Self {
+        self.lead = Some(Lead { field: field.to_owned(), over });
+        self
     }
 
     /// Names the fields whose change cannot be made in place: the resource is made anew for it.

@@ -48,7 +48,7 @@ pub use diff::{FieldDiff, UNKNOWN, diff};
 pub use driver::{Driver, Drivers, Limits, Live, Outputs, Owner};
 pub use event::{Event, Phase, Sink};
 pub use fault::{Fault, FaultKind};
-pub use graph::{Graph, GraphError, Keep, Node, Want};
+pub use graph::{Graph, GraphError, HELD, Keep, Lead, Node, Want};
 pub use plan::{Plan, PlanError, Summary, plan};
 pub use survey::{Snapshot, SurveyError, survey};
 pub use value::{References, Source, Value, references, resolve};

@@ -6,9 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
 use crate::value::{Source, resolve, sources};
-use crate::{
-    Action, Address, Change, FieldDiff, Graph, Keep, Live, Node, Outputs, Owner, Snapshot, Want, Why,
-};
+use crate::{Action, Address, Change, FieldDiff, Graph, Live, Node, Outputs, Owner, Snapshot, Want, Why};
 use crate::{diff, path};
 
 /// Everything that is to happen, in topological order. Applying it needs nothing else, and decides nothing.
@@ -176,9 +174,7 @@ fn made_from(plan: &Plan, spec: &Json, fixed: &dyn Fn(&str) -> bool) -> Vec<Addr
 fn unwanted(graph: &Graph, node: &Node, have: Live) -> Change {
     let (action, why) = match &have.owner {
         Owner::Other(owner) => (Action::Keep, Why::NotOurs(owner.clone())),
-        Owner::Ours if node.keep == Keep::AskBeforeLoss && !graph.deletes_data() => {
-            (Action::Keep, Why::DataKept)
-        }
+        Owner::Ours if node.keep.asks(Some(&have)) && !graph.deletes_data() => (Action::Keep, Why::DataKept),
         Owner::Ours => (Action::Delete, Why::NotWanted),
     };
     Change { action, why, fields: Vec::new(), node: node.clone(), have: Some(have) }

@@ -171,7 +171,9 @@ impl Cloud {
         };
         let port = self.bring_door(HttpApiSpec::KIND, name, &api_id, Door::Api(spec), old).await?;
         let url = format!("http://127.0.0.1:{port}");
-        Ok((outputs(&[("api_id", api_id), ("name", name.to_owned()), ("url", url)]), port))
+        let call_arn = arn("execute-api", &format!("{api_id}/*/*"));
+        let known = [("api_id", api_id), ("call_arn", call_arn), ("name", name.to_owned()), ("url", url)];
+        Ok((outputs(&known), port))
     }
 
     /// Opens a way in, on the port that it had or the one that its name gives it.
@@ -202,15 +204,26 @@ impl Cloud {
         if let Some(Ok(old)) = old.filter(|old| old.as_ref() != Ok(spec)) {
             self.forbid(&old);
         }
-        match (spec.api_id.get(), spec.function_name.get()) {
-            (Some(api), Some(function)) => self.gateway.permit(api, function),
-            _ => return Err(invalid("permission", name, "its api_id and function_name are not known yet")),
+        match (spec.source_arn.get(), spec.function_name.get()) {
+            (Some(source), Some(function)) => {
+                if let Some(api) = api_of(source) {
+                    self.gateway.permit(api, function);
+                }
+            }
+            _ => {
+                return Err(invalid(
+                    "permission",
+                    name,
+                    "its source_arn and function_name are not known yet",
+                ));
+            }
         }
         Ok(outputs(&[("statement_id", name.to_owned())]))
     }
 
     fn forbid(&self, spec: &PermissionSpec) {
-        if let (Some(api), Some(function)) = (spec.api_id.get(), spec.function_name.get()) {
+        let api = spec.source_arn.get().and_then(|source| api_of(source));
+        if let (Some(api), Some(function)) = (api, spec.function_name.get()) {
             self.gateway.forbid(api, function);
         }
     }
@@ -311,6 +324,13 @@ fn named(kind: &str, name: &str) -> Result<(), Fault> {
 
 fn arn(service: &str, resource: &str) -> String {
     format!("arn:aws:{service}:{REGION}:{ACCOUNT}:{resource}")
+}
+
+/// The id of the HTTP API whose calls an ARN stands for.
+fn api_of(source_arn: &str) -> Option<&str> {
+    let mut parts = source_arn.split(':').skip(2);
+    let (service, resource) = (parts.next()?, parts.nth(2)?);
+    (service == "execute-api").then(|| resource.split('/').next()).flatten()
 }
 
 fn outputs(pairs: &[(&str, String)]) -> Outputs {

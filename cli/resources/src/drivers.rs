@@ -6,11 +6,14 @@ use hitctl_engine::{Driver, Drivers};
 
 use crate::aws::typed::Typed;
 use crate::aws::{Aws, Resource};
-use crate::{Spec as _, alias, function, function_url, http_api, log_group, permission, role, table};
+use crate::{
+    Spec as _, alias, event_invoke_config, event_rule, event_source_mapping, function, function_url,
+    http_api, log_group, permission, queue, role, table,
+};
 
 /// The drivers of every kind.
 pub fn drivers(aws: &Arc<Aws>) -> Drivers {
-    let all: [(&str, Arc<dyn Driver>); 8] = [
+    let all: [(&str, Arc<dyn Driver>); 12] = [
         driver::<table::aws::Table>(aws),
         driver::<role::aws::Role>(aws),
         driver::<log_group::aws::LogGroup>(aws),
@@ -18,6 +21,10 @@ pub fn drivers(aws: &Arc<Aws>) -> Drivers {
         driver::<alias::aws::Alias>(aws),
         driver::<function_url::aws::FunctionUrls>(aws),
         driver::<http_api::aws::HttpApis>(aws),
+        driver::<queue::aws::Queues>(aws),
+        driver::<event_source_mapping::aws::Mappings>(aws),
+        driver::<event_rule::aws::Rules>(aws),
+        driver::<event_invoke_config::aws::EventInvokeConfigs>(aws),
         driver::<permission::aws::Permissions>(aws),
     ];
     all.into_iter().fold(Drivers::default(), |drivers, (kind, driver)| drivers.with(kind, driver))

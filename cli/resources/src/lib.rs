@@ -10,11 +10,15 @@ pub mod aws;
 mod cors;
 #[cfg(feature = "aws")]
 mod drivers;
+mod event_invoke_config;
+mod event_rule;
+mod event_source_mapping;
 mod function;
 mod function_url;
 mod http_api;
 mod log_group;
 mod permission;
+mod queue;
 mod role;
 mod table;
 
@@ -27,11 +31,15 @@ pub use alias::AliasSpec;
 pub use cors::Cors;
 #[cfg(feature = "aws")]
 pub use drivers::drivers;
+pub use event_invoke_config::EventInvokeConfigSpec;
+pub use event_rule::EventRuleSpec;
+pub use event_source_mapping::EventSourceMappingSpec;
 pub use function::{Arch, FunctionSpec};
 pub use function_url::FunctionUrlSpec;
-pub use http_api::{HttpApiSpec, Throttle};
+pub use http_api::{HttpApiSpec, Ingest, Throttle};
 pub use log_group::LogGroupSpec;
 pub use permission::PermissionSpec;
+pub use queue::{QueueSpec, Redrive, Sender};
 pub use role::{RoleSpec, Statement};
 pub use table::TableSpec;
 
@@ -77,5 +85,9 @@ pub const KINDS: &[&str] = &[
     AliasSpec::KIND,
     FunctionUrlSpec::KIND,
     HttpApiSpec::KIND,
+    QueueSpec::KIND,
+    EventSourceMappingSpec::KIND,
+    EventRuleSpec::KIND,
+    EventInvokeConfigSpec::KIND,
     PermissionSpec::KIND,
 ];

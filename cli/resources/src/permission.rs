@@ -1,4 +1,4 @@
-//! The statement in the function's own policy that lets the HTTP API call it.
+//! A statement in the function's own policy that lets the HTTP API, or a rule, call it.
 
 #[cfg(feature = "aws")]
 pub(crate) mod aws;
@@ -17,11 +17,11 @@ pub struct PermissionSpec {
     /// The alias that may be called; `None` is the function as it was last changed. Each has a policy of its own.
     #[serde(default)]
     pub qualifier: Option<Value<String>>,
-    /// Who may call: `apigateway.amazonaws.com`.
+    /// Who may call: `apigateway.amazonaws.com` or `events.amazonaws.com`.
     pub principal: String,
-    /// The id of the HTTP API that may call; its ARN is the source ARN.
-    pub api_id: Value<String>,
-    /// The account that the API must be in.
+    /// What it may call for: any route of the HTTP API, or the rule.
+    pub source_arn: Value<String>,
+    /// The account that this must be in.
     pub source_account: String,
 }
 
@@ -29,5 +29,5 @@ impl Spec for PermissionSpec {
     const KIND: &'static str = "permission";
     // A statement cannot be changed, only removed and added.
     const REPLACE_ON: &'static [&'static str] =
-        &["function_name", "qualifier", "principal", "api_id", "source_account"];
+        &["function_name", "qualifier", "principal", "source_arn", "source_account"];
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use hitctl_config::Loaded;
-use hitctl_engine::{Action, Graph, Keep, Outcome, Plan, Sink};
+use hitctl_engine::{Action, Graph, Outcome, Plan, Sink};
 
 use crate::cloud::{self, Access, Cloud, Drive};
 use crate::commands::counts::{self, Format};
@@ -123,7 +123,8 @@ async fn carry_out(
 /// Whether counts are lost by it.
 fn loses(plan: &Plan) -> bool {
     plan.changes.iter().any(|change| {
-        change.node.keep == Keep::AskBeforeLoss && matches!(change.action, Action::Delete | Action::Replace)
+        change.node.keep.asks(change.have.as_ref())
+            && matches!(change.action, Action::Delete | Action::Replace)
     })
 }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use serde_json::{Value as Json, json};
 
-use crate::support::{Ran, Yard};
+use crate::support::Yard;
 
 /// A deployed counter without a hit.
 fn yard() -> Yard {

@@ -107,23 +107,6 @@ fn envs_are_checked_and_the_default_must_exist() {
 }
 
 #[test]
-fn what_comes_later_is_refused_with_words() {
-    insta::assert_snapshot!(errors("later.toml"), @"
-    2 problems in the configuration
-
-    later.toml:2:11: `queue.enabled = true` comes with queues and events, and does not work yet
-     2 | enabled = true
-       |           ^^^^
-       = leave the line out until then, or write `enabled = false`
-
-    later.toml:5:11: `events.enabled = true` comes with queues and events, and does not work yet
-     5 | enabled = true
-       |           ^^^^
-       = leave the line out until then, or write `enabled = false`
-    ");
-}
-
-#[test]
 fn reserved_variables_are_refused_and_no_value_is_shown() {
     let shown = errors("environment.toml");
     assert!(!shown.contains("s3cret"));

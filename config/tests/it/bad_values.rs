@@ -265,3 +265,70 @@ fn patterns_that_match_nothing_are_errors() {
        |                  ^^^^^^^
     "#);
 }
+
+#[test]
+fn queues_events_and_buckets_that_cannot_be_are_refused() {
+    insta::assert_snapshot!(errors("sources.toml"), @r#"
+    12 problems in the configuration
+
+    sources.toml:1:7: the name `a-name-of-forty-characters-exactly-so-no-a-name-of-thirty-characters-x` is 70 characters long; Lambda and IAM take 64
+     1 | app = "a-name-of-forty-characters-exactly-so-no"
+       |       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+       = shorten `app` or the name of the env
+
+    sources.toml:8:10: `ingest = "http"` needs the queue
+     8 | ingest = "http"
+       |          ^^^^^^
+       = add `enabled = true` under [queue], or use `ingest = "none"`
+
+    sources.toml:8:10: `ingest = "http"` needs the HTTP API: with `expose = "none"` there is none
+     8 | ingest = "http"
+       |          ^^^^^^
+       = set `expose = "api"` under [http], or use `ingest = "none"`
+
+    sources.toml:8:10: the name `a-name-of-forty-characters-exactly-so-no-a-name-of-thirty-characters-x-ingest` is 77 characters long; IAM and EventBridge take 64
+     8 | ingest = "http"
+       |          ^^^^^^
+       = shorten `app` or the name of the env
+
+    sources.toml:9:16: Lambda refuses a queue whose `visibility_s` is below the function's `timeout_s` of 60
+     9 | visibility_s = 30
+       |                ^^
+       = leave the line out: it is six times the timeout and the window then
+
+    sources.toml:15:15: the name `a-name-of-forty-characters-exactly-so-no-a-name-of-thirty-characters-x-s3` is 73 characters long; IAM and EventBridge take 64
+     15 | site_bucket = "site"
+        |               ^^^^^^
+        = shorten `app` or the name of the env
+
+    sources.toml:15:15: `site_bucket` needs a `distribution_id`: what is put there is invalidated in it
+     15 | site_bucket = "site"
+        |               ^^^^^^
+        = add `distribution_id` under [cloudfront]
+
+    sources.toml:16:14: the name `a-name-of-forty-characters-exactly-so-no-a-name-of-thirty-characters-x-s3` is 73 characters long; IAM and EventBridge take 64
+     16 | log_bucket = "site"
+        |              ^^^^^^
+        = shorten `app` or the name of the env
+
+    sources.toml:16:14: `site_bucket` and `log_bucket` are both `site`: each log would be taken for a page
+     16 | log_bucket = "site"
+        |              ^^^^^^
+        = keep the logs in a bucket of their own
+
+    sources.toml:17:15: `invalidate`: expected a path that begins with `/`, percent-encoded, with `*` at its end at most, such as `/*`, found "index.html"
+     17 | invalidate = ["index.html"]
+        |               ^^^^^^^^^^^^
+        = did you mean "/index.html"?
+
+    sources.toml:20:7: `key`: expected a name without control characters and not beginning with `!`, or a JSON pointer, such as `/detail/page`, found "!mine"
+     20 | key = "!mine"
+        |       ^^^^^^^
+        = did you mean "mine"?
+
+    sources.toml:21:10: `amount`: expected a JSON pointer, such as `/detail/n`, found "detail.n"
+     21 | amount = "detail.n"
+        |          ^^^^^^^^^^
+        = did you mean "/detail/n"?
+    "#);
+}

@@ -52,22 +52,32 @@ fn an_empty_file_is_the_defaults() {
     repeat_window_s = 10
     shards = 1
     public_stats = false
+    exact = false
 
     [cloudfront]
     # distribution_id is not set
     invalidate_after_s = 60
+    invalidate = ["/*"]
+    # site_bucket is not set
+    # log_bucket is not set
 
     [queue]
     enabled = false
+    ingest = "none"
     batch_size = 25
     window_s = 60
     max_concurrency = 2
     max_receive_count = 5
+    # visibility_s is not set
 
     [events]
     enabled = false
     bus = "default"
     pattern = { source = ["cli"] }
+    # key is not set
+    # amount is not set
+    max_retries = 185
+    max_age_s = 86400
 
     [env.local]
     target = "local"
@@ -130,22 +140,32 @@ fn every_key_can_be_set() {
     repeat_window_s = 3600               # full.toml:38:19
     shards = 64                          # full.toml:39:10
     public_stats = false                 # full.toml:40:16
+    exact = false                        # default
 
     [cloudfront]
     # distribution_id is not set
     invalidate_after_s = 300             # full.toml:43:22
+    invalidate = ["/*"]                  # default
+    # site_bucket is not set
+    # log_bucket is not set
 
     [queue]
     enabled = false                      # full.toml:46:11
+    ingest = "none"                      # default
     batch_size = 10                      # full.toml:47:14
     window_s = 0                         # full.toml:48:12
     max_concurrency = 1000               # full.toml:49:19
     max_receive_count = 5                # full.toml:50:21
+    # visibility_s is not set
 
     [events]
     enabled = false                      # full.toml:53:11
     bus = "my.bus/with_all-kinds"        # full.toml:54:7
     pattern = { source = ["cli"], detail = { coordinate = [{ exists = true }], n = [1, 2.5, true] } }  # full.toml:55:11
+    # key is not set
+    # amount is not set
+    max_retries = 185                    # default
+    max_age_s = 86400                    # default
 
     [env.prod]
     target = "aws"                       # default
@@ -184,7 +204,7 @@ fn odd_settings_are_warnings_with_a_reason() {
     odd.toml:4:13: the HTTP API gives up after 30 s: a longer `timeout_s` only costs
     odd.toml:9:19: `rate_per_second` is above 10,000, which is what an account lets through by default
     odd.toml:10:9: `burst` is above 5,000, which is what an account lets through by default
-    odd.toml:13:21: with a `reserved_concurrency` of 1 the queue is often refused, and each refusal is a receive: fewer than 5 turn good hits into dead letters
+    odd.toml:13:21: the queue's pollers ask for 2 invocations at once (Lambda takes no less than 2) and `reserved_concurrency` lets 1 through: the others are refused, each refusal is a receive, and fewer than 5 receives turn good hits into dead letters
     ");
 }
 
@@ -216,4 +236,23 @@ fn ways_of_counting_that_are_whole_have_no_warning() {
     for env in ["listed", "raw", "hot", "open"] {
         assert_eq!(valid("counting.toml", Some(env)).lints, [], "{env}");
     }
+}
+
+#[test]
+fn odd_queues_are_said_with_their_reasons() {
+    let lints = |env| {
+        let lints = valid("sources.toml", env).lints;
+        lints.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    };
+    insta::assert_snapshot!(lints(Some("local")), @"
+    sources.toml:2:13: the HTTP API gives up after 30 s: a longer `timeout_s` only costs
+    sources.toml:7:21: the queue's pollers ask for 2 invocations at once (Lambda takes no less than 2) and `reserved_concurrency` lets 1 through: the others are refused, each refusal is a receive, and fewer than 5 receives turn good hits into dead letters
+    with a `batch_size` of 1 nothing is gathered in the `window_s` of 60: it only delays
+    sources.toml:8:16: `visibility_s` is 100: AWS recommends six times `timeout_s` and the window, 420; below that a hit can come again while it is counted
+    ");
+    insta::assert_snapshot!(lints(Some("quick")), @"
+    sources.toml:2:13: the HTTP API gives up after 30 s: a longer `timeout_s` only costs
+    sources.toml:11:38: without a `window_s` most batches hold one hit, and each hit is a write
+    sources.toml:8:16: `visibility_s` is 100: AWS recommends six times `timeout_s` and the window, 360; below that a hit can come again while it is counted
+    ");
 }

@@ -5,7 +5,8 @@
 //! 1. What a resource needs is made before it; what needs it is removed before it.
 //! 2. Nothing is taken down for a replacement before all that it needs, and that can be made beforehand, has been made:
 //!    a failure there must not leave a hole where something worked.
-//! 3. Other removals come after everything is made (well or not): something may still use the unwanted resource until
+//! 3. Where one resource leads another by a number, a rise is made before the other's change, and a fall after it.
+//! 4. Other removals come after everything is made (well or not): something may still use the unwanted resource until
 //!    then. Only what stands in the way of a replacement goes sooner.
 
 use std::collections::BTreeMap;
@@ -84,7 +85,24 @@ pub(super) fn steps(changes: &[Change]) -> Vec<Step> {
             }
         }
     }
+    for (first, second) in led(changes) {
+        if let (Some(first), Some(second)) = (make_of[first], make_of[second]) {
+            steps[second].needs.push(first);
+        }
+    }
     steps
+}
+
+/// The pairs of changes of which one leads the other, in the order in which they are made.
+fn led(changes: &[Change]) -> Vec<(usize, usize)> {
+    let pairs = changes.iter().enumerate().filter_map(|(leader, change)| {
+        let lead = change.node.lead.as_ref()?;
+        let led = changes.iter().position(|other| *other.address() == lead.over)?;
+        let diff = change.fields.iter().find(|diff| diff.field == lead.field)?;
+        let (old, new) = (diff.old.as_f64()?, diff.new.as_f64()?);
+        Some(if old < new { (leader, led) } else { (led, leader) })
+    });
+    pairs.collect()
 }
 
 fn has(change: &Change, half: Half) -> bool {

@@ -1,8 +1,8 @@
 //! What a plan says: actions, fields and reasons, as users read them.
 
 use hitctl_engine::{
-    Address, Change, Graph, Keep, Live, Node, Outputs, Owner, Plan, PlanError, Snapshot, Value, Why, check,
-    plan,
+    Address, Change, Graph, HELD, Keep, Live, Node, Outputs, Owner, Plan, PlanError, Snapshot, Value, Why,
+    check, plan,
 };
 use serde_json::{Value as Json, json};
 
@@ -201,6 +201,26 @@ fn losing_data_needs_consent_and_an_unwanted_table_is_kept_without_it() {
     - table.hits: no longer wanted
     Consent data_loss table.hits: deleting table hits-test loses its data: no longer wanted
         hint: run `hitctl counts export` first, then run the command again with `--delete-data`
+    ");
+}
+
+#[test]
+fn a_queue_is_kept_only_while_it_holds_something() {
+    let queue =
+        Node::present(at("queue.hits"), "hits-test-hits", json!({})).keeping(Keep::AskWhileHolding).absent();
+    let found = |held: Option<&str>| {
+        let held = held.map(|held| (HELD.to_owned(), held.to_owned()));
+        let live = Live { outputs: held.into_iter().collect(), ..live(json!({})) };
+        [(at("queue.hits"), Some(live))].into_iter().collect::<Snapshot>()
+    };
+    let graph = Graph::new(vec![queue]).unwrap();
+    let planned = |graph: &Graph, held| text(&plan(graph, &found(held)).unwrap());
+    insta::assert_snapshot!(planned(&graph, None), @"- queue.hits: no longer wanted");
+    insta::assert_snapshot!(planned(&graph, Some("3 messages")), @"  queue.hits: no longer wanted, but its data is kept");
+    insta::assert_snapshot!(planned(&graph.deleting_data(), Some("3 messages")), @r"
+    - queue.hits: no longer wanted
+    Consent data_loss queue.hits: deleting queue hits-test-hits loses its data: no longer wanted
+        hint: let what it holds be counted, or look at it with `hitctl dlq list`; then run the command again with `--delete-data`
     ");
 }
 

@@ -94,6 +94,35 @@ fn a_deploy_does_all_that_is_ready_at_once_and_a_second_one_does_nothing() {
 }
 
 #[test]
+fn a_rise_comes_before_what_it_leads_and_a_fall_after() {
+    let graph = |n: u32| {
+        let led = Node::present(at("a"), "a", json!({ "timeout": n }));
+        Graph::new(vec![
+            led,
+            Node::present(at("b"), "b", json!({ "hidden": 6 * n })).leading("hidden", at("a")),
+        ])
+        .unwrap()
+    };
+    run(async {
+        let cloud = Cloud::default();
+        deploy(&cloud, &graph(2), &Sink::none()).await;
+        for (n, due) in [(3, ["b", "a"]), (1, ["a", "b"])] {
+            let (sink, events) = recorder();
+            assert!(deploy(&cloud, &graph(n), &sink).await.is_ok());
+            let [first, second] = due;
+            let due = format!(
+                "updating toy.{first}\nupdated toy.{first} in 10 ms\nupdating toy.{second}\nupdated toy.{second} in 10 ms"
+            );
+            assert_eq!(lines(&events.lock().unwrap()), due);
+        }
+        // Where the one it leads fails, a fall does not take place: the other still counts on it.
+        cloud.trouble(&[("a".to_owned(), Trouble::Fail)].into());
+        let outcome = deploy(&cloud, &graph(0), &Sink::none()).await;
+        assert_eq!(outcome.skipped.len(), 1);
+    });
+}
+
+#[test]
 fn replacements_are_taken_down_from_the_top_and_made_from_the_bottom() {
     run(async {
         let cloud = Cloud::default();

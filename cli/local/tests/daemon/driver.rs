@@ -65,6 +65,7 @@ fn graph(sha256: &str, memory_mb: u32) -> Graph {
             arn("lambda", "function:hits-local"),
         ),
         routes: BTreeSet::from(["ANY /counter".into()]),
+        ingest: None,
         cors: Cors {
             allow_origins: any(),
             allow_methods: any(),
@@ -79,7 +80,7 @@ fn graph(sha256: &str, memory_mb: u32) -> Graph {
         function_name: hitctl_engine::Value::known(FunctionSpec::address("counter"), NAME.into()),
         qualifier: None,
         principal: "apigateway.amazonaws.com".into(),
-        api_id: hitctl_engine::Value::output(HttpApiSpec::address("api"), "api_id"),
+        source_arn: hitctl_engine::Value::output(HttpApiSpec::address("api"), "call_arn"),
         source_account: ACCOUNT.into(),
     };
     let logs = LogGroupSpec { retention_days: 14, tags: tags("hits") };

@@ -57,7 +57,7 @@ async fn every_kind_is_put_read_and_deleted_twice() {
             "permission",
             "hits-local:hitctl-http-api",
             json!({ "function_name": "hits-local",
-            "principal": "apigateway.amazonaws.com", "api_id": api_outputs["api_id"], "source_account": "000000000000" }),
+            "principal": "apigateway.amazonaws.com", "source_arn": api_outputs["call_arn"], "source_account": "000000000000" }),
         ),
     ];
     for (kind, name, spec) in &specs {

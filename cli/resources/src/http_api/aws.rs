@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use aws_sdk_apigatewayv2::Client;
 use aws_sdk_apigatewayv2::config::retry::RetryConfig;
+use hitctl_config::names;
 use hitctl_engine::{Cx, Fault, FaultKind, FieldDiff, Outputs, Wait};
 
 use super::HttpApiSpec;
@@ -86,7 +87,13 @@ impl HttpApis {
     }
 
     fn outputs(&self, api: &Api) -> Outputs {
-        Outputs::from([("api_id".to_owned(), api.id.clone()), ("url".to_owned(), self.url(api))])
+        let Aws { partition, region, account, .. } = &*self.aws;
+        let call_arn = names::Place { partition, region, account }.http_api_call_arn(&api.id);
+        Outputs::from([
+            ("api_id".to_owned(), api.id.clone()),
+            ("call_arn".to_owned(), call_arn),
+            ("url".to_owned(), self.url(api)),
+        ])
     }
 
     /// Where it answers: what API Gateway says, unless an emulator names a host that no resolver knows. A real one's host

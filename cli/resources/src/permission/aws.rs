@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use aws_sdk_lambda::Client;
-use hitctl_config::names;
 use hitctl_engine::{Cx, Fault, FieldDiff, Outputs, Value};
 
 use super::PermissionSpec;
@@ -20,11 +19,6 @@ pub(crate) struct Permissions {
 }
 
 impl Permissions {
-    fn source_arn(&self, api_id: &str) -> String {
-        names::Place { partition: &self.aws.partition, region: &self.aws.region, account: &self.aws.account }
-            .http_api_call_arn(api_id)
-    }
-
     fn policy<'a>(&'a self, spec: &'a PermissionSpec) -> Policy<'a> {
         Policy {
             client: &self.client,
@@ -33,15 +27,8 @@ impl Permissions {
         }
     }
 
-    fn spec(&self, statement: &Statement, function: &str, qualifier: Option<&str>) -> PermissionSpec {
+    fn spec(statement: &Statement, function: &str, qualifier: Option<&str>) -> PermissionSpec {
         let grant = &statement.grant;
-        let arn = grant.source_arn.as_deref().unwrap_or_default();
-        // What is between the parts that the ARN has for any API; something else is shown as it is.
-        let any = self.source_arn("\n");
-        let api_id = any
-            .split_once('\n')
-            .and_then(|(before, after)| arn.strip_prefix(before)?.strip_suffix(after))
-            .unwrap_or(arn);
         let mut principal = statement.marked(&grant.principal);
         if grant.action != ACTION {
             principal = format!("{principal} ({})", grant.action);
@@ -50,7 +37,7 @@ impl Permissions {
             function_name: function.to_owned().into(),
             qualifier: qualifier.map(|qualifier| qualifier.to_owned().into()),
             principal,
-            api_id: api_id.to_owned().into(),
+            source_arn: grant.source_arn.clone().unwrap_or_default().into(),
             source_account: grant.source_account.clone().unwrap_or_default(),
         }
     }
@@ -76,7 +63,7 @@ impl Resource for Permissions {
             let policy = Policy { client: &self.client, function, qualifier };
             let there = policy.read(cx).await?;
             if let Some(statement) = there.iter().find(|statement| statement.grant.sid == name) {
-                let spec = self.spec(statement, function, qualifier);
+                let spec = Self::spec(statement, function, qualifier);
                 return Ok(Some(Found { spec, outputs: Outputs::new(), tags: None }));
             }
         }
@@ -88,7 +75,7 @@ impl Resource for Permissions {
             sid: name.to_owned(),
             principal: want.principal.clone(),
             action: ACTION.to_owned(),
-            source_arn: want.api_id.get().map(|id| self.source_arn(id)),
+            source_arn: want.source_arn.get().cloned(),
             source_account: Some(want.source_account.clone()),
             ..Grant::default()
         };

@@ -21,6 +21,7 @@ fn change(address: (&str, &str), action: Action, why: Why, fields: Vec<FieldDiff
         replace_on: Vec::new(),
         secret: Vec::new(),
         needs: References::new(),
+        lead: None,
     };
     Change { action, why, fields, node, have: None }
 }

@@ -197,6 +197,7 @@ mod tests {
         let want = HttpApiSpec {
             function_arn: "arn".to_owned().into(),
             routes: ["GET /a", "GET /b", "GET /c", "GET /d"].map(str::to_owned).into(),
+            ingest: None,
             cors: crate::aws::cors::Said::default().normalised(),
             throttle: Throttle { rate_per_second: 1.0, burst: 1 },
             tags: crate::Tags::new(),

@@ -153,6 +153,7 @@ impl Parts {
         HttpApiSpec {
             function_arn: marked(&function_arn, open).into(),
             routes,
+            ingest: None,
             cors: api.cors.clone(),
             throttle: self.stage.as_ref().map_or_else(none, Stage::throttle),
             tags: compared(&api.tags, want.map(|want| &want.tags)),

@@ -27,6 +27,7 @@ pub(crate) fn spec(world: &World) -> HttpApiSpec {
     HttpApiSpec {
         function_arn: Value::known(FunctionSpec::address("counter"), arn),
         routes: set(&["GET /counter", "GET /healthz", "POST /hit/{path+}"]),
+        ingest: None,
         cors: cors(),
         throttle: Throttle { rate_per_second: 100.0, burst: 50 },
         tags: world.tags(),

@@ -20,12 +20,15 @@ pub(crate) fn case(world: &World) -> Case {
         function_name: function_name(world),
         qualifier: None,
         principal: "apigateway.amazonaws.com".to_owned(),
-        api_id: Value::output(HttpApiSpec::address("api"), "api_id"),
+        source_arn: Value::output(HttpApiSpec::address("api"), "call_arn"),
         source_account: "123456789012".to_owned(),
     };
     let change = |what, spec: &PermissionSpec| Change::new(what, spec.node("http_api", ID));
     let elsewhere = PermissionSpec { source_account: "210987654321".to_owned(), ..permission.clone() };
-    let all = PermissionSpec { api_id: Value::from("abcdef1234".to_owned()), ..elsewhere.clone() };
+    let all = PermissionSpec {
+        source_arn: Value::from("arn:aws:events:eu-central-1:123456789012:rule/hits-test".to_owned()),
+        ..elsewhere.clone()
+    };
     let mut before = with_function(world);
     before.push(http_api::node(world));
     Case {

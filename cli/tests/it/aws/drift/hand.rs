@@ -325,7 +325,7 @@ impl Hand {
         let (principal, source, account) = match field {
             "function_name" | "qualifier" => return BY_NAME,
             "principal" => ("events.amazonaws.com", call(&id), self.account.as_str()),
-            "api_id" => ("apigateway.amazonaws.com", call("another"), self.account.as_str()),
+            "source_arn" => ("apigateway.amazonaws.com", call("another"), self.account.as_str()),
             "source_account" => ("apigateway.amazonaws.com", call(&id), "999999999999"),
             _ => panic!("permission.{field} has no case"),
         };
