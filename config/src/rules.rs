@@ -129,14 +129,14 @@ fn impossible_sources(env: &Resolved) -> Vec<Finding> {
             find(message, help.to_owned(), "queue.ingest");
         }
     }
-    let names: &[(&str, bool, fn(&str, &str) -> String)] = &[
-        ("queue.ingest", env.text("queue.ingest") == "http", names::ingest_role),
-        ("cloudfront.site_bucket", env.setting("cloudfront.site_bucket").is_some(), names::bucket_rule),
-        ("cloudfront.log_bucket", env.setting("cloudfront.log_bucket").is_some(), names::bucket_rule),
+    let (app, is_set) = (env.text("app"), |key| env.setting(key).is_some());
+    let names = [
+        ("queue.ingest", env.text("queue.ingest") == "http", names::ingest_role(app, &env.name)),
+        ("cloudfront.site_bucket", is_set("cloudfront.site_bucket"), names::bucket_rule(app, &env.name)),
+        ("cloudfront.log_bucket", is_set("cloudfront.log_bucket"), names::bucket_rule(app, &env.name)),
     ];
     for (key, wanted, name) in names {
-        let name = name(env.text("app"), &env.name);
-        if *wanted && env.is_good(&["app", key]) && name.len() > MAX_BASE {
+        if wanted && env.is_good(&["app", key]) && name.len() > MAX_BASE {
             let message = format!(
                 "the name `{name}` is {} characters long; IAM and EventBridge take {MAX_BASE}",
                 name.len()
