@@ -97,10 +97,10 @@ pub(super) fn steps(changes: &[Change]) -> Vec<Step> {
 fn led(changes: &[Change]) -> Vec<(usize, usize)> {
     let pairs = changes.iter().enumerate().filter_map(|(leader, change)| {
         let lead = change.node.lead.as_ref()?;
-        let led = changes.iter().position(|other| *other.address() == lead.over)?;
+        let other = changes.iter().position(|it| *it.address() == lead.over)?;
         let diff = change.fields.iter().find(|diff| diff.field == lead.field)?;
         let (old, new) = (diff.old.as_f64()?, diff.new.as_f64()?);
-        Some(if old < new { (leader, led) } else { (led, leader) })
+        Some(if old < new { (leader, other) } else { (other, leader) })
     });
     pairs.collect()
 }
