@@ -3,8 +3,11 @@
 //! An estimate, of list prices without free tiers: AWS throttles "on a best-effort basis" (API Gateway's documentation), and
 //! a hit that starts a cold function takes longer than others.
 
+mod sources;
+
 use hitctl_config::{App, Arch, Expose, Paths, Visitors, contract};
 use serde::{Serialize, Serializer};
+use sources::Sources;
 
 /// When the prices below were looked up. They are those of us-east-1, from secondary pages; other regions differ by some
 /// 10-30 %.
@@ -61,11 +64,17 @@ pub struct Estimate {
     /// What a million hits bring.
     #[serde(serialize_with = "cents")]
     pub per_million_hits_usd: f64,
+    /// What the invalidations of a month bring at most; `None` without a distribution. They are in the worst month.
+    #[serde(serialize_with = "cents_or_null", skip_serializing_if = "Option::is_none")]
+    pub invalidations_month_usd: Option<f64>,
     /// The month of the prices: `2026-11`.
     pub prices_as_of: &'static str,
     /// What a hit takes.
     #[serde(skip)]
     hit: Hit,
+    /// What queues, events and invalidations add.
+    #[serde(skip)]
+    sources: Sources,
     /// What bounds the requests, in words.
     #[serde(skip)]
     bound: String,
@@ -240,11 +249,17 @@ pub fn estimate(app: &App) -> Estimate {
         }
         Expose::None => (None, String::new()),
     };
+    let sources = Sources::of(app);
+    let invalidations = sources.invalidations();
+    let beside =
+        |rate| millions(rate) * sources.million_of_web + sources.at_rest + invalidations.unwrap_or(0.0);
     Estimate {
-        worst_month_usd: rate.map(|rate| bill.month(rate)),
-        per_million_hits_usd: bill.million(),
+        worst_month_usd: rate.map(|rate| bill.month(rate) + beside(rate)),
+        per_million_hits_usd: bill.million() + sources.million_of_web,
+        invalidations_month_usd: invalidations,
         prices_as_of: PRICES_AS_OF,
         hit: bill.hit,
+        sources,
         bound,
     }
 }
@@ -275,7 +290,10 @@ impl Estimate {
                 hit.writes() - 2.0
             ),
         };
-        format!("{}; less than 0.01 USD a month at rest.{bound}{hit} {price}", self.brief())
+        let beside = self.sources.in_words();
+        // What the pollers take is said in its place.
+        let rest = if self.sources.at_rest > 0.0 { "." } else { "; less than 0.01 USD a month at rest." };
+        format!("{}{rest}{bound}{hit}{beside} {price}", self.brief())
     }
 }
 

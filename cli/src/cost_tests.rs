@@ -27,6 +27,25 @@ fn the_defaults_are_four_dollars_a_million_and_a_hundred_at_the_throttle() {
 }
 
 #[test]
+fn queues_events_and_invalidations_are_on_the_bill() {
+    let queued = app(|app| {
+        app.queue.enabled = true;
+        app.queue.ingest = hitctl_config::Ingest::Http;
+        app.cloudfront.distribution_id = Some("E123ABC".to_owned());
+    });
+    insta::assert_snapshot!(estimate(&queued).in_full(), @"at most about 355 USD a month; 5.08 USD for a million hits. With 10 requests a second all month, which is the throttle. Each hit is taken for that of a new visitor, of 4 writes; one of a visitor who comes back takes 2. The queue's pollers ask all day: about 0.26 USD a month at rest, which the free million requests of SQS cover. A million messages or events cost at most 1.20 USD before they are counted; in full batches a third of that. Hits invalidate at most 43830 times a month, which is 43830 paths and 214 USD a month: 1,000 paths are free, then 5 USD a thousand. With `invalidate_after_s = 2630` or more they are free. Prices of us-east-1 without free tiers, as of 2026-11; other regions differ by some 10-30 %.");
+    insta::assert_snapshot!(serde_json::to_string(&estimate(&queued)).expect("plain data"), @r#"{"worst_month_usd":354.98,"per_million_hits_usd":5.08,"invalidations_month_usd":214.15,"prices_as_of":"2026-11"}"#);
+    // As long as the windows are so wide, no invalidation costs.
+    let wide = app(|app| {
+        app.events.enabled = true;
+        app.http.expose = Expose::None;
+        app.cloudfront.distribution_id = Some("E123ABC".to_owned());
+        app.cloudfront.invalidate_after_s = 2630;
+    });
+    insta::assert_snapshot!(estimate(&wide).in_full(), @"2.88 USD for a million hits; less than 0.01 USD a month at rest. Each hit is taken for that of a new visitor, of 4 writes; one of a visitor who comes back takes 2. A million messages or events cost at most 1.00 USD before they are counted; in full batches a third of that. Hits invalidate at most 1000 times a month, which is 1000 paths and nothing: 1,000 paths are free, then 5 USD a thousand. Prices of us-east-1 without free tiers, as of 2026-11; other regions differ by some 10-30 %.");
+}
+
+#[test]
 fn a_function_url_is_bound_by_its_concurrency() {
     let reserved = estimate(&app(|app| app.http.expose = Expose::FunctionUrl));
     insta::assert_snapshot!(reserved.brief(), @"at most about 83 USD a month; 2.88 USD for a million hits");

@@ -190,3 +190,141 @@ fn the_counts_alone_outlive_a_destroy() {
     assert_eq!(kept[0].address().as_str(), "table.hits");
     assert_eq!(check(&plan), []);
 }
+
+/// The first system of all that this unites: a queue, a function that is reserved once, an invalidation.
+const QUEUED: &str = "counter.visitors = \"none\"\n[queue]\nenabled = true\ningest = \"http\"\n\
+                      [cloudfront]\ndistribution_id = \"E123ABC\"\n";
+const EVENTS: &str = "counter.visitors = \"none\"\n[events]\nenabled = true\nbus = \"mine\"\n";
+
+/// What is there with these settings, and not without.
+fn more(settings: &str) -> Vec<String> {
+    changes(&planned(&design_of(ALONE), &design_of(settings)))
+}
+
+/// A resource's settings but for its tags, on one line.
+fn brief(graph: &Graph, address: &str) -> String {
+    let mut spec = spec(graph, address).unwrap();
+    spec.as_object_mut().unwrap().remove("tags");
+    spec.to_string()
+}
+
+#[test]
+fn a_queue_brings_its_dead_letters_its_mapping_and_the_way_in() {
+    insta::assert_snapshot!(more(QUEUED).join("\n"), @"
+    create queue.dlq
+    create queue.hits
+    update role.function
+    create role.ingest
+    update function.counter
+    update alias.live
+    create event_source_mapping.hits
+    update http_api.api
+    ");
+    let graph = design_of(QUEUED);
+    insta::assert_snapshot!(brief(&graph, "queue.hits"), @r#"{"managed_encryption":true,"redrive":{"dead_letter_arn":"arn:aws:sqs:eu-central-1:123456789012:hits-test-dlq","max_receive_count":5},"retention_s":345600,"senders":[],"visibility_timeout_s":120}"#);
+    insta::assert_snapshot!(brief(&graph, "queue.dlq"), @r#"{"managed_encryption":true,"redrive":null,"retention_s":1209600,"senders":[],"visibility_timeout_s":120}"#);
+    insta::assert_snapshot!(brief(&graph, "event_source_mapping.hits"), @r#"{"batch_size":25,"enabled":true,"function_arn":"arn:aws:lambda:eu-central-1:123456789012:function:hits-test:live","max_concurrency":2,"queue_arn":"arn:aws:sqs:eu-central-1:123456789012:hits-test-hits","reports_failures":true,"window_s":60}"#);
+    insta::assert_snapshot!(brief(&graph, "role.ingest"), @r#"{"statements":[{"actions":["sqs:SendMessage"],"resources":["arn:aws:sqs:eu-central-1:123456789012:hits-test-hits"],"sid":"Send"}],"trusted_service":"apigateway.amazonaws.com"}"#);
+    insta::assert_snapshot!(shown(&spec(&graph, "role.function").unwrap()["statements"]), @r#"
+    [
+      {
+        "actions": [
+          "cloudfront:CreateInvalidation"
+        ],
+        "resources": [
+          "arn:aws:cloudfront::123456789012:distribution/E123ABC"
+        ],
+        "sid": "Invalidation"
+      },
+      {
+        "actions": [
+          "logs:CreateLogStream",
+          "logs:PutLogEvents"
+        ],
+        "resources": [
+          "arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/hits-test:*"
+        ],
+        "sid": "Logs"
+      },
+      {
+        "actions": [
+          "sqs:DeleteMessage",
+          "sqs:GetQueueAttributes",
+          "sqs:ReceiveMessage"
+        ],
+        "resources": [
+          "arn:aws:sqs:eu-central-1:123456789012:hits-test-hits"
+        ],
+        "sid": "Queue"
+      },
+      {
+        "actions": [
+          "dynamodb:BatchGetItem",
+          "dynamodb:GetItem",
+          "dynamodb:Scan",
+          "dynamodb:UpdateItem"
+        ],
+        "resources": [
+          "arn:aws:dynamodb:eu-central-1:123456789012:table/hits-test"
+        ],
+        "sid": "Table"
+      }
+    ]
+    "#);
+    insta::assert_snapshot!(spec(&graph, "http_api.api").unwrap()["ingest"].to_string(), @r#"{"attributes":{"ip":"context.identity.sourceIp","origin":"request.header.origin","ua":"context.identity.userAgent"},"queue_url":{"$ref":{"of":"queue.hits","output":"url"}},"role_arn":"arn:aws:iam::123456789012:role/hits-test-ingest","route":"POST /v1/hit"}"#);
+}
+
+#[test]
+fn events_go_to_the_function_or_to_the_queue_in_front_of_it() {
+    insta::assert_snapshot!(more(EVENTS).join("\n"), @"
+    create queue.dlq
+    update role.function
+    create event_invoke_config.counter
+    create event_rule.events
+    create permission.events
+    ");
+    let graph = design_of(EVENTS);
+    insta::assert_snapshot!(brief(&graph, "event_rule.events"), @r#"{"bus":"mine","dead_letter_arn":"arn:aws:sqs:eu-central-1:123456789012:hits-test-dlq","enabled":true,"max_age_s":86400,"max_retries":185,"pattern":{"source":["cli"]},"target_arn":"arn:aws:lambda:eu-central-1:123456789012:function:hits-test:live"}"#);
+    insta::assert_snapshot!(brief(&graph, "permission.events"), @r#"{"function_name":"hits-test","principal":"events.amazonaws.com","qualifier":"live","source_account":"123456789012","source_arn":"arn:aws:events:eu-central-1:123456789012:rule/mine/hits-test"}"#);
+    insta::assert_snapshot!(brief(&graph, "event_invoke_config.counter"), @r#"{"function_name":"hits-test","max_age_s":21600,"max_retries":2,"on_failure_arn":"arn:aws:sqs:eu-central-1:123456789012:hits-test-dlq","qualifier":"live"}"#);
+    insta::assert_snapshot!(brief(&graph, "queue.dlq"), @r#"{"managed_encryption":true,"redrive":null,"retention_s":1209600,"senders":[{"service":"events.amazonaws.com","source_arn":"arn:aws:events:eu-central-1:123456789012:rule/mine/hits-test"}],"visibility_timeout_s":120}"#);
+    let both = format!("{EVENTS}[queue]\nenabled = true\n");
+    let graph = design_of(&both);
+    let target = &spec(&graph, "event_rule.events").unwrap()["target_arn"];
+    assert_eq!(target, "arn:aws:sqs:eu-central-1:123456789012:hits-test-hits");
+    assert_eq!(spec(&graph, "permission.events"), None);
+    // Switching the queue on redirects the rule, and takes back the word that it may call the function.
+    insta::assert_snapshot!(changes(&planned(&design_of(EVENTS), &graph)).join("\n"), @"
+    create queue.hits
+    update event_rule.events
+    update role.function
+    delete event_invoke_config.counter
+    create event_source_mapping.hits
+    delete permission.events
+    ");
+}
+
+#[test]
+fn buckets_are_told_of_by_a_rule_of_their_own() {
+    let buckets = "counter.visitors = \"none\"\n[cloudfront]\ndistribution_id = \"E123ABC\"\nsite_bucket = \"site\"\nlog_bucket = \"logs\"\n";
+    insta::assert_snapshot!(more(buckets).join("\n"), @"
+    create queue.dlq
+    update role.function
+    update function.counter
+    update alias.live
+    create event_invoke_config.counter
+    create event_rule.s3
+    create permission.s3
+    ");
+    insta::assert_snapshot!(brief(&design_of(buckets), "event_rule.s3"), @r#"{"bus":"default","dead_letter_arn":"arn:aws:sqs:eu-central-1:123456789012:hits-test-dlq","enabled":true,"max_age_s":86400,"max_retries":185,"pattern":{"detail":{"bucket":{"name":["site","logs"]}},"detail-type":["Object Created"],"source":["aws.s3"]},"target_arn":"arn:aws:lambda:eu-central-1:123456789012:function:hits-test:live"}"#);
+}
+
+#[test]
+fn messages_are_remembered_where_each_counts_once() {
+    insta::assert_snapshot!(more("counter.visitors = \"none\"\ncounter.exact = true\n").join("\n"), @"
+    update role.function
+    create table.seen
+    update function.counter
+    update alias.live
+    ");
+}

@@ -1,0 +1,90 @@
+//! What queues, events and invalidations add to the bill.
+
+use hitctl_config::{App, Ingest};
+
+use super::{MILLION, MONTH_S, usd};
+
+/// SQS, a million requests of at most 64 KB: aws.amazon.com/sqs/pricing. The first million of a month is free.
+const SQS_REQUESTS: f64 = 0.40;
+/// Requests of a message that comes alone: it is sent, received and deleted. In a full batch it is little more than one.
+const REQUESTS_A_MESSAGE: f64 = 3.0;
+/// What Lambda's pollers ask of a queue that is empty, a month: five of them, each three times a minute (Lambda's guide to
+/// SQS, "polling and batching").
+const IDLE_RECEIVES: f64 = 648_000.0;
+/// `EventBridge`, a million events of one's own: aws.amazon.com/eventbridge/pricing. Those of S3 are free.
+const EVENTS: f64 = 1.00;
+/// `CloudFront`, an invalidated path: aws.amazon.com/cloudfront/pricing.
+const PATH: f64 = 0.005;
+/// So many paths a month are free, for all distributions of an account.
+const FREE_PATHS: f64 = 1_000.0;
+
+/// What the sources of an app add.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Sources {
+    /// What a month costs in which nothing happens.
+    pub(super) at_rest: f64,
+    /// What a million hits of the web cost more because they go through the queue.
+    pub(super) million_of_web: f64,
+    /// What a million hits that were sent to the queue, or came as events, cost before they are counted.
+    pub(super) million_of_messages: Option<f64>,
+    /// How often the distribution is invalidated in a month at most, and how many paths that is.
+    invalidations: Option<(f64, f64)>,
+}
+
+impl Sources {
+    pub(super) fn of(app: &App) -> Self {
+        let queue = app.queue.enabled;
+        let message = if queue { SQS_REQUESTS * REQUESTS_A_MESSAGE } else { 0.0 };
+        let event = if app.events.enabled { EVENTS } else { 0.0 };
+        let cloudfront = &app.cloudfront;
+        Self {
+            at_rest: if queue { IDLE_RECEIVES / MILLION * SQS_REQUESTS } else { 0.0 },
+            million_of_web: if app.queue.ingest == Ingest::Http { message } else { 0.0 },
+            million_of_messages: (queue || app.events.enabled).then_some(message + event),
+            invalidations: cloudfront.distribution_id.as_ref().map(|_| {
+                let times = (MONTH_S / f64::from(cloudfront.invalidate_after_s)).ceil();
+                #[expect(clippy::cast_precision_loss, reason = "twenty at most")]
+                let paths = cloudfront.invalidate.len() as f64;
+                (times, times * paths)
+            }),
+        }
+    }
+
+    /// What the invalidations of a month cost at most, in US dollars.
+    pub(super) fn invalidations(self) -> Option<f64> {
+        self.invalidations.map(|(_, paths)| (paths - FREE_PATHS).max(0.0) * PATH)
+    }
+
+    /// What is said of them, sentence by sentence.
+    pub(super) fn in_words(self) -> String {
+        let pollers = (self.at_rest > 0.0).then(|| {
+            let rest = usd(self.at_rest);
+            format!(
+                " The queue's pollers ask all day: about {rest} a month at rest, which the free million requests of SQS cover."
+            )
+        });
+        let messages = self.million_of_messages.map(|million| {
+            let million = usd(million);
+            format!(
+                " A million messages or events cost at most {million} before they are counted; in full batches a third of that."
+            )
+        });
+        let parts = [pollers, messages, self.invalidations_in_words()];
+        parts.into_iter().flatten().collect()
+    }
+
+    fn invalidations_in_words(self) -> Option<String> {
+        let ((times, paths), most) = self.invalidations.zip(self.invalidations())?;
+        let cost = if most > 0.0 { format!("{} a month", usd(most)) } else { "nothing".to_owned() };
+        let free = (MONTH_S * paths / times / FREE_PATHS).ceil();
+        let how = if most > 0.0 {
+            format!(" With `invalidate_after_s = {free:.0}` or more they are free.")
+        } else {
+            String::new()
+        };
+        Some(format!(
+            " Hits invalidate at most {times:.0} times a month, which is {paths:.0} paths and {cost}: 1,000 paths are free, then 5 USD \
+             a thousand.{how}"
+        ))
+    }
+}
