@@ -16,13 +16,14 @@ use crate::clock::{hex, now_ms, pause, random};
 use crate::cloud::{Cloud, blocking};
 use crate::code::{self, CodeStore};
 use crate::control::{Control, router};
+use crate::front::{Front, Services};
 use crate::gateway::Gateway;
 use crate::journal::Journal;
 use crate::lambda::{Runner, RunnerConfig};
 use crate::logs::Logs;
 use crate::registry::Registry;
 use crate::state::{self, Endpoint, Lock, STATE_VERSION, StateDir};
-use crate::table::{Front, Tables};
+use crate::table::Tables;
 use crate::{ACCOUNT, REGION, ports};
 
 /// How many invocations run at once in this cloud: the pool of functions without reserved concurrency.
@@ -147,7 +148,6 @@ impl Daemon {
         };
         let (table_listener, moved) = listen_for_tables(&dir, &registry)?;
         let table = url_of(&table_listener)?;
-        let front = Front::start(table_listener, tables.clone()).map_err(|error| no_port(&error))?;
         let listener = ports::listen(0).map_err(|error| no_port(&error))?;
         let runner = Runner::new(
             RunnerConfig {
@@ -155,7 +155,7 @@ impl Daemon {
                 zip_dir: dir.path().join(state::ZIPS),
                 region: REGION.to_owned(),
                 account: ACCOUNT.to_owned(),
-                dynamodb_endpoint: table.clone(),
+                endpoint: table.clone(),
                 account_concurrency: ACCOUNT_CONCURRENCY,
             },
             logs.clone(),
@@ -181,6 +181,9 @@ impl Daemon {
             changing: tokio::sync::Mutex::new(()),
             notices: Mutex::new(moved.into_iter().collect()),
         });
+        // Who answers at the one endpoint: every service is registered here.
+        let services = Services::new(cloud.tables.clone());
+        let front = Front::start(table_listener, services).map_err(|error| no_port(&error))?;
         cloud.restore().await;
         Ok(Self { control: Arc::new(Control { cloud, endpoint, stop }), listener, front })
     }

@@ -11,6 +11,7 @@ mod code;
 mod control;
 pub mod daemon;
 pub mod driver;
+mod front;
 pub mod gateway;
 mod host;
 mod journal;

@@ -6,7 +6,8 @@ use std::path::Path;
 use hitctl_engine::Fault;
 use hitctl_resources::TableSpec;
 
-use crate::table::{Front, Tables};
+use crate::front::{Front, Services};
+use crate::table::Tables;
 
 /// Tables in a file, served on loopback until this is dropped. The file is the caller's to remove.
 pub struct ScratchTables {
@@ -33,7 +34,7 @@ impl ScratchTables {
         let listener = TcpListener::bind(("127.0.0.1", 0)).map_err(refused)?;
         listener.set_nonblocking(true).map_err(refused)?;
         let endpoint = format!("http://{}", listener.local_addr().map_err(refused)?);
-        Ok(Self { endpoint, front: Front::start(listener, served).map_err(refused)? })
+        Ok(Self { endpoint, front: Front::start(listener, Services::new(served)).map_err(refused)? })
     }
 
     /// Where they answer: `http://127.0.0.1:PORT`.

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use hitctl_config::contract::{ENV_AWS_DYNAMODB_ENDPOINT, ENV_DYNAMODB_ENDPOINT};
+use hitctl_config::contract::{
+    ENV_AWS_CLOUDFRONT_ENDPOINT, ENV_AWS_DYNAMODB_ENDPOINT, ENV_AWS_ENDPOINT, ENV_DYNAMODB_ENDPOINT,
+};
 use hitctl_resources::FunctionSpec;
 
 /// Prefixes and names that Lambda refuses in a function's settings; here they simply lose.
@@ -27,7 +29,7 @@ pub fn common(
     group: &str,
     code: &Path,
     region: &str,
-    dynamodb: &str,
+    endpoint: &str,
 ) -> Vec<(String, String)> {
     let code = code.display().to_string();
     let memory = spec.memory_mb.to_string();
@@ -38,7 +40,14 @@ pub fn common(
         .collect();
     let has = |wanted: &str| spec.environment.contains_key(wanted);
     if !has(ENV_DYNAMODB_ENDPOINT) && !has(ENV_AWS_DYNAMODB_ENDPOINT) {
-        all.push((ENV_DYNAMODB_ENDPOINT.to_owned(), dynamodb.to_owned()));
+        all.push((ENV_DYNAMODB_ENDPOINT.to_owned(), endpoint.to_owned()));
+    }
+    // Whatever else a function calls stays on this machine, too.
+    if !has(ENV_AWS_ENDPOINT) {
+        all.push((ENV_AWS_ENDPOINT.to_owned(), endpoint.to_owned()));
+        if !has(ENV_AWS_CLOUDFRONT_ENDPOINT) {
+            all.push((ENV_AWS_CLOUDFRONT_ENDPOINT.to_owned(), endpoint.to_owned()));
+        }
     }
     for (name, value) in
         [("TZ", ":UTC"), ("LANG", "en_US.UTF-8"), ("PATH", "/usr/local/bin:/usr/bin:/bin:/opt/bin")]

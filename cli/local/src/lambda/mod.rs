@@ -70,8 +70,8 @@ pub struct RunnerConfig {
     pub region: String,
     /// The account id in their ARNs.
     pub account: String,
-    /// URL of the local table, for functions whose spec names no other.
-    pub dynamodb_endpoint: String,
+    /// URL of this cloud's services, for functions whose spec names no other.
+    pub endpoint: String,
     /// How many invocations may run at once in the whole account.
     pub account_concurrency: u32,
 }
@@ -220,11 +220,11 @@ impl Runner {
             .map_err(|error| Fault::fatal("internal", "the code could not be unpacked").caused_by(error))??;
         let group = spec.log_group.get().cloned().unwrap_or_else(|| format!("/aws/lambda/{name}"));
         let version = || {
-            let RunnerConfig { region, account, dynamodb_endpoint, .. } = &self.shared.config;
+            let RunnerConfig { region, account, endpoint, .. } = &self.shared.config;
             Arc::new(Function {
                 name: name.to_owned(),
                 arn: format!("arn:aws:lambda:{region}:{account}:function:{name}"),
-                environment: environment::common(name, spec, &group, &dir, region, dynamodb_endpoint),
+                environment: environment::common(name, spec, &group, &dir, region, endpoint),
                 group: group.clone(),
                 memory_mb: spec.memory_mb,
                 timeout: Duration::from_secs(u64::from(spec.timeout_s)),

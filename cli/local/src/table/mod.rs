@@ -8,7 +8,6 @@
 
 mod dispatch;
 mod expiry;
-mod front;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -24,8 +23,10 @@ use dynoxide::types::{
 use dynoxide::{Database, DynoxideError};
 use hitctl_engine::Fault;
 use hitctl_resources::TableSpec;
+use hyper::StatusCode;
+use tokio_util::sync::CancellationToken;
 
-pub(crate) use front::Front;
+use crate::front::{Answer, JSON};
 
 /// The tables of this state directory.
 #[derive(Clone)]
@@ -50,6 +51,17 @@ impl Tables {
         };
         let db = open().map_err(|error: DynoxideError| open_fault(path, &error))?;
         Ok(Self { db, path: path.to_owned() })
+    }
+
+    /// Answers one call of the service; `None` when it has no such operation.
+    pub(crate) fn answer(&self, operation: &str, body: &[u8]) -> Option<Answer> {
+        let (status, body) = dispatch::run(&self.db, operation, body)?;
+        Some(Answer::new(StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST), JSON, body))
+    }
+
+    /// Deletes what has expired, now and then, until it is stopped.
+    pub(crate) async fn sweeps(self, stop: CancellationToken) {
+        expiry::sweeps(self, stop).await;
     }
 
     /// Makes a table, or changes it to what is wanted. One that is there already, as wanted, is fine.

@@ -40,7 +40,7 @@ impl Cloud {
             zip_dir: dir.path().join("zips"),
             region: "eu-central-1".to_owned(),
             account: "000000000000".to_owned(),
-            dynamodb_endpoint: "http://127.0.0.1:9".to_owned(),
+            endpoint: "http://127.0.0.1:9".to_owned(),
             account_concurrency,
         };
         let runner = Runner::new(config, logs.clone());

@@ -80,6 +80,8 @@ async fn the_environment_is_lambdas_and_nothing_else() {
             "_HANDLER": "bootstrap",
             "AWS_ACCESS_KEY_ID": "local",
             "AWS_DEFAULT_REGION": "eu-central-1",
+            "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
+            "AWS_ENDPOINT_URL_CLOUDFRONT": "http://127.0.0.1:9",
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "128",
             "AWS_LAMBDA_FUNCTION_NAME": "f",
             "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",

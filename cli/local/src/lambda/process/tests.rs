@@ -19,7 +19,7 @@ impl Place {
             zip_dir: dir.path().to_owned(),
             region: "r".to_owned(),
             account: "a".to_owned(),
-            dynamodb_endpoint: String::new(),
+            endpoint: String::new(),
             account_concurrency: 10,
         };
         let shared: Arc<Shared> = Runner::new(config, Logs::open(dir.path()).unwrap()).shared;

@@ -1,0 +1,124 @@
+//! What a service answers, as HTTP.
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use hyper::{Response, StatusCode};
+
+use crate::clock::{hex, random};
+
+/// The content type of AWS's JSON protocol.
+pub(crate) const JSON: &str = "application/x-amz-json-1.0";
+
+/// An answer to a call.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    status: StatusCode,
+    kind: &'static str,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    body: Bytes,
+}
+
+impl Answer {
+    /// An answer with that content type.
+    pub(crate) fn new(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Self {
+        Self { status, kind, headers: Vec::new(), body: body.into() }
+    }
+
+    /// Adds a header. One whose value HTTP cannot carry is left out.
+    pub(crate) fn header(mut self, name: &'static str, value: &str) -> Self {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            self.headers.push((HeaderName::from_static(name), value));
+        }
+        self
+    }
+
+    /// An error of the JSON protocol, of those that every service has.
+    pub(crate) fn error(status: StatusCode, kind: &str, message: &str) -> Self {
+        let kind = format!("com.amazon.coral.service#{kind}");
+        let body = serde_json::json!({ "__type": kind, "message": message }).to_string();
+        Self::new(status, JSON, body)
+    }
+
+    /// What is said to an operation that there is none of.
+    pub(crate) fn unknown() -> Self {
+        let body = r#"{"__type":"com.amazon.coral.service#UnknownOperationException"}"#;
+        Self::new(StatusCode::BAD_REQUEST, JSON, body)
+    }
+
+    /// An error of the REST protocol in XML. The code is one word.
+    pub(super) fn xml_error(status: StatusCode, code: &str) -> Self {
+        let body = format!(
+            "<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>the request is not signed</Message>\
+             </Error></ErrorResponse>\n"
+        );
+        Self::new(status, "text/xml", body)
+    }
+
+    pub(super) fn into_response(self) -> Response<Full<Bytes>> {
+        let mut builder = Response::builder()
+            .status(self.status)
+            .header(CONTENT_TYPE, self.kind)
+            // SDKs that know this header check it.
+            .header("x-amz-crc32", crc32(&self.body))
+            .header("x-amzn-requestid", request_id());
+        for (name, value) in self.headers {
+            builder = builder.header(name, value);
+        }
+        builder.body(Full::from(self.body)).unwrap_or_default()
+    }
+}
+
+/// An id in the form of DynamoDB's: 52 upper-case characters; unique within a machine's memory of it.
+fn request_id() -> String {
+    use std::sync::LazyLock;
+    use std::sync::atomic::{AtomicU64, Ordering};
+    static PREFIX: LazyLock<String> =
+        LazyLock::new(|| hex(&random::<18>().unwrap_or_default()).to_ascii_uppercase());
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    format!("{}{:016X}", *PREFIX, NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// CRC-32 as zlib has it.
+fn crc32(bytes: &[u8]) -> u32 {
+    const TABLE: [u32; 256] = table();
+    !bytes.iter().fold(u32::MAX, |crc, byte| {
+        let index = (crc ^ u32::from(*byte)) & 0xff;
+        TABLE[index as usize] ^ (crc >> 8)
+    })
+}
+
+const fn table() -> [u32; 256] {
+    let mut table = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let mut value: u32 = byte;
+        let mut bit = 0;
+        while bit < 8 {
+            value = if value & 1 == 1 { 0xedb8_8320 ^ (value >> 1) } else { value >> 1 };
+            bit += 1;
+        }
+        table[byte as usize] = value;
+        byte += 1;
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_checksum_is_the_usual_one() {
+        assert_eq!(crc32(b"123456789"), 0xcbf4_3926);
+        assert_eq!(crc32(b""), 0);
+    }
+
+    #[test]
+    fn ids_look_like_dynamodbs() {
+        let id = request_id();
+        assert_eq!(id.len(), 52);
+        assert_ne!(id, request_id());
+        assert!(id.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit()));
+    }
+}

@@ -1,0 +1,93 @@
+//! The one HTTP endpoint of this cloud's services: what any AWS SDK speaks, for programs on this machine and for no web page.
+//!
+//! A browser can be made to send requests to loopback by any page that it shows, so whatever a browser sends is refused:
+//! a request with an Origin, and one whose Host is a name that is not loopback's (DNS rebinding). Who answers is read off
+//! the request: the prefix of its `X-Amz-Target`, or of its path ([`Services`]). It knows no service's operations.
+
+mod answer;
+mod services;
+
+use std::convert::Infallible;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+pub(crate) use answer::{Answer, JSON};
+pub(crate) use services::{Call, Service, Services};
+
+/// How long requests in flight may take when the daemon stops.
+const DRAIN: Duration = Duration::from_secs(2);
+
+/// The running front.
+pub(crate) struct Front {
+    stop: CancellationToken,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Front {
+    /// Serves on a listener that does not block, and deletes from the tables what has expired.
+    pub(crate) fn start(listener: TcpListener, services: Services) -> std::io::Result<Self> {
+        let listener = tokio::net::TcpListener::from_std(listener)?;
+        let stop = CancellationToken::new();
+        let sweeps = services.tables.clone().sweeps(stop.clone());
+        let accept = accept(listener, Arc::new(services), stop.clone());
+        let task = tokio::spawn(async {
+            tokio::join!(sweeps, accept);
+        });
+        Ok(Self { stop, task })
+    }
+
+    /// Takes no more requests, and waits for nothing.
+    pub(crate) fn quit(&self) {
+        self.stop.cancel();
+    }
+
+    /// Takes no more requests, lets those in flight end, and returns within two seconds.
+    pub(crate) async fn stop(self) {
+        self.stop.cancel();
+        drop(tokio::time::timeout(DRAIN, self.task).await);
+    }
+}
+
+async fn accept(listener: tokio::net::TcpListener, services: Arc<Services>, stop: CancellationToken) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => break,
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => {
+                    // Answers are small and single; waiting to fill a packet only delays them.
+                    drop(stream.set_nodelay(true));
+                    connections.spawn(serve(stream, Arc::clone(&services), stop.clone()));
+                }
+                // Out of file descriptors: those in use come back.
+                Err(_) => crate::clock::pause(Duration::from_millis(20)).await,
+            },
+            Some(_) = connections.join_next() => {}
+        }
+    }
+    while connections.join_next().await.is_some() {}
+}
+
+async fn serve(stream: tokio::net::TcpStream, services: Arc<Services>, stop: CancellationToken) {
+    let service = service_fn(|request| {
+        let services = Arc::clone(&services);
+        async move { Ok::<_, Infallible>(services.handle(request).await) }
+    });
+    let connection = hyper::server::conn::http1::Builder::new()
+        .max_buf_size(64 * 1024)
+        .serve_connection(TokioIo::new(stream), service);
+    tokio::pin!(connection);
+    tokio::select! {
+        ended = connection.as_mut() => drop(ended),
+        () = stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            drop(connection.await);
+        }
+    }
+}
