@@ -11,6 +11,8 @@ mod check;
 #[cfg(feature = "load")]
 mod environment;
 #[cfg(feature = "load")]
+pub mod event_pattern;
+#[cfg(feature = "load")]
 mod json_schema;
 #[cfg(feature = "load")]
 mod keys;

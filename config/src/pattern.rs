@@ -1,10 +1,13 @@
-//! Reads a pattern of `EventBridge`: a table whose leaves are lists of what may match. Checks the form that every pattern
-//! has, not the content filters inside the lists.
+//! Reads a pattern of `EventBridge`: a table whose leaves are lists of what may match. What `EventBridge` would refuse is a
+//! problem at its place in the file.
+
+use std::ops::Range;
 
 use toml::Value;
 use toml::de::{DeTable, DeValue};
 
 use crate::check::{Written, Wrong, tame, type_of, wrong_type};
+use crate::event_pattern::{Pattern, Refusal, Step};
 use crate::keys::Kind;
 use crate::problem::Problem;
 
@@ -21,7 +24,31 @@ pub(crate) fn read(name: &str, written: &Written<'_>) -> Result<Value, Vec<Wrong
         ));
     }
     let value = fields(table, &mut wrong);
+    // Of a pattern without the form of one there is no more to say.
+    if wrong.is_empty()
+        && let Some(refusal) = refused(&value)
+    {
+        wrong.push((Problem::new("bad_pattern", refusal.message), place(written, &refusal.at)));
+    }
     if wrong.is_empty() { Ok(Value::Table(value)) } else { Err(wrong) }
+}
+
+/// What `EventBridge` says to the pattern, if it does not take it.
+fn refused(pattern: &toml::Table) -> Option<Refusal> {
+    let json = serde_json::to_value(pattern).ok()?;
+    Pattern::parse(&json).err()
+}
+
+/// Where in the file a step into the pattern leads: as far as it can be followed.
+fn place(written: &Written<'_>, at: &[Step]) -> Range<usize> {
+    let inner = match (at.first(), written.get_ref()) {
+        (Some(Step::Field(name)), DeValue::Table(table)) => {
+            table.iter().find(|(field, _)| field.get_ref() == name).map(|(_, value)| value)
+        }
+        (Some(Step::Index(index)), DeValue::Array(items)) => items.get(*index),
+        _ => None,
+    };
+    inner.map_or_else(|| written.span(), |inner| place(inner, &at[1..]))
 }
 
 fn fields(table: &DeTable<'_>, wrong: &mut Vec<Wrong>) -> toml::Table {

@@ -267,6 +267,33 @@ fn patterns_that_match_nothing_are_errors() {
 }
 
 #[test]
+fn patterns_that_eventbridge_refuses_are_errors() {
+    insta::assert_snapshot!(errors("refused_patterns.toml"), @r#"
+    5 problems in the configuration
+
+    refused_patterns.toml:2:61: there is no operator `begins`; EventBridge knows `prefix`, `suffix`, `equals-ignore-case`, `wildcard`, `anything-but`, `numeric`, `cidr` or `exists`
+     2 | pattern = { source = ["cli"], detail = { path = [{ begins = "/" }] } }
+       |                                                             ^^^
+
+    refused_patterns.toml:5:48: the list of `anything-but` holds strings only, or numbers only
+     5 | source = [{ prefix = "cli" }, { anything-but = ["web", 5] }]
+       |                                                ^^^^^^^^^^
+
+    refused_patterns.toml:8:33: the lower end of `numeric` is not below the upper one
+     8 | pattern.detail.n = [{ numeric = [">", 10, "<", 5] }]
+       |                                 ^^^^^^^^^^^^^^^^^
+
+    refused_patterns.toml:11:45: a wildcard cannot have two stars side by side
+     11 | pattern = { detail = { path = [{ wildcard = "/**" }] } }
+        |                                             ^^^^^
+
+    refused_patterns.toml:14:21: `$or` takes two objects or more
+     14 | pattern = { "$or" = [{ source = ["cli"] }] }
+        |                     ^^^^^^^^^^^^^^^^^^^^^^
+    "#);
+}
+
+#[test]
 fn queues_events_and_buckets_that_cannot_be_are_refused() {
     insta::assert_snapshot!(errors("sources.toml"), @r#"
     12 problems in the configuration

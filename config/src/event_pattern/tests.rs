@@ -1,0 +1,385 @@
+//! The facts are AWS's: the operators and their behaviour as the user guide gives them. The events are ours.
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::{Pattern, Step};
+
+fn event() -> Value {
+    json!({
+        "version": "0",
+        "id": "6a7e8feb-b491-4cf7-a9f1-bf3703467718",
+        "detail-type": "Counter moved",
+        "source": "cli",
+        "account": "123456789012",
+        "time": "2026-11-21T18:43:48Z",
+        "region": "eu-central-1",
+        "resources": ["arn:aws:one", "arn:aws:two"],
+        "detail": {
+            "state": "running", "count": 5, "limit": 301.8, "ip": "10.0.0.33", "ip6": "2001:db8::7", "nothing": null,
+            "empty": "", "on": true, "none": [], "file": "dir/a/b/photo.PNG", "inner": { "deep": 1 },
+        },
+    })
+}
+
+fn matches(pattern: &Value, event: &Value) -> bool {
+    Pattern::parse(pattern).unwrap_or_else(|refusal| panic!("{pattern}: {refusal}")).matches(event)
+}
+
+/// Whether the field of `detail` is matched by one of the values.
+fn detail(field: &str, values: Value) -> bool {
+    let mut pattern = json!({ "detail": {} });
+    pattern["detail"][field] = values;
+    matches(&pattern, &event())
+}
+
+#[test]
+fn exact_values_match_by_value_and_type() {
+    assert!(matches(&json!({ "source": ["x", "cli"], "detail": { "state": ["running"] } }), &event()));
+    assert!(!matches(&json!({ "source": ["cli"], "detail": { "state": ["stopped"] } }), &event()));
+    assert!(!matches(&json!({ "source": ["CLI"] }), &event()), "case matters");
+    assert!(!matches(&json!({ "missing": ["cli"] }), &event()));
+    for (field, value) in [
+        ("count", json!(5)),
+        ("limit", json!(301.8)),
+        ("on", json!(true)),
+        ("nothing", json!(null)),
+        ("empty", json!("")),
+    ] {
+        assert!(detail(field, json!([value])), "{field}");
+    }
+    for (field, value) in [
+        ("count", json!("5")),
+        ("count", json!(5.0)),
+        ("on", json!("true")),
+        ("empty", json!(null)),
+        ("nothing", json!("")),
+    ] {
+        assert!(!detail(field, json!([value])), "{field}");
+    }
+}
+
+#[test]
+fn operators_on_strings() {
+    for (field, test, expected) in [
+        ("state", json!({ "prefix": "run" }), true),
+        ("state", json!({ "prefix": "un" }), false),
+        ("state", json!({ "prefix": { "equals-ignore-case": "RUN" } }), true),
+        ("state", json!({ "prefix": { "equals-ignore-case": "unn" } }), false),
+        ("file", json!({ "suffix": ".PNG" }), true),
+        ("file", json!({ "suffix": ".png" }), false),
+        ("file", json!({ "suffix": { "equals-ignore-case": ".pnG" } }), true),
+        ("state", json!({ "equals-ignore-case": "RuNNing" }), true),
+        ("state", json!({ "equals-ignore-case": "RuNNin" }), false),
+        ("state", json!({ "exactly": "running" }), true),
+        ("file", json!({ "wildcard": "dir/*.PNG" }), true),
+        ("file", json!({ "wildcard": "dir/*/b/*" }), true),
+        ("file", json!({ "wildcard": "*/c/*" }), false),
+        ("file", json!({ "wildcard": "dir" }), false),
+        ("file", json!({ "wildcard": "*" }), true),
+        ("count", json!({ "wildcard": "*" }), false),
+        ("count", json!({ "prefix": "5" }), false),
+    ] {
+        assert_eq!(detail(field, json!([test])), expected, "{field} {test}");
+    }
+}
+
+#[test]
+fn a_wildcard_takes_escapes_and_does_not_overlap() {
+    let takes = |pattern: &str, text: &str| {
+        matches(&json!({ "a": [{ "wildcard": pattern }] }), &json!({ "a": text }))
+    };
+    assert!(takes(r"a\*b", "a*b"));
+    assert!(!takes(r"a\*b", "axb"));
+    assert!(takes(r"a\\*", r"a\xyz"));
+    assert!(!takes("ab*ba", "aba"), "the same b cannot stand for both");
+    assert!(takes("a*a*a", "aaa"));
+    assert!(takes("*ab*ab", "xabab"));
+}
+
+#[test]
+fn anything_but_is_any_other_value_that_is_there() {
+    for (field, test, expected) in [
+        ("state", json!("initializing"), true),
+        ("state", json!("running"), false),
+        ("state", json!(["stopped", "running"]), false),
+        ("state", json!(["stopped", "overloaded"]), true),
+        ("count", json!(5), false),
+        ("count", json!([4, 6]), true),
+        ("limit", json!([100, 200, 301.8]), false),
+        ("count", json!("5"), true),
+        ("state", json!({ "prefix": "run" }), false),
+        ("state", json!({ "prefix": ["stop", "run"] }), false),
+        ("state", json!({ "prefix": "init" }), true),
+        ("file", json!({ "suffix": ".PNG" }), false),
+        ("state", json!({ "equals-ignore-case": "RUNNING" }), false),
+        ("state", json!({ "equals-ignore-case": ["STOPPED", "INIT"] }), true),
+        ("file", json!({ "wildcard": "*/a/*" }), false),
+        ("file", json!({ "wildcard": "*/lib/*" }), true),
+        ("missing", json!("x"), false),
+    ] {
+        assert_eq!(detail(field, json!([{ "anything-but": test }])), expected, "{field} {test}");
+    }
+}
+
+#[test]
+fn numbers_are_compared_as_numbers_by_numeric_only() {
+    for (field, test, expected) in [
+        ("count", json!(["=", 5.0]), true),
+        ("limit", json!(["=", 3.018e2]), true),
+        ("count", json!([">", 5]), false),
+        ("count", json!([">=", 5]), true),
+        ("count", json!(["<", 5]), false),
+        ("count", json!(["<=", 5]), true),
+        ("count", json!([">", 0, "<=", 5]), true),
+        ("count", json!([">", 0, "<", 5]), false),
+        ("count", json!([">=", -5e9, "<=", 5e9]), true),
+        ("state", json!([">", 0]), false),
+    ] {
+        assert_eq!(detail(field, json!([{ "numeric": test }])), expected, "{field} {test}");
+    }
+}
+
+#[test]
+fn addresses_are_matched_by_network() {
+    for (field, test, expected) in [
+        ("ip", "10.0.0.0/24", true),
+        ("ip", "10.0.1.0/24", false),
+        ("ip", "0.0.0.0/0", true),
+        ("ip", "10.0.0.33/32", true),
+        ("ip6", "2001:db8::/32", true),
+        ("ip6", "2001:db9::/32", false),
+        ("ip6", "::/0", true),
+        ("ip6", "10.0.0.0/8", false),
+        ("state", "10.0.0.0/8", false),
+    ] {
+        assert_eq!(detail(field, json!([{ "cidr": test }])), expected, "{field} {test}");
+    }
+}
+
+#[test]
+fn exists_looks_at_leaves_only() {
+    for (field, exists, expected) in [
+        ("state", true, true),
+        ("state", false, false),
+        ("missing", true, false),
+        ("missing", false, true),
+        ("nothing", true, true),
+        ("inner", true, false),
+        ("inner", false, true),
+        ("none", true, false),
+        ("none", false, true),
+    ] {
+        assert_eq!(detail(field, json!([{ "exists": exists }])), expected, "{field} {exists}");
+    }
+    assert!(detail("state", json!([{ "exists": false }, "running"])), "alternatives");
+}
+
+#[test]
+fn arrays_match_by_any_element_and_stay_together() {
+    assert!(matches(&json!({ "resources": ["arn:aws:two", "arn:aws:nine"] }), &event()));
+    assert!(!matches(&json!({ "resources": ["arn:aws:three"] }), &event()));
+    let people = |pattern: Value| {
+        let nested = json!({ "people": [
+            [{ "first": "John", "last": "Doe" }, { "first": "Anna", "last": "Smith" }],
+            [{ "first": "Peter", "last": "Jones" }],
+        ], "tags": ["a", "b"], "rooms": [{ "n": 1 }, { "n": 2 }] });
+        matches(&json!({ "people": pattern, "tags": ["b"], "rooms": { "n": [2] } }), &nested)
+    };
+    assert!(people(json!({ "first": ["Anna"] })));
+    assert!(people(json!({ "first": ["Anna"], "last": ["Smith"] })));
+    assert!(!people(json!({ "first": ["Anna"], "last": ["Jones"] })), "two different elements");
+    assert!(!people(json!({ "first": ["Anna"], "last": ["Doe"] })));
+    assert!(people(json!({ "first": ["Anna", "Peter"], "last": ["Jones"] })));
+}
+
+#[test]
+fn names_are_joined_by_dots() {
+    let (dotted, nested) = (json!({ "a": { "b.c": 1 } }), json!({ "a": { "b": { "c": 1 } } }));
+    for pattern in [json!({ "a": { "b": { "c": [1] } } }), json!({ "a.b": { "c": [1] } })] {
+        assert!(matches(&pattern, &dotted) && matches(&pattern, &nested), "{pattern}");
+    }
+}
+
+#[test]
+fn or_is_of_fields_and_nests() {
+    let pattern = json!({
+        "source": ["cli"],
+        "$or": [
+            { "detail": { "state": ["stopped"] } },
+            { "detail-type": ["Counter moved"], "$or": [{ "detail": { "count": [4] } }, { "detail": { "count": [5] } }] },
+        ],
+    });
+    assert!(matches(&pattern, &event()));
+    let mut other = event();
+    other["detail"]["count"] = json!(6);
+    assert!(!matches(&pattern, &other));
+    other["detail"]["state"] = json!("stopped");
+    assert!(matches(&pattern, &other));
+    other["source"] = json!("web");
+    assert!(!matches(&pattern, &other), "the rest still must match");
+}
+
+#[test]
+fn what_is_refused_says_where_and_why() {
+    let refused = |pattern: Value| Pattern::parse(&pattern).expect_err("refused").to_string();
+    let all: Vec<String> = [
+        json!([]),
+        json!({}),
+        json!({ "a": {} }),
+        json!({ "a": [] }),
+        json!({ "a": "b" }),
+        json!({ "a": { "b": [["c"]] } }),
+        json!({ "a": [{}] }),
+        json!({ "a": ["x", { "prefix": "p", "suffix": "s" }] }),
+        json!({ "a": [{ "begins": "p" }] }),
+        json!({ "a": [{ "prefix": 5 }] }),
+        json!({ "a": [{ "prefix": { "wildcard": "p" } }] }),
+        json!({ "a": [{ "wildcard": "a**b" }] }),
+        json!({ "a": [{ "wildcard": "a\\b" }] }),
+        json!({ "a": [{ "exists": "yes" }] }),
+        json!({ "a": [{ "cidr": "10.0.0.0/33" }] }),
+        json!({ "a": [{ "cidr": "10.0.0.0" }] }),
+        json!({ "a": [{ "numeric": [] }] }),
+        json!({ "a": [{ "numeric": ["!=", 5] }] }),
+        json!({ "a": [{ "numeric": ["<", 5, ">", 1] }] }),
+        json!({ "a": [{ "numeric": [">", 5, "<", 5] }] }),
+        json!({ "a": [{ "numeric": ["=", 6e9] }] }),
+        json!({ "a": [{ "anything-but": [] }] }),
+        json!({ "a": [{ "anything-but": ["a", 1] }] }),
+        json!({ "a": [{ "anything-but": null }] }),
+        json!({ "a": [{ "anything-but": { "prefix": "" } }] }),
+        json!({ "a": [{ "anything-but": { "cidr": "10.0.0.0/8" } }] }),
+        json!({ "$or": { "a": [1] } }),
+        json!({ "$or": [{ "a": [1] }] }),
+        json!({ "$or": [{ "a": [1] }, 5] }),
+        json!({ "$or": [{ "a": [1] }, { "prefix": ["x"] }] }),
+    ]
+    .into_iter()
+    .map(refused)
+    .collect();
+    insta::assert_snapshot!(all.join("\n"), @r#"
+    a pattern is an object
+    an empty object would match nothing
+    a: an empty object would match nothing
+    a: an empty list would match nothing
+    a: a value to match stands in a list
+    a.b[0]: a value to match is no list
+    a[0]: an empty object is no operator; it takes `prefix`, `suffix`, `equals-ignore-case`, `wildcard`, `anything-but`, `numeric`, `cidr` or `exists`
+    a[1]: an object holds one operator only
+    a[0].begins: there is no operator `begins`; EventBridge knows `prefix`, `suffix`, `equals-ignore-case`, `wildcard`, `anything-but`, `numeric`, `cidr` or `exists`
+    a[0].prefix: `prefix` takes a string
+    a[0].prefix.wildcard: inside `prefix` only `equals-ignore-case` can stand
+    a[0].wildcard: a wildcard cannot have two stars side by side
+    a[0].wildcard: in a wildcard a backslash stands before `*` or another backslash only
+    a[0].exists: `exists` takes true or false
+    a[0].cidr: `cidr` takes an address and its bits, such as `10.0.0.0/24` or `2001:db8::/32`
+    a[0].cidr: `cidr` takes an address and its bits, such as `10.0.0.0/24` or `2001:db8::/32`
+    a[0].numeric: `numeric` takes a list such as [">", 0, "<=", 5]: `=`, `<`, `<=`, `>` or `>=` with a number, or a lower end and then an upper one
+    a[0].numeric: `numeric` takes a list such as [">", 0, "<=", 5]: `=`, `<`, `<=`, `>` or `>=` with a number, or a lower end and then an upper one
+    a[0].numeric: `numeric` takes a list such as [">", 0, "<=", 5]: `=`, `<`, `<=`, `>` or `>=` with a number, or a lower end and then an upper one
+    a[0].numeric: the lower end of `numeric` is not below the upper one
+    a[0].numeric: 6000000000.0 is out of range: EventBridge compares numbers between -5e9 and 5e9
+    a[0].anything-but: the list of `anything-but` is empty
+    a[0].anything-but: the list of `anything-but` holds strings only, or numbers only
+    a[0].anything-but: `anything-but` takes a string, a number, a list of one of the two, or an operator
+    a[0].anything-but.prefix: `prefix` is empty, and nothing would match
+    a[0].anything-but.cidr: inside `anything-but` only `prefix`, `suffix`, `equals-ignore-case` and `wildcard` can stand
+    $or: `$or` takes a list of objects
+    $or: `$or` takes two objects or more
+    $or[1]: `$or` takes objects only
+    $or[1].prefix: inside `$or` no field can be called `prefix`
+    "#);
+}
+
+#[test]
+fn limits_are_kept() {
+    let long = |letters: usize| Pattern::parse(&json!({ "a": ["x".repeat(letters)] }));
+    // {"a":[".."]}
+    assert!(long(super::MAX_LENGTH - 10).is_ok());
+    let refusal = long(super::MAX_LENGTH - 9).unwrap_err();
+    assert_eq!(refusal.message, "the pattern is 4097 characters of JSON; EventBridge takes 4096");
+    let ors = |branches: usize| {
+        let branch = |field: &str| (0..branches).map(|n| json!({ field: [n] })).collect::<Vec<_>>();
+        Pattern::parse(&json!({
+            "a": { "$or": branch("a") }, "b": { "$or": branch("b") }, "c": { "$or": branch("c") },
+        }))
+    };
+    assert!(ors(10).is_ok());
+    let refusal = ors(11).unwrap_err();
+    assert_eq!(refusal.message, "`$or` makes more than 1000 combinations");
+    assert_eq!(refusal.at.first(), Some(&Step::Field("c".to_owned())));
+}
+
+#[test]
+fn many_arrays_side_by_side_take_no_time() {
+    let names: Vec<String> = (0..60).map(|n| format!("f{n}")).collect();
+    let (mut pattern, mut event) = (json!({}), json!({}));
+    for name in &names {
+        pattern[name] = json!({ "x": [1] });
+        event[name] = (0..60).map(|n| json!({ "x": 1, "n": n })).collect();
+    }
+    assert!(matches(&pattern, &event), "60 arrays of 60 would be 60^60 ways");
+}
+
+/// JSON as events have it.
+fn any_json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        (-1000_i64..1000).prop_map(Value::from),
+        (-8000_i32..8000).prop_map(|n| json!(f64::from(n) / 8.0)),
+        "[a-c.*]{0,4}".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(3, 24, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::btree_map("[a-d]", inner, 1..4).prop_map(|map| map.into_iter().collect()),
+        ]
+    })
+}
+
+/// The pattern that asks for one leaf of each field, from one element of each array; `None` if there is no leaf.
+fn asking_for(value: &Value) -> Option<Value> {
+    match value {
+        Value::Object(fields) => {
+            let asked: serde_json::Map<_, _> =
+                fields.iter().filter_map(|(name, value)| Some((name.clone(), asking_for(value)?))).collect();
+            (!asked.is_empty()).then_some(Value::Object(asked))
+        }
+        Value::Array(elements) => elements.iter().find_map(asking_for),
+        leaf => Some(json!([leaf])),
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_pattern_made_from_an_event_matches_it(event in any_json()) {
+        prop_assume!(event.is_object());
+        if let Some(pattern) = asking_for(&event) {
+            prop_assert!(matches(&pattern, &event), "{pattern} on {event}");
+            // One more field than it has, and it does not.
+            let mut more = pattern;
+            more["zz"] = json!(["x"]);
+            prop_assert!(!matches(&more, &event));
+            more["zz"] = json!([{ "exists": false }]);
+            prop_assert!(matches(&more, &event));
+        }
+    }
+
+    #[test]
+    fn nothing_panics(pattern in any_json(), event in any_json()) {
+        if let Ok(pattern) = Pattern::parse(&pattern) {
+            pattern.matches(&event);
+        }
+    }
+
+    #[test]
+    fn a_wildcard_is_the_text_with_stars_for_parts(parts in prop::collection::vec("[ab]{0,3}", 1..5), fill in "[ab]{0,3}") {
+        let wildcard = parts.join("*");
+        prop_assume!(!wildcard.contains("**"));
+        let text = parts.join(&fill);
+        let found = matches(&json!({ "a": [{ "wildcard": wildcard }] }), &json!({ "a": text }));
+        prop_assert!(found);
+    }
+}
