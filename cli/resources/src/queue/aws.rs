@@ -1,52 +1,257 @@
-//! The driver in AWS.
+//! The queue in AWS: SQS, where a name rests for a minute after its queue was deleted, and reads may be behind by as much.
+
+mod attributes;
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use hitctl_engine::{Cx, Fault, FieldDiff, Outputs};
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::types::QueueAttributeName;
+use hitctl_engine::{Cx, Fault, FieldDiff, HELD, Outputs, Wait};
+use tokio::time::Instant;
 
 use super::QueueSpec;
-use crate::aws::{Aws, Found, Resource};
+use crate::aws::fault::{Doing, ToFault as _};
+use crate::aws::{Aws, Call, Found, Resource, check_ours, compared, to_set};
+use attributes::Attributes;
 
-/// The driver.
+/// What SQS says of a queue that is not there: by its code of old, and by its model's.
+const GONE: &[&str] = &["AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"];
+/// What it says of a name that rests.
+const RESTS: &[&str] = &["AWS.SimpleQueueService.QueueDeletedRecently", "QueueDeletedRecently"];
+/// What it says of a queue that is there and is another one.
+const EXISTS: &[&str] = &["QueueAlreadyExists", "QueueNameExists"];
+
+/// A name can be used again this long after its queue was deleted (SQS's API reference, `CreateQueue`).
+const REST: Duration = Duration::from_mins(1);
+
+/// For a new queue: the rest of its name, and some more. Looked at often, so that the countdown counts.
+const MAKING: Wait =
+    Wait::up_to(Duration::from_secs(90)).every(Duration::from_secs(2)).each_within(Duration::from_mins(2));
+
+/// Queues of one account and region.
 #[derive(Clone, Debug)]
-pub(crate) struct Queues;
+pub(crate) struct Queues {
+    aws: Arc<Aws>,
+    client: Client,
+}
 
-fn missing() -> Fault {
-    Fault::fatal("no_driver", "no driver for resources of this kind")
+/// What is live of a queue.
+struct Live {
+    url: String,
+    attributes: Attributes,
+    found: Found<QueueSpec>,
+}
+
+impl Queues {
+    fn arn(&self, name: &str) -> String {
+        self.aws.arn("sqs", name)
+    }
+
+    fn outputs(&self, name: &str, url: &str) -> Outputs {
+        Outputs::from([("arn".to_owned(), self.arn(name)), ("url".to_owned(), url.to_owned())])
+    }
+
+    async fn url(&self, cx: &Cx, name: &str) -> Result<Option<String>, Fault> {
+        let request = self.client.get_queue_url().queue_name(name);
+        let found = Call::new(cx, doing("find", name, "sqs:GetQueueUrl"))
+            .absent_on(GONE)
+            .find(|| request.clone().send())
+            .await?;
+        Ok(found.and_then(|found| found.queue_url))
+    }
+
+    /// The queue; `None` also for one that is being deleted, whose URL is still known.
+    async fn live(&self, cx: &Cx, name: &str, want: Option<&QueueSpec>) -> Result<Option<Live>, Fault> {
+        let Some(url) = self.url(cx, name).await? else { return Ok(None) };
+        let look =
+            self.client.get_queue_attributes().queue_url(&url).attribute_names(QueueAttributeName::All);
+        let attributes = Call::new(cx, doing("read", name, "sqs:GetQueueAttributes"))
+            .absent_on(GONE)
+            .find(|| look.clone().send());
+        let list = self.client.list_queue_tags().queue_url(&url);
+        let tags = Call::new(cx, doing("read the tags of", name, "sqs:ListQueueTags"))
+            .absent_on(GONE)
+            .find(|| list.clone().send());
+        let (attributes, tags) = Box::pin(futures::future::try_join(attributes, tags)).await?;
+        let (Some(attributes), Some(tags)) = (attributes, tags) else { return Ok(None) };
+        let attributes = attributes.attributes.unwrap_or_default();
+        let tags = tags.tags.unwrap_or_default().into_iter().collect();
+        let spec =
+            attributes::spec(&attributes, &self.arn(name), compared(&tags, want.map(|want| &want.tags)))?;
+        let outputs = self.outputs(name, &url);
+        Ok(Some(Live { url, attributes, found: Found { spec, outputs, tags: Some(tags) } }))
+    }
+
+    /// Sets what differs, and nothing else. `false` when the queue is no longer there.
+    async fn set(&self, cx: &Cx, name: &str, url: &str, set: Attributes) -> Result<bool, Fault> {
+        if set.is_empty() {
+            return Ok(true);
+        }
+        let request = self.client.set_queue_attributes().queue_url(url).set_attributes(Some(set));
+        let done = Call::new(cx, doing("change", name, "sqs:SetQueueAttributes"))
+            .absent_on(GONE)
+            .find(|| request.clone().send())
+            .await?;
+        Ok(done.is_some())
+    }
+
+    /// Makes a queue be as wanted, where it is not. `false` when it is no longer there.
+    async fn mend(
+        &self,
+        cx: &Cx,
+        name: &str,
+        url: &str,
+        have: &QueueSpec,
+        want: &QueueSpec,
+    ) -> Result<bool, Fault> {
+        let add = to_set(&have.tags, &want.tags);
+        if !add.is_empty() {
+            let request = self.client.tag_queue().queue_url(url).set_tags(Some(add.into_iter().collect()));
+            let tagged = Call::new(cx, doing("tag", name, "sqs:TagQueue"))
+                .absent_on(GONE)
+                .find(|| request.clone().send())
+                .await?;
+            if tagged.is_none() {
+                return Ok(false);
+            }
+        }
+        let arn = self.arn(name);
+        let set = attributes::delta(have, want, &arn);
+        if set.is_empty() {
+            return Ok(true);
+        }
+        if !self.set(cx, name, url, set).await? {
+            return Ok(false);
+        }
+        // Looked at once. It may take a minute until all of SQS sees a change, so that what still differs is said once more
+        // and then believed.
+        let Some(live) = self.live(cx, name, Some(want)).await? else { return Ok(false) };
+        self.set(cx, name, url, attributes::delta(&live.found.spec, want, &arn)).await
+    }
+
+    /// Makes the queue, or mends the one that is there.
+    async fn make(&self, cx: &Cx, name: &str, want: &QueueSpec) -> Result<Outputs, Fault> {
+        let request = &self
+            .client
+            .create_queue()
+            .queue_name(name)
+            .set_attributes(Some(attributes::all(want, &self.arn(name))))
+            .set_tags(Some(want.tags.clone().into_iter().collect()));
+        let doing = &doing("create", name, "sqs:CreateQueue");
+        let begun = Instant::now();
+        let attempt = || async move {
+            match request.clone().send().await {
+                Ok(_) => {}
+                Err(error) if EXISTS.iter().any(|code| error.is(code)) => {}
+                Err(error) if RESTS.iter().any(|code| error.is(code)) => {
+                    let said = error.fault(doing).cause;
+                    return Err(Fault { cause: said, ..resting(name, begun.elapsed()) });
+                }
+                Err(error) => return Err(error.fault(doing)),
+            }
+            // One that was being deleted was answered as if it were there.
+            let Some(live) = self.live(cx, name, Some(want)).await? else { return Err(vanished(name)) };
+            check_ours(&self.aws, name, &live.found)?;
+            if self.mend(cx, name, &live.url, &live.found.spec, want).await? {
+                Ok(self.outputs(name, &live.url))
+            } else {
+                Err(vanished(name))
+            }
+        };
+        cx.wait(&MAKING, "creating the queue", attempt).await
+    }
 }
 
 impl Resource for Queues {
     type Spec = QueueSpec;
 
-    fn new(_aws: Arc<Aws>) -> Self {
-        Self
+    fn new(aws: Arc<Aws>) -> Self {
+        Self { client: Client::new(&aws.config), aws }
     }
 
     async fn read(
         &self,
-        _cx: &Cx,
-        _name: &str,
-        _want: Option<&QueueSpec>,
+        cx: &Cx,
+        name: &str,
+        want: Option<&QueueSpec>,
     ) -> Result<Option<Found<QueueSpec>>, Fault> {
-        Ok(None)
+        let Some(Live { attributes, mut found, .. }) = self.live(cx, name, want).await? else {
+            return Ok(None);
+        };
+        if let Some(held) = attributes::held(&attributes) {
+            found.outputs.insert(HELD.to_owned(), held);
+        }
+        Ok(Some(found))
     }
 
-    async fn create(&self, _cx: &Cx, _name: &str, _want: &QueueSpec) -> Result<Outputs, Fault> {
-        Err(missing())
+    async fn create(&self, cx: &Cx, name: &str, want: &QueueSpec) -> Result<Outputs, Fault> {
+        Box::pin(self.make(cx, name, want)).await
     }
 
     async fn update(
         &self,
-        _cx: &Cx,
-        _name: &str,
-        _have: &Found<QueueSpec>,
-        _want: &QueueSpec,
+        cx: &Cx,
+        name: &str,
+        have: &Found<QueueSpec>,
+        want: &QueueSpec,
         _fields: &[FieldDiff],
     ) -> Result<Outputs, Fault> {
-        Err(missing())
+        let known = have.outputs.get("url").cloned();
+        if let Some(url) = known
+            && Box::pin(self.mend(cx, name, &url, &have.spec, want)).await?
+        {
+            return Ok(self.outputs(name, &url));
+        }
+        // It was being deleted when it was read.
+        self.create(cx, name, want).await
     }
 
-    async fn delete(&self, _cx: &Cx, _name: &str, _have: &Found<QueueSpec>) -> Result<(), Fault> {
-        Err(missing())
+    /// Does not wait until the name is free again, which takes a minute: who makes the next one does.
+    async fn delete(&self, cx: &Cx, name: &str, have: &Found<QueueSpec>) -> Result<(), Fault> {
+        let url = match have.outputs.get("url") {
+            Some(url) => Some(url.clone()),
+            None => self.url(cx, name).await?,
+        };
+        let Some(url) = url else { return Ok(()) };
+        let request = self.client.delete_queue().queue_url(url);
+        Call::new(cx, doing("delete", name, "sqs:DeleteQueue"))
+            .absent_on(GONE)
+            .find(|| request.clone().send())
+            .await?;
+        Ok(())
+    }
+}
+
+fn doing(verb: &'static str, name: &str, operation: &'static str) -> Doing {
+    Doing::new(verb, format!("queue {name}"), operation)
+}
+
+/// A name that cannot be used yet, so long after that was said first.
+fn resting(name: &str, since: Duration) -> Fault {
+    let left = REST.saturating_sub(since).as_secs();
+    let when = if left == 0 { "any moment now".to_owned() } else { format!("in {left} s") };
+    let why = format!("a queue {name} was deleted just now; the name can be used again {when}");
+    Fault::transient("QueueDeletedRecently", why)
+        .hinted("run the same command again in a minute: it continues where it stopped")
+}
+
+fn vanished(name: &str) -> Fault {
+    Fault::transient("queue_gone", format!("queue {name} is being deleted, or is not to be seen yet"))
+        .hinted("run the same command again in a minute: it continues where it stopped")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rest_of_a_name_is_counted_down() {
+        let said = |seconds| resting("hits-test-hits", Duration::from_secs(seconds)).message;
+        assert_eq!(
+            said(17),
+            "a queue hits-test-hits was deleted just now; the name can be used again in 43 s"
+        );
+        assert!(said(60).ends_with("again any moment now") && said(75).ends_with("any moment now"));
     }
 }

@@ -91,7 +91,19 @@ macro_rules! conforms {
     };
 }
 
-conforms!(table, expiring_table, log_group, role, function, alias, function_url, http_api, permission);
+conforms!(
+    table,
+    expiring_table,
+    log_group,
+    role,
+    function,
+    alias,
+    function_url,
+    http_api,
+    queue,
+    event_source_mapping,
+    permission
+);
 
 /// What the emulators lack for that kind.
 fn gaps_of(kind: &str) -> &'static [Gap] {

@@ -91,6 +91,29 @@ pub(super) const ROWS: &[Row] = &[
         "IAM has not spread the role yet",
         IAM,
     ),
+    Row(
+        "InvalidParameterValueException",
+        "visibility timeout",
+        Again,
+        "the queue hides its messages for less than the function's timeout",
+        VISIBILITY,
+    ),
+    Row("InvalidParameterValueException", "NonExistentQueue", Again, "SQS has not spread the queue yet", SQS),
+    Row(
+        "InvalidParameterValue",
+        "Dead letter target does not exist",
+        Again,
+        "SQS has not spread the queue of dead letters yet",
+        SQS,
+    ),
+    Row("QueueDeletedRecently", "", Again, "a queue of that name was deleted just now", SQS),
+    Row(
+        "AWS.SimpleQueueService.QueueDeletedRecently",
+        "",
+        Again,
+        "a queue of that name was deleted just now",
+        SQS,
+    ),
     Row("MalformedPolicyDocument", "Invalid principal", Again, "IAM has not spread the principal yet", IAM),
     // Limits: of what goes on at once, and those that no retry mends.
     Row("LimitExceededException", "simultaneous", Again, "too many tables are being changed at once", ""),
@@ -172,6 +195,8 @@ const ACCOUNT: &str = "finish the sign-up of the account, or choose another one 
 const CLOCK: &str = "set the clock (`timedatectl set-ntp true`), then run the same command";
 const IAM: &str =
     "IAM needs a while after a role is made; run the same command again: it continues where it stopped";
+const SQS: &str = "SQS needs up to a minute; run the same command again: it continues where it stopped";
+const VISIBILITY: &str = "raise `visibility_s` in [queue] or lower `timeout_s` in [function]; SQS needs up to a minute to spread a change, so that the same command may also work again then";
 const PUBLIC: &str =
     "set `expose = \"api\"` in [http], or lift Lambda's block on public access in this account";
 const CONCURRENCY: &str = "ask for more with `aws service-quotas request-service-quota-increase --service-code lambda --quota-code L-B99A9384 --desired-value 1000`, or set `reserved_concurrency = \"none\"` in [function]";

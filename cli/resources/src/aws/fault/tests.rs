@@ -104,6 +104,20 @@ fn what_passes_is_told_from_what_does_not() {
             true,
         ),
         ("InvalidParameterValueException", "Memory size must be at least 128", false),
+        (
+            "InvalidParameterValueException",
+            "The function execution role does not have permissions to call ReceiveMessage on SQS",
+            true,
+        ),
+        (
+            "InvalidParameterValueException",
+            "Queue visibility timeout: 30 seconds is less than Function timeout: 60 seconds",
+            true,
+        ),
+        ("AWS.SimpleQueueService.QueueDeletedRecently", "You must wait 60 seconds", true),
+        ("QueueDeletedRecently", "", true),
+        ("InvalidParameterValue", "Reason: Dead letter target does not exist.", true),
+        ("InvalidParameterValue", "Reason: must be between 0 and 43200", false),
         ("MalformedPolicyDocument", "Invalid principal in policy", true),
         ("MalformedPolicyDocument", "Syntax errors in policy.", false),
         (

@@ -1,12 +1,14 @@
 //! One file a kind: one of it, what it needs, its changes, and what the emulators lack.
 
 pub(crate) mod alias;
+pub(crate) mod event_source_mapping;
 pub(crate) mod expiring_table;
 pub(crate) mod function;
 pub(crate) mod function_url;
 pub(crate) mod http_api;
 pub(crate) mod log_group;
 pub(crate) mod permission;
+pub(crate) mod queue;
 pub(crate) mod role;
 pub(crate) mod table;
 
