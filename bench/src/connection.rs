@@ -18,14 +18,15 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// Sends the request and reads the whole answer. Returns its status.
-    pub(crate) async fn ask(&mut self, target: &Target) -> std::io::Result<u16> {
+    /// Sends the request whose turn it is and reads the whole answer. Returns its status.
+    pub(crate) async fn ask(&mut self, target: &Target, turn: u32) -> std::io::Result<u16> {
         // Taken out, and put back only after a complete answer: a cut or cancelled exchange never leaves half an answer.
         let mut stream = match self.stream.take() {
             Some(stream) => stream,
             None => connect(target).await?,
         };
-        stream.write_all(target.request.as_bytes()).await?;
+        let request = &target.requests[turn as usize % target.requests.len()];
+        stream.write_all(request.as_bytes()).await?;
         self.buffer.clear();
         loop {
             if let Some(answer) = parse(&self.buffer)? {

@@ -20,8 +20,14 @@ use target::Target;
 #[command(name = "load", version)]
 struct Args {
     /// What to ask, by GET: http://127.0.0.1:PORT/path?query
-    #[arg(long, value_parser = Target::parse)]
-    url: Target,
+    #[arg(long, value_parser = Target::parse, required_unless_present = "queue")]
+    url: Option<Target>,
+    /// A queue to send to instead, ten messages a call: http://127.0.0.1:PORT/ACCOUNT/NAME
+    #[arg(long, conflicts_with = "url")]
+    queue: Option<String>,
+    /// Count on so many paths in turn; the URL's query has path=/ in it
+    #[arg(long, default_value_t = 0)]
+    paths: u16,
     /// Connections, each with one request in flight
     #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=1024))]
     concurrency: u16,
@@ -56,11 +62,20 @@ fn main() -> ExitCode {
     }
 }
 
+/// What is asked: the URL or the queue.
+fn target(args: &Args) -> Result<Target, String> {
+    match (&args.url, &args.queue) {
+        (_, Some(queue)) => Target::queue(queue, args.paths),
+        (Some(url), None) => Ok(url.clone().spread(args.paths)),
+        (None, None) => Err("--url or --queue is needed".to_owned()),
+    }
+}
+
 /// Runs the load and prints it. `false` when a request failed or the run was cut short: such figures are not to be trusted.
 fn measure(args: &Args) -> std::io::Result<bool> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let plan = run::Plan {
-        target: args.url.clone(),
+        target: target(args).map_err(std::io::Error::other)?,
         concurrency: args.concurrency,
         limit: Duration::from_secs(args.seconds),
         timeout: Duration::from_secs(args.timeout),

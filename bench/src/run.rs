@@ -54,7 +54,7 @@ pub(crate) async fn load(plan: &Plan, connections: &mut Vec<Connection>, request
             async move {
                 while began.elapsed() < plan.limit && left.get() > 0 {
                     left.set(left.get() - 1);
-                    ask(&plan, &mut connection, &samples).await;
+                    ask(&plan, &mut connection, left.get(), &samples).await;
                 }
                 connection
             },
@@ -67,9 +67,9 @@ pub(crate) async fn load(plan: &Plan, connections: &mut Vec<Connection>, request
     samples
 }
 
-async fn ask(plan: &Plan, connection: &mut Connection, samples: &RefCell<Samples>) {
+async fn ask(plan: &Plan, connection: &mut Connection, turn: u32, samples: &RefCell<Samples>) {
     let began = Instant::now();
-    let answer = tokio::time::timeout(plan.timeout, connection.ask(&plan.target)).await;
+    let answer = tokio::time::timeout(plan.timeout, connection.ask(&plan.target, turn)).await;
     let mut samples = samples.borrow_mut();
     let error = match answer {
         Ok(Ok(status)) => {

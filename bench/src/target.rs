@@ -1,4 +1,4 @@
-//! What is asked: an `http` URL on this machine. Load on other people's machines is refused here, and only here.
+//! What is asked: an `http` URL on this machine, or a queue that is sent messages. Load on other people's machines is refused here, and only here.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -7,9 +7,12 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 pub(crate) struct Target {
     /// Where to connect.
     pub(crate) address: SocketAddr,
-    /// The whole request, as it goes over the wire.
-    pub(crate) request: String,
+    /// The whole requests, as they go over the wire; they are sent in turn.
+    pub(crate) requests: Vec<String>,
 }
+
+/// The most messages of one call (the service model of SQS).
+const BATCH: usize = 10;
 
 impl Target {
     /// Parses `http://LOOPBACK[:PORT]/path?query`.
@@ -28,7 +31,45 @@ impl Target {
         let request = format!(
             "GET {slash}{path} HTTP/1.1\r\nHost: {authority}\r\nUser-Agent: hitctl-bench\r\nAccept: */*\r\n\r\n"
         );
-        Ok(Self { address, request })
+        Ok(Self { address, requests: vec![request] })
+    }
+
+    /// The same, for so many paths in turn: those that the query's `path=` is followed by, and a number.
+    pub(crate) fn spread(self, paths: u16) -> Self {
+        let requests = (0..paths.max(1)).flat_map(|n| {
+            self.requests.iter().map(move |request| request.replacen("path=/", &format!("path=/{n}"), 1))
+        });
+        Self {
+            address: self.address,
+            requests: if paths == 0 { self.requests.clone() } else { requests.collect() },
+        }
+    }
+
+    /// A queue of SQS's JSON protocol, by its URL: each call sends ten messages of one hit, on so many paths in turn.
+    pub(crate) fn queue(url: &str, paths: u16) -> Result<Self, String> {
+        let rest = url.strip_prefix("http://").ok_or("only http:// URLs of this machine are asked")?;
+        let authority = rest.split('/').next().unwrap_or_default();
+        let address = loopback(authority)?;
+        let paths = usize::from(paths.max(1));
+        // So many calls that every path is at every place in a call.
+        let requests = (0..paths).map(|call| {
+            let entries: Vec<String> = (0..BATCH)
+                .map(|n| {
+                    let path = (call * BATCH + n) % paths;
+                    format!(r#"{{"Id":"{n}","MessageBody":"{{\"v\":1,\"path\":\"/{path}\"}}"}}"#)
+                })
+                .collect();
+            let body = format!(r#"{{"QueueUrl":"{url}","Entries":[{}]}}"#, entries.join(","));
+            format!(
+                "POST / HTTP/1.1\r\nHost: {authority}\r\nContent-Type: application/x-amz-json-1.0\r\n\
+                 X-Amz-Target: AmazonSQS.SendMessageBatch\r\nX-Amz-Date: 20261121T000000Z\r\n\
+                 Authorization: AWS4-HMAC-SHA256 Credential=test/20261121/us-east-1/sqs/aws4_request, SignedHeaders=host, \
+                 Signature=0000000000000000000000000000000000000000000000000000000000000000\r\n\
+                 Content-Length: {}\r\n\r\n{body}",
+                body.len()
+            )
+        });
+        Ok(Self { address, requests: requests.collect() })
     }
 }
 
@@ -63,12 +104,36 @@ mod tests {
     fn a_url_of_this_machine_becomes_a_request() {
         let target = Target::parse("http://127.0.0.1:4487/counter?path=/a%20b#top").unwrap();
         assert_eq!(target.address, "127.0.0.1:4487".parse().unwrap());
-        assert!(target.request.starts_with("GET /counter?path=/a%20b HTTP/1.1\r\nHost: 127.0.0.1:4487\r\n"));
-        assert!(target.request.ends_with("\r\n\r\n"));
         assert!(
-            Target::parse("http://localhost:80?x=1").unwrap().request.starts_with("GET /?x=1 HTTP/1.1\r\n")
+            target.requests[0].starts_with("GET /counter?path=/a%20b HTTP/1.1\r\nHost: 127.0.0.1:4487\r\n")
+        );
+        assert!(target.requests[0].ends_with("\r\n\r\n"));
+        assert!(
+            Target::parse("http://localhost:80?x=1").unwrap().requests[0]
+                .starts_with("GET /?x=1 HTTP/1.1\r\n")
         );
         assert_eq!(Target::parse("http://[::1]:9/").unwrap().address, "[::1]:9".parse().unwrap());
+    }
+
+    #[test]
+    fn paths_take_turns() {
+        let one = Target::parse("http://127.0.0.1:1/counter?path=/").unwrap();
+        assert_eq!(one.clone().spread(0), one);
+        let three = one.spread(3).requests;
+        assert_eq!(three.len(), 3);
+        assert!(three[2].starts_with("GET /counter?path=/2 HTTP/1.1\r\n"), "{}", three[2]);
+    }
+
+    #[test]
+    fn a_queue_is_sent_ten_messages_a_call() {
+        let queue = Target::queue("http://127.0.0.1:9/000000000000/hits", 3).unwrap();
+        assert_eq!((queue.address, queue.requests.len()), ("127.0.0.1:9".parse().unwrap(), 3));
+        let (head, body) = queue.requests[0].split_once("\r\n\r\n").unwrap();
+        assert!(head.contains(&format!("Content-Length: {}", body.len())));
+        let body: serde_json::Value = serde_json::from_str(body).unwrap();
+        assert_eq!(body["Entries"].as_array().unwrap().len(), 10);
+        assert_eq!(body["Entries"][9]["MessageBody"], r#"{"v":1,"path":"/0"}"#);
+        assert!(Target::queue("https://sqs.eu-central-1.amazonaws.com/1/q", 1).is_err());
     }
 
     #[test]
