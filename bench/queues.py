@@ -255,6 +255,8 @@ def main():
     else:
         facts = common.machine({name: common.PEERS[name] for name in ("ministack", "boto3")})
         common.publish("QUEUES", "Hits through a queue, measured", "bench/queues.py", intro, body, facts, {"hitctl": mine, "ministack": theirs})
+    if "MISSED" in body:
+        sys.exit(1)
 
 
 if __name__ == "__main__":
