@@ -4,12 +4,14 @@
 //! written, the world is put back. So whatever was acknowledged comes back after a SIGKILL, and what was not is either
 //! done or not, which the next put settles: every put may be made again.
 
+mod queues;
+
 use std::sync::{Arc, Mutex, PoisonError};
 
 use hitctl_engine::{Fault, Outputs};
 use hitctl_resources::{
-    FunctionSpec, FunctionUrlSpec, HttpApiSpec, KINDS, LogGroupSpec, PermissionSpec, RoleSpec, Spec,
-    TableSpec,
+    FunctionSpec, FunctionUrlSpec, HttpApiSpec, KINDS, LogGroupSpec, PermissionSpec, QueueSpec, RoleSpec,
+    Spec, TableSpec,
 };
 use serde_json::Value as Json;
 
@@ -18,6 +20,7 @@ use crate::code::CodeStore;
 use crate::gateway::{Door, Gateway};
 use crate::lambda::Runner;
 use crate::logs::Logs;
+use crate::queue::Queues;
 use crate::registry::{Entry, Registry};
 use crate::state::StateDir;
 use crate::table::Tables;
@@ -28,6 +31,7 @@ pub(crate) struct Cloud {
     pub(crate) dir: StateDir,
     pub(crate) registry: Registry,
     pub(crate) tables: Tables,
+    pub(crate) queues: Queues,
     pub(crate) runner: Runner,
     pub(crate) gateway: Gateway,
     pub(crate) logs: Logs,
@@ -125,6 +129,7 @@ impl Cloud {
                 port = Some(at);
                 outputs(&[("url", format!("http://127.0.0.1:{at}"))])
             }
+            QueueSpec::KIND => self.bring_queue(name, &parse(kind, name, &spec)?).await?,
             PermissionSpec::KIND => self.bring_permission(name, &parse(kind, name, &spec)?, old)?,
             _ => return Err(unknown(kind)),
         };
@@ -240,6 +245,7 @@ impl Cloud {
                 drop(tokio::task::spawn_blocking(move || this.logs.remove(&name)).await);
             }
             FunctionSpec::KIND => self.runner.delete(name).await,
+            QueueSpec::KIND => self.queues.delete(name).await?,
             HttpApiSpec::KIND | FunctionUrlSpec::KIND => {
                 self.gateway.delete(&format!("{kind}/{name}")).await;
             }

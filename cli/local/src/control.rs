@@ -22,6 +22,7 @@ use crate::host::is_loopback;
 use crate::lambda::InvokeError;
 use crate::logs;
 use crate::protocol::{Invoked, LogPage, Put, Resources, Status, Stored, bearer};
+use crate::registry::Entry;
 use crate::state::Endpoint;
 
 /// The largest spec, in bytes.
@@ -134,12 +135,21 @@ async fn stop(State(control): Shared) -> StatusCode {
 }
 
 async fn list(State(control): Shared) -> Json<Resources> {
-    Json(control.cloud.registry.all())
+    let mut all = control.cloud.registry.all();
+    for (kind, names) in &mut all {
+        for (name, stored) in names {
+            stored.outputs.extend(control.cloud.live(kind, name).await);
+        }
+    }
+    Json(all)
 }
 
 async fn read(State(control): Shared, Path((kind, name)): Path<(String, String)>) -> Answer<Stored> {
     match control.cloud.registry.get(&kind, &name) {
-        Some(entry) => Ok(Json(Stored { spec: entry.spec, outputs: entry.outputs })),
+        Some(Entry { spec, mut outputs, .. }) => {
+            outputs.extend(control.cloud.live(&kind, &name).await);
+            Ok(Json(Stored { spec, outputs }))
+        }
         None => Err(Refusal(Fault::fatal("not_found", format!("there is no {kind} {name}")))),
     }
 }

@@ -21,6 +21,7 @@ use crate::gateway::Gateway;
 use crate::journal::Journal;
 use crate::lambda::{Runner, RunnerConfig};
 use crate::logs::Logs;
+use crate::queue::Queues;
 use crate::registry::Registry;
 use crate::state::{self, Endpoint, Lock, STATE_VERSION, StateDir};
 use crate::table::Tables;
@@ -148,6 +149,11 @@ impl Daemon {
         };
         let (table_listener, moved) = listen_for_tables(&dir, &registry)?;
         let table = url_of(&table_listener)?;
+        let queues = {
+            let (path, base) = (dir.path().join(state::QUEUES), table.clone());
+            let now = Arc::new(|| i64::try_from(now_ms()).unwrap_or(i64::MAX));
+            blocking(move || Queues::open(&path, base, now)).await?
+        };
         let listener = ports::listen(0).map_err(|error| no_port(&error))?;
         let runner = Runner::new(
             RunnerConfig {
@@ -174,6 +180,7 @@ impl Daemon {
             dir,
             registry,
             tables,
+            queues,
             runner,
             gateway,
             logs,
@@ -182,7 +189,8 @@ impl Daemon {
             notices: Mutex::new(moved.into_iter().collect()),
         });
         // Who answers at the one endpoint: every service is registered here.
-        let services = Services::new(cloud.tables.clone());
+        let services =
+            Services::new(cloud.tables.clone()).target("AmazonSQS.", Arc::new(cloud.queues.clone()));
         let front = Front::start(table_listener, services).map_err(|error| no_port(&error))?;
         cloud.restore().await;
         Ok(Self { control: Arc::new(Control { cloud, endpoint, stop }), listener, front })
@@ -209,8 +217,10 @@ impl Daemon {
         };
         stop.cancelled().await;
         drop(tokio::time::timeout(GATEWAY_WAIT, cloud.gateway.stop()).await);
+        cloud.queues.stop();
         drop(tokio::time::timeout(RUNNER_WAIT, cloud.runner.stop()).await);
         front.stop().await;
+        drop(tokio::time::timeout(Duration::from_secs(1), cloud.queues.settle()).await);
         drop(tokio::time::timeout(Duration::from_secs(1), served).await);
         let logs = cloud.logs.clone();
         drop(tokio::task::spawn_blocking(move || logs.flush()).await);

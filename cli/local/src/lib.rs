@@ -19,6 +19,7 @@ pub mod lambda;
 pub mod logs;
 mod ports;
 pub mod protocol;
+mod queue;
 mod registry;
 pub mod scratch;
 pub mod state;

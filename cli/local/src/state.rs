@@ -26,6 +26,10 @@ pub(crate) const REGISTRY: &str = "registry.json";
 pub(crate) const TABLES: &str = "tables.db";
 const TABLES_WAL: &str = "tables.db-wal";
 const TABLES_SHM: &str = "tables.db-shm";
+/// The messages on queues.
+pub(crate) const QUEUES: &str = "queues.sqlite";
+const QUEUES_WAL: &str = "queues.sqlite-wal";
+const QUEUES_SHM: &str = "queues.sqlite-shm";
 /// The logs of functions.
 pub(crate) const LOGS: &str = "logs";
 /// Unpacked code.
@@ -34,8 +38,10 @@ pub(crate) const CODE: &str = "code";
 pub(crate) const ZIPS: &str = "zips";
 
 /// The files and directories that we make; [`StateDir::remove_all`] removes nothing else.
-const OURS: &[&str] =
-    &[ENDPOINT, DAEMON_LOG, REGISTRY, TABLES_WAL, TABLES_SHM, TABLES, LOGS, CODE, ZIPS, LOCK, MARKER];
+const OURS: &[&str] = &[
+    ENDPOINT, DAEMON_LOG, REGISTRY, TABLES_WAL, TABLES_SHM, TABLES, QUEUES_WAL, QUEUES_SHM, QUEUES, LOGS,
+    CODE, ZIPS, LOCK, MARKER,
+];
 
 /// The beginning of the name of a file that is being written.
 const TEMP: &str = ".writing-";

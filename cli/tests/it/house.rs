@@ -46,6 +46,8 @@ const CRATES: &[(&str, &[&str])] = &[
             "hyper",
             "hyper-util",
             "jiff",
+            "md5",
+            "rusqlite",
             "rustix",
             "serde",
             "serde_json",

@@ -37,7 +37,7 @@ pub(crate) use body::{BodyError, read as read_body};
 pub use code::unpack;
 pub use environment::common as environment;
 use function::Function;
-pub(crate) use ids::{extended as extended_id, trace_root};
+pub(crate) use ids::{extended as extended_id, trace_root, uuid};
 pub use limits::{ACCOUNT_LIMIT, RESERVED_LIMIT};
 use limits::{Account, Load, Permit};
 pub(crate) use lock::{lock, read, write};

@@ -1,0 +1,195 @@
+//! What SQS takes: settings of a queue, and messages with their attributes.
+
+use hitctl_engine::Fault;
+use hitctl_resources::QueueSpec;
+
+use super::error::Refusal;
+use super::message::{Attribute, Outgoing};
+
+/// The largest message, its attributes included, and the largest batch: 1 MiB.
+pub(crate) const MAX_BYTES: usize = 1024 * 1024;
+const MAX_ATTRIBUTES: usize = 10;
+const MAX_NAME: usize = 256;
+/// The longest delay, in seconds.
+const MAX_DELAY_S: i64 = 900;
+
+/// Whether a queue can be like this; SQS's own bounds.
+pub(super) fn settings(name: &str, spec: &QueueSpec) -> Result<(), Fault> {
+    let bad = |why: String| {
+        Err(Fault::fatal("invalid_request", format!("the spec of queue {name} is not valid")).caused_by(why))
+    };
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+    if name.is_empty() || name.len() > 80 || !name.bytes().all(plain) {
+        return bad("a name has 1 to 80 letters, digits, hyphens and underscores".to_owned());
+    }
+    if spec.visibility_timeout_s > 43_200 {
+        return bad("its visibility timeout is over 43200 seconds".to_owned());
+    }
+    if !(60..=1_209_600).contains(&spec.retention_s) {
+        return bad("messages are kept for 60 to 1209600 seconds".to_owned());
+    }
+    match &spec.redrive {
+        Some(redrive) if !(1..=1000).contains(&redrive.max_receive_count) => {
+            bad("a message is received 1 to 1000 times".to_owned())
+        }
+        Some(redrive) if redrive.dead_letter_arn.get().is_none() => {
+            bad("the ARN of its dead letters is not known yet".to_owned())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether this can be sent.
+pub(crate) fn message(message: &Outgoing) -> Result<(), Refusal> {
+    if message.body.is_empty() {
+        return Err(Refusal::missing("MessageBody"));
+    }
+    if !is_xml(&message.body) {
+        return Err(Refusal::contents());
+    }
+    let count = message.attributes.len();
+    if count > MAX_ATTRIBUTES {
+        return Err(Refusal::invalid(format!(
+            "Number of message attributes [{count}] exceeds the allowed maximum [{MAX_ATTRIBUTES}]."
+        )));
+    }
+    message.attributes.iter().try_for_each(|(name, value)| attribute(name, value))?;
+    delay(i64::from(message.delay_s))?;
+    if size(message) > MAX_BYTES {
+        return Err(Refusal::invalid(format!(
+            "One or more parameters are invalid. Reason: Message must be shorter than {MAX_BYTES} bytes."
+        )));
+    }
+    Ok(())
+}
+
+/// Whether a message can be delayed for so many seconds.
+pub(super) fn delay(seconds: i64) -> Result<(), Refusal> {
+    if (0..=MAX_DELAY_S).contains(&seconds) {
+        return Ok(());
+    }
+    Err(Refusal::invalid(format!(
+        "Value {seconds} for parameter DelaySeconds is invalid. Reason: DelaySeconds must be >= 0 and <= {MAX_DELAY_S}."
+    )))
+}
+
+/// What a message takes of the limit, in bytes.
+pub(super) fn size(message: &Outgoing) -> usize {
+    let attributes = message.attributes.iter().map(|(name, value)| {
+        name.len() + value.data_type.len() + value.bytes().map_or(0, |bytes| bytes.len())
+    });
+    message.body.len() + attributes.sum::<usize>()
+}
+
+fn attribute(name: &str, value: &Attribute) -> Result<(), Refusal> {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+    let lower = name.to_ascii_lowercase();
+    if name.is_empty()
+        || name.len() > MAX_NAME
+        || !name.bytes().all(plain)
+        || name.starts_with('.')
+        || name.ends_with('.')
+        || name.contains("..")
+        || lower.starts_with("aws.")
+        || lower.starts_with("amazon.")
+    {
+        return Err(Refusal::invalid(format!(
+            "The message attribute name '{name}' is invalid. Attribute name can contain A-Z, a-z, 0-9, underscore (_), hyphen \
+             (-), and period (.) characters."
+        )));
+    }
+    let kind = value.data_type.split('.').next().unwrap_or_default();
+    let fits = match kind {
+        "String" | "Number" => value.string_value.is_some() && value.binary_value.is_none(),
+        "Binary" => value.binary_value.is_some() && value.string_value.is_none(),
+        _ => {
+            return Err(Refusal::invalid(format!(
+                "The type of message attribute '{name}' is invalid. You must use only the following supported type prefixes: \
+                 Binary, Number, String."
+            )));
+        }
+    };
+    let bytes = value.bytes().filter(|bytes| fits && !bytes.is_empty());
+    let Some(bytes) = bytes else {
+        return Err(Refusal::invalid(format!(
+            "Message (user) attribute '{name}' must contain a non-empty message attribute value of its type '{kind}'."
+        )));
+    };
+    let text = String::from_utf8_lossy(&bytes);
+    if kind == "Number" && text.trim().parse::<f64>().is_err() {
+        return Err(Refusal::invalid(format!(
+            "Can't cast the value of message (user) attribute '{name}' to a number."
+        )));
+    }
+    if kind != "Binary" && !is_xml(&text) {
+        return Err(Refusal::contents());
+    }
+    Ok(())
+}
+
+/// Whether a text has only the characters that XML 1.0 has.
+fn is_xml(text: &str) -> bool {
+    // What Rust has as a `char` is no surrogate.
+    text.chars().all(|c| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(body: &str) -> Outgoing {
+        Outgoing { body: body.to_owned(), ..Outgoing::default() }
+    }
+
+    #[test]
+    fn what_xml_cannot_say_is_refused() {
+        for body in ["a\tb\nc\rd", "ü", "\u{fffd}", "\u{10ffff}", " "] {
+            message(&text(body)).unwrap();
+        }
+        for body in ["a\0", "\u{1f}", "\u{b}", "\u{ffff}", "\u{fffe}"] {
+            assert_eq!(message(&text(body)).unwrap_err(), Refusal::contents(), "{body:?}");
+        }
+        assert_eq!(message(&text("")).unwrap_err().code, "MissingParameter");
+    }
+
+    #[test]
+    fn one_mebibyte_is_the_limit_with_everything() {
+        message(&text(&"x".repeat(MAX_BYTES))).unwrap();
+        assert!(
+            message(&text(&"x".repeat(MAX_BYTES + 1))).unwrap_err().message.contains("shorter than 1048576")
+        );
+        let mut with = text(&"x".repeat(MAX_BYTES - 10));
+        with.attributes.insert("ab".to_owned(), Attribute::text("cd"));
+        message(&with).unwrap();
+        with.attributes.insert("ab".to_owned(), Attribute::text("cde"));
+        message(&with).unwrap_err();
+    }
+
+    #[test]
+    fn attributes_are_judged_by_name_type_and_value() {
+        let with = |name: &str, kind: &str, value: &str| {
+            let value = Attribute { data_type: kind.to_owned(), ..Attribute::text(value) };
+            let attributes = [(name.to_owned(), value)].into();
+            message(&Outgoing { attributes, ..text("x") })
+        };
+        for (name, kind, value) in
+            [("ip", "String", "::1"), ("n.a-b_c", "Number.int", "-1.5e3"), ("a", "String.x", "y")]
+        {
+            with(name, kind, value).unwrap();
+        }
+        for (name, kind, value) in [
+            ("", "String", "x"),
+            (".a", "String", "x"),
+            ("a..b", "String", "x"),
+            ("AWS.x", "String", "x"),
+            ("a b", "String", "x"),
+            ("a", "Text", "x"),
+            ("a", "String", ""),
+            ("a", "Number", "one"),
+            ("a", "Binary", "x"),
+            ("a", "String", "\0"),
+        ] {
+            with(name, kind, value).unwrap_err();
+        }
+    }
+}
