@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use hitctl_engine::{Fault, Outputs};
 use hitctl_resources::{
-    FunctionSpec, FunctionUrlSpec, HttpApiSpec, KINDS, LogGroupSpec, PermissionSpec, QueueSpec, RoleSpec,
-    Spec, TableSpec,
+    EventSourceMappingSpec, FunctionSpec, FunctionUrlSpec, HttpApiSpec, KINDS, LogGroupSpec, PermissionSpec,
+    QueueSpec, RoleSpec, Spec, TableSpec,
 };
 use serde_json::Value as Json;
 
@@ -20,6 +20,7 @@ use crate::code::CodeStore;
 use crate::gateway::{Door, Gateway};
 use crate::lambda::Runner;
 use crate::logs::Logs;
+use crate::mapping::Mappings;
 use crate::queue::Queues;
 use crate::registry::{Entry, Registry};
 use crate::state::StateDir;
@@ -32,6 +33,7 @@ pub(crate) struct Cloud {
     pub(crate) registry: Registry,
     pub(crate) tables: Tables,
     pub(crate) queues: Queues,
+    pub(crate) mappings: Mappings,
     pub(crate) runner: Runner,
     pub(crate) gateway: Gateway,
     pub(crate) logs: Logs,
@@ -130,6 +132,7 @@ impl Cloud {
                 outputs(&[("url", format!("http://127.0.0.1:{at}"))])
             }
             QueueSpec::KIND => self.bring_queue(name, &parse(kind, name, &spec)?).await?,
+            EventSourceMappingSpec::KIND => self.bring_mapping(name, &parse(kind, name, &spec)?, old).await?,
             PermissionSpec::KIND => self.bring_permission(name, &parse(kind, name, &spec)?, old)?,
             _ => return Err(unknown(kind)),
         };
@@ -246,6 +249,7 @@ impl Cloud {
             }
             FunctionSpec::KIND => self.runner.delete(name).await,
             QueueSpec::KIND => self.queues.delete(name).await?,
+            EventSourceMappingSpec::KIND => self.mappings.delete(name).await,
             HttpApiSpec::KIND | FunctionUrlSpec::KIND => {
                 self.gateway.delete(&format!("{kind}/{name}")).await;
             }

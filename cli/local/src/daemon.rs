@@ -21,6 +21,7 @@ use crate::gateway::Gateway;
 use crate::journal::Journal;
 use crate::lambda::{Runner, RunnerConfig};
 use crate::logs::Logs;
+use crate::mapping::Mappings;
 use crate::queue::Queues;
 use crate::registry::Registry;
 use crate::state::{self, Endpoint, Lock, STATE_VERSION, StateDir};
@@ -167,6 +168,7 @@ impl Daemon {
             logs.clone(),
         );
         let gateway = Gateway::new(runner.clone(), REGION.to_owned(), ACCOUNT.to_owned());
+        let mappings = Mappings::new(queues.clone(), Arc::new(runner.clone()));
         let endpoint = Endpoint {
             v: STATE_VERSION,
             pid: std::process::id(),
@@ -181,6 +183,7 @@ impl Daemon {
             registry,
             tables,
             queues,
+            mappings,
             runner,
             gateway,
             logs,
@@ -200,7 +203,7 @@ impl Daemon {
         self.control.cloud.notices.lock().map(|notices| notices.clone()).unwrap_or_default()
     }
 
-    /// Serves until `stop`, then ends in the order in which a hit travels: gateways, functions, tables, logs.
+    /// Serves until `stop`, then ends in the order in which a hit travels: gateways, queues, functions, tables, logs.
     async fn serve(self, stop: CancellationToken) {
         let Self { control, listener, front } = self;
         let cloud = Arc::clone(&control.cloud);
@@ -217,10 +220,11 @@ impl Daemon {
         };
         stop.cancelled().await;
         drop(tokio::time::timeout(GATEWAY_WAIT, cloud.gateway.stop()).await);
+        cloud.mappings.stop();
         cloud.queues.stop();
         drop(tokio::time::timeout(RUNNER_WAIT, cloud.runner.stop()).await);
         front.stop().await;
-        drop(tokio::time::timeout(Duration::from_secs(1), cloud.queues.settle()).await);
+        drop(tokio::time::timeout(Duration::from_secs(2), cloud.mappings.settle()).await);
         drop(tokio::time::timeout(Duration::from_secs(1), served).await);
         let logs = cloud.logs.clone();
         drop(tokio::task::spawn_blocking(move || logs.flush()).await);

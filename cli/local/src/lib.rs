@@ -17,6 +17,7 @@ mod host;
 mod journal;
 pub mod lambda;
 pub mod logs;
+mod mapping;
 mod ports;
 pub mod protocol;
 mod queue;

@@ -1,15 +1,39 @@
 //! Queues brought to life, and what is said of them at the time of asking.
 
 use hitctl_engine::{Fault, Outputs};
-use hitctl_resources::{QueueSpec, Spec as _};
+use hitctl_resources::{EventSourceMappingSpec, QueueSpec, Spec as _};
 
-use super::{Cloud, arn, outputs};
+use super::{Cloud, arn, invalid, outputs};
+use crate::lambda::uuid;
+use crate::registry::Entry;
 
 impl Cloud {
     pub(super) async fn bring_queue(&self, name: &str, spec: &QueueSpec) -> Result<Outputs, Fault> {
         let queue = self.queues.put(name, arn("sqs", name), spec).await?;
         let url = self.queues.url(name);
         Ok(outputs(&[("arn", queue.arn.clone()), ("name", name.to_owned()), ("url", url)]))
+    }
+
+    pub(super) async fn bring_mapping(
+        &self,
+        name: &str,
+        spec: &EventSourceMappingSpec,
+        old: Option<&Entry>,
+    ) -> Result<Outputs, Fault> {
+        let kind = EventSourceMappingSpec::KIND;
+        let (Some(queue), Some(_)) = (spec.queue_arn.get(), spec.function_arn.get()) else {
+            return Err(invalid(kind, name, "its queue_arn and function_arn are not known yet"));
+        };
+        if self.queues.by_arn(queue).is_none() {
+            return Err(invalid(kind, name, &format!("there is no queue {queue}")));
+        }
+        if spec.batch_size == 0 {
+            return Err(invalid(kind, name, "a batch has at least one message"));
+        }
+        self.mappings.put(name, spec).await;
+        let uuid = old.and_then(|old| old.outputs.get("uuid").cloned()).unwrap_or_else(uuid);
+        let state = if spec.enabled { "Enabled" } else { "Disabled" };
+        Ok(outputs(&[("uuid", uuid), ("state", state.to_owned())]))
     }
 
     /// What a resource offers that can only be said at the time of asking: how much a queue holds.

@@ -113,6 +113,11 @@ impl Message {
 }
 
 impl Receipt {
+    /// Whether it is one of the message of that id.
+    pub(crate) fn is_of(&self, message_id: &str) -> bool {
+        self.message_id == message_id
+    }
+
     /// As a receipt handle: a text without meaning to anybody else.
     pub(crate) fn handle(&self) -> String {
         let Self { queue, row, received, message_id } = self;

@@ -181,9 +181,16 @@ impl Queues {
         format!("{}/{}/{name}", self.inner.base, crate::ACCOUNT)
     }
 
-    /// Waits until a queue comes or goes.
-    pub(crate) async fn changed(&self) {
-        self.inner.changed.notified().await;
+    /// The queue of that ARN, as soon as there is one.
+    pub(crate) async fn wait_for(&self, arn: &str) -> Arc<Queue> {
+        loop {
+            let mut changed = std::pin::pin!(self.inner.changed.notified());
+            changed.as_mut().enable();
+            if let Some(queue) = self.by_arn(arn) {
+                return queue;
+            }
+            changed.await;
+        }
     }
 
     /// Whether the queue's policy lets a service send that acts for that rule. Roles need no word of the queue.
@@ -229,8 +236,9 @@ impl Queues {
             let mut arrived = std::pin::pin!(arrived);
             // From here on no arrival is missed.
             arrived.as_mut().enable();
-            let (batch, next_ms) = self.take(queue, &wish, fits()).await?;
-            if !batch.messages.is_empty() || self.inner.stop.is_cancelled() || Instant::now() >= until {
+            let (batch, left, next_ms) = self.take(queue, &wish, fits()).await?;
+            if !batch.messages.is_empty() || left || self.inner.stop.is_cancelled() || Instant::now() >= until
+            {
                 return Ok(batch);
             }
             let next = next_ms.map(|next| {
@@ -254,7 +262,7 @@ impl Queues {
         queue: &Arc<Queue>,
         wish: &Wish,
         mut fits: impl FnMut(&Message) -> bool + Send + 'static,
-    ) -> Result<(Batch, Option<i64>), Broken> {
+    ) -> Result<(Batch, bool, Option<i64>), Broken> {
         let (now, rules) = ((self.inner.now)(), self.rules(queue));
         let hidden_s = wish.hidden_s.unwrap_or_else(|| queue.spec().visibility_timeout_s);
         let (hidden_ms, max) = (i64::from(hidden_s) * 1000, wish.max);
@@ -264,15 +272,15 @@ impl Queues {
             if due {
                 rows::expire(db, &rules, now)?;
             }
-            let Taken { messages, moved, next_ms } =
+            let Taken { messages, moved, left, next_ms } =
                 rows::receive(db, &rules, now, hidden_ms, max, &mut fits)?;
-            Ok((Batch { queues: this, queue: of, messages }, moved, next_ms))
+            Ok((Batch { queues: this, queue: of, messages }, moved, left, next_ms))
         });
-        let (batch, moved, next_ms) = taken.await?;
+        let (batch, moved, left, next_ms) = taken.await?;
         if moved && let Some(dead) = self.dead_letters(queue) {
             dead.arrived.notify_waiters();
         }
-        Ok((batch, next_ms))
+        Ok((batch, left, next_ms))
     }
 
     /// Deletes what was received. Gone already is fine.

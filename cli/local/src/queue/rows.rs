@@ -21,6 +21,8 @@ pub(super) struct Taken {
     pub(super) messages: Vec<Message>,
     /// Whether some went to the queue of dead letters.
     pub(super) moved: bool,
+    /// Whether one was left that did not fit.
+    pub(super) left: bool,
     /// When the next one becomes visible, when there was none.
     pub(super) next_ms: Option<i64>,
 }
@@ -144,6 +146,7 @@ pub(super) fn receive(
                     message.first_received_ms = now;
                 }
                 if !fits(&message) {
+                    taken.left = true;
                     return Ok(taken);
                 }
                 db.prepare_cached(
