@@ -154,6 +154,10 @@ fn main() {
                 std::io::stdout().flush().expect("a pipe");
                 b"null".to_vec()
             }
+            "say" => {
+                println!("said {value}");
+                b"null".to_vec()
+            }
             "error" => {
                 let path = format!("/invocation/{id}/error");
                 let body = br#"{"errorType":"My.Error","errorMessage":"as told"}"#;

@@ -4,17 +4,19 @@
 //! written, the world is put back. So whatever was acknowledged comes back after a SIGKILL, and what was not is either
 //! done or not, which the next put settles: every put may be made again.
 
+mod events;
 mod queues;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use hitctl_engine::{Fault, Outputs};
 use hitctl_resources::{
-    EventSourceMappingSpec, FunctionSpec, FunctionUrlSpec, HttpApiSpec, KINDS, LogGroupSpec, PermissionSpec,
-    QueueSpec, RoleSpec, Spec, TableSpec,
+    EventInvokeConfigSpec, EventRuleSpec, EventSourceMappingSpec, FunctionSpec, FunctionUrlSpec, HttpApiSpec,
+    KINDS, LogGroupSpec, PermissionSpec, QueueSpec, RoleSpec, Spec, TableSpec,
 };
 use serde_json::Value as Json;
 
+use crate::bus::Bus;
 use crate::clock::random;
 use crate::code::CodeStore;
 use crate::gateway::{Door, Gateway};
@@ -34,6 +36,7 @@ pub(crate) struct Cloud {
     pub(crate) tables: Tables,
     pub(crate) queues: Queues,
     pub(crate) mappings: Mappings,
+    pub(crate) bus: Bus,
     pub(crate) runner: Runner,
     pub(crate) gateway: Gateway,
     pub(crate) logs: Logs,
@@ -133,6 +136,8 @@ impl Cloud {
             }
             QueueSpec::KIND => self.bring_queue(name, &parse(kind, name, &spec)?).await?,
             EventSourceMappingSpec::KIND => self.bring_mapping(name, &parse(kind, name, &spec)?, old).await?,
+            EventRuleSpec::KIND => self.bring_rule(name, parse(kind, name, &spec)?)?,
+            EventInvokeConfigSpec::KIND => self.bring_invoke_config(name, &parse(kind, name, &spec)?, old)?,
             PermissionSpec::KIND => self.bring_permission(name, &parse(kind, name, &spec)?, old)?,
             _ => return Err(unknown(kind)),
         };
@@ -202,40 +207,6 @@ impl Cloud {
         }
     }
 
-    fn bring_permission(
-        &self,
-        name: &str,
-        spec: &PermissionSpec,
-        old: Option<&Entry>,
-    ) -> Result<Outputs, Fault> {
-        let old = old.map(|old| parse::<PermissionSpec>(PermissionSpec::KIND, name, &old.spec));
-        if let Some(Ok(old)) = old.filter(|old| old.as_ref() != Ok(spec)) {
-            self.forbid(&old);
-        }
-        match (spec.source_arn.get(), spec.function_name.get()) {
-            (Some(source), Some(function)) => {
-                if let Some(api) = api_of(source) {
-                    self.gateway.permit(api, function);
-                }
-            }
-            _ => {
-                return Err(invalid(
-                    "permission",
-                    name,
-                    "its source_arn and function_name are not known yet",
-                ));
-            }
-        }
-        Ok(outputs(&[("statement_id", name.to_owned())]))
-    }
-
-    fn forbid(&self, spec: &PermissionSpec) {
-        let api = spec.source_arn.get().and_then(|source| api_of(source));
-        if let (Some(api), Some(function)) = (api, spec.function_name.get()) {
-            self.gateway.forbid(api, function);
-        }
-    }
-
     /// Takes it out of the world. May be repeated.
     async fn end(self: &Arc<Self>, kind: &str, name: &str, old: &Entry) -> Result<(), Fault> {
         match kind {
@@ -253,9 +224,11 @@ impl Cloud {
             HttpApiSpec::KIND | FunctionUrlSpec::KIND => {
                 self.gateway.delete(&format!("{kind}/{name}")).await;
             }
+            EventRuleSpec::KIND => self.bus.delete_rule(name),
+            EventInvokeConfigSpec::KIND => self.end_invoke_config(name, old),
             PermissionSpec::KIND => {
                 if let Ok(spec) = parse::<PermissionSpec>(kind, name, &old.spec) {
-                    self.forbid(&spec);
+                    self.forbid(name, &spec);
                 }
             }
             _ => {}

@@ -76,9 +76,11 @@ impl IntoResponse for Refusal {
             "TooManyRequestsException" => StatusCode::TOO_MANY_REQUESTS,
             "local_stopping" => StatusCode::SERVICE_UNAVAILABLE,
             "local_disk_full" => StatusCode::INSUFFICIENT_STORAGE,
-            "invalid_request" | "code_mismatch" | "upload_cut" | "ValidationException" => {
-                StatusCode::BAD_REQUEST
-            }
+            "InvalidEventPatternException"
+            | "invalid_request"
+            | "code_mismatch"
+            | "upload_cut"
+            | "ValidationException" => StatusCode::BAD_REQUEST,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
         (status, Json(self.0)).into_response()
@@ -116,6 +118,10 @@ async fn status(State(control): Shared) -> Json<Status> {
     let lost = cloud.logs.lost();
     if lost > 0 {
         notices.push(format!("{lost} log events could not be written; is the disk full?"));
+    }
+    let dropped = cloud.bus.dropped();
+    if dropped > 0 {
+        notices.push(format!("{dropped} events could not be delivered, and found no queue of dead letters"));
     }
     Json(Status {
         pid: endpoint.pid,

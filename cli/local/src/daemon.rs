@@ -12,6 +12,7 @@ use hitctl_engine::Fault;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use crate::bus::Bus;
 use crate::clock::{hex, now_ms, pause, random};
 use crate::cloud::{Cloud, blocking};
 use crate::code::{self, CodeStore};
@@ -169,6 +170,12 @@ impl Daemon {
         );
         let gateway = Gateway::new(runner.clone(), REGION.to_owned(), ACCOUNT.to_owned());
         let mappings = Mappings::new(queues.clone(), Arc::new(runner.clone()));
+        gateway.post_to(Arc::new(queues.clone()));
+        let bus = {
+            let (path, runner) = (dir.path().join(state::EVENTS), runner.clone());
+            let post = Arc::new(queues.clone());
+            blocking(move || Bus::open(&path, runner, post)).await?
+        };
         let endpoint = Endpoint {
             v: STATE_VERSION,
             pid: std::process::id(),
@@ -184,6 +191,7 @@ impl Daemon {
             tables,
             queues,
             mappings,
+            bus,
             runner,
             gateway,
             logs,
@@ -192,10 +200,13 @@ impl Daemon {
             notices: Mutex::new(moved.into_iter().collect()),
         });
         // Who answers at the one endpoint: every service is registered here.
-        let services =
-            Services::new(cloud.tables.clone()).target("AmazonSQS.", Arc::new(cloud.queues.clone()));
+        let services = Services::new(cloud.tables.clone())
+            .target("AmazonSQS.", Arc::new(cloud.queues.clone()))
+            .target("AWSEvents.", Arc::new(cloud.bus.clone()));
         let front = Front::start(table_listener, services).map_err(|error| no_port(&error))?;
         cloud.restore().await;
+        // Not before: an event on its way would find no target.
+        cloud.bus.start();
         Ok(Self { control: Arc::new(Control { cloud, endpoint, stop }), listener, front })
     }
 
@@ -221,6 +232,7 @@ impl Daemon {
         stop.cancelled().await;
         drop(tokio::time::timeout(GATEWAY_WAIT, cloud.gateway.stop()).await);
         cloud.mappings.stop();
+        cloud.bus.stop();
         cloud.queues.stop();
         drop(tokio::time::timeout(RUNNER_WAIT, cloud.runner.stop()).await);
         front.stop().await;

@@ -4,6 +4,7 @@
 //! API over a file; the Lambda Runtime API for the processes of a function; and one HTTP API gateway an API. Everything
 //! that it acknowledged survives a SIGKILL.
 
+mod bus;
 pub mod client;
 mod clock;
 mod cloud;
@@ -19,6 +20,7 @@ pub mod lambda;
 pub mod logs;
 mod mapping;
 mod ports;
+mod post;
 pub mod protocol;
 mod queue;
 mod registry;

@@ -30,6 +30,10 @@ const TABLES_SHM: &str = "tables.db-shm";
 pub(crate) const QUEUES: &str = "queues.sqlite";
 const QUEUES_WAL: &str = "queues.sqlite-wal";
 const QUEUES_SHM: &str = "queues.sqlite-shm";
+/// The events that are on their way.
+pub(crate) const EVENTS: &str = "events.sqlite";
+const EVENTS_WAL: &str = "events.sqlite-wal";
+const EVENTS_SHM: &str = "events.sqlite-shm";
 /// The logs of functions.
 pub(crate) const LOGS: &str = "logs";
 /// Unpacked code.
@@ -39,8 +43,8 @@ pub(crate) const ZIPS: &str = "zips";
 
 /// The files and directories that we make; [`StateDir::remove_all`] removes nothing else.
 const OURS: &[&str] = &[
-    ENDPOINT, DAEMON_LOG, REGISTRY, TABLES_WAL, TABLES_SHM, TABLES, QUEUES_WAL, QUEUES_SHM, QUEUES, LOGS,
-    CODE, ZIPS, LOCK, MARKER,
+    ENDPOINT, DAEMON_LOG, REGISTRY, TABLES_WAL, TABLES_SHM, TABLES, QUEUES_WAL, QUEUES_SHM, QUEUES,
+    EVENTS_WAL, EVENTS_SHM, EVENTS, LOGS, CODE, ZIPS, LOCK, MARKER,
 ];
 
 /// The beginning of the name of a file that is being written.

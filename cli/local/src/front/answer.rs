@@ -9,6 +9,8 @@ use crate::clock::{hex, random};
 
 /// The content type of AWS's JSON protocol.
 pub(crate) const JSON: &str = "application/x-amz-json-1.0";
+/// The same, as older services have it.
+pub(crate) const JSON_1_1: &str = "application/x-amz-json-1.1";
 
 /// An answer to a call.
 #[derive(Debug)]

@@ -17,7 +17,7 @@ use hyper_util::rt::TokioIo;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use answer::{Answer, JSON};
+pub(crate) use answer::{Answer, JSON, JSON_1_1};
 pub(crate) use services::{Call, Service, Services};
 
 /// How long requests in flight may take when the daemon stops.

@@ -10,7 +10,7 @@ use hyper::body::Incoming;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, DATE, HOST, HeaderMap, ORIGIN};
 use hyper::{Method, Request, Response, StatusCode, Uri};
 
-use super::answer::{Answer, JSON};
+use super::answer::{Answer, JSON, JSON_1_1};
 use crate::host::is_loopback;
 use crate::table::Tables;
 
@@ -88,7 +88,8 @@ impl Services {
             }
             found => {
                 let kind = text(CONTENT_TYPE).and_then(|kind| kind.split(';').next()).unwrap_or_default();
-                if head.method != Method::POST || ![JSON, "application/json"].contains(&kind.trim()) {
+                if head.method != Method::POST || ![JSON, JSON_1_1, "application/json"].contains(&kind.trim())
+                {
                     let unknown = "<UnknownOperationException/>\n";
                     return Answer::new(StatusCode::NOT_FOUND, "text/xml", unknown).into_response();
                 }

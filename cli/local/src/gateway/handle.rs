@@ -86,6 +86,10 @@ async fn serve(
             Err(_) => return message(StatusCode::REQUEST_TIMEOUT, "Request Timeout"),
         }
     };
+    if let Some(ingest) = settings.ingest.as_ref().filter(|ingest| ingest.route == matched.key) {
+        let post = front.gateway.post.get().map(|post| &**post);
+        return ingest.take(post, &parts.headers, &body, peer.ip()).await;
+    }
     if !settings.is_url && !front.gateway.permitted(&settings.api_id, &settings.function) {
         return broken(settings);
     }
@@ -126,7 +130,7 @@ fn too_large() -> Response<Bytes> {
     message(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large")
 }
 
-fn message(status: StatusCode, text: &str) -> Response<Bytes> {
+pub(super) fn message(status: StatusCode, text: &str) -> Response<Bytes> {
     let mut response = Response::new(Bytes::from(format!("{{\"message\":\"{text}\"}}")));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -9,6 +9,7 @@
 //! - A function at its concurrency limit is 503 too, as in this project's contract. A function that fails, times out by
 //!   itself, is not there, may not be called by this API or answers nonsense is 500
 //!   `{"message":"Internal Server Error"}` (`github.com/denoland/deno_registry2`, issue 87, for the timeout).
+//! - What goes to a queue is throttled like the rest, and needs no permission of the function's.
 //! - Preflights are not throttled, and paths without a route neither.
 //! - CORS headers are on the gateway's own errors too, so that a page can tell 429 from a broken network.
 //!
@@ -18,13 +19,14 @@ mod answer;
 mod cors;
 mod event;
 mod handle;
+mod ingest;
 mod routes;
 mod server;
 mod text;
 mod throttle;
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, OnceLock, RwLock};
 use std::time::Instant;
 
 use hitctl_engine::Fault;
@@ -34,7 +36,9 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::lambda::{Runner, read, write};
+use crate::post::Post;
 use cors::Rules;
+use ingest::Ingest;
 use routes::Routes;
 pub use server::FIRST_PORT;
 use throttle::Bucket;
@@ -52,6 +56,8 @@ struct Inner {
     apis: Mutex<HashMap<String, Api>>,
     /// Which functions an API may call, by the API's id.
     permits: RwLock<HashMap<String, HashSet<String>>>,
+    /// The queues, for what goes to them without a function.
+    post: OnceLock<Arc<dyn Post>>,
 }
 
 /// A listening API.
@@ -88,6 +94,7 @@ struct Settings {
     api_id: String,
     function: String,
     routes: Routes,
+    ingest: Option<Ingest>,
     cors: Rules,
     bucket: Bucket,
     /// Whether it is a function URL, which has statuses of its own and asks for no further permission.
@@ -105,8 +112,17 @@ impl<'a> Door<'a> {
 
     fn routes(self) -> Result<Routes, Fault> {
         match self {
-            Self::Api(spec) => Routes::parse(&spec.routes),
+            Self::Api(spec) => {
+                Routes::parse(spec.routes.iter().chain(spec.ingest.as_ref().map(|ingest| &ingest.route)))
+            }
             Self::Url(_) => Routes::parse(&["$default".to_owned()]),
+        }
+    }
+
+    fn ingest(self) -> Result<Option<Ingest>, Fault> {
+        match self {
+            Self::Api(spec) => spec.ingest.as_ref().map(Ingest::new).transpose(),
+            Self::Url(_) => Ok(None),
         }
     }
 
@@ -136,6 +152,7 @@ impl Settings {
             api_id: api_id.to_owned(),
             function: function.to_owned(),
             routes: door.routes()?,
+            ingest: door.ingest()?,
             cors: Rules::new(door.cors()),
             bucket: Bucket::new(&door.throttle(), before.map(|before| &before.bucket), Instant::now()),
             is_url,
@@ -152,8 +169,13 @@ impl Inner {
 impl Gateway {
     /// A gateway without APIs, in front of the functions of `runner`.
     pub fn new(runner: Runner, region: String, account: String) -> Self {
-        let (apis, permits) = (Mutex::default(), RwLock::default());
-        Self { inner: Arc::new(Inner { runner, region, account, apis, permits }) }
+        let (apis, permits, post) = (Mutex::default(), RwLock::default(), OnceLock::new());
+        Self { inner: Arc::new(Inner { runner, region, account, apis, permits, post }) }
+    }
+
+    /// Says where messages go. Only the first time counts; without it there are no queues.
+    pub(crate) fn post_to(&self, queues: Arc<dyn Post>) {
+        self.inner.post.get_or_init(|| queues);
     }
 
     /// Makes an API, or changes a running one without dropping a request, and says the port that it listens on.

@@ -321,6 +321,11 @@ impl Runner {
         drop(tokio::time::timeout(KILL_WAIT, all_dead).await);
     }
 
+    /// Whether there is a function of that name.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        read(&self.shared.functions).contains_key(name)
+    }
+
     /// How many processes of a function wait for work.
     pub fn idle_processes(&self, name: &str) -> usize {
         read(&self.shared.functions).get(name).map_or(0, |entry| entry.version.idle())

@@ -26,6 +26,19 @@ pub(crate) fn exe() -> PathBuf {
     exe
 }
 
+/// A zip of `examples/echo_function.rs`, a function that does what its event says.
+pub(crate) fn echo_zip() -> Vec<u8> {
+    use std::io::Write as _;
+    let program = std::fs::read(exe().with_file_name("echo_function")).unwrap();
+    let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    let options = zip::write::SimpleFileOptions::default()
+        .compression_method(zip::CompressionMethod::Stored)
+        .unix_permissions(0o755);
+    zip.start_file("bootstrap", options).unwrap();
+    zip.write_all(&program).unwrap();
+    zip.finish().unwrap().into_inner()
+}
+
 /// A state directory; its daemon ends with it.
 pub(crate) struct Machine {
     pub(crate) temp: TempDir,
@@ -145,6 +158,21 @@ pub(crate) fn dynamodb_head(operation: &str, host: &str) -> String {
         "POST / HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/x-amz-json-1.0\r\nx-amz-target: \
          DynamoDB_20120810.{operation}\r\nx-amz-date: 20260101T000000Z\r\nauthorization: AWS4-HMAC-SHA256 \
          Credential=a/20260101/local/dynamodb/aws4_request, SignedHeaders=host, Signature=0"
+    )
+}
+
+/// Asks a service of AWS's JSON protocol, by its `X-Amz-Target`.
+pub(crate) async fn ask(client: &Client, target: &str, body: &Json) -> (u16, Json) {
+    let mut raw = Raw::connect(&client.endpoint().table).await.unwrap();
+    let (status, answer) = raw.send(&service_head(target), &body.to_string()).await.unwrap();
+    (status, serde_json::from_str(&answer).unwrap_or(Json::Null))
+}
+
+pub(crate) fn service_head(target: &str) -> String {
+    format!(
+        "POST / HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/x-amz-json-1.1\r\nx-amz-target: {target}\r\nx-amz-date: \
+         20260101T000000Z\r\nauthorization: AWS4-HMAC-SHA256 Credential=a/20260101/local/x/aws4_request, SignedHeaders=host, \
+         Signature=0"
     )
 }
 

@@ -5,6 +5,7 @@
 mod harness;
 
 mod attack;
+mod bus;
 mod crash;
 mod driver;
 mod lifecycle;

@@ -1,0 +1,176 @@
+//! Carries events to their targets: takes what is due, tries, and writes down what became of it before it goes on.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde_json::Value as Json;
+use tokio::sync::Semaphore;
+
+use super::job::{Handed, Holder, Job, Next, Ran};
+use super::{Inner, function, queue};
+use crate::clock::now_ms;
+use crate::cloud::blocking;
+use crate::lambda::{InvokeError, lock, read};
+use crate::post::{Letter, Unposted};
+
+/// How many deliveries are carried at once; functions have limits of their own.
+const AT_ONCE: usize = 64;
+/// How long to wait where the disk refuses to say or to take something.
+const DISK_PAUSE_MS: u64 = 1_000;
+
+/// Delivers until told to stop. Idle it waits for the next event, or for the next that is due.
+pub(super) async fn run(inner: Arc<Inner>) {
+    let room = Arc::new(Semaphore::new(AT_ONCE));
+    loop {
+        let Ok(place) = Arc::clone(&room).acquire_owned().await else { return };
+        let taken = tokio::select! {
+            () = inner.stop.cancelled() => return,
+            taken = next(&inner) => taken,
+        };
+        let carrier = Arc::clone(&inner);
+        tokio::spawn(async move {
+            carry(&carrier, taken).await;
+            drop(place);
+        });
+    }
+}
+
+/// Waits for the first that is due, and takes it.
+async fn next(inner: &Inner) -> i64 {
+    loop {
+        let wait = {
+            let mut due = lock(&inner.due);
+            let now = now_ms();
+            match due.first().copied() {
+                Some(first) if first.0 <= now => {
+                    due.remove(&first);
+                    return first.1;
+                }
+                Some((at, _)) => at - now,
+                None => u64::MAX,
+            }
+        };
+        let woken = inner.wake.notified();
+        // Its end only means that the first is due.
+        drop(tokio::time::timeout(Duration::from_millis(wait.min(3_600_000)), woken).await);
+    }
+}
+
+/// One try of one job.
+async fn carry(inner: &Arc<Inner>, id: i64) {
+    let at = Arc::clone(inner);
+    let (event, job) = match blocking(move || at.store.get(id)).await {
+        Ok(Some(found)) => found,
+        Ok(None) => return,
+        Err(_) => return inner.schedule([(now_ms() + DISK_PAUSE_MS, id)]),
+    };
+    let next = match job.holder {
+        Holder::EventBridge => {
+            let handed = hand(inner, &job, &event).await;
+            job.clone().handed(handed, &event, now_ms())
+        }
+        Holder::Lambda { .. } => match invoke(inner, &job, &event).await {
+            Some(ran) => {
+                let name = function(&job.target_arn).unwrap_or_default();
+                let settings = read(&inner.settings).get(name).cloned().unwrap_or_default();
+                job.clone().ran(ran, &settings, &event, now_ms())
+            }
+            // The daemon is stopping: what it knows of the job is true for the next one.
+            None => return,
+        },
+    };
+    settle(inner, id, job, next).await;
+}
+
+/// Writes down what became of a job.
+async fn settle(inner: &Arc<Inner>, id: i64, before: Job, next: Next) {
+    let next = match next {
+        Next::Bury(letter) => match bury(inner, letter).await {
+            Ok(()) => Next::Forget,
+            // The whole try is made again: nothing is lost, and twice is allowed.
+            Err(()) => Next::At(now_ms() + DISK_PAUSE_MS, before),
+        },
+        next => next,
+    };
+    let at = Arc::clone(inner);
+    let (due, written) = match next {
+        Next::At(due, job) => (Some(due), blocking(move || at.store.put(id, due, &job)).await),
+        _ => (None, blocking(move || at.store.remove(id)).await),
+    };
+    match (due, written) {
+        (Some(due), Ok(())) => inner.schedule([(due, id)]),
+        (None, Ok(())) => {}
+        (_, Err(_)) => inner.schedule([(now_ms() + DISK_PAUSE_MS, id)]),
+    }
+}
+
+/// Hands an event to the target of its rule.
+async fn hand(inner: &Inner, job: &Job, event: &str) -> Handed {
+    let Some(function) = function(&job.target_arn) else {
+        let letter = Letter {
+            queue_arn: job.target_arn.clone(),
+            body: event.to_owned(),
+            attributes: std::collections::BTreeMap::default(),
+            sender_arn: Some(job.rule_arn.clone()),
+        };
+        return match inner.post.post(letter).await {
+            Ok(_) => Handed::Done,
+            Err(why) => {
+                let (code, again) = match &why {
+                    Unposted::NoQueue => ("NO_RESOURCE", false),
+                    Unposted::Forbidden => ("NO_PERMISSIONS", false),
+                    Unposted::Refused(_) => ("INVALID_PARAMETER", false),
+                    Unposted::Failed(_) => ("SDK_CLIENT_ERROR", true),
+                };
+                Handed::Failed {
+                    code,
+                    message: format!("{}: {why}", queue(&job.target_arn).unwrap_or_default()),
+                    again,
+                }
+            }
+        };
+    };
+    let refused = |code, message: String| Handed::Failed { code, message, again: false };
+    let name = function.split(':').next().unwrap_or_default();
+    if !inner.runner.has(name) {
+        return refused("NO_RESOURCE", format!("there is no function {name}"));
+    }
+    let permitted =
+        read(&inner.permits).values().any(|(allowed, rule)| allowed == function && *rule == job.rule_arn);
+    if permitted {
+        return Handed::ToLambda;
+    }
+    let message = format!("the function's policy does not let {} invoke {}", job.rule_arn, job.target_arn);
+    refused("NO_PERMISSIONS", message)
+}
+
+/// Runs the function with an event; `None` if the daemon is stopping.
+async fn invoke(inner: &Inner, job: &Job, event: &str) -> Option<Ran> {
+    let name = function(&job.target_arn)?.split(':').next().unwrap_or_default();
+    match inner.runner.invoke(name, Bytes::copy_from_slice(event.as_bytes())).await {
+        Ok(done) => Some(match done.function_error {
+            None => Ran::Done,
+            Some(error) => {
+                let payload = serde_json::from_slice(&done.payload)
+                    .unwrap_or_else(|_| Json::String(String::from_utf8_lossy(&done.payload).into_owned()));
+                Ran::Failed { request_id: done.request_id, error, payload }
+            }
+        }),
+        Err(InvokeError::Stopping) => None,
+        Err(_) => Some(Ran::NotYet),
+    }
+}
+
+/// Writes a dead letter. Where no queue takes it, it is dropped, as on AWS, and counted.
+async fn bury(inner: &Inner, letter: Letter) -> Result<(), ()> {
+    match inner.post.post(letter).await {
+        Ok(_) => Ok(()),
+        Err(Unposted::Failed(_)) => Err(()),
+        Err(Unposted::NoQueue | Unposted::Forbidden | Unposted::Refused(_)) => {
+            inner.dropped.fetch_add(1, Ordering::Relaxed);
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! `EventBridge` on this machine: rules, events, and their way to queues and functions.
+//!
+//! An event is acknowledged when the targets of the rules that it matched are on disk; each is then delivered, at least once,
+//! however often this process is killed. As on AWS a rule needs the word of its target: the queue's policy, the function's
+//! permission; without it the event goes to the rule's dead letters at once. Different from AWS: events of AWS's own sources
+//! (`aws.s3`) may be put, since nobody else makes them here; a bus is there if a rule is on it; pauses between tries are
+//! seconds.
+
+mod api;
+mod deliver;
+mod entry;
+mod job;
+mod store;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, RwLock};
+
+use hitctl_config::event_pattern::Pattern;
+use hitctl_config::names;
+use hitctl_engine::Fault;
+use hitctl_resources::{EventInvokeConfigSpec, EventRuleSpec, PermissionSpec};
+use serde_json::Value as Json;
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::lambda::{Runner, lock, read, write};
+use crate::post::Post;
+use crate::{ACCOUNT, REGION};
+use job::{Holder, Job, Settings};
+use store::{Due, Store};
+
+/// Who may call functions for rules.
+pub(crate) const PRINCIPAL: &str = "events.amazonaws.com";
+
+/// The buses of this machine. Clones are the same.
+#[derive(Clone)]
+pub(crate) struct Bus {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Store,
+    runner: Runner,
+    post: Arc<dyn Post>,
+    rules: RwLock<BTreeMap<String, Rule>>,
+    /// By the statement's name: the function, with its alias if it has one, and the rule that may call it.
+    permits: RwLock<BTreeMap<String, (String, String)>>,
+    /// By the function, with its alias if it has one.
+    settings: RwLock<BTreeMap<String, Settings>>,
+    /// What is on its way and nobody carries, by when it is due.
+    due: Mutex<BTreeSet<Due>>,
+    wake: Notify,
+    /// Whether the rules are back. Until then no event is taken: it would match nothing.
+    ready: watch::Sender<bool>,
+    stop: CancellationToken,
+    /// How many events found no dead letter queue.
+    dropped: AtomicU64,
+}
+
+/// A rule, ready to be matched.
+struct Rule {
+    spec: EventRuleSpec,
+    pattern: Pattern,
+    arn: String,
+    target_arn: String,
+    dead_letter_arn: String,
+}
+
+impl Bus {
+    /// Opens what is on its way. Nothing is delivered before [`Bus::start`].
+    pub(crate) fn open(path: &Path, runner: Runner, post: Arc<dyn Post>) -> Result<Self, Fault> {
+        let store = Store::open(path)?;
+        let due = Mutex::new(store.all()?.into_iter().collect());
+        Ok(Self {
+            inner: Arc::new(Inner {
+                store,
+                runner,
+                post,
+                rules: RwLock::default(),
+                permits: RwLock::default(),
+                settings: RwLock::default(),
+                due,
+                wake: Notify::new(),
+                ready: watch::Sender::new(false),
+                stop: CancellationToken::new(),
+                dropped: AtomicU64::new(0),
+            }),
+        })
+    }
+
+    /// Takes events and delivers them, once the rules are back.
+    pub(crate) fn start(&self) {
+        self.inner.ready.send_replace(true);
+        tokio::spawn(deliver::run(Arc::clone(&self.inner)));
+    }
+
+    /// Begins no more deliveries. What is not delivered is after the next start.
+    pub(crate) fn stop(&self) {
+        self.inner.stop.cancel();
+    }
+
+    /// How many events could not be delivered and found no dead letter queue.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.inner.dropped.load(Ordering::Relaxed)
+    }
+
+    /// Makes a rule, or changes it, and says its ARN.
+    pub(crate) fn put_rule(&self, name: &str, spec: EventRuleSpec) -> Result<String, Fault> {
+        let invalid = |why: &dyn std::fmt::Display| {
+            Fault::fatal("invalid_request", format!("the rule {name} is not valid")).caused_by(why)
+        };
+        let pattern = Pattern::parse(&spec.pattern).map_err(|refusal| {
+            Fault::fatal(
+                "InvalidEventPatternException",
+                format!("the pattern of the rule {name} is not valid"),
+            )
+            .caused_by(refusal)
+        })?;
+        let known = |value: &hitctl_engine::Value<String>, what: &str| {
+            value.get().cloned().ok_or_else(|| invalid(&format!("its {what} is not known yet")))
+        };
+        let target_arn = known(&spec.target_arn, "target_arn")?;
+        let dead_letter_arn = known(&spec.dead_letter_arn, "dead_letter_arn")?;
+        if queue(&target_arn).is_none() && function(&target_arn).is_none() {
+            return Err(invalid(&format!("its target {target_arn} is no queue and no function")));
+        }
+        let place = names::Place { partition: "aws", region: REGION, account: ACCOUNT };
+        let arn = place.rule_arn(&spec.bus, name);
+        let rule = Rule { spec, pattern, arn: arn.clone(), target_arn, dead_letter_arn };
+        write(&self.inner.rules).insert(name.to_owned(), rule);
+        Ok(arn)
+    }
+
+    /// Removes a rule. Events that it matched are delivered.
+    pub(crate) fn delete_rule(&self, name: &str) {
+        write(&self.inner.rules).remove(name);
+    }
+
+    /// Lets a rule call a function, by a statement of that name.
+    pub(crate) fn permit(&self, statement: &str, spec: &PermissionSpec) {
+        let (Some(name), Some(source)) = (spec.function_name.get(), spec.source_arn.get()) else { return };
+        let qualifier = spec.qualifier.as_ref().and_then(|qualifier| qualifier.get());
+        let permit = (qualified(name, qualifier), source.clone());
+        write(&self.inner.permits).insert(statement.to_owned(), permit);
+    }
+
+    /// Takes back what [`Bus::permit`] gave.
+    pub(crate) fn forbid(&self, statement: &str) {
+        write(&self.inner.permits).remove(statement);
+    }
+
+    /// Sets what becomes of events that a function could not handle; `None` is Lambda's default.
+    pub(crate) fn set_invoke_config(&self, spec: &EventInvokeConfigSpec, wanted: bool) {
+        let Some(name) = spec.function_name.get() else { return };
+        let function = qualified(name, spec.qualifier.as_ref().and_then(|qualifier| qualifier.get()));
+        let mut all = write(&self.inner.settings);
+        if wanted {
+            let on_failure_arn = spec.on_failure_arn.get().cloned();
+            let settings =
+                Settings { max_retries: spec.max_retries, max_age_s: spec.max_age_s, on_failure_arn };
+            all.insert(function, settings);
+        } else {
+            all.remove(&function);
+        }
+    }
+}
+
+impl Inner {
+    /// The jobs that an event makes: one for each rule that it matches.
+    fn jobs(&self, bus: &str, event: &Json, text: &str, now_ms: u64) -> Vec<(String, Job)> {
+        let rules = read(&self.rules);
+        let matching = rules
+            .values()
+            .filter(|rule| rule.spec.enabled && rule.spec.bus == bus && rule.pattern.matches(event));
+        matching
+            .map(|rule| {
+                let job = Job {
+                    rule_arn: rule.arn.clone(),
+                    target_arn: rule.target_arn.clone(),
+                    max_retries: rule.spec.max_retries,
+                    max_age_s: rule.spec.max_age_s,
+                    dead_letter_arn: rule.dead_letter_arn.clone(),
+                    since_ms: now_ms,
+                    failures: 0,
+                    holder: Holder::EventBridge,
+                };
+                (text.to_owned(), job)
+            })
+            .collect()
+    }
+
+    /// Puts jobs among those that nobody carries.
+    fn schedule(&self, jobs: impl IntoIterator<Item = Due>) {
+        lock(&self.due).extend(jobs);
+        self.wake.notify_one();
+    }
+}
+
+/// What a function is called with its alias: as after `function:` in its ARN.
+fn qualified(name: &str, qualifier: Option<&String>) -> String {
+    qualifier.map_or_else(|| name.to_owned(), |qualifier| format!("{name}:{qualifier}"))
+}
+
+/// The function of an ARN, with its alias if it has one.
+fn function(arn: &str) -> Option<&str> {
+    arn.split_once(":function:").map(|(_, function)| function)
+}
+
+/// The queue of an ARN.
+fn queue(arn: &str) -> Option<&str> {
+    let mut parts = arn.splitn(6, ':');
+    (parts.nth(2) == Some("sqs")).then(|| parts.nth(2)).flatten()
+}

@@ -1,0 +1,67 @@
+//! Rules, what becomes of events that functions fail with, and who may call functions.
+
+use hitctl_engine::{Fault, Outputs};
+use hitctl_resources::{EventInvokeConfigSpec, EventRuleSpec, PermissionSpec, Spec as _};
+
+use super::{Cloud, Entry, api_of, invalid, outputs, parse};
+use crate::bus::PRINCIPAL;
+
+impl Cloud {
+    pub(super) fn bring_rule(&self, name: &str, spec: EventRuleSpec) -> Result<Outputs, Fault> {
+        let arn = self.bus.put_rule(name, spec)?;
+        Ok(outputs(&[("arn", arn), ("name", name.to_owned())]))
+    }
+
+    pub(super) fn bring_invoke_config(
+        &self,
+        name: &str,
+        spec: &EventInvokeConfigSpec,
+        old: Option<&Entry>,
+    ) -> Result<Outputs, Fault> {
+        if spec.function_name.get().is_none() || spec.on_failure_arn.get().is_none() {
+            let why = "its function_name and on_failure_arn are not known yet";
+            return Err(invalid(EventInvokeConfigSpec::KIND, name, why));
+        }
+        if let Some(old) = old {
+            self.end_invoke_config(name, old);
+        }
+        self.bus.set_invoke_config(spec, true);
+        Ok(Outputs::new())
+    }
+
+    pub(super) fn end_invoke_config(&self, name: &str, old: &Entry) {
+        if let Ok(old) = parse(EventInvokeConfigSpec::KIND, name, &old.spec) {
+            self.bus.set_invoke_config(&old, false);
+        }
+    }
+
+    pub(super) fn bring_permission(
+        &self,
+        name: &str,
+        spec: &PermissionSpec,
+        old: Option<&Entry>,
+    ) -> Result<Outputs, Fault> {
+        let old = old.map(|old| parse::<PermissionSpec>(PermissionSpec::KIND, name, &old.spec));
+        if let Some(Ok(old)) = old.filter(|old| old.as_ref() != Ok(spec)) {
+            self.forbid(name, &old);
+        }
+        let (Some(source), Some(function)) = (spec.source_arn.get(), spec.function_name.get()) else {
+            let why = "its source_arn and function_name are not known yet";
+            return Err(invalid(PermissionSpec::KIND, name, why));
+        };
+        if spec.principal == PRINCIPAL {
+            self.bus.permit(name, spec);
+        } else if let Some(api) = api_of(source) {
+            self.gateway.permit(api, function);
+        }
+        Ok(outputs(&[("statement_id", name.to_owned())]))
+    }
+
+    pub(super) fn forbid(&self, name: &str, spec: &PermissionSpec) {
+        self.bus.forbid(name);
+        let api = spec.source_arn.get().and_then(|source| api_of(source));
+        if let (Some(api), Some(function)) = (api, spec.function_name.get()) {
+            self.gateway.forbid(api, function);
+        }
+    }
+}

@@ -1,0 +1,300 @@
+//! Events from `PutEvents` to queues and functions, through retries, dead letters and SIGKILLs.
+
+use std::collections::BTreeSet;
+
+use hitctl_local::client::Client;
+use hitctl_local::logs::Query;
+use serde_json::{Value as Json, json};
+
+use crate::harness::{LONG, Machine, Raw, ask, echo_zip, kill, pid, service_head};
+use crate::resources::sha256_of;
+
+const RULE_ARN: &str = "arn:aws:events:local:000000000000:rule/r";
+const FUNCTION_ARN: &str = "arn:aws:lambda:local:000000000000:function:f";
+
+fn queue_arn(name: &str) -> String {
+    format!("arn:aws:sqs:local:000000000000:{name}")
+}
+
+async fn queue(client: &Client, name: &str, allowed: bool) {
+    let senders = if allowed {
+        json!([{ "service": "events.amazonaws.com", "source_arn": RULE_ARN }])
+    } else {
+        json!([])
+    };
+    let spec = json!({
+        "visibility_timeout_s": 30, "retention_s": 345_600, "managed_encryption": true, "redrive": null,
+        "senders": senders, "tags": {},
+    });
+    client.put_resource("queue", name, &spec).await.unwrap();
+}
+
+fn rule(target: &str) -> Json {
+    json!({
+        "bus": "default", "pattern": { "source": ["cli"] }, "enabled": true, "target_arn": target, "max_retries": 3,
+        "max_age_s": 3600, "dead_letter_arn": queue_arn("dlq"), "tags": {},
+    })
+}
+
+/// A machine with a queue of dead letters, and a rule to that target.
+async fn with_rule(target: &str) -> (Machine, Client) {
+    let machine = Machine::new();
+    let client = machine.start_new().await;
+    queue(&client, "dlq", true).await;
+    let put = client.put_resource("event_rule", "r", &rule(target)).await.unwrap();
+    assert_eq!(put.outputs["arn"], RULE_ARN);
+    (machine, client)
+}
+
+async fn function(machine: &Machine, client: &Client, reserved: Option<u32>) {
+    let zip = echo_zip();
+    let sha256 = sha256_of(&zip);
+    let path = machine.temp.path().join("code.zip");
+    std::fs::write(&path, &zip).unwrap();
+    client.put_code(&sha256, &path).await.unwrap();
+    let spec = json!({
+        "runtime": "provided.al2023", "arch": if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" },
+        "code_sha256": sha256, "memory_mb": 128, "timeout_s": 10, "reserved_concurrency": reserved, "environment": {},
+        "role_arn": "arn:aws:iam::000000000000:role/f", "log_format": "JSON", "log_group": "/aws/lambda/f", "tags": {},
+    });
+    client.put_resource("function", "f", &spec).await.unwrap();
+}
+
+async fn permission(client: &Client) {
+    let spec = json!({
+        "function_name": "f", "principal": "events.amazonaws.com", "source_arn": RULE_ARN,
+        "source_account": "000000000000",
+    });
+    client.put_resource("permission", "hits-local:hitctl-events", &spec).await.unwrap();
+}
+
+fn event(detail: &Json) -> Json {
+    json!({ "Source": "cli", "DetailType": "moved", "Detail": detail.to_string() })
+}
+
+async fn put(client: &Client, detail: &Json) -> String {
+    let (status, answer) = ask(client, "AWSEvents.PutEvents", &json!({ "Entries": [event(detail)] })).await;
+    assert_eq!((status, answer["FailedEntryCount"].as_u64()), (200, Some(0)), "{answer}");
+    answer["Entries"][0]["EventId"].as_str().unwrap().to_owned()
+}
+
+/// The messages that come to a queue, at least one.
+async fn receive(client: &Client, name: &str) -> Vec<Json> {
+    let base = &client.endpoint().table;
+    let wish = json!({
+        "QueueUrl": format!("{base}/000000000000/{name}"), "WaitTimeSeconds": 20, "MaxNumberOfMessages": 10,
+        "MessageAttributeNames": ["All"],
+    });
+    let (status, answer) = ask(client, "AmazonSQS.ReceiveMessage", &wish).await;
+    assert_eq!(status, 200, "{answer}");
+    answer["Messages"].as_array().cloned().unwrap_or_default()
+}
+
+fn body(message: &Json) -> Json {
+    serde_json::from_str(message["Body"].as_str().unwrap()).unwrap()
+}
+
+fn attribute<'a>(message: &'a Json, name: &str) -> Option<&'a str> {
+    message["MessageAttributes"][name]["StringValue"].as_str()
+}
+
+/// Waits until the function's log holds a line.
+async fn until_said(client: &Client, text: &str) {
+    let said = async {
+        loop {
+            let page = client.logs("/aws/lambda/f", &Query::default()).await;
+            if page.is_ok_and(|page| page.events.iter().any(|event| event.message.contains(text))) {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(LONG, said).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_event_that_matches_comes_to_the_queue_as_it_is() {
+    let (_machine, client) = with_rule(&queue_arn("hits")).await;
+    queue(&client, "hits", true).await;
+    let other = json!({ "Entries": [{ "Source": "web", "DetailType": "moved", "Detail": "{}" }] });
+    assert_eq!(ask(&client, "AWSEvents.PutEvents", &other).await.0, 200);
+    let id = put(&client, &json!({ "path": "/x", "n": 1.5 })).await;
+    let messages = receive(&client, "hits").await;
+    assert_eq!(messages.len(), 1);
+    let mut found = body(&messages[0]);
+    let time = found["time"].take();
+    assert!(time.as_str().is_some_and(|time| time.len() == 20 && time.ends_with('Z')), "{time}");
+    let expected = json!({
+        "version": "0", "id": id, "detail-type": "moved", "source": "cli", "account": "000000000000", "time": null,
+        "region": "local", "resources": [], "detail": { "path": "/x", "n": 1.5 },
+    });
+    assert_eq!(found, expected);
+    assert_eq!(messages[0]["MessageAttributes"], Json::Null);
+}
+
+#[tokio::test]
+async fn a_target_that_did_not_give_its_word_makes_a_dead_letter_at_once() {
+    let (machine, client) = with_rule(&queue_arn("hits")).await;
+    put(&client, &json!({ "n": 1 })).await;
+    let none = receive(&client, "dlq").await;
+    assert_eq!(attribute(&none[0], "ERROR_CODE"), Some("NO_RESOURCE"));
+    queue(&client, "hits", false).await;
+    let id = put(&client, &json!({ "n": 2 })).await;
+    let refused = receive(&client, "dlq").await;
+    assert_eq!(body(&refused[0])["id"], id);
+    assert_eq!(attribute(&refused[0], "ERROR_CODE"), Some("NO_PERMISSIONS"));
+    assert_eq!(attribute(&refused[0], "RULE_ARN"), Some(RULE_ARN));
+    assert_eq!(attribute(&refused[0], "TARGET_ARN"), Some(queue_arn("hits").as_str()));
+    assert_eq!(attribute(&refused[0], "RETRY_ATTEMPTS"), Some("0"));
+    assert_eq!(attribute(&refused[0], "EXHAUSTED_RETRY_CONDITION"), None);
+    // A function, likewise.
+    client.put_resource("event_rule", "r", &rule(FUNCTION_ARN)).await.unwrap();
+    function(&machine, &client, None).await;
+    put(&client, &json!({ "order": "do=say:no" })).await;
+    let unpermitted = receive(&client, "dlq").await;
+    assert_eq!(attribute(&unpermitted[0], "ERROR_CODE"), Some("NO_PERMISSIONS"));
+    permission(&client).await;
+    put(&client, &json!({ "order": "do=say:yes" })).await;
+    until_said(&client, "said yes").await;
+    client.delete_resource("permission", "hits-local:hitctl-events").await.unwrap();
+    put(&client, &json!({ "order": "do=say:again" })).await;
+    assert_eq!(attribute(&receive(&client, "dlq").await[0], "ERROR_CODE"), Some("NO_PERMISSIONS"));
+}
+
+#[tokio::test]
+async fn a_function_that_fails_is_tried_again_and_then_the_failure_is_told() {
+    let (machine, client) = with_rule(FUNCTION_ARN).await;
+    function(&machine, &client, None).await;
+    permission(&client).await;
+    let config = json!({
+        "function_name": "f", "qualifier": null, "max_retries": 1, "max_age_s": 3600, "on_failure_arn": queue_arn("dlq"),
+    });
+    client.put_resource("event_invoke_config", "f", &config).await.unwrap();
+    let id = put(&client, &json!({ "order": "do=error" })).await;
+    let messages = receive(&client, "dlq").await;
+    let record = body(&messages[0]);
+    assert_eq!(record["version"], "1.0");
+    assert_eq!(record["requestContext"]["condition"], "RetriesExhausted");
+    assert_eq!(record["requestContext"]["approximateInvokeCount"], 2);
+    assert_eq!(record["requestContext"]["functionArn"], format!("{FUNCTION_ARN}:$LATEST"));
+    assert_eq!(record["requestPayload"]["id"], id);
+    assert_eq!(record["responseContext"]["functionError"], "Unhandled");
+    assert_eq!(record["responsePayload"]["errorMessage"], "as told");
+}
+
+#[tokio::test]
+async fn an_event_that_waits_for_the_function_outlives_a_sigkill() {
+    let (machine, client) = with_rule(FUNCTION_ARN).await;
+    function(&machine, &client, Some(0)).await;
+    permission(&client).await;
+    put(&client, &json!({ "order": "do=say:survived" })).await;
+    kill(pid(&client));
+    let client = machine.start_new().await;
+    function(&machine, &client, None).await;
+    until_said(&client, "said survived").await;
+    assert_eq!(client.status().await.unwrap().notices, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sigkill_in_the_middle_loses_no_event_that_was_acknowledged() {
+    let (machine, client) = with_rule(&queue_arn("hits")).await;
+    queue(&client, "hits", true).await;
+    let mut acknowledged = BTreeSet::new();
+    let mut client = client;
+    for round in 0..3 {
+        let mut senders = tokio::task::JoinSet::new();
+        for sender in 0..4 {
+            let url = client.endpoint().table.clone();
+            let daemon = pid(&client);
+            senders.spawn(async move {
+                let mut ids = Vec::new();
+                let mut raw = Raw::connect(&url).await.unwrap();
+                let entries: Vec<Json> = (0..5).map(|n| event(&json!({ "n": n }))).collect();
+                let body = json!({ "Entries": entries }).to_string();
+                // Until the daemon is gone: the first sender ends it.
+                while let Ok((status, answer)) = raw.send(&service_head("AWSEvents.PutEvents"), &body).await {
+                    assert_eq!(status, 200, "{answer}");
+                    let answer: Json = serde_json::from_str(&answer).unwrap();
+                    let taken = answer["Entries"].as_array().unwrap().iter();
+                    ids.extend(taken.map(|entry| entry["EventId"].as_str().unwrap().to_owned()));
+                    if sender == 0 && ids.len() == 50 * (round + 1) {
+                        kill(daemon);
+                    }
+                }
+                ids
+            });
+        }
+        let all = tokio::time::timeout(LONG, senders.join_all()).await.unwrap();
+        acknowledged.extend(all.into_iter().flatten());
+        client = machine.start_new().await;
+    }
+    assert!(acknowledged.len() >= 300);
+    let mut found = BTreeSet::new();
+    let delivered = async {
+        while !acknowledged.is_subset(&found) {
+            let messages = receive(&client, "hits").await;
+            found.extend(messages.iter().map(|message| body(message)["id"].as_str().unwrap().to_owned()));
+        }
+    };
+    tokio::time::timeout(LONG, delivered).await.unwrap();
+    assert_eq!(client.status().await.unwrap().notices, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn what_is_put_is_judged_entry_by_entry() {
+    let (_machine, client) = with_rule(&queue_arn("hits")).await;
+    queue(&client, "hits", true).await;
+    let entries = json!({ "Entries": [
+        { "Source": "cli", "DetailType": "a", "Detail": "no object" },
+        event(&json!({ "good": true })),
+        { "Source": "cli", "Detail": "{}" },
+        { "Source": "cli", "DetailType": "a", "Detail": "{}", "EventBusName": "nowhere" },
+    ] });
+    let (status, answer) = ask(&client, "AWSEvents.PutEvents", &entries).await;
+    assert_eq!((status, answer["FailedEntryCount"].as_u64()), (200, Some(3)));
+    let codes: Vec<Option<&str>> =
+        answer["Entries"].as_array().unwrap().iter().map(|entry| entry["ErrorCode"].as_str()).collect();
+    assert_eq!(codes, [Some("MalformedDetail"), None, Some("InvalidArgument"), Some("InvalidArgument")]);
+    assert_eq!(body(&receive(&client, "hits").await[0])["detail"]["good"], true);
+    let big = json!({ "padding": "x".repeat(300_000) });
+    for entries in [vec![], vec![event(&json!({})); 11], vec![event(&big); 4]] {
+        let (status, answer) = ask(&client, "AWSEvents.PutEvents", &json!({ "Entries": entries })).await;
+        assert_eq!((status, answer["__type"].as_str()), (400, Some("ValidationException")), "{answer}");
+    }
+    let (status, _) = ask(&client, "AWSEvents.PutRule", &json!({ "Name": "mine" })).await;
+    assert_eq!(status, 400, "rules come from the deployer");
+}
+
+#[tokio::test]
+async fn rules_can_be_looked_at_and_patterns_tried() {
+    let (_machine, client) = with_rule(&queue_arn("hits")).await;
+    let (_, rules) = ask(&client, "AWSEvents.ListRules", &json!({})).await;
+    let described = json!({
+        "Name": "r", "Arn": RULE_ARN, "EventPattern": "{\"source\":[\"cli\"]}", "State": "ENABLED", "EventBusName": "default",
+    });
+    assert_eq!(rules, json!({ "Rules": [described] }));
+    assert_eq!(ask(&client, "AWSEvents.DescribeRule", &json!({ "Name": "r" })).await, (200, described));
+    let (_, targets) = ask(&client, "AWSEvents.ListTargetsByRule", &json!({ "Rule": "r" })).await;
+    assert_eq!(targets["Targets"][0]["Arn"], queue_arn("hits"));
+    let (status, missing) = ask(&client, "AWSEvents.DescribeRule", &json!({ "Name": "s" })).await;
+    assert_eq!((status, missing["__type"].as_str()), (400, Some("ResourceNotFoundException")));
+    let event = json!({
+        "id": "1", "account": "1", "source": "cli", "time": "t", "region": "r", "resources": [], "detail-type": "d",
+    });
+    for (pattern, status, expected) in [
+        (r#"{"source":["cli"]}"#, 200, json!({ "Result": true })),
+        (r#"{"source":["web"]}"#, 200, json!({ "Result": false })),
+        (r#"{"source":[{"begins":"c"}]}"#, 400, json!("InvalidEventPatternException")),
+        ("{", 400, json!("InvalidEventPatternException")),
+    ] {
+        let body = json!({ "EventPattern": pattern, "Event": event.to_string() });
+        let (found, answer) = ask(&client, "AWSEvents.TestEventPattern", &body).await;
+        assert_eq!(found, status);
+        assert!(answer == expected || answer["__type"] == expected, "{answer}");
+    }
+    let mut bad = rule(&queue_arn("hits"));
+    bad["pattern"] = json!({ "source": "cli" });
+    let fault = client.put_resource("event_rule", "r", &bad).await.unwrap_err();
+    assert_eq!(fault.code, "InvalidEventPatternException");
+    assert_eq!(fault.cause.as_deref(), Some("source: a value to match stands in a list"));
+}
