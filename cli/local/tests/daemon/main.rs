@@ -9,5 +9,6 @@ mod bus;
 mod crash;
 mod driver;
 mod lifecycle;
+mod queues;
 mod resources;
 mod tables;
