@@ -99,7 +99,10 @@ async fn a_damaged_registry_is_told_and_left_as_it_is() {
 async fn a_daemon_whose_directory_was_removed_ends() {
     let machine = Machine::new();
     let client = machine.start_new().await;
-    std::fs::remove_dir_all(machine.dir()).unwrap();
+    // In one step: while files go one by one, the daemon may write its endpoint anew beside them.
+    let moved = machine.temp.path().join("removed");
+    std::fs::rename(machine.dir(), &moved).unwrap();
+    std::fs::remove_dir_all(moved).unwrap();
     let again = machine.start_new().await;
     let gone = async {
         while client.status().await.is_ok() {

@@ -143,7 +143,7 @@ async fn what_is_not_there_or_not_known_is_said() {
     let machine = Machine::new();
     let client = machine.start_new().await;
     assert_eq!(client.resource("table", "nothing").await.unwrap(), None);
-    let fault = client.put_resource("queue", "hits", &json!({})).await.unwrap_err();
+    let fault = client.put_resource("bucket", "hits", &json!({})).await.unwrap_err();
     assert_eq!(fault.code, "unknown_kind");
     let fault = client.invoke("nothing", Bytes::from("{}")).await.unwrap_err();
     assert_eq!(fault.code, "ResourceNotFoundException");
