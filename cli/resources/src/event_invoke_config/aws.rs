@@ -1,52 +1,161 @@
-//! The driver in AWS.
+//! The settings in AWS: Lambda keeps them beside the function, or beside its alias.
 
 use std::sync::Arc;
 
-use hitctl_engine::{Cx, Fault, FieldDiff, Outputs};
+use aws_sdk_lambda::Client;
+use aws_sdk_lambda::operation::get_function_event_invoke_config::GetFunctionEventInvokeConfigOutput;
+use aws_sdk_lambda::types::{DestinationConfig, OnFailure, OnSuccess};
+use hitctl_engine::{Cx, Fault, FieldDiff, Outputs, Value};
 
 use super::EventInvokeConfigSpec;
-use crate::aws::{Aws, Found, Resource};
+use crate::aws::fault::Doing;
+use crate::aws::lambda::{NOT_FOUND, WRITE};
+use crate::aws::policy::places;
+use crate::aws::{Aws, Call, Found, Resource};
 
-/// The driver.
+/// What Lambda does unless it is told otherwise: so many retries (its API reference, `PutFunctionEventInvokeConfig`),
+const RETRIES: u32 = 2;
+/// for so many seconds.
+const AGE_S: u32 = 21_600;
+
+/// Settings of the functions of one account and region.
 #[derive(Clone, Debug)]
-pub(crate) struct EventInvokeConfigs;
+pub(crate) struct EventInvokeConfigs {
+    aws: Arc<Aws>,
+    client: Client,
+}
 
-fn missing() -> Fault {
-    Fault::fatal("no_driver", "no driver for resources of this kind")
+impl EventInvokeConfigs {
+    /// Overwrites all of it, which is safe to do again.
+    async fn put(&self, cx: &Cx, name: &str, want: &EventInvokeConfigSpec) -> Result<Outputs, Fault> {
+        let number = |number: u32| i32::try_from(number).unwrap_or(i32::MAX);
+        let on_failure = OnFailure::builder().set_destination(want.on_failure_arn.get().cloned()).build();
+        let request = self
+            .client
+            .put_function_event_invoke_config()
+            .set_function_name(want.function_name.get().cloned())
+            .set_qualifier(qualifier(want).map(str::to_owned))
+            .maximum_retry_attempts(number(want.max_retries))
+            .maximum_event_age_in_seconds(number(want.max_age_s))
+            .destination_config(DestinationConfig::builder().on_failure(on_failure).build());
+        // A function, an alias or a queue that was made just now may not be visible everywhere.
+        Call::new(cx, doing("write", name, "lambda:PutFunctionEventInvokeConfig"))
+            .patient(WRITE.budget)
+            .again_on(&[NOT_FOUND])
+            .send(|| request.clone().send())
+            .await?;
+        Ok(Outputs::new())
+    }
 }
 
 impl Resource for EventInvokeConfigs {
     type Spec = EventInvokeConfigSpec;
 
-    fn new(_aws: Arc<Aws>) -> Self {
-        Self
+    fn new(aws: Arc<Aws>) -> Self {
+        Self { client: Client::new(&aws.config), aws }
     }
 
     async fn read(
         &self,
-        _cx: &Cx,
-        _name: &str,
-        _want: Option<&EventInvokeConfigSpec>,
+        cx: &Cx,
+        name: &str,
+        want: Option<&EventInvokeConfigSpec>,
     ) -> Result<Option<Found<EventInvokeConfigSpec>>, Fault> {
+        let base = self.aws.base();
+        let function = want.and_then(|want| want.function_name.get()).unwrap_or(&base);
+        let wanted = want.and_then(|want| want.qualifier.as_ref());
+        for qualifier in places(want.is_some(), wanted) {
+            let request = self
+                .client
+                .get_function_event_invoke_config()
+                .function_name(function)
+                .set_qualifier(qualifier.map(str::to_owned));
+            let found = Call::new(cx, doing("read", name, "lambda:GetFunctionEventInvokeConfig"))
+                .absent_on(&[NOT_FOUND])
+                .find(|| request.clone().send())
+                .await?;
+            if let Some(found) = found {
+                let spec = spec(function, qualifier, &found);
+                return Ok(Some(Found { spec, outputs: Outputs::new(), tags: None }));
+            }
+        }
         Ok(None)
     }
 
-    async fn create(&self, _cx: &Cx, _name: &str, _want: &EventInvokeConfigSpec) -> Result<Outputs, Fault> {
-        Err(missing())
+    async fn create(&self, cx: &Cx, name: &str, want: &EventInvokeConfigSpec) -> Result<Outputs, Fault> {
+        self.put(cx, name, want).await
     }
 
     async fn update(
         &self,
-        _cx: &Cx,
-        _name: &str,
+        cx: &Cx,
+        name: &str,
         _have: &Found<EventInvokeConfigSpec>,
-        _want: &EventInvokeConfigSpec,
+        want: &EventInvokeConfigSpec,
         _fields: &[FieldDiff],
     ) -> Result<Outputs, Fault> {
-        Err(missing())
+        self.put(cx, name, want).await
     }
 
-    async fn delete(&self, _cx: &Cx, _name: &str, _have: &Found<EventInvokeConfigSpec>) -> Result<(), Fault> {
-        Err(missing())
+    async fn delete(&self, cx: &Cx, name: &str, have: &Found<EventInvokeConfigSpec>) -> Result<(), Fault> {
+        let request = self
+            .client
+            .delete_function_event_invoke_config()
+            .set_function_name(have.spec.function_name.get().cloned())
+            .set_qualifier(qualifier(&have.spec).map(str::to_owned));
+        Call::new(cx, doing("delete", name, "lambda:DeleteFunctionEventInvokeConfig"))
+            .absent_on(&[NOT_FOUND])
+            .find(|| request.clone().send())
+            .await?;
+        Ok(())
+    }
+}
+
+fn doing(verb: &'static str, name: &str, operation: &'static str) -> Doing {
+    Doing::new(verb, format!("what becomes of failed events of function {name}"), operation)
+}
+
+fn qualifier(spec: &EventInvokeConfigSpec) -> Option<&str> {
+    spec.qualifier.as_ref().and_then(Value::get).map(String::as_str)
+}
+
+fn spec(
+    function: &str,
+    qualifier: Option<&str>,
+    found: &GetFunctionEventInvokeConfigOutput,
+) -> EventInvokeConfigSpec {
+    let number =
+        |number: Option<i32>, default| number.map_or(default, |it| u32::try_from(it).unwrap_or_default());
+    let destinations = found.destination_config();
+    let to = |arn: Option<&str>| arn.unwrap_or_default().to_owned();
+    let failed = to(destinations.and_then(DestinationConfig::on_failure).and_then(OnFailure::destination));
+    let done = to(destinations.and_then(DestinationConfig::on_success).and_then(OnSuccess::destination));
+    let on_failure = if done.is_empty() { failed } else { format!("{failed} (and on success {done})") };
+    EventInvokeConfigSpec {
+        function_name: function.to_owned().into(),
+        qualifier: qualifier.map(|qualifier| qualifier.to_owned().into()),
+        max_retries: number(found.maximum_retry_attempts(), RETRIES),
+        max_age_s: number(found.maximum_event_age_in_seconds(), AGE_S),
+        on_failure_arn: on_failure.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_said_is_as_lambda_does_it_and_what_is_odd_shows() {
+        let bare = spec("hits-test", Some("live"), &GetFunctionEventInvokeConfigOutput::builder().build());
+        assert_eq!((bare.max_retries, bare.max_age_s), (2, 21_600));
+        assert_eq!(bare.on_failure_arn, String::new().into());
+        assert_eq!(qualifier(&bare), Some("live"));
+        let destinations = DestinationConfig::builder()
+            .on_failure(OnFailure::builder().destination("arn:dlq").build())
+            .on_success(OnSuccess::builder().destination("arn:other").build());
+        let found = GetFunctionEventInvokeConfigOutput::builder().destination_config(destinations.build());
+        let found = spec("hits-test", None, &found.maximum_retry_attempts(0).build());
+        assert_eq!(found.on_failure_arn.get().unwrap(), "arn:dlq (and on success arn:other)");
+        assert_eq!((found.max_retries, qualifier(&found)), (0, None));
     }
 }

@@ -102,6 +102,8 @@ conforms!(
     http_api,
     queue,
     event_source_mapping,
+    event_rule,
+    event_invoke_config,
     permission
 );
 

@@ -79,6 +79,13 @@ pub(super) const ROWS: &[Row] = &[
     ),
     Row(
         "InvalidParameterValueException",
+        "is not authorized to",
+        Again,
+        "IAM has not spread the role yet",
+        IAM,
+    ),
+    Row(
+        "InvalidParameterValueException",
         "ensure the role can perform",
         Again,
         "IAM has not spread the role yet",
@@ -151,6 +158,8 @@ pub(super) const ROWS: &[Row] = &[
         "its items still expire by another attribute",
         TTL,
     ),
+    Row("InvalidEventPatternException", "", Final, "EventBridge refuses the pattern", PATTERN),
+    Row("ManagedRuleException", "", Final, "only the AWS service that made it may change it", ""),
     Row("UnmodifiableEntity", "", Final, "only the AWS service that made it may change it", ""),
     // Somebody is at it.
     Row("ResourceConflictException", "already exist", Final, "it is there already", ""),
@@ -162,6 +171,7 @@ pub(super) const ROWS: &[Row] = &[
     Row("ConcurrentModification", "", Again, "another change of it is in progress", ""),
     Row("ConcurrentModificationException", "", Again, "another change of it is in progress", ""),
     Row("EntityTemporarilyUnmodifiable", "", Again, "another change of it is in progress", ""),
+    Row("ValidationException", "since it has targets", Again, "its target is still being removed", ""),
     Row("DeleteConflict", "", Again, "something is still attached to it", ""),
     Row("ContinuousBackupsUnavailableException", "", Again, "backups are being enabled", ""),
     Row("TransactionConflictException", "", Again, "another write was under way", ""),
@@ -182,6 +192,7 @@ pub(super) const ROWS: &[Row] = &[
     Row("ServiceUnavailable", "", Again, "AWS has a problem", ""),
     Row("ServiceUnavailableException", "", Again, "AWS has a problem", ""),
     Row("InternalServerError", "", Again, "AWS has a problem", ""),
+    Row("InternalException", "", Again, "AWS has a problem", ""),
     Row("InternalFailure", "", Again, "AWS has a problem", ""),
     Row("InternalServiceError", "", Again, "AWS has a problem", ""),
     Row("RequestTimeout", "", Again, "AWS got the call too slowly", ""),
@@ -203,6 +214,7 @@ const CONCURRENCY: &str = "ask for more with `aws service-quotas request-service
 const PROTECTED: &str =
     "run the same command again; if that does not help, look who sets the protection of the table";
 const TTL: &str = "AWS takes one such change of a table an hour: run the same command again then; it continues where it stopped";
+const PATTERN: &str = "change `pattern` in [events]";
 const QUOTA: &str = "delete what is not used, or ask for more in the Service Quotas console";
 const CODE: &str =
     "delete functions or old versions that are not used, or ask for more in the Service Quotas console";

@@ -141,6 +141,10 @@ fn what_passes_is_told_from_what_does_not() {
             false,
         ),
         ("ServiceFailure", "", true),
+        ("ValidationException", "Rule can't be deleted since it has targets.", true),
+        ("InternalException", "", true),
+        ("ManagedRuleException", "", false),
+        ("InvalidEventPatternException", "Event pattern is not valid.", false),
     ] {
         let fault = fault_of(&doing(), &said(code, words), now());
         assert_eq!(is_transient(&fault), passes, "{code}: {words}");

@@ -4,9 +4,9 @@ use aws_sdk_lambda::Client;
 use futures::FutureExt as _;
 use hitctl_emulators::Kind;
 use hitctl_engine::Value;
-use hitctl_resources::{AliasSpec, EventSourceMappingSpec, FunctionSpec, QueueSpec, Spec as _};
+use hitctl_resources::{EventSourceMappingSpec, QueueSpec, Spec as _};
 
-use super::{function_name, queue, with_function};
+use super::{alias_arn, function_arn, queue, with_alias};
 use crate::Gap;
 use crate::suite::{Case, Change, Foreign};
 use crate::world::World;
@@ -18,11 +18,9 @@ pub(crate) const GAPS: &[Gap] = &[Gap::Forgets {
 }];
 
 pub(crate) fn case(world: &World) -> Case {
-    let function_arn = world.arn("lambda", &format!("function:{}", world.base()));
-    let alias = format!("{}:{}", world.base(), AliasSpec::NAME);
     let mapping = EventSourceMappingSpec {
         queue_arn: Value::known(QueueSpec::address("hits"), world.arn("sqs", &queue::name(world))),
-        function_arn: Value::known(FunctionSpec::address("counter"), function_arn.clone()),
+        function_arn: function_arn(world),
         enabled: true,
         batch_size: 25,
         window_s: 60,
@@ -37,10 +35,7 @@ pub(crate) fn case(world: &World) -> Case {
     let free = EventSourceMappingSpec { max_concurrency: 0, ..mapping.clone() };
     let silent = EventSourceMappingSpec { reports_failures: false, ..mapping.clone() };
     let off = EventSourceMappingSpec { enabled: false, ..mapping.clone() };
-    let to_alias = EventSourceMappingSpec {
-        function_arn: Value::known(AliasSpec::address("live"), format!("{function_arn}:{}", AliasSpec::NAME)),
-        ..mapping.clone()
-    };
+    let to_alias = EventSourceMappingSpec { function_arn: alias_arn(world), ..mapping.clone() };
     let tagged = EventSourceMappingSpec { tags: world.more_tags("team", "web"), ..mapping.clone() };
     let almost = EventSourceMappingSpec {
         enabled: false,
@@ -51,9 +46,7 @@ pub(crate) fn case(world: &World) -> Case {
         tags: world.more_tags("team", "ops"),
         ..mapping.clone()
     };
-    let mut before = with_function(world);
-    let release = AliasSpec { function_name: function_name(world), release: "release-1".to_owned() };
-    before.push(release.node("live", &alias));
+    let mut before = with_alias(world);
     before.extend(queue::both(world));
     Case {
         before,

@@ -1,6 +1,8 @@
 //! One file a kind: one of it, what it needs, its changes, and what the emulators lack.
 
 pub(crate) mod alias;
+pub(crate) mod event_invoke_config;
+pub(crate) mod event_rule;
 pub(crate) mod event_source_mapping;
 pub(crate) mod expiring_table;
 pub(crate) mod function;
@@ -15,7 +17,7 @@ pub(crate) mod table;
 use std::collections::BTreeSet;
 
 use hitctl_engine::{Node, Value};
-use hitctl_resources::{Cors, FunctionSpec, Spec as _};
+use hitctl_resources::{AliasSpec, Cors, FunctionSpec, Spec as _};
 
 use crate::world::World;
 
@@ -33,6 +35,26 @@ fn with_function(world: &World) -> Vec<Node> {
     let mut nodes = below(world);
     nodes.push(function::spec(world).node("counter", &world.base()));
     nodes
+}
+
+/// A function with an alias.
+fn with_alias(world: &World) -> Vec<Node> {
+    let mut nodes = with_function(world);
+    let alias = AliasSpec { function_name: function_name(world), release: "release-1".to_owned() };
+    nodes.push(alias.node("live", &format!("{}:{}", world.base(), AliasSpec::NAME)));
+    nodes
+}
+
+/// The function's ARN, in a spec.
+fn function_arn(world: &World) -> Value<String> {
+    let arn = world.arn("lambda", &format!("function:{}", world.base()));
+    Value::known(FunctionSpec::address("counter"), arn)
+}
+
+/// The ARN of its alias, in a spec.
+fn alias_arn(world: &World) -> Value<String> {
+    let arn = world.arn("lambda", &format!("function:{}:{}", world.base(), AliasSpec::NAME));
+    Value::known(AliasSpec::address("live"), arn)
 }
 
 /// The function's name, in a spec.

@@ -1,0 +1,145 @@
+//! What a rule and its targets come to as a spec, and what is said when not all of a call was done.
+
+use aws_sdk_eventbridge::operation::describe_rule::DescribeRuleOutput;
+use aws_sdk_eventbridge::types::{
+    DeadLetterConfig, PutTargetsResultEntry, RemoveTargetsResultEntry, RetryPolicy, RuleState, Target,
+};
+use hitctl_engine::{Fault, FaultKind};
+use serde_json::Value as Json;
+
+use crate::aws::fault::Doing;
+use crate::{EventRuleSpec, Tags};
+
+/// What EventBridge does unless it is told otherwise: so many retries (its user guide, "Retrying event delivery"),
+const RETRIES: u32 = 185;
+/// for so many seconds.
+const AGE_S: u32 = 86_400;
+
+/// Part of a call that was not done.
+#[derive(Debug, Default)]
+pub(super) struct Undone {
+    target: String,
+    code: String,
+    message: String,
+}
+
+macro_rules! undone_from {
+    ($($entry:ty),*) => {$(
+        impl From<&$entry> for Undone {
+            fn from(entry: &$entry) -> Self {
+                let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
+                Self {
+                    target: text(entry.target_id()),
+                    code: text(entry.error_code()),
+                    message: text(entry.error_message()),
+                }
+            }
+        }
+    )*};
+}
+
+undone_from!(PutTargetsResultEntry, RemoveTargetsResultEntry);
+
+/// Whether all of a call was done: its answer says so in what it lists, and not by a code.
+pub(super) fn all_done(doing: &Doing, undone: impl Iterator<Item = Undone>) -> Result<(), Fault> {
+    let Some(first) = undone.into_iter().next() else { return Ok(()) };
+    let Undone { target, code, message } = first;
+    let said = crate::aws::fault::Said {
+        code: Some(code),
+        message: (!message.is_empty()).then_some(message),
+        ..crate::aws::fault::Said::default()
+    };
+    let part = Doing { what: format!("{} (target {target})", doing.what), ..doing.clone() };
+    let fault = crate::aws::fault::fault_of(&part, &said, crate::aws::now());
+    // A rule that was made just now may not be visible everywhere.
+    let passes = fault.code == "ResourceNotFoundException";
+    Err(if passes { Fault { kind: FaultKind::Transient, ..fault } } else { fault })
+}
+
+/// Our target, as it should be.
+pub(super) fn target(want: &EventRuleSpec) -> Target {
+    let number = |number: u32| i32::try_from(number).unwrap_or(i32::MAX);
+    let retries = RetryPolicy::builder()
+        .maximum_retry_attempts(number(want.max_retries))
+        .maximum_event_age_in_seconds(number(want.max_age_s))
+        .build();
+    let dead_letters = DeadLetterConfig::builder().set_arn(want.dead_letter_arn.get().cloned()).build();
+    Target::builder()
+        .id(EventRuleSpec::TARGET_ID)
+        .arn(want.target_arn.get().map(String::as_str).unwrap_or_default())
+        .retry_policy(retries)
+        .dead_letter_config(dead_letters)
+        .build()
+        .expect("its id and its ARN are set")
+}
+
+/// Whether the target of one is that of the other.
+pub(super) fn is_target(have: &EventRuleSpec, want: &EventRuleSpec) -> bool {
+    let of = |spec: &EventRuleSpec| {
+        (spec.target_arn.clone(), spec.max_retries, spec.max_age_s, spec.dead_letter_arn.clone())
+    };
+    of(have) == of(want)
+}
+
+/// A rule and its targets as a spec. Other targets than ours are somebody's own.
+pub(super) fn spec(bus: &str, rule: &DescribeRuleOutput, targets: &[Target], tags: Tags) -> EventRuleSpec {
+    let ours = targets.iter().find(|target| target.id() == EventRuleSpec::TARGET_ID);
+    let retries = ours.and_then(Target::retry_policy);
+    let number =
+        |number: Option<i32>, default| number.map_or(default, |it| u32::try_from(it).unwrap_or_default());
+    let dead_letters = ours.and_then(Target::dead_letter_config).and_then(DeadLetterConfig::arn);
+    EventRuleSpec {
+        bus: bus.to_owned(),
+        pattern: pattern(rule),
+        enabled: rule.state().is_none_or(|state| *state != RuleState::Disabled),
+        target_arn: ours.map(arn).unwrap_or_default().into(),
+        max_retries: number(retries.and_then(RetryPolicy::maximum_retry_attempts), RETRIES),
+        max_age_s: number(retries.and_then(RetryPolicy::maximum_event_age_in_seconds), AGE_S),
+        dead_letter_arn: dead_letters.unwrap_or_default().to_owned().into(),
+        tags,
+    }
+}
+
+/// The pattern, parsed: EventBridge escapes it as it likes. A rule that also has a schedule has no pattern like ours.
+fn pattern(rule: &DescribeRuleOutput) -> Json {
+    let text = rule.event_pattern().unwrap_or_default();
+    match rule.schedule_expression().filter(|schedule| !schedule.is_empty()) {
+        Some(schedule) => Json::from(format!("{text} (and {schedule})")),
+        None if text.is_empty() => Json::Null,
+        None => serde_json::from_str(text).unwrap_or_else(|_| Json::from(text)),
+    }
+}
+
+/// Where a target is, and what of the event it does not get as it came.
+fn arn(target: &Target) -> String {
+    let mut odd = Vec::new();
+    if target.input().is_some() || target.input_path().is_some() || target.input_transformer().is_some() {
+        odd.push("with another input".to_owned());
+    }
+    if let Some(role) = target.role_arn().filter(|role| !role.is_empty()) {
+        odd.push(format!("as {role}"));
+    }
+    match odd.as_slice() {
+        [] => target.arn().to_owned(),
+        odd => format!("{} ({})", target.arn(), odd.join(", ")),
+    }
+}
+
+/// Why a rule with these targets cannot be deleted: somebody else's are in it.
+pub(super) fn in_the_way(bus: &str, name: &str, targets: &[Target]) -> Option<Fault> {
+    let others: Vec<&Target> =
+        targets.iter().filter(|target| target.id() != EventRuleSpec::TARGET_ID).collect();
+    if others.is_empty() {
+        return None;
+    }
+    let ids = others.iter().map(|target| target.id()).collect::<Vec<_>>().join(" ");
+    let arns = others.iter().map(|target| target.arn()).collect::<Vec<_>>().join(", ");
+    let message = format!("failed to delete rule {name}: it has targets that are not this app's");
+    Some(Fault::fatal("foreign_targets", message).caused_by(format!("it also sends to {arns}")).hinted(format!(
+        "if nobody needs them, remove them with `aws events remove-targets --event-bus-name {bus} --rule {name} --ids {ids}`, then run the same command"
+    )))
+}
+
+#[cfg(test)]
+#[path = "parts_tests.rs"]
+mod tests;
