@@ -6,8 +6,10 @@ use hitctl_config::contract::{ATTR_FIRST, ATTR_HITS, ATTR_LAST, ATTR_PATH, ATTR_
 use crate::moment::{Day, Moment, month_of_uniques_attribute};
 use crate::path::Key;
 
+mod sum;
 mod trim;
 
+pub use sum::{OfDay, Sum};
 pub use trim::{DAYS_KEPT, DAYS_LEAST, DAYS_MOST, MONTHS_KEPT, MONTHS_LEAST, WRITE_UNIT_BYTES};
 
 /// Hits on one page at one time.

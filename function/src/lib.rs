@@ -17,6 +17,10 @@ pub mod visitor;
 pub mod widget;
 
 #[cfg(feature = "runtime")]
+pub mod batch;
+#[cfg(feature = "runtime")]
+pub mod function;
+#[cfg(feature = "runtime")]
 pub mod lambda;
 #[cfg(feature = "runtime")]
 pub mod log;

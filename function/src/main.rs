@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 use std::time::SystemTime;
 
+use hit_counter::function::Function;
 use hit_counter::lambda::{Failure, Runtime};
 use hit_counter::log::{Field, Level, Log};
 use hit_counter::moment::Moment;
@@ -35,7 +36,7 @@ fn run(log: &mut Log) -> String {
         Ok(runtime) => runtime,
         Err(why) => return format!("AWS_LAMBDA_RUNTIME_API: {why}"),
     };
-    let Settings { tables, region, credentials, endpoint, counter } = match Settings::read(&env) {
+    let Settings { tables, region, credentials, endpoint, counter, sources } = match Settings::read(&env) {
         Ok(settings) => settings,
         Err(why) => {
             let message = format!("the function cannot start: {why}");
@@ -58,11 +59,8 @@ fn run(log: &mut Log) -> String {
             &[("cause", Field::Text(&error.to_string()))],
         );
     }
-    let mut counter = Counter::new(store, counter);
-    serve::serve(&mut runtime, log, &mut |invocation, log| {
-        serve::handle(&mut counter, invocation, now(), log)
-    })
-    .to_string()
+    let mut function = Function::new(Counter::new(store, counter), sources, now);
+    serve::serve(&mut runtime, log, &mut function).to_string()
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one place where the function reads its environment")]

@@ -8,6 +8,8 @@ use hitctl_config::contract::{
     ATTR_DAY_PREFIX, ATTR_DAY_UNIQUES_PREFIX, ATTR_MONTH_PREFIX, ATTR_MONTH_UNIQUES_PREFIX,
 };
 
+mod parse;
+
 const DAY_MS: u64 = 86_400_000;
 const BASE36: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
 
@@ -96,6 +98,11 @@ impl Day {
         let day = of_year - (153 * shifted + 2) / 5 + 1;
         let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
         (year + era * 400 + u32::from(month <= 2), month, day)
+    }
+
+    /// The moment at which this day begins.
+    pub fn start(self) -> Moment {
+        Moment(u64::from(self.0) * DAY_MS)
     }
 
     /// The attribute that counts this day: `d` and the day's number in base 36.

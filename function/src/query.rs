@@ -47,8 +47,8 @@ impl Query {
     }
 }
 
-/// `None` where a `%` is not followed by two hexadecimal digits or the bytes are not UTF-8.
-fn decode(raw: &str) -> Option<String> {
+/// Decodes a name or a value; `None` where a `%` is not followed by two hexadecimal digits or the bytes are not UTF-8.
+pub(crate) fn decode(raw: &str) -> Option<String> {
     let bytes = raw.as_bytes();
     let mut out = Vec::with_capacity(raw.len());
     let mut at = 0;

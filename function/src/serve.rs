@@ -3,18 +3,9 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
-use crate::http::Answer;
 use crate::lambda::{Failure, Gone, Invocation, Posted, Runtime};
 use crate::log::{Field, Level, Log};
-use crate::moment::Moment;
-use crate::routes::{Counter, Outcome};
-use crate::store::DynamoDb;
-use crate::trigger::{Event, payload};
-
-/// What an invocation has if Lambda does not say: the default timeout of a function.
-const TIME_LEFT: Duration = Duration::from_secs(3);
 
 /// What the last panic said and where: its own output would be a second, unreadable line in the log.
 static LAST_PANIC: Mutex<String> = Mutex::new(String::new());
@@ -26,10 +17,19 @@ pub fn keep_panics() {
     }));
 }
 
+/// What serves invocations.
+pub trait Handler {
+    /// Answers one.
+    fn handle(&mut self, invocation: &Invocation, log: &mut Log) -> Result<String, Failure>;
+
+    /// Does what need not hold up its answer, once that is out: Lambda lets the process run until it asks for the next.
+    fn after(&mut self, _: &Invocation, _: &mut Log) {}
+}
+
 /// Serves invocations until the Runtime API is gone, and returns why it is.
 pub fn serve<H>(runtime: &mut Runtime, log: &mut Log, handle: &mut H) -> Gone
 where
-    H: FnMut(&Invocation, &mut Log) -> Result<String, Failure>,
+    H: Handler,
 {
     loop {
         if let Err(gone) = serve_one(runtime, log, handle) {
@@ -40,11 +40,11 @@ where
 
 fn serve_one<H>(runtime: &mut Runtime, log: &mut Log, handle: &mut H) -> Result<(), Gone>
 where
-    H: FnMut(&Invocation, &mut Log) -> Result<String, Failure>,
+    H: Handler,
 {
     let invocation = runtime.next_invocation()?;
     // What a panic leaves half-done is dropped: a connection in use was taken out of its place before.
-    let result = catch_unwind(AssertUnwindSafe(|| handle(&invocation, log)))
+    let result = catch_unwind(AssertUnwindSafe(|| handle.handle(&invocation, log)))
         .unwrap_or_else(|_| Err(Failure { kind: "Hitctl.Panic", message: last_panic() }));
     let posted = match &result {
         Ok(json) => runtime.answer(&invocation.id, json)?,
@@ -62,50 +62,18 @@ where
         let status = [("status", Field::Number(status.into()))];
         log.line(Level::Warn, Some(&invocation.id), "the Runtime API refused the answer", &status);
     }
+    if catch_unwind(AssertUnwindSafe(|| handle.after(&invocation, log))).is_err() {
+        let why = last_panic();
+        log.line(
+            Level::Error,
+            Some(&invocation.id),
+            "what follows an answer failed",
+            &[("cause", Field::Text(&why))],
+        );
+    }
     Ok(())
 }
 
 fn last_panic() -> String {
     std::mem::take(&mut *LAST_PANIC.lock().unwrap_or_else(PoisonError::into_inner))
-}
-
-/// Handles one invocation with the counter on DynamoDB.
-pub fn handle(
-    counter: &mut Counter<DynamoDb>,
-    invocation: &Invocation,
-    now: Moment,
-    log: &mut Log,
-) -> Result<String, Failure> {
-    let Some(event) = &invocation.event else {
-        let message = "the event is too large".to_owned();
-        return Err(Failure { kind: "Hitctl.EventTooLarge", message });
-    };
-    let Event::Http(request) = Event::parse(event)?;
-    let left = invocation.deadline.map_or(TIME_LEFT, |deadline| deadline.since(now));
-    counter.store().begin(left);
-    let outcome = counter.answer(&request, now);
-    for note in counter.store().take_notes() {
-        log.line(Level::Warn, Some(&invocation.id), &note, &[]);
-    }
-    record(log, &invocation.id, &outcome, &request.route);
-    Ok(payload(&outcome.answer))
-}
-
-/// One line for a request at debug, where each costs money; one at error if the store failed.
-fn record(log: &mut Log, id: &str, outcome: &Outcome, route: &str) {
-    let Outcome { answer: Answer { status, .. }, key, counted, ignored, trouble } = outcome;
-    let status = Field::Number((*status).into());
-    if let Some(trouble) = trouble {
-        let fields = [("status", status), ("cause", Field::Text(&trouble.to_string()))];
-        log.line(Level::Error, Some(id), "the store failed", &fields);
-        return;
-    }
-    let mut fields = vec![("route", Field::Text(route)), ("status", status)];
-    if let Some(key) = key {
-        fields.push(("key", Field::Text(key.as_str())));
-    }
-    if let Some(why) = ignored {
-        fields.push(("ignored", Field::Text(why.code())));
-    }
-    log.line(Level::Debug, Some(id), if *counted { "counted" } else { "answered" }, &fields);
 }

@@ -1,6 +1,9 @@
 //! What the function is told by its environment, read once. The environment itself is passed in.
 
 mod counter;
+mod sources;
+
+pub use sources::Settings as SourceSettings;
 
 use hitctl_config::contract::{
     ENV_AWS_DYNAMODB_ENDPOINT, ENV_AWS_ENDPOINT, ENV_DYNAMODB_ENDPOINT, ENV_LOG_LEVEL, ENV_SEEN_TABLE,
@@ -24,6 +27,8 @@ pub struct Settings {
     pub endpoint: Endpoint,
     /// What counts, and what is answered.
     pub counter: Setup,
+    /// How messages and events are read and counted, and what else they set off.
+    pub sources: sources::Settings,
 }
 
 impl std::fmt::Debug for Settings {
@@ -76,7 +81,9 @@ impl Settings {
             faults.push(format!("{ENV_SHARDS} is no number from 1 to {MAX_SHARDS}"));
             1
         });
+        let marks = set(ENV_SEEN_TABLE);
         let counter = counter::read(&set, &mut faults);
+        let sources = sources::read(&set, &mut faults);
         let counter = Setup { visitors: seen.is_some(), approximate: shards > 1, ..counter };
         let given = [ENV_DYNAMODB_ENDPOINT, ENV_AWS_DYNAMODB_ENDPOINT, ENV_AWS_ENDPOINT]
             .into_iter()
@@ -87,7 +94,8 @@ impl Settings {
         };
         match endpoint {
             Ok(endpoint) if faults.is_empty() => Ok(Self {
-                tables: Tables { counts: table, seen, shards },
+                tables: Tables { counts: table, seen, marks, shards },
+                sources,
                 region,
                 credentials: (access, secret, set("AWS_SESSION_TOKEN")),
                 endpoint,

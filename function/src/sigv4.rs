@@ -1,11 +1,12 @@
-//! AWS Signature Version 4 for the one kind of request that is sent: a POST with a body, no query. Pure: the time is
-//! passed in.
+//! AWS Signature Version 4 for the requests that are sent: without a query, and with paths that are encoded already. Pure:
+//! the time is passed in.
 
 use ring::{digest, hmac};
 
 use crate::moment::Moment;
 
 /// What signs: the role's credentials, for one region and service. The derived key is kept for the day.
+#[derive(Clone)]
 pub struct Signer {
     access_key: String,
     secret_key: String,
@@ -38,6 +39,18 @@ impl Signer {
     /// Returns the header lines that sign a POST of `body` to `path`: date, token and authorization. `headers` are
     /// the others that are signed, names in lower case.
     pub fn sign(&mut self, path: &str, headers: &[(&str, &str)], body: &[u8], now: Moment) -> String {
+        self.sign_as("POST", path, headers, body, now)
+    }
+
+    /// As [`sign`](Self::sign), for another method.
+    pub fn sign_as(
+        &mut self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+        now: Moment,
+    ) -> String {
         let time = now.basic();
         let date = &time[..8];
         let key = self.key(date);
@@ -53,7 +66,7 @@ impl Signer {
         for (name, value) in &all {
             canonical.extend([name, ":", value.trim(), "\n"]);
         }
-        let request = format!("POST\n{path}\n\n{canonical}\n{signed}\n{}", sha256(body));
+        let request = format!("{method}\n{path}\n\n{canonical}\n{signed}\n{}", sha256(body));
         let scope = format!("{date}/{}/{}/aws4_request", self.region, self.service);
         let text = format!("AWS4-HMAC-SHA256\n{time}\n{scope}\n{}", sha256(request.as_bytes()));
         let signature = hex(hmac::sign(&key, text.as_bytes()).as_ref());
@@ -86,7 +99,8 @@ impl Signer {
     }
 }
 
-fn sha256(bytes: &[u8]) -> String {
+/// The SHA-256 of bytes, in hexadecimal.
+pub(crate) fn sha256(bytes: &[u8]) -> String {
     hex(digest::digest(&digest::SHA256, bytes).as_ref())
 }
 

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use crate::hit::{Counts, Hit, Item};
+use crate::hit::{Counts, Hit, Item, Sum};
 use crate::moment::{Day, Moment};
 use crate::path::Key;
 use crate::rules::Ignored;
@@ -64,6 +64,41 @@ pub struct Met {
     pub site: bool,
 }
 
+/// Sums and the marks of the messages that they come from, in one piece. All items in it differ.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Transaction {
+    /// The marks: each on condition that it is not there.
+    pub marks: Vec<String>,
+    /// The sums, each on condition that its item is there, if it says so.
+    pub sums: Vec<(Sum, bool)>,
+}
+
+/// What became of a transaction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Transacted {
+    /// All of it is written.
+    Done,
+    /// Nothing of it is, for these reasons: first of the marks, then of the sums, in their order.
+    Cancelled(Vec<Obstacle>),
+    /// Nothing of it is, for now.
+    Busy(String),
+    /// It failed, or nobody knows.
+    Failed(StoreError),
+}
+
+/// What was in the way of one part of a transaction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Obstacle {
+    /// Nothing.
+    Nothing,
+    /// Its condition.
+    Condition,
+    /// Another writer, or the table's pace: another time it may go.
+    Again,
+    /// Something that stays.
+    Fault(String),
+}
+
 /// All pages, in no order, each with its shards added up, and the site as a whole: its hits are the sum over the
 /// pages, its visitors are counted apart.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -87,8 +122,31 @@ pub trait Store {
     /// site is counted there; one who is new on the page is counted by the hit that follows.
     fn meet(&mut self, visitor: &Visitor, key: &Key, now: Moment) -> Result<Met, StoreError>;
 
-    /// Counts a view that does not count, under its reason.
-    fn ignore(&mut self, why: Ignored, now: Moment) -> Result<(), StoreError>;
+    /// As [`meet`](Self::meet), but counts nothing, at a time of today or yesterday.
+    fn recognise(&mut self, visitor: &Visitor, key: &Key, at: Moment) -> Result<Met, StoreError>;
+
+    /// Whether each view of a visitor is noted with its address, so that none may be left out.
+    fn keeps_addresses(&self) -> bool;
+
+    /// Counts views that do not count, under their reason.
+    fn ignore(&mut self, why: Ignored, views: u64, now: Moment) -> Result<(), StoreError>;
+
+    /// Adds a sum with one write, if `known` on condition that the item is there: false if it is not. As with
+    /// [`add`](Self::add), an error may mean that nobody knows.
+    fn sum(&mut self, sum: &Sum, known: bool, now: Moment) -> Result<bool, StoreError>;
+
+    /// Takes a new path in, if `paths` allows one more.
+    fn admit(&mut self, paths: Paths, now: Moment) -> Result<bool, StoreError>;
+
+    /// Writes all of it or nothing; see [`Transaction`].
+    fn transact(&mut self, transaction: &Transaction, now: Moment) -> Transacted;
+
+    /// Waits before the call that was refused is tried again, the longer the more often it was; false if there is no time
+    /// left for that.
+    fn pause(&mut self, tries: u32) -> bool;
+
+    /// Whether there is time left for another call.
+    fn has_time(&self) -> bool;
 
     /// Reads the counts of `keys`, in their order; a key that was never hit reads as zero. The keys differ.
     fn read(&mut self, keys: &[Key], today: Day) -> Result<Vec<Counts>, StoreError>;

@@ -1,9 +1,17 @@
 //! What invoked the function: the shape of the event decides. One file per trigger; a shape that nobody counts is an
 //! error that names it.
 
+mod body;
+mod cloudfront;
+mod eventbridge;
+mod fields;
 mod http;
+mod message;
+mod s3;
+mod sqs;
 
 pub use http::payload;
+pub use message::{By, Content, Message, Object, Said, Sources, is_near};
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -11,17 +19,31 @@ use serde_json::value::RawValue;
 
 use crate::http::Request;
 use crate::lambda::Failure;
+use crate::moment::Moment;
 
 /// An event, understood.
 #[derive(Debug)]
 pub enum Event {
     /// A request of an HTTP API or a function URL, payload format 2.0.
     Http(Request),
+    /// A batch of messages, each of which is reported by itself if it fails.
+    Batch(Vec<Message>),
+    /// One event that came by itself: if it fails, the invocation does.
+    Single(Message, Reply),
+}
+
+/// What is answered to an event that came by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// How much was counted.
+    Counted,
+    /// This, for `CloudFront` to go on with.
+    Verbatim(String),
 }
 
 impl Event {
     /// Reads an event. Unknown fields are ignored; so is `null` where a field may be left out.
-    pub fn parse(json: &[u8]) -> Result<Self, Failure> {
+    pub fn parse(json: &[u8], sources: &Sources, now: Moment) -> Result<Self, Failure> {
         let bad = |why: &str| {
             failure(&format!(
                 "the event is not understood: {why}; invoke the function with an HTTP API event"
@@ -32,14 +54,22 @@ impl Event {
             return Err(bad("it is not a JSON object"));
         }
         let envelope: Envelope<'_> = serde_json::from_slice(json).map_err(|error| bad(&error.to_string()))?;
-        match http::request(&envelope) {
-            Some(request) => Ok(Self::Http(request)),
-            None => Err(failure(&format!(
-                "the event is {}; this function counts HTTP API and function URL requests (payload format 2.0)",
-                envelope.shape()
-            ))),
+        if let Some(request) = http::request(&envelope) {
+            return Ok(Self::Http(request));
         }
+        envelope.of_services(json, sources, now).unwrap_or_else(|| {
+            Err(failure(&format!(
+                "the event is {}; this function counts requests of HTTP APIs and function URLs (payload format 2.0), SQS \
+                 batches, EventBridge events, CloudFront viewer events and objects made in S3",
+                envelope.shape()
+            )))
+        })
     }
+}
+
+/// Reads an SQS body alone, sent and read at the time `now`: for tests and tools.
+pub fn body(text: &str, sources: &Sources, now: Moment) -> Result<Content, String> {
+    body::read(text, now, sources, now).1
 }
 
 fn failure(message: &str) -> Failure {
@@ -60,8 +90,8 @@ struct Envelope<'a> {
     body: Option<&'a RawValue>,
     is_base64_encoded: Option<bool>,
     http_method: Option<IgnoredAny>,
-    #[serde(rename = "Records")]
-    records: Option<Vec<Record>>,
+    #[serde(borrow, rename = "Records")]
+    records: Option<Vec<&'a RawValue>>,
     #[serde(rename = "detail-type")]
     detail_type: Option<IgnoredAny>,
 }
@@ -111,11 +141,49 @@ struct Record {
 }
 
 impl Envelope<'_> {
+    /// The first record.
+    fn record(&self) -> Option<Record> {
+        let first = self.records.as_ref()?.first()?;
+        Some(serde_json::from_str(first.get()).unwrap_or_default())
+    }
+
+    /// An event of a service, if it is of one that is known here.
+    fn of_services(&self, json: &[u8], sources: &Sources, now: Moment) -> Option<Result<Event, Failure>> {
+        // It was read as JSON already, and that is UTF-8.
+        let text = std::str::from_utf8(json).ok()?;
+        let single = |(mark, content): body::Read, reply| {
+            let id = mark.clone().unwrap_or_else(|| "(none)".to_owned());
+            Ok(Event::Single(Message { id, mark: mark.unwrap_or_default(), content }, reply))
+        };
+        let Some(record) = self.record() else {
+            self.detail_type.as_ref()?;
+            return Some(single(eventbridge::read(text, sources, now), Reply::Counted));
+        };
+        let records = self.records.as_deref().unwrap_or_default();
+        let first = records.first().map_or("{}", |first| first.get());
+        match record.source.as_deref() {
+            Some("aws:sqs") => {
+                let all = records.iter().map(|record| sqs::read(record.get(), sources, now));
+                let all: Result<Vec<Message>, String> = all.collect();
+                Some(
+                    all.map(Event::Batch)
+                        .map_err(|why| failure(&format!("the event is an SQS batch: {why}"))),
+                )
+            }
+            Some("aws:s3") => Some(single(s3::records(records), Reply::Counted)),
+            None if record.cf.is_some() => {
+                let reply = Reply::Verbatim(cloudfront::unchanged(first));
+                Some(single(cloudfront::read(first, now), reply))
+            }
+            _ => None,
+        }
+    }
+
     /// A shape's name for people.
     fn shape(&self) -> String {
         let context = self.request_context.as_ref();
-        let record = self.records.as_ref().and_then(|records| records.first());
-        if let Some(source) = record.and_then(|record| record.source.as_deref()) {
+        let record = self.record();
+        if let Some(source) = record.as_ref().and_then(|record| record.source.as_deref()) {
             return match source {
                 "aws:sqs" => "an SQS batch".to_owned(),
                 "aws:s3" => "an S3 notification".to_owned(),

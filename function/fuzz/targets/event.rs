@@ -3,13 +3,14 @@
 
 #![no_main]
 
+use hit_counter::batch;
 use hit_counter::http::Origins;
 use hit_counter::json::Object;
 use hit_counter::moment::Moment;
 use hit_counter::routes::{Counter, Outcome, Setup};
 use hit_counter::rules::{Ignored, Rules};
 use hit_counter::store::{Memory, Paths};
-use hit_counter::trigger::Event;
+use hit_counter::trigger::{Event, Message, Sources};
 use hitctl_config::contract::{ATTR_HITS, HEADER_IGNORED, KEY_DROPPED_PREFIX};
 use libfuzzer_sys::fuzz_target;
 
@@ -25,8 +26,10 @@ fuzz_target!(|data: &[u8]| {
         Some(b'{' | b'[' | b'"') => data.to_vec(),
         _ => event(&String::from_utf8_lossy(data)).into_bytes(),
     };
-    let Event::Http(request) = match Event::parse(&event) {
-        Ok(event) => event,
+    let request = match Event::parse(&event, &sources(), NOON) {
+        Ok(Event::Http(request)) => request,
+        Ok(Event::Batch(messages)) => return count(&messages),
+        Ok(Event::Single(message, _)) => return count(&[message]),
         Err(failure) => {
             assert!(!failure.message.is_empty(), "refused without a word");
             return;
@@ -44,6 +47,33 @@ fuzz_target!(|data: &[u8]| {
         }
     }
 });
+
+fn sources() -> Sources {
+    let all = |text: &str| Some(text.to_owned());
+    Sources { event_amount: None, event_key: None, site_bucket: all("site"), log_bucket: all("logs") }
+}
+
+/// Messages, twice, as they come and each once: the table has as many hits more as is said, none the second time where each
+/// counts once, and what is refused is refused with a word.
+fn count(messages: &[Message]) {
+    for (setup, exact) in setups().into_iter().zip([false, true]) {
+        let mut counter = Counter::new(Memory::default(), setup);
+        for delivery in 0..2 {
+            let before = hits(&mut counter);
+            let counted = batch::count(&mut counter.tools(), messages, exact, NOON);
+            assert_eq!(hits(&mut counter) - before, counted.hits, "delivery {delivery}");
+            let is_known = |message: &Message| !message.mark.is_empty();
+            if exact && delivery == 1 && messages.iter().all(is_known) {
+                assert_eq!(counted.hits, 0, "counted again");
+            }
+            for (place, message) in messages.iter().enumerate() {
+                let failed = counted.failed.get(&place);
+                assert!(message.content.is_ok() || failed.is_some(), "malformed, and not told");
+                assert!(failed.is_none_or(|failed| !failed.why().is_empty()), "refused without a word");
+            }
+        }
+    }
+}
 
 /// Nothing decided, and everything decided.
 fn setups() -> [Setup; 2] {

@@ -1,7 +1,7 @@
 //! What counts: `/counter`, `/v1/hit`, and the badge's `hit=1` go through [`Counter::tally`], so that they agree on what
 //! a hit is.
 
-use hitctl_config::contract::HEADER_IGNORED;
+use hitctl_config::contract::{HEADER_IGNORED, MAX_BODY_BYTES};
 use serde::Deserialize;
 
 use super::{Counter, Outcome, Stop, bad_param, flag, query};
@@ -45,6 +45,32 @@ struct Body {
     b: u8,
 }
 
+/// What a page says in the body of `/v1/hit`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sent {
+    /// The page: a path, a URL, a plain string.
+    pub path: String,
+    /// A program drives the browser, by its own word.
+    pub automated: bool,
+}
+
+impl Sent {
+    /// Reads a body. The error is a message for the page's author, and never repeats what was sent.
+    pub fn read(body: &[u8]) -> Result<Self, String> {
+        if body.len() > MAX_BODY_BYTES {
+            return Err("the request's body is over 2048 bytes".to_owned());
+        }
+        let body = body.trim_ascii();
+        // serde would read a list as the fields in their order.
+        if body.first() != Some(&b'{') {
+            return Err(format!("the body is no JSON object; {BODY_HELP}"));
+        }
+        let body: Body = serde_json::from_slice(body)
+            .map_err(|error| format!("the body is not understood: {error}; {BODY_HELP}"))?;
+        Ok(Self { path: body.p, automated: body.b != 0 })
+    }
+}
+
 const BODY_HELP: &str = "send a JSON object such as {\"p\":\"/about\"}";
 
 impl<S: Store> Counter<S> {
@@ -65,14 +91,8 @@ impl<S: Store> Counter<S> {
     pub(super) fn hit(&mut self, request: &Request, now: Moment) -> Result<Outcome, Stop> {
         let query = query(request)?;
         let quiet = flag(&query, "quiet", "be answered without a body")?;
-        let body = request.body.trim_ascii();
-        // serde would read a list as the fields in their order.
-        if body.first() != Some(&b'{') {
-            return Err(bad_param(&format!("the body is no JSON object; {BODY_HELP}")));
-        }
-        let body: Body = serde_json::from_slice(body)
-            .map_err(|error| bad_param(&format!("the body is not understood: {error}; {BODY_HELP}")))?;
-        let asked = Asked { path: &body.p, by_script: true, automated: body.b != 0 };
+        let Sent { path, automated } = Sent::read(&request.body).map_err(|why| bad_param(&why))?;
+        let asked = Asked { path: &path, by_script: true, automated };
         let tally = self.tally(request, asked, now)?;
         let mut outcome = self.answered(tally, true);
         if quiet {
@@ -185,7 +205,7 @@ impl<S: Store> Counter<S> {
 
     /// Answers for a view that does not count, and counts it among those. That number is worth no error.
     fn ignored(&mut self, key: Key, why: Ignored, now: Moment) -> Result<Tally, Stop> {
-        let noted = self.store.ignore(why, now);
+        let noted = self.store.ignore(why, 1, now);
         let counts = match why {
             Ignored::Origin => {
                 let mut stop =

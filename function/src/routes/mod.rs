@@ -5,8 +5,11 @@ mod hit;
 mod numbers;
 mod read;
 
+pub use hit::Sent;
+
 use hitctl_config::contract::{HEADER_BUILD, HEADER_IGNORED, MAX_BODY_BYTES};
 
+use crate::batch::Tools;
 use crate::hit::{Counts, Item};
 use crate::http::{Answer, Cache, Request};
 use crate::json::Object;
@@ -133,6 +136,12 @@ impl<S: Store> Counter<S> {
     /// The store.
     pub fn store(&mut self) -> &mut S {
         &mut self.store
+    }
+
+    /// What messages are counted with. What was read of the whole table is forgotten: they change it.
+    pub fn tools(&mut self) -> Tools<'_, S> {
+        (self.pages, self.history) = (None, None);
+        Tools { store: &mut self.store, setup: &self.setup, recent: &mut self.recent }
     }
 
     /// Answers a request at the time `now`.

@@ -74,6 +74,17 @@ pub(super) struct Failure {
     pub(super) kind: String,
     #[serde(alias = "Message")]
     pub(super) message: String,
+    /// Of a transaction that was cancelled: one an action, in order.
+    #[serde(rename = "CancellationReasons")]
+    pub(super) reasons: Vec<Reason>,
+}
+
+/// Why an action of a transaction was refused, or `None` as a word if it was not.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Reason {
+    #[serde(rename = "Code")]
+    pub(super) code: Option<String>,
 }
 
 /// An item: its key, and the rest as counting needs it.

@@ -7,10 +7,11 @@
 //! What is idempotent is repeated once whatever happened. A throttled call is not repeated: the caller is told to come
 //! back.
 
+use std::hash::{BuildHasher as _, RandomState};
 use std::time::{Duration, Instant};
 
 use super::StoreError;
-use super::answer::Failure;
+use super::answer::{Failure, Reason};
 use crate::moment::Moment;
 use crate::net::{Connection, Endpoint, Lost, Response, Tls};
 use crate::sigv4::Signer;
@@ -18,6 +19,8 @@ use crate::sigv4::Signer;
 /// Every call of an invocation together must be done by then, if the invocation leaves that long.
 const CALL_LIMIT: Duration = Duration::from_secs(3);
 const CONNECT_LIMIT: Duration = Duration::from_secs(1);
+/// About what the first of several tries is waited for.
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
 /// Well below a minute, after which AWS's servers begin to close idle connections.
 const IDLE_LIMIT: Duration = Duration::from_secs(20);
 /// A page of a Scan is at most 1 MB of items; as JSON it is smaller than this.
@@ -62,6 +65,28 @@ impl From<Refused> for StoreError {
             Refused::Failed(error) => error,
         }
     }
+}
+
+/// Why a transaction is not written.
+#[derive(Debug)]
+pub(super) enum Undone {
+    /// For these reasons, one an action.
+    Cancelled(Vec<Reason>),
+    /// There is too much to do.
+    Busy(String),
+    /// Anything else; or nobody knows.
+    Failed(StoreError),
+}
+
+/// Whether an error says: later.
+fn is_throttling(kind: &str) -> bool {
+    matches!(
+        kind,
+        "ProvisionedThroughputExceededException"
+            | "ThrottlingException"
+            | "RequestLimitExceeded"
+            | "TransactionConflictException"
+    )
 }
 
 /// A client of one endpoint.
@@ -111,6 +136,29 @@ impl Client {
         Ok(())
     }
 
+    /// Bounds the calls that follow by all that an invocation has `left`, but for a second in which its answer must get out.
+    pub(super) fn begin_long(&mut self, left: Duration) {
+        let reserve = (left / 2).min(Duration::from_secs(1));
+        self.deadline = Instant::now() + left.saturating_sub(reserve);
+    }
+
+    /// Waits before a call that was refused is made again: the longer the more often it was, and never in step with
+    /// others. False if there is no time left for that.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place where the function waits, and not beyond its time"
+    )]
+    pub(super) fn pause(&mut self, tries: u32) -> bool {
+        let most = FIRST_PAUSE * 2_u32.pow(tries.min(6));
+        let chance = RandomState::new().hash_one(tries) % 1024;
+        let pause = most / 2 + most * u32::try_from(chance).unwrap_or_default() / 2048;
+        let fits = Instant::now() + pause < self.deadline;
+        if fits {
+            std::thread::sleep(pause);
+        }
+        fits
+    }
+
     /// Returns the body of a call's answer.
     pub(super) fn call(
         &mut self,
@@ -128,7 +176,7 @@ impl Client {
                 Err(error) => return Err(error.into()),
             };
             let request = self.request(operation, body, now);
-            match connection.exchange(&request, Some(self.deadline), ANSWER_LIMIT) {
+            match connection.exchange(&request, Some(self.call_deadline()), ANSWER_LIMIT) {
                 Ok(response) => {
                     self.idle = Some((connection, now));
                     if again && repeat == Repeat::Once && response.status >= 500 {
@@ -165,6 +213,54 @@ impl Client {
         format!("dynamodb {operation}, table {}, {}: {why}", table.name, self.endpoint.authority())
     }
 
+    /// Writes a transaction. A lost answer is asked for again with the same bytes, and with them the same token, so that
+    /// it is carried out once.
+    pub(super) fn transact(&mut self, table: &Table, body: &str) -> Result<(), Undone> {
+        const OPERATION: &str = "TransactWriteItems";
+        let mut tries = 0;
+        loop {
+            let why = match self.connection(table) {
+                Err(error) => error.to_string(),
+                Ok((mut connection, now)) => {
+                    let request = self.request(OPERATION, body, now);
+                    match connection.exchange(&request, Some(self.call_deadline()), ANSWER_LIMIT) {
+                        Err(lost) => self.describe(OPERATION, table, &lost.to_string()),
+                        Ok(response) => {
+                            self.idle = Some((connection, now));
+                            match self.judge_transaction(table, response) {
+                                Ok(done) => return done,
+                                Err(why) => why,
+                            }
+                        }
+                    }
+                }
+            };
+            tries += 1;
+            if !self.is_time_left() || !self.pause(tries) {
+                return Err(Undone::Failed(StoreError::Unavailable(why)));
+            }
+        }
+    }
+
+    /// What came of a transaction; the outer error is that nobody knows yet.
+    fn judge_transaction(&self, table: &Table, response: Response) -> Result<Result<(), Undone>, String> {
+        let (status, id) = (response.status, response.header("x-amzn-requestid").unwrap_or("unknown"));
+        if status == 200 {
+            return Ok(Ok(()));
+        }
+        let failure: Failure = serde_json::from_slice(&response.body).unwrap_or_default();
+        let kind = failure.kind.rsplit('#').next().unwrap_or_default();
+        let why = format!("status {status} {kind} (request {id})");
+        let why = self.describe("TransactWriteItems", table, &why);
+        match kind {
+            "TransactionCanceledException" => Ok(Err(Undone::Cancelled(failure.reasons))),
+            "TransactionInProgressException" => Err(why),
+            _ if is_throttling(kind) => Ok(Err(Undone::Busy(why))),
+            _ if status >= 500 => Err(why),
+            _ => Ok(Err(Undone::Failed(StoreError::Unavailable(why)))),
+        }
+    }
+
     fn judge(&self, operation: &str, table: &Table, response: Response) -> Result<Vec<u8>, Refused> {
         if response.too_large {
             return Err(self.unavailable(operation, table, "the answer is too large").into());
@@ -181,13 +277,7 @@ impl Client {
         let message = if table.private { String::new() } else { format!(": {}", failure.message) };
         let why = format!("status {} {kind}{message} (request {id})", response.status);
         let why = self.describe(operation, table, &why);
-        let error = match kind {
-            "ProvisionedThroughputExceededException"
-            | "ThrottlingException"
-            | "RequestLimitExceeded"
-            | "TransactionConflictException" => StoreError::Busy(why),
-            _ => StoreError::Unavailable(why),
-        };
+        let error = if is_throttling(kind) { StoreError::Busy(why) } else { StoreError::Unavailable(why) };
         Err(error.into())
     }
 
@@ -234,7 +324,12 @@ impl Client {
         request.into_bytes()
     }
 
-    fn is_time_left(&self) -> bool {
+    /// No single call gets more than this, so that one which hangs leaves time for another.
+    fn call_deadline(&self) -> Instant {
+        self.deadline.min(Instant::now() + CALL_LIMIT)
+    }
+
+    pub(super) fn is_time_left(&self) -> bool {
         Instant::now() < self.deadline
     }
 }

@@ -8,12 +8,16 @@ use std::time::Duration;
 use hitctl_config::contract::{KEY_BUDGET, KEY_DROPPED_PREFIX, KEY_SHARD_PREFIX, KEY_SITE};
 use serde_json::value::RawValue;
 
+mod marks;
+
+use marks::Tidied;
+
 use super::answer::{Attributes, Batch, Got, Page, Updated};
 use super::client::{Client, Refused, Repeat, Table};
 use super::seen::{Seen, Visitors};
 use super::wire::{self, Wanted};
-use super::{Added, Met, Pages, Paths, Store, StoreError};
-use crate::hit::{Counts, Hit, Item};
+use super::{Added, Met, Pages, Paths, Store, StoreError, Transacted, Transaction};
+use crate::hit::{Counts, Hit, Item, Sum};
 use crate::json::Object;
 use crate::moment::{Day, Moment};
 use crate::net::{Endpoint, Tls};
@@ -35,6 +39,8 @@ pub struct Tables {
     pub counts: String,
     /// The table of visitors, where they are told apart.
     pub seen: Option<Seen>,
+    /// The table that remembers messages, where there is one: the same as that of visitors.
+    pub marks: Option<String>,
     /// Over how many items a path's hits are spread: 1, up to `MAX_SHARDS`.
     pub shards: u32,
 }
@@ -48,19 +54,23 @@ pub struct DynamoDb {
     visitors: Option<Visitors>,
     /// The last day on which the budget of new paths was found spent: it is not asked again until the next.
     spent: Option<Day>,
+    marks: Option<String>,
+    tidied: Tidied,
     notes: Vec<String>,
 }
 
 impl DynamoDb {
     /// The tables at `endpoint`. `tls` is used if the endpoint is.
     pub fn new(endpoint: Endpoint, tls: Tls, tables: Tables, signer: Signer, clock: fn() -> Moment) -> Self {
-        let Tables { counts, seen, shards } = tables;
+        let Tables { counts, seen, marks, shards } = tables;
         Self {
             client: Client::new(endpoint, tls, signer, clock),
             visitors: seen.map(|seen| Visitors::new(seen, counts.clone())),
             table: Table { name: counts, private: false },
             shards: shards.max(1),
             spent: None,
+            marks,
+            tidied: Tidied::default(),
             notes: Vec::new(),
         }
     }
@@ -68,6 +78,11 @@ impl DynamoDb {
     /// Bounds the calls that follow: an invocation has `left`, and its answer must still get out.
     pub fn begin(&mut self, left: Duration) {
         self.client.begin(left);
+    }
+
+    /// As [`begin`](Self::begin), where the calls of an invocation may take nearly all of its time.
+    pub fn begin_long(&mut self, left: Duration) {
+        self.client.begin_long(left);
     }
 
     /// Does ahead of the first hit what need not wait for it, for init has a whole CPU: connects, where TLS makes that
@@ -264,6 +279,44 @@ impl Store for DynamoDb {
         Ok(got.item.is_some())
     }
 
+    fn keeps_addresses(&self) -> bool {
+        self.visitors.as_ref().is_some_and(Visitors::keeps_addresses)
+    }
+
+    fn recognise(&mut self, visitor: &Visitor, key: &Key, at: Moment) -> Result<Met, StoreError> {
+        let Self { client, visitors: Some(visitors), notes, .. } = self else { return Ok(Met::default()) };
+        client.with_half(|client| visitors.meet(client, visitor, key, at, notes))
+    }
+
+    fn sum(&mut self, sum: &Sum, known: bool, now: Moment) -> Result<bool, StoreError> {
+        let body = wire::sum(&self.table.name, sum, known);
+        match self.update(&sum.key, &body, now.day()) {
+            Ok(_) => Ok(true),
+            Err(Refused::Condition) => Ok(false),
+            Err(Refused::Failed(error)) => Err(error),
+        }
+    }
+
+    fn admit(&mut self, paths: Paths, now: Moment) -> Result<bool, StoreError> {
+        match paths {
+            Paths::Open => Ok(true),
+            Paths::Strict => Ok(false),
+            Paths::Budget { new_a_day, most } => self.take_from_budget(new_a_day, most, now.day()),
+        }
+    }
+
+    fn transact(&mut self, transaction: &Transaction, now: Moment) -> Transacted {
+        self.transact_and_tidy(transaction, now)
+    }
+
+    fn pause(&mut self, tries: u32) -> bool {
+        self.client.pause(tries)
+    }
+
+    fn has_time(&self) -> bool {
+        self.client.is_time_left()
+    }
+
     fn meet(&mut self, visitor: &Visitor, key: &Key, now: Moment) -> Result<Met, StoreError> {
         let Self { client, visitors: Some(visitors), notes, .. } = self else { return Ok(Met::default()) };
         let met = client.with_half(|client| visitors.meet(client, visitor, key, now, notes));
@@ -282,9 +335,9 @@ impl Store for DynamoDb {
         Ok(met)
     }
 
-    fn ignore(&mut self, why: Ignored, now: Moment) -> Result<(), StoreError> {
+    fn ignore(&mut self, why: Ignored, views: u64, now: Moment) -> Result<(), StoreError> {
         let key = format!("{KEY_DROPPED_PREFIX}{}", now.day().month_attribute());
-        let body = wire::bump(&self.table.name, &key, why.attribute());
+        let body = wire::bump(&self.table.name, &key, why.attribute(), views);
         self.call("UpdateItem", &body, Repeat::Never)?;
         Ok(())
     }

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, HashSet};
 
 use hitctl_config::contract::{
-    ATTR_BUDGET_PATHS, ATTR_PATH, ATTR_UNIQUES, KEY_BUDGET, KEY_DROPPED_PREFIX, KEY_SITE, RESERVED_PREFIX,
+    ATTR_BUDGET_PATHS, ATTR_PATH, KEY_BUDGET, KEY_DROPPED_PREFIX, KEY_SITE, RESERVED_PREFIX,
 };
 
-use super::{Added, Met, Pages, Paths, Store, StoreError};
-use crate::hit::{Counts, Hit, Item, fixed_bytes, text_bytes};
+use super::{Added, Met, Obstacle, Pages, Paths, Store, StoreError, Transacted, Transaction};
+use crate::hit::{Counts, Hit, Item, Sum, fixed_bytes, text_bytes};
 use crate::moment::{Day, Moment};
 use crate::path::Key;
 use crate::rules::Ignored;
@@ -18,6 +18,7 @@ use crate::visitor::Visitor;
 pub struct Memory {
     items: BTreeMap<String, Item>,
     seen: HashSet<(Day, Vec<u8>)>,
+    marks: HashSet<String>,
     largest_write: usize,
     trims: usize,
     writes: usize,
@@ -97,23 +98,8 @@ impl Store for Memory {
     fn add(&mut self, hit: &Hit, paths: Paths) -> Result<Added, StoreError> {
         self.write()?;
         let today = hit.at.day();
-        if !self.items.contains_key(hit.key.as_str()) {
-            match paths {
-                Paths::Open => {}
-                Paths::Strict => return Ok(Added::Unknown),
-                Paths::Budget { new_a_day, most } => {
-                    self.writes += 1;
-                    let attribute = today.attribute();
-                    let used = |name: &str| self.raw(KEY_BUDGET).map_or(0, |budget| budget.number(name));
-                    if used(&attribute) >= new_a_day || used(ATTR_BUDGET_PATHS) >= most {
-                        return Ok(Added::Full);
-                    }
-                    self.update(KEY_BUDGET, today, |budget| {
-                        budget.add(&attribute, 1);
-                        budget.add(ATTR_BUDGET_PATHS, 1);
-                    });
-                }
-            }
+        if paths != Paths::Open && !self.items.contains_key(hit.key.as_str()) && !self.admit(paths, hit.at)? {
+            return Ok(if paths == Paths::Strict { Added::Unknown } else { Added::Full });
         }
         let (key, update) = (hit.key.as_str(), hit.update());
         Ok(Added::Counted(self.update(key, today, |item| {
@@ -128,25 +114,86 @@ impl Store for Memory {
     }
 
     fn meet(&mut self, visitor: &Visitor, key: &Key, now: Moment) -> Result<Met, StoreError> {
-        self.write()?;
-        let day = now.day();
-        let page = self.seen.insert((day, visitor.bytes("", Some(key.as_str()))));
-        let site = page && self.seen.insert((day, visitor.bytes("", None)));
-        if site {
-            self.update(KEY_SITE, day, |item| {
-                for name in [ATTR_UNIQUES, &day.uniques_attribute(), &day.month_uniques_attribute()] {
-                    item.add(name, 1);
-                }
-            });
+        let met = self.recognise(visitor, key, now)?;
+        if met.site {
+            let mut sum = Sum::new(KEY_SITE.to_owned());
+            sum.add(now, 0, 1);
+            self.update(KEY_SITE, now.day(), |item| item.apply_sum(&sum));
         }
+        Ok(met)
+    }
+
+    fn recognise(&mut self, visitor: &Visitor, key: &Key, at: Moment) -> Result<Met, StoreError> {
+        self.write()?;
+        let page = self.seen.insert((at.day(), visitor.bytes("", Some(key.as_str()))));
+        let site = page && self.seen.insert((at.day(), visitor.bytes("", None)));
         Ok(Met { page, site })
     }
 
-    fn ignore(&mut self, why: Ignored, now: Moment) -> Result<(), StoreError> {
+    fn keeps_addresses(&self) -> bool {
+        false
+    }
+
+    fn ignore(&mut self, why: Ignored, views: u64, now: Moment) -> Result<(), StoreError> {
         self.write()?;
         let key = format!("{KEY_DROPPED_PREFIX}{}", now.day().month_attribute());
-        self.update(&key, now.day(), |item| item.add(why.attribute(), 1));
+        self.update(&key, now.day(), |item| item.add(why.attribute(), views));
         Ok(())
+    }
+
+    fn sum(&mut self, sum: &Sum, known: bool, now: Moment) -> Result<bool, StoreError> {
+        self.write()?;
+        if known && !self.items.contains_key(&sum.key) {
+            return Ok(false);
+        }
+        self.update(&sum.key, now.day(), |item| item.apply_sum(sum));
+        Ok(true)
+    }
+
+    fn admit(&mut self, paths: Paths, now: Moment) -> Result<bool, StoreError> {
+        let (new_a_day, most) = match paths {
+            Paths::Open => return Ok(true),
+            Paths::Strict => return Ok(false),
+            Paths::Budget { new_a_day, most } => (new_a_day, most),
+        };
+        self.write()?;
+        let attribute = now.day().attribute();
+        let used = |name: &str| self.raw(KEY_BUDGET).map_or(0, |budget| budget.number(name));
+        if used(&attribute) >= new_a_day || used(ATTR_BUDGET_PATHS) >= most {
+            return Ok(false);
+        }
+        self.update(KEY_BUDGET, now.day(), |budget| {
+            budget.add(&attribute, 1);
+            budget.add(ATTR_BUDGET_PATHS, 1);
+        });
+        Ok(true)
+    }
+
+    fn transact(&mut self, transaction: &Transaction, now: Moment) -> Transacted {
+        if let Err(error) = self.write() {
+            return Transacted::Failed(error);
+        }
+        let Transaction { marks, sums } = transaction;
+        let verdict = |holds| if holds { Obstacle::Nothing } else { Obstacle::Condition };
+        let of_marks = marks.iter().map(|mark| verdict(!self.marks.contains(mark)));
+        let of_sums = sums.iter().map(|(sum, known)| verdict(!known || self.items.contains_key(&sum.key)));
+        let obstacles: Vec<Obstacle> = of_marks.chain(of_sums).collect();
+        if obstacles.iter().any(|obstacle| *obstacle != Obstacle::Nothing) {
+            return Transacted::Cancelled(obstacles);
+        }
+        self.marks.extend(marks.iter().cloned());
+        for (sum, _) in sums {
+            self.update(&sum.key, now.day(), |item| item.apply_sum(sum));
+        }
+        Transacted::Done
+    }
+
+    fn pause(&mut self, tries: u32) -> bool {
+        tries < 8
+    }
+
+    fn has_time(&self) -> bool {
+        true
     }
 
     fn read(&mut self, keys: &[Key], today: Day) -> Result<Vec<Counts>, StoreError> {

@@ -66,6 +66,11 @@ impl Visitors {
         Self { table, raw_days: seen.raw_days, site, salt: None, random: SystemRandom::new() }
     }
 
+    /// Whether whole addresses are kept.
+    pub(super) fn keeps_addresses(&self) -> bool {
+        self.raw_days.is_some()
+    }
+
     /// Whether a visitor is new today on the page and on the site; remembers it. What fails behind the first answer
     /// is a note, for that answer must not be lost.
     pub(super) fn meet(

@@ -6,6 +6,10 @@ use hitctl_config::contract::{
     KEY_SHARD_PREFIX, KEY_SITE, RESERVED_PREFIX, SEEN_ID, SEEN_SALT, SEEN_TTL,
 };
 
+mod sums;
+
+pub(super) use sums::{sum, transaction};
+
 use crate::hit::Update;
 use crate::json::{Object, string};
 use crate::moment::{Day, Moment};
@@ -78,12 +82,12 @@ pub(super) fn site(table: &str, today: Day) -> String {
         .end()
 }
 
-/// The body of an `UpdateItem` that adds one to the number `name` of an item.
-pub(super) fn bump(table: &str, key: &str, name: &str) -> String {
+/// The body of an `UpdateItem` that adds `n` to the number `name` of an item.
+pub(super) fn bump(table: &str, key: &str, name: &str, n: u64) -> String {
     change(table, key)
         .text("UpdateExpression", "ADD #c :n")
         .raw("ExpressionAttributeNames", &Object::new().text("#c", name).end())
-        .raw("ExpressionAttributeValues", &Object::new().raw(":n", &number(1)).end())
+        .raw("ExpressionAttributeValues", &Object::new().raw(":n", &number(n)).end())
         .end()
 }
 

@@ -30,7 +30,7 @@ fn limits_are_conditions() {
 #[test]
 fn the_rest_says_what_it_needs() {
     insta::assert_snapshot!(site("hits-test", NOON.day()), @r##"{"TableName":"hits-test","Key":{"path":{"S":"!site"}},"UpdateExpression":"ADD #u :n, #v :n, #w :n","ExpressionAttributeNames":{"#u":"uniques","#v":"vfzg","#w":"w2609"},"ExpressionAttributeValues":{":n":{"N":"1"}},"ReturnValues":"ALL_NEW"}"##);
-    insta::assert_snapshot!(bump("hits-test", "!dropped#m2609", "bot"), @r##"{"TableName":"hits-test","Key":{"path":{"S":"!dropped#m2609"}},"UpdateExpression":"ADD #c :n","ExpressionAttributeNames":{"#c":"bot"},"ExpressionAttributeValues":{":n":{"N":"1"}}}"##);
+    insta::assert_snapshot!(bump("hits-test", "!dropped#m2609", "bot", 1), @r##"{"TableName":"hits-test","Key":{"path":{"S":"!dropped#m2609"}},"UpdateExpression":"ADD #c :n","ExpressionAttributeNames":{"#c":"bot"},"ExpressionAttributeValues":{":n":{"N":"1"}}}"##);
     insta::assert_snapshot!(address("hits-test-seen", "ip#203.0.113.7", NOON, 7), @r##"{"TableName":"hits-test-seen","Key":{"id":{"S":"ip#203.0.113.7"}},"UpdateExpression":"ADD #h :n SET #l = :l, #f = if_not_exists(#f, :l), #t = :t","ExpressionAttributeNames":{"#h":"hits","#l":"last","#f":"first","#t":"ttl"},"ExpressionAttributeValues":{":n":{"N":"1"},":l":{"S":"2026-09-20T10:00:00Z"},":t":{"N":"7"}}}"##);
     insta::assert_snapshot!(scan("hits-test", Wanted::Counts(NOON.day()), Some("{}")), @r##"{"TableName":"hits-test","FilterExpression":"(NOT begins_with(#p, :r)) OR #p = :s OR begins_with(#p, :x)","ExpressionAttributeValues":{":r":{"S":"!"},":s":{"S":"!site"},":x":{"S":"!shard#"}},"ProjectionExpression":"#p, #h, #d, #u, #v","ExpressionAttributeNames":{"#p":"path","#h":"hits","#d":"dfzg","#u":"uniques","#v":"vfzg"},"ExclusiveStartKey":{}}"##);
 }

@@ -30,14 +30,7 @@ fn headers(sent: &super::Headers) -> Headers {
     let is = |header: &Option<String>, word: &str| {
         header.as_deref().is_some_and(|text| text.trim().eq_ignore_ascii_case(word))
     };
-    // `prefetch;prerender` is what a browser sends that prepares a page which nobody may ever see.
-    let fetches_ahead = |header: &Option<String>| {
-        header.as_deref().is_some_and(|text| {
-            text.split([';', ',']).any(|word| {
-                ["prefetch", "prerender", "preview"].contains(&word.trim().to_ascii_lowercase().as_str())
-            })
-        })
-    };
+    let fetches_ahead = |header: &Option<String>| header.as_deref().is_some_and(is_ahead);
     Headers {
         origin: sent.origin.clone(),
         referer: sent.referer.clone().into(),
@@ -48,6 +41,14 @@ fn headers(sent: &super::Headers) -> Headers {
         opted_out: is(&sent.dnt, "1") || is(&sent.sec_gpc, "1"),
         prefetched: [&sent.sec_purpose, &sent.purpose, &sent.x_moz].into_iter().any(fetches_ahead),
     }
+}
+
+/// Whether a header says that the page is fetched ahead. `prefetch;prerender` is what a browser sends that prepares a page
+/// which nobody may ever see.
+pub(super) fn is_ahead(header: &str) -> bool {
+    header
+        .split([';', ','])
+        .any(|word| ["prefetch", "prerender", "preview"].contains(&word.trim().to_ascii_lowercase().as_str()))
 }
 
 /// The route's path: what the gateway matched, which a stage or a domain's mapping cannot prefix; behind a function

@@ -242,9 +242,9 @@ fn what_does_not_count_is_counted_by_month_and_reason() {
     let mut store = engine.store(false, 1);
     let robot = Ignored::Bot(Robot::Agent(Sign::Missing));
     for why in [robot, robot, Ignored::Path, Ignored::Full, Ignored::Dup] {
-        store.ignore(why, NOON).unwrap();
+        store.ignore(why, 1, NOON).unwrap();
     }
-    store.ignore(robot, days_on(30)).unwrap();
+    store.ignore(robot, 1, days_on(30)).unwrap();
     let n = |n: &str| json!({"N": n});
     let expected = json!({"path": {"S": "!dropped#m2609"}, "bot": n("2"), "strict": n("1"), "full": n("1"), "dup": n("1")});
     assert_eq!(engine.item(COUNTS, "!dropped#m2609"), expected);

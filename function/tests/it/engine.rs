@@ -78,7 +78,7 @@ impl Engine {
         let endpoint = Endpoint::parse(&format!("http://{}", self.fake.address)).unwrap();
         let credentials = ("AKIDEXAMPLE".to_owned(), "secret".to_owned(), None);
         let signer = Signer::new(credentials, "eu-central-1".to_owned(), "dynamodb");
-        let tables = Tables { counts: COUNTS.to_owned(), seen, shards };
+        let tables = Tables { counts: COUNTS.to_owned(), seen, marks: Some(SEEN.to_owned()), shards };
         DynamoDb::new(endpoint, Tls::default(), tables, signer, || NOON)
     }
 
@@ -134,6 +134,7 @@ fn run(db: &Database, request: &Received, units: &Mutex<Vec<f64>>) -> (u16, Stri
         "DeleteItem" => answer(parse(body).and_then(|request| db.delete_item(request))),
         "GetItem" => answer(parse(body).and_then(|request| db.get_item(request))),
         "BatchGetItem" => answer(parse(body).and_then(|request| db.batch_get_item(request))),
+        "TransactWriteItems" => answer(parse(body).and_then(|request| db.transact_write_items(request))),
         "Scan" => answer(parse(body).and_then(|request| db.scan(request))),
         other => panic!("{other} is not in the function's role"),
     };

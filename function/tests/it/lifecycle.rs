@@ -6,10 +6,10 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc::channel;
 use std::thread;
 
-use hit_counter::lambda::{Failure, Runtime};
+use hit_counter::lambda::{Failure, Invocation, Runtime};
 use hit_counter::log::{Level, Log};
 use hit_counter::moment::Moment;
-use hit_counter::serve;
+use hit_counter::serve::{self, Handler};
 
 use crate::fake::{Fake, Host, PATIENCE, Reply, environment, json_answer, read_request};
 
@@ -138,18 +138,24 @@ fn one_request_a_connection(events: usize) -> (String, std::sync::mpsc::Receiver
     (address, posted)
 }
 
+/// Fails at its first invocation.
+struct Second(usize);
+
+impl Handler for Second {
+    fn handle(&mut self, _: &Invocation, _: &mut Log) -> Result<String, Failure> {
+        self.0 += 1;
+        assert!(self.0 > 1, "the first one fails");
+        Ok("{}".to_owned())
+    }
+}
+
 #[test]
 fn a_panic_is_its_invocations_error_and_the_loop_goes_on() {
     serve::keep_panics();
     let (address, posted) = one_request_a_connection(2);
     let mut runtime = Runtime::new(&address).unwrap();
     let mut log = Log::new(Level::Error, || Moment::from_millis(0), Box::new(std::io::sink()));
-    let mut number = 0;
-    let gone = serve::serve(&mut runtime, &mut log, &mut |_, _| -> Result<String, Failure> {
-        number += 1;
-        assert!(number > 1, "the first one fails");
-        Ok("{}".to_owned())
-    });
+    let gone = serve::serve(&mut runtime, &mut log, &mut Second(0));
     assert!(gone.to_string().starts_with("the Runtime API is gone"));
     let (path, body) = posted.recv_timeout(PATIENCE).unwrap();
     assert!(path.ends_with("/invocation/r/error"), "{path}");

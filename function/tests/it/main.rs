@@ -10,6 +10,8 @@ mod engine;
 mod fake;
 mod hostile;
 mod lifecycle;
+mod messages;
+mod redelivery;
 mod routes;
 mod tls;
 mod visitors;

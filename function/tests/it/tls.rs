@@ -66,7 +66,7 @@ fn store_with(address: SocketAddr, tls: Tls, seen: Option<Seen>) -> DynamoDb {
     DynamoDb::new(
         endpoint,
         tls,
-        Tables { counts: "hits-test".to_owned(), seen, shards: 1 },
+        Tables { counts: "hits-test".to_owned(), seen, marks: None, shards: 1 },
         Signer::new(credentials, "r".to_owned(), "dynamodb"),
         || NOW,
     )

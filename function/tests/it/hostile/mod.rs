@@ -1,7 +1,7 @@
 //! 100,000 requests and events with a fixed seed, good ones and hostile ones: none panics, none is counted wrongly, every answer
 //! is well-formed. What is known to mean something is compared with a model; what was broken by lot, with itself.
 
-mod asked;
+pub(crate) mod asked;
 mod model;
 
 use std::collections::BTreeMap;
@@ -12,7 +12,7 @@ use hit_counter::path::normalise;
 use hit_counter::routes::{Counter, Outcome, Setup};
 use hit_counter::rules::Ignored;
 use hit_counter::store::{Memory, Paths};
-use hit_counter::trigger::Event;
+use hit_counter::trigger::{Event, Sources};
 use hitctl_config::contract::{
     ATTR_DROPPED_PATH, ATTR_HITS, ATTR_UNIQUES, HEADER_ERROR, KEY_DROPPED_PREFIX, KEY_SITE,
 };
@@ -49,7 +49,9 @@ fn compare(seed: u64, setup: Setup, pages: usize, step_s: usize, by_hand: &[&str
         now = Moment::from_millis(now.millis() + u64::try_from(dice.below(step_s * 1000)).unwrap());
         let asked = Asked::draw(&mut dice, pages);
         let event = asked.event(&mut dice).to_string();
-        let Event::Http(request) = Event::parse(event.as_bytes()).unwrap();
+        let Ok(Event::Http(request)) = Event::parse(event.as_bytes(), &Sources::default(), now) else {
+            panic!("no request: {event}")
+        };
         let outcome = counter.answer(&request, now);
         let (expected, counts, why) = model.answer(&asked, now);
         let context = || format!("seed {seed}, request {n}: {event}\n{outcome:?}\n{expected:?}");
@@ -161,8 +163,9 @@ fn broken_events_are_refused_in_words_or_counted_as_they_say() {
         now = Moment::from_millis(now.millis() + 3000);
         let event = Asked::draw(&mut dice, 20).event(&mut dice).to_string();
         let event = break_one(&mut dice, &event);
-        let request = match Event::parse(&event) {
+        let request = match Event::parse(&event, &Sources::default(), now) {
             Ok(Event::Http(request)) => request,
+            Ok(other) => panic!("a request became {other:?}"),
             Err(failure) => {
                 assert!(failure.message.starts_with("the event is"), "{}", failure.message);
                 refused += 1;

@@ -1,0 +1,81 @@
+//! Events of EventBridge: the rule's pattern chose them, so what does not say its path is a mistake and told as one.
+
+use serde::Deserialize;
+
+use super::body::Read;
+use super::fields::{Field, object, point, read_text, text};
+use super::message::{Content, MOST_AMOUNT, MOST_ID_BYTES, Said, Sources, time};
+use super::s3;
+use crate::moment::Moment;
+
+const PATH: &str = "/detail/path";
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Event<'a> {
+    #[serde(borrow)]
+    id: Field<'a>,
+    #[serde(borrow)]
+    source: Field<'a>,
+    #[serde(borrow)]
+    time: Field<'a>,
+    #[serde(borrow, rename = "detail-type")]
+    detail_type: Field<'a>,
+    #[serde(borrow)]
+    detail: Field<'a>,
+}
+
+/// Reads an event.
+pub(super) fn read(json: &str, sources: &Sources, now: Moment) -> Read {
+    let event: Event<'_> = match object(json, "the event") {
+        Ok(event) => event,
+        Err(why) => return (None, Err(why)),
+    };
+    let id = match text(event.id, "id") {
+        Ok(id) => id.filter(|id| !id.is_empty() && id.len() <= MOST_ID_BYTES),
+        Err(why) => return (None, Err(why)),
+    };
+    (id.map(std::borrow::Cow::into_owned), content(json, &event, sources, now))
+}
+
+fn content(json: &str, event: &Event<'_>, sources: &Sources, now: Moment) -> Result<Content, String> {
+    let is = |field, name, word: &str| text(field, name).map(|text| text.as_deref() == Some(word));
+    if is(event.source, "source", "aws.s3")? && is(event.detail_type, "detail-type", "Object Created")? {
+        let object = s3::of_event(event.detail)?;
+        let ours = [&sources.site_bucket, &sources.log_bucket];
+        let is_ours = ours.iter().any(|name| name.as_deref() == Some(&object.bucket));
+        // The owner may count objects by a key of his own.
+        if is_ours || sources.event_key.is_none() {
+            return Ok(Content::Objects(vec![object]));
+        }
+    }
+    let path = match sources.event_key.as_deref() {
+        Some(name) if !name.starts_with('/') => name.to_owned(),
+        pointer => {
+            let pointer = pointer.unwrap_or(PATH);
+            let found = point(json, pointer).ok_or_else(|| format!("there is nothing at {pointer} in it"))?;
+            let is_number = !found.is_empty() && found.bytes().all(|byte| byte.is_ascii_digit());
+            let text = if is_number { Some(found.into()) } else { read_text(found) };
+            text.ok_or_else(|| format!("what is at {pointer} in it is neither a text nor a whole number"))?
+                .into_owned()
+        }
+    };
+    let at = match text(event.time, "time")? {
+        Some(text) => Some(time(&text, now).map_err(|why| format!("`time` {why}"))?),
+        None => None,
+    };
+    let n = match sources.event_amount.as_deref() {
+        Some(pointer) => amount(json, pointer)?,
+        None => 1,
+    };
+    Ok(Content::Hits(vec![Said { path, at, n, ..Said::default() }]))
+}
+
+/// A whole number, or its digits as a text.
+fn amount(json: &str, pointer: &str) -> Result<u64, String> {
+    let found = point(json, pointer).ok_or_else(|| format!("there is nothing at {pointer} in it"))?;
+    let digits = read_text(found).unwrap_or(found.into());
+    let is_whole = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let amount = digits.parse().ok().filter(|amount| is_whole && *amount <= MOST_AMOUNT);
+    amount.ok_or_else(|| format!("what is at {pointer} in it is no whole number from 0 to {MOST_AMOUNT}"))
+}

@@ -1,0 +1,72 @@
+//! Fields of JSON whose faults are told by their names. What a message says of people must not reach the log, so no error
+//! here repeats a value, as serde's own would.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+/// A field, unread; `null` is as good as none.
+pub(super) type Field<'a> = Option<&'a RawValue>;
+
+/// Reads an object; what is wrong is told by its place alone.
+pub(super) fn object<'a, T: Deserialize<'a>>(json: &'a str, what: &str) -> Result<T, String> {
+    // serde would read a list as the fields in their order.
+    if !json.trim_start().starts_with('{') {
+        return Err(format!("{what} is no JSON object"));
+    }
+    serde_json::from_str(json).map_err(|error| {
+        let (line, column) = (error.line(), error.column());
+        format!("{what} is no JSON that can be read: line {line}, column {column}")
+    })
+}
+
+fn is_there<'a>(field: Field<'a>) -> Option<&'a str> {
+    field.map(RawValue::get).filter(|raw| *raw != "null")
+}
+
+/// A text.
+pub(super) fn text<'a>(field: Field<'a>, name: &str) -> Result<Option<Cow<'a, str>>, String> {
+    let Some(raw) = is_there(field) else { return Ok(None) };
+    read_text(raw).map(Some).ok_or_else(|| format!("`{name}` is no text"))
+}
+
+/// A text, wherever it is.
+pub(super) fn read_text(raw: &str) -> Option<Cow<'_, str>> {
+    #[derive(Deserialize)]
+    struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+    serde_json::from_str::<Text<'_>>(raw).ok().map(|text| text.0)
+}
+
+/// A whole number.
+pub(super) fn number(field: Field<'_>, name: &str) -> Result<Option<u64>, String> {
+    let Some(raw) = is_there(field) else { return Ok(None) };
+    raw.parse().map(Some).map_err(|_| format!("`{name}` is no whole number"))
+}
+
+/// A list.
+pub(super) fn list<'a>(field: Field<'a>, name: &str) -> Result<Option<Vec<&'a RawValue>>, String> {
+    let Some(raw) = is_there(field) else { return Ok(None) };
+    serde_json::from_str(raw).map(Some).map_err(|_| format!("`{name}` is no list"))
+}
+
+/// What a JSON pointer (RFC 6901) points to.
+pub(super) fn point<'a>(json: &'a str, pointer: &str) -> Option<&'a str> {
+    let mut here = json;
+    for token in pointer.strip_prefix('/')?.split('/') {
+        let token = token.replace("~1", "/").replace("~0", "~");
+        here = match here.trim_start().as_bytes().first()? {
+            b'{' => {
+                let fields: HashMap<Cow<'a, str>, &'a RawValue> = serde_json::from_str(here).ok()?;
+                fields.get(token.as_str())?.get()
+            }
+            b'[' => {
+                let list: Vec<&'a RawValue> = serde_json::from_str(here).ok()?;
+                list.get(token.parse::<usize>().ok()?)?.get()
+            }
+            _ => return None,
+        };
+    }
+    Some(here)
+}

@@ -1,0 +1,85 @@
+//! A batch of messages of SQS.
+
+use hitctl_config::contract::{MESSAGE_ID, MESSAGE_IP, MESSAGE_ORIGIN, MESSAGE_UA};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::body;
+use super::fields::{Field, object, point, read_text, text};
+use super::message::{By, Content, MOST_ID_BYTES, Message, Said, Sources, is_near};
+use crate::moment::Moment;
+use crate::routes::Sent;
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Record<'a> {
+    #[serde(borrow)]
+    message_id: Field<'a>,
+    #[serde(borrow)]
+    body: Field<'a>,
+    #[serde(borrow)]
+    attributes: Field<'a>,
+    #[serde(borrow)]
+    message_attributes: Field<'a>,
+}
+
+/// Reads a message; an error if it cannot even be named, for then it cannot be reported alone.
+pub(super) fn read(record: &str, sources: &Sources, now: Moment) -> Result<Message, String> {
+    let record: Record<'_> = object(record, "a record of the batch")?;
+    let id = text(record.message_id, "messageId")?.filter(|id| !id.is_empty());
+    let id = id.ok_or("a message of the batch has no `messageId`")?.into_owned();
+    let sent = record
+        .attributes
+        .and_then(|raw| point(raw.get(), "/SentTimestamp"))
+        .and_then(read_text)
+        .and_then(|millis| millis.parse().ok())
+        .map(Moment::from_millis)
+        .filter(|sent| is_near(*sent, now));
+    // Without its own, the hit was when the message was sent: it may have waited over midnight.
+    let sent = sent.unwrap_or(now);
+    let attributes = record.message_attributes.map_or("{}", RawValue::get);
+    let attribute = |name: &str| {
+        let value = point(attributes, &format!("/{name}/stringValue")).and_then(read_text);
+        value.map(std::borrow::Cow::into_owned)
+    };
+    let (mark, content) = match text(record.body, "body") {
+        Err(why) => (None, Err(why)),
+        Ok(None) => (None, Err("there is no body".to_owned())),
+        Ok(Some(body)) => {
+            let (ip, ua, origin) = (attribute(MESSAGE_IP), attribute(MESSAGE_UA), attribute(MESSAGE_ORIGIN));
+            if ip.is_some() || ua.is_some() || origin.is_some() {
+                (None, Ok(of_page(&body, sent, ip, ua, origin)))
+            } else {
+                body::read(&body, sent, sources, now)
+            }
+        }
+    };
+    let given = attribute(MESSAGE_ID).filter(|id| !id.is_empty() && id.len() <= MOST_ID_BYTES);
+    Ok(Message { mark: given.or(mark).unwrap_or_else(|| id.clone()), id, content })
+}
+
+/// What a page sent to `/v1/hit`, and the HTTP API put on the queue.
+fn of_page(
+    body: &str,
+    sent: Moment,
+    ip: Option<String>,
+    ua: Option<String>,
+    origin: Option<String>,
+) -> Content {
+    match Sent::read(body.as_bytes()) {
+        // Its words may repeat what was sent.
+        Err(_) => Content::Wrong("the body is not what /v1/hit takes".to_owned()),
+        Ok(Sent { path, automated }) => Content::Hits(vec![Said {
+            by: By::Page,
+            path,
+            at: Some(sent),
+            n: 1,
+            address: ip.into(),
+            agent: ua.into(),
+            // A variable that the request has no value for comes out empty, or as a dash.
+            origin: origin.filter(|origin| !origin.is_empty() && origin != "-"),
+            automated,
+            ..Said::default()
+        }]),
+    }
+}

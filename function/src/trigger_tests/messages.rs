@@ -1,0 +1,314 @@
+//! Messages and events of the services, as AWS documents them and as senders of our own write them.
+
+use super::*;
+
+fn sources() -> Sources {
+    Sources {
+        site_bucket: Some("site".to_owned()),
+        log_bucket: Some("logs".to_owned()),
+        ..Sources::default()
+    }
+}
+
+fn hit(path: &str) -> Said {
+    Said { path: path.to_owned(), at: Some(NOW), n: 1, ..Said::default() }
+}
+
+fn said(text: &str) -> Result<Content, String> {
+    body(text, &sources(), NOW)
+}
+
+fn hits(text: &str) -> Vec<Said> {
+    match said(text) {
+        Ok(Content::Hits(hits)) => hits,
+        other => panic!("{text}: {other:?}"),
+    }
+}
+
+fn batch(json: &str) -> Vec<Message> {
+    match Event::parse(json.as_bytes(), &sources(), NOW) {
+        Ok(Event::Batch(messages)) => messages,
+        other => panic!("{json}: {other:?}"),
+    }
+}
+
+fn single(json: &str, sources: &Sources) -> (Message, Reply) {
+    match Event::parse(json.as_bytes(), sources, NOW) {
+        Ok(Event::Single(message, reply)) => (message, reply),
+        other => panic!("{json}: {other:?}"),
+    }
+}
+
+/// The example of "Using Lambda with Amazon SQS", with a body of ours.
+const SQS: &str = r#"{"Records":[{
+  "messageId":"059f36b4-87a3-44ab-83d2-661975830a7d","receiptHandle":"AQEBwJnKyrHigUMZj6rYigCgxlaS3SLy0a...",
+  "body":"{\"v\":1,\"path\":\"/x\",\"ts\":\"2026-09-19T10:00:00Z\",\"n\":3}",
+  "attributes":{"ApproximateReceiveCount":"1","SentTimestamp":"1789898399650","SenderId":"AIDAIENQZJOLO23YVJ4VO",
+    "ApproximateFirstReceiveTimestamp":"1789898399660"},
+  "messageAttributes":{"myAttribute":{"stringValue":"myValue","stringListValues":[],"binaryListValues":[],"dataType":"String"}},
+  "md5OfBody":"e4e68fb7bd0e697a0ae8f1bb342846b3","eventSource":"aws:sqs",
+  "eventSourceARN":"arn:aws:sqs:us-east-2:123456789012:my-queue","awsRegion":"us-east-2"},
+ {"messageId":"2e1424d4-f796-459a-8184-9c92662be6da","body":"/y/","attributes":{"SentTimestamp":"1789898340000"},
+  "messageAttributes":{},"eventSource":"aws:sqs"}]}"#;
+
+#[test]
+fn a_batch_is_read_message_by_message() {
+    let messages = batch(SQS);
+    let yesterday = Moment::from_rfc3339("2026-09-19T10:00:00Z");
+    assert_eq!(messages[0].id, "059f36b4-87a3-44ab-83d2-661975830a7d");
+    assert_eq!(messages[0].mark, messages[0].id);
+    assert_eq!(messages[0].content, Ok(Content::Hits(vec![Said { at: yesterday, n: 3, ..hit("/x") }])));
+    let sent = Some(Moment::from_millis(1_789_898_340_000));
+    assert_eq!(messages[1].content, Ok(Content::Hits(vec![Said { at: sent, ..hit("/y/") }])));
+}
+
+#[test]
+fn a_message_that_cannot_be_named_fails_the_batch() {
+    let why = refusal(r#"{"Records":[{"eventSource":"aws:sqs","body":"/x"}]}"#);
+    insta::assert_snapshot!(why, @"the event is an SQS batch: a message of the batch has no `messageId`");
+}
+
+#[test]
+fn a_mark_is_the_first_id_of_all() {
+    let mark = |attributes: &str, body: &str| {
+        let json = format!(
+            r#"{{"Records":[{{"eventSource":"aws:sqs","messageId":"m","body":{},"messageAttributes":{attributes}}}]}}"#,
+            crate::json::string(body)
+        );
+        batch(&json).remove(0).mark
+    };
+    assert_eq!(mark("{}", r#"{"path":"/x"}"#), "m");
+    assert_eq!(mark("{}", r#"{"path":"/x","id":"i"}"#), "i");
+    assert_eq!(mark(r#"{"hitctl-id":{"stringValue":"first"}}"#, r#"{"path":"/x","id":"i"}"#), "first");
+    assert_eq!(mark("{}", r#"{"id":"event","detail-type":"Hit","detail":{"path":"/x"}}"#), "event");
+    assert_eq!(mark(r#"{"ip":{"stringValue":"203.0.113.7"}}"#, r#"{"p":"/x","id":"forged"}"#), "m");
+}
+
+#[test]
+fn what_a_page_sent_by_way_of_the_queue_is_a_view() {
+    let record = |body: &str, origin: &str| {
+        format!(
+            r#"{{"Records":[{{"eventSource":"aws:sqs","messageId":"m","body":{},"messageAttributes":{{
+                "ip":{{"stringValue":"203.0.113.7"}},"ua":{{"stringValue":"Mozilla/5.0"}},"origin":{{"stringValue":"{origin}"}}}}}}]}}"#,
+            crate::json::string(body)
+        )
+    };
+    let expected = Said {
+        by: By::Page,
+        address: "203.0.113.7".into(),
+        agent: "Mozilla/5.0".into(),
+        origin: Some("https://a.example".to_owned()),
+        automated: true,
+        ..hit("/x")
+    };
+    let read = |body, origin| batch(&record(body, origin)).remove(0).content;
+    let sent = read(r#"{"p":"/x","r":"https://ref.example","b":1}"#, "https://a.example");
+    assert_eq!(sent, Ok(Content::Hits(vec![expected.clone()])));
+    let silent = Said { origin: None, automated: false, ..expected };
+    assert_eq!(read(r#"{"p":"/x"}"#, ""), Ok(Content::Hits(vec![silent])));
+    for wrong in ["", "/x", "[]", r#"{"p":7}"#, &format!(r#"{{"p":"{}"}}"#, "x".repeat(2048))] {
+        assert!(matches!(read(wrong, ""), Ok(Content::Wrong(_))), "{wrong}");
+    }
+}
+
+#[test]
+fn a_body_says_hits_in_many_ways() {
+    assert_eq!(hits(r#"{"v":1,"path":"/x","ts":null,"ip":null,"id":null}"#), [hit("/x")]);
+    assert_eq!(hits(" /x\n"), [hit("/x")]);
+    assert_eq!(hits("https://a.example/x"), [hit("https://a.example/x")]);
+    assert_eq!(hits(r#"{"path":"any words"}"#), [hit("any words")]);
+    let known = Said { address: "2001:db8::1".into(), agent: "Agent/1".into(), ..hit("/x") };
+    assert_eq!(hits(r#"{"path":"/x","ip":"2001:db8::1","ua":"Agent/1","more":{}}"#), [known]);
+    let two = hits(r#"{"hits":[{"path":"/x"},{"path":"/y","n":1000000,"ts":"2026-09-20T12:04:59+02:00"}]}"#);
+    let ahead = Moment::from_rfc3339("2026-09-20T10:04:59Z");
+    assert_eq!(two, [hit("/x"), Said { n: 1_000_000, at: ahead, ..hit("/y") }]);
+    let many = format!(r#"{{"hits":[{}{{"path":"/x"}}]}}"#, r#"{"path":"/x"},"#.repeat(499));
+    assert_eq!(hits(&many).len(), 500);
+}
+
+#[test]
+fn what_is_malformed_is_said_without_repeating_it() {
+    let long = format!(r#"{{"path":"/x","id":"{}"}}"#, "i".repeat(257));
+    let many = format!(r#"{{"hits":[{}{{"path":"/x"}}]}}"#, r#"{"path":"/x"},"#.repeat(500));
+    let bodies = [
+        "",
+        "hello 203.0.113.7",
+        "[\"/x\"]",
+        "\"/x\"",
+        "{\"path\":\"203.0.113.7",
+        "{}",
+        r#"{"path":null}"#,
+        r#"{"path":7}"#,
+        r#"{"path":"/x","path":"/y"}"#,
+        r#"{"v":2,"path":"/x"}"#,
+        r#"{"path":"/x","n":0}"#,
+        r#"{"path":"/x","n":1000001}"#,
+        r#"{"path":"/x","n":-1}"#,
+        r#"{"path":"/x","n":"203.0.113.7"}"#,
+        r#"{"path":"/x","ip":"203.0.113.7:80"}"#,
+        r#"{"path":"/x","ts":"203.0.113.7"}"#,
+        r#"{"path":"/x","ts":"2026-09-20T10:05:01Z"}"#,
+        r#"{"path":"/x","ts":"2026-07-22T09:59:59Z"}"#,
+        &long,
+        r#"{"hits":[]}"#,
+        r#"{"hits":{}}"#,
+        r#"{"hits":["/x"]}"#,
+        r#"{"hits":[{"path":"/x"},{"path":"/y","n":0}]}"#,
+        &many,
+        r#"{"Records":[]}"#,
+        r#"{"Records":[{"eventSource":"aws:sns"}]}"#,
+        r#"{"Records":[{"eventSource":"aws:s3","eventName":"ObjectRemoved:Delete","s3":{}}]}"#,
+        r#"{"Records":[{"eventSource":"aws:s3","eventName":"ObjectCreated:Put","s3":{"bucket":{"name":"site"},"object":{}}}]}"#,
+        r#"{"Records":[{"cf":{"request":{}}}]}"#,
+        r#"{"Event":"s3:OtherEvent"}"#,
+        r#"{"detail-type":"Hit","detail":{}}"#,
+        r#"{"detail-type":"Hit","detail":{"path":{}}}"#,
+    ];
+    let whys: Vec<String> = bodies.iter().map(|body| said(body).expect_err(body)).collect();
+    assert!(!whys.concat().contains("203.0"), "{whys:?}");
+    insta::assert_snapshot!(whys.join("\n"), @"
+    the body is neither a path nor a JSON object
+    the body is neither a path nor a JSON object
+    the body is neither a path nor a JSON object
+    the body is neither a path nor a JSON object
+    the body is no JSON that can be read: line 1, column 20
+    there is no `path` in it, nor anything of an event of another service
+    there is no `path` in it, nor anything of an event of another service
+    `path` is no text
+    the body is no JSON that can be read: line 1, column 19
+    `v` is not 1, and no other version is known here
+    `n` is not from 1 to 1000000
+    `n` is not from 1 to 1000000
+    `n` is no whole number
+    `n` is no whole number
+    `ip` is no address
+    `ts` is no time in RFC 3339, such as 2026-09-20T10:00:00Z
+    `ts` is more than five minutes ahead or more than sixty days ago
+    `ts` is more than five minutes ahead or more than sixty days ago
+    `id` is not from 1 to 256 bytes long
+    `hits` holds 0, and 1 to 500 can be read
+    `hits` is no list
+    `hits[0]` is no JSON object
+    `hits[1]`: `n` is not from 1 to 1000000
+    `hits` holds 501, and 1 to 500 can be read
+    there are no records in it
+    its records are of no source that is known here
+    it tells of an object of a bucket, and not that one was made
+    it does not say the object's key
+    `cf.request` does not say its `method`
+    it is neither a hit nor an event that is known here
+    there is nothing at /detail/path in it
+    what is at /detail/path in it is neither a text nor a whole number
+    ");
+}
+
+/// The example of "EventBridge event message structure" of S3.
+const OBJECT_CREATED: &str = r#"{"version":"0","id":"17793124-05d4-b198-2fde-7ededc63b103","detail-type":"Object Created","source":"aws.s3",
+  "account":"111122223333","time":"2026-09-20T09:59:00Z","region":"ca-central-1","resources":["arn:aws:s3:::site"],
+  "detail":{"version":"0","bucket":{"name":"site"},"object":{"key":"a+b c.html","size":5,"etag":"b1946ac92492d2347c6235b4d2611184",
+    "version-id":"IYV3p45BT0ac8hjHg1houSdS1a.Mro8e","sequencer":"617f08299329d189"},"request-id":"N4N7GDK58NMKJ12R",
+    "requester":"123456789012","source-ip-address":"1.2.3.4","reason":"PutObject"}}"#;
+
+/// The example of "Event message structure" of S3.
+const NOTIFICATION: &str = r#"{"Records":[{"eventVersion":"2.1","eventSource":"aws:s3","awsRegion":"us-west-2","eventTime":"1970-01-01T00:00:00.000Z",
+  "eventName":"ObjectCreated:Put","userIdentity":{"principalId":"AIDAJDPLRKLG7UEXAMPLE"},"requestParameters":{"sourceIPAddress":"127.0.0.1"},
+  "responseElements":{"x-amz-request-id":"C3D13FE58DE4C810"},"s3":{"s3SchemaVersion":"1.0","configurationId":"testConfigRule",
+  "bucket":{"name":"site","ownerIdentity":{"principalId":"A3NL1KOZZKExample"},"arn":"arn:aws:s3:::amzn-s3-demo-bucket"},
+  "object":{"key":"a%2Bb+c.html","size":1024,"eTag":"d41d8cd98f00b204e9800998ecf8427e","versionId":"096fKKXTRTtl3on89fVO.nfljtsv6qko",
+  "sequencer":"0055AED6DCD90281E5"}}}]}"#;
+
+#[test]
+fn objects_are_told_by_two_services() {
+    let object = |version: &str| Object {
+        bucket: "site".to_owned(),
+        key: "a+b c.html".to_owned(),
+        version: version.to_owned(),
+    };
+    let expected = Ok(Content::Objects(vec![object("617f08299329d189")]));
+    assert_eq!(said(OBJECT_CREATED), expected);
+    assert_eq!(single(OBJECT_CREATED, &sources()).0.content, expected);
+    let expected = Ok(Content::Objects(vec![object("0055AED6DCD90281E5")]));
+    assert_eq!(said(NOTIFICATION), expected);
+    assert_eq!(
+        single(NOTIFICATION, &sources()),
+        (Message { id: "(none)".to_owned(), mark: String::new(), content: expected }, Reply::Counted)
+    );
+    let test = r#"{"Service":"Amazon S3","Event":"s3:TestEvent","Time":"2014-10-13T15:57:02.089Z","Bucket":"b","RequestId":"5582815E1AEA5ADF"}"#;
+    assert_eq!(said(test), Ok(Content::Nothing));
+    // Who has a key of his own may count the objects of other buckets.
+    let own = Sources { event_key: Some("/detail/object/key".to_owned()), ..Sources::default() };
+    let content = single(OBJECT_CREATED, &own).0.content;
+    assert_eq!(
+        content,
+        Ok(Content::Hits(vec![Said {
+            at: Moment::from_rfc3339("2026-09-20T09:59:00Z"),
+            ..hit("a+b c.html")
+        }]))
+    );
+}
+
+#[test]
+fn an_event_says_its_path_and_its_amount() {
+    let event = r#"{"version":"0","id":"e","detail-type":"Move","source":"cli","time":"2026-09-20T10:00:00Z",
+        "detail":{"path":"/x","coordinate":{"x":"5","y":7},"a/b":[{"~":"deep"}],"none":"","negative":-1,"half":1.5}}"#;
+    let read = |key: Option<&str>, amount: Option<&str>| {
+        let own = |text: Option<&str>| text.map(str::to_owned);
+        let sources = Sources { event_key: own(key), event_amount: own(amount), ..Sources::default() };
+        let (message, reply) = single(event, &sources);
+        assert_eq!((message.id.as_str(), message.mark.as_str(), reply), ("e", "e", Reply::Counted));
+        match message.content {
+            Ok(Content::Hits(mut hits)) => Ok((hits[0].path.clone(), hits.remove(0).n)),
+            Ok(other) => panic!("{other:?}"),
+            Err(why) => Err(why),
+        }
+    };
+    let counted = |path: &str, n| Ok((path.to_owned(), n));
+    assert_eq!(read(None, None), counted("/x", 1));
+    assert_eq!(read(Some("Distance"), Some("/detail/coordinate/x")), counted("Distance", 5));
+    assert_eq!(read(Some("/detail/a~1b/0/~0"), Some("/detail/coordinate/y")), counted("deep", 7));
+    assert_eq!(read(Some("/detail/coordinate/y"), None), counted("7", 1));
+    for amount in ["none", "negative", "half", "nothing", "coordinate"] {
+        assert!(read(None, Some(&format!("/detail/{amount}"))).is_err(), "{amount}");
+    }
+    for key in ["/detail/coordinate", "/nothing", "/detail/a~1b/7", "/detail/half"] {
+        assert!(read(Some(key), None).is_err(), "{key}");
+    }
+}
+
+/// The example of "Lambda@Edge event structure", of a viewer request.
+const VIEWER_REQUEST: &str = r#"{"Records":[{"cf":{"config":{"distributionDomainName":"d111111abcdef8.cloudfront.net","distributionId":"EDFDVBD6EXAMPLE",
+  "eventType":"viewer-request","requestId":"4TyzHTaYWb1GX1qTfsHhEqV6HUDd_BzoBZnwfnvQc_1oF26ClkoUSEQ=="},
+  "request":{"clientIp":"203.0.113.178","headers":{"host":[{"key":"Host","value":"d111111abcdef8.cloudfront.net"}],
+    "user-agent":[{"key":"User-Agent","value":"curl/7.66.0"}],"accept":[{"key":"accept","value":"*/*"}],
+    "sec-gpc":[{"key":"Sec-GPC","value":"1"}]},"method":"GET","querystring":"a=b","uri":"/x"}}}]}"#;
+
+#[test]
+fn a_viewer_event_is_a_view_and_its_request_goes_on_unchanged() {
+    let (message, reply) = single(VIEWER_REQUEST, &Sources::default());
+    let expected = Said {
+        by: By::Viewer,
+        address: "203.0.113.178".into(),
+        agent: "curl/7.66.0".into(),
+        opted_out: true,
+        ..hit("/x?a=b")
+    };
+    assert_eq!(message.content, Ok(Content::Hits(vec![expected.clone()])));
+    assert_eq!(message.mark, "4TyzHTaYWb1GX1qTfsHhEqV6HUDd_BzoBZnwfnvQc_1oF26ClkoUSEQ==");
+    let Reply::Verbatim(answer) = reply else { panic!("no answer for CloudFront") };
+    assert!(VIEWER_REQUEST.contains(&answer) && answer.starts_with(r#"{"clientIp""#), "{answer}");
+    assert_eq!(said(VIEWER_REQUEST), Ok(Content::Hits(vec![expected])), "as the body of a message");
+    let post = VIEWER_REQUEST.replace("GET", "POST");
+    assert_eq!(single(&post, &Sources::default()).0.content, Ok(Content::Nothing));
+}
+
+proptest! {
+    #[test]
+    fn reading_never_panics(text in any::<String>(), cut in 0..2000_usize) {
+        drop(said(&text));
+        for json in [SQS, OBJECT_CREATED, NOTIFICATION, VIEWER_REQUEST] {
+            let cut = json.floor_char_boundary(cut.min(json.len()));
+            drop(said(&json[..cut]));
+            drop(parse(&json.as_bytes()[..cut]));
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! Messages, from the event to the tables: what is written, how often, and what is reported.
+
+use std::time::Duration;
+
+use hit_counter::batch::{self, Counted, Failed};
+use hit_counter::moment::Moment;
+use hit_counter::routes::{Counter, Setup};
+use hit_counter::store::{DynamoDb, Paths};
+use hit_counter::trigger::{Event, Message, Sources};
+use hitctl_config::contract::{KEY_BUDGET, KEY_SITE};
+use serde_json::{Value, json};
+
+use crate::engine::{COUNTS, DAY_MS, Engine, Fate, NOON, SEEN};
+use crate::fake::{Host, Reply, environment};
+use crate::hostile::asked::Dice;
+
+/// An SQS event of bodies, whose ids are `m0`, `m1` and so on.
+pub(crate) fn batch_of<B: AsRef<str>>(bodies: &[B]) -> String {
+    let record = |(n, body): (usize, &B)| json!({"eventSource": "aws:sqs", "messageId": format!("m{n}"), "body": body.as_ref()});
+    json!({"Records": bodies.iter().enumerate().map(record).collect::<Vec<Value>>()}).to_string()
+}
+
+pub(crate) fn read(event: &str) -> Vec<Message> {
+    match Event::parse(event.as_bytes(), &Sources::default(), NOON) {
+        Ok(Event::Batch(messages)) => messages,
+        other => panic!("no batch: {other:?}"),
+    }
+}
+
+pub(crate) fn count(counter: &mut Counter<DynamoDb>, event: &str, exact: bool) -> Counted {
+    counter.store().begin_long(Duration::from_secs(30));
+    batch::count(&mut counter.tools(), &read(event), exact, NOON)
+}
+
+fn counter(engine: &Engine, setup: Setup) -> Counter<DynamoDb> {
+    Counter::new(engine.store(setup.visitors, 1), setup)
+}
+
+fn malformed(counted: &Counted) -> Vec<usize> {
+    let is = |failed: &Failed| matches!(failed, Failed::Malformed(_));
+    counted.failed.iter().filter(|(_, failed)| is(failed)).map(|(place, _)| *place).collect()
+}
+
+/// 25 messages over ten pages, five of them on the day before.
+fn burst() -> Vec<String> {
+    let yesterday = Moment::from_millis(NOON.millis() - DAY_MS).rfc3339();
+    let body = |n: usize| {
+        let ts = if n.is_multiple_of(5) { yesterday.clone() } else { NOON.rfc3339() };
+        json!({"v": 1, "path": format!("/{}", n % 10), "ts": ts, "n": n + 1}).to_string()
+    };
+    (0..25).map(body).collect()
+}
+
+fn check_burst(engine: &Engine) {
+    let all: u64 = (0..10).map(|n| engine.number(&format!("/{n}"), "hits")).sum();
+    assert_eq!(all, (1..=25).sum::<u64>());
+    let (today, yesterday) = (NOON.day(), Moment::from_millis(NOON.millis() - DAY_MS).day());
+    assert_eq!(engine.number("/0", "hits"), 1 + 11 + 21);
+    assert_eq!(engine.number("/0", &yesterday.attribute()), 1 + 11 + 21);
+    assert_eq!(engine.number("/0", &today.attribute()), 0);
+    assert_eq!(engine.number("/1", &today.attribute()), 2 + 12 + 22);
+    assert_eq!(engine.number("/1", &today.month_attribute()), 2 + 12 + 22);
+    let (first, last) = (yesterday.to_string(), NOON.rfc3339());
+    assert_eq!(engine.item(COUNTS, "/0")["first"]["S"], first);
+    assert_eq!(engine.item(COUNTS, "/1")["last"]["S"], last);
+}
+
+#[test]
+fn a_batch_is_one_write_a_page() {
+    let engine = Engine::start();
+    let counted = count(&mut counter(&engine, Setup::default()), &batch_of(&burst()), false);
+    assert_eq!((counted.hits, counted.failed.len()), (325, 0));
+    assert_eq!(engine.calls().len(), 10, "{:?}", engine.calls());
+    check_burst(&engine);
+}
+
+#[test]
+fn an_exact_batch_is_one_transaction_and_counts_once() {
+    let engine = Engine::start();
+    let mut counter = counter(&engine, Setup::default());
+    let counted = count(&mut counter, &batch_of(&burst()), true);
+    assert_eq!((counted.hits, counted.failed.len()), (325, 0));
+    let transactions =
+        |engine: &Engine| engine.calls().iter().filter(|call| call.starts_with("TransactWriteItems")).count();
+    assert_eq!(transactions(&engine), 1, "{:?}", engine.calls());
+    assert_eq!(engine.items(SEEN).len(), 25);
+    let ttl = engine.item(SEEN, "msg#m0")["ttl"]["N"].as_str().unwrap().parse::<u64>().unwrap();
+    assert_eq!(ttl, NOON.millis() / 1000 + 20 * 86_400);
+    check_burst(&engine);
+    // All of it again, in another order and with one more.
+    let mut more = read(&batch_of(&burst()));
+    more.reverse();
+    more.push(Message { id: "new".to_owned(), mark: "new".to_owned(), ..more[0].clone() });
+    let counted = batch::count(&mut counter.tools(), &more, true, NOON);
+    assert_eq!((counted.hits, counted.failed.len()), (25, 0));
+    assert_eq!(transactions(&engine), 3, "one is cancelled, one writes the rest");
+}
+
+#[test]
+fn the_same_message_twice_in_a_batch_counts_once_if_exact() {
+    for (exact, hits) in [(true, 1), (false, 2)] {
+        let engine = Engine::start();
+        let bodies = [r#"{"path":"/x","id":"same"}"#; 2];
+        let counted = count(&mut counter(&engine, Setup::default()), &batch_of(&bodies), exact);
+        assert_eq!((counted.hits, engine.number("/x", "hits")), (hits, hits));
+    }
+}
+
+#[test]
+fn a_large_message_is_counted_in_pieces_that_are_known_again() {
+    let hits: Vec<Value> = (0..500).map(|n| json!({"path": format!("/{n}")})).collect();
+    let large = json!({"hits": hits}).to_string();
+    let engine = Engine::start();
+    let mut counter = counter(&engine, Setup::default());
+    assert_eq!(count(&mut counter, &batch_of(&[&large, "/x"]), true).hits, 501);
+    assert_eq!(
+        count(&mut counter, &batch_of(&["/y", "/x"]), true).hits,
+        1,
+        "m0 has pieces, and no mark of its own"
+    );
+    let again = count(&mut counter, &batch_of(&[&large]), true);
+    assert_eq!((again.hits, again.failed.len()), (0, 0));
+    assert_eq!(engine.number("/499", "hits"), 1);
+}
+
+#[test]
+fn what_is_malformed_fails_alone() {
+    for exact in [false, true] {
+        let engine = Engine::start();
+        let bodies = ["/a", "{", "/b", r#"{"path":"!lease"}"#, r#"{"hits":[{"path":"/c"},{"path":"/\\"}]}"#];
+        let counted = count(&mut counter(&engine, Setup::default()), &batch_of(&bodies), exact);
+        assert_eq!((counted.hits, malformed(&counted)), (2, vec![1, 3, 4]));
+        assert_eq!(engine.items(COUNTS).len(), 2, "nothing is counted of a message that is wrong in part");
+    }
+}
+
+#[test]
+fn paths_that_may_not_be_counted_are_dropped_and_noted() {
+    for exact in [false, true] {
+        for (paths, known, reason) in
+            [(Paths::Strict, 1, "strict"), (Paths::Budget { new_a_day: 1, most: 10 }, 2, "full")]
+        {
+            let engine = Engine::start();
+            engine.put(COUNTS, &json!({"path": {"S": "/known"}}));
+            let setup = Setup { paths, ..Setup::default() };
+            let bodies = ["/known", "/new/1", r#"{"hits":[{"path":"/known"},{"path":"/new/2"}]}"#, "/new/1"];
+            let counted = count(&mut counter(&engine, setup), &batch_of(&bodies), exact);
+            assert!(counted.failed.is_empty(), "{counted:?}");
+            let pages = engine
+                .items(COUNTS)
+                .iter()
+                .filter(|item| !item["path"]["S"].as_str().unwrap().starts_with('!'))
+                .count();
+            assert_eq!((pages, engine.number("/known", "hits")), (known, 2), "{paths:?} {exact}");
+            let dropped = format!("!dropped#{}", NOON.day().month_attribute());
+            assert_eq!(engine.number(&dropped, reason), counted.ignored);
+            assert_eq!(counted.hits + counted.ignored, 5);
+            if reason == "full" {
+                assert_eq!(engine.number(KEY_BUDGET, "paths"), 1);
+            }
+        }
+    }
+}
+
+#[test]
+fn visitors_are_met_once_a_page_and_a_day() {
+    for exact in [false, true] {
+        let engine = Engine::start();
+        let setup = Setup { visitors: true, ..Setup::default() };
+        let body = |path: &str, ip: &str| json!({"path": path, "ip": ip, "ua": "Mozilla/5.0"}).to_string();
+        let old = Moment::from_millis(NOON.millis() - 2 * DAY_MS).rfc3339();
+        let bodies = [
+            body("/x", "203.0.113.7"),
+            body("/x", "203.0.113.7"),
+            body("/y", "203.0.113.7"),
+            body("/x", "203.0.113.8"),
+            "/x".to_owned(),
+            json!({"path": "/x", "ip": "203.0.113.9", "ts": old}).to_string(),
+        ];
+        let mut counter = counter(&engine, setup);
+        let counted = count(&mut counter, &batch_of(&bodies), exact);
+        assert_eq!((counted.hits, counted.notes.len()), (6, 0), "{counted:?}");
+        assert_eq!(engine.number("/x", "uniques"), 2, "and nobody of the day whose salt is gone");
+        assert_eq!(engine.number("/y", "uniques"), 1);
+        assert_eq!(engine.number(KEY_SITE, "uniques"), 2);
+        let today = NOON.day().uniques_attribute();
+        assert_eq!(engine.number(KEY_SITE, &today), 2);
+        count(&mut counter, &batch_of(&bodies), exact);
+        assert_eq!((engine.number("/x", "uniques"), engine.number(KEY_SITE, "uniques")), (2, 2));
+    }
+}
+
+#[test]
+fn a_write_that_fails_fails_the_messages_of_its_page() {
+    let engine = Engine::with(|_, request| {
+        if request.operation() == "UpdateItem" && request.body.contains(r#""S":"/bad""#) {
+            return Fate::Refused(Reply::Json(500, "{}".to_owned()));
+        }
+        Fate::Served
+    });
+    let counted =
+        count(&mut counter(&engine, Setup::default()), &batch_of(&["/a", "/bad", "/b", "/bad"]), false);
+    assert_eq!(counted.hits, 2);
+    assert_eq!(counted.failed.keys().copied().collect::<Vec<_>>(), [1, 3]);
+    assert!(malformed(&counted).is_empty());
+}
+
+#[test]
+fn a_batch_that_has_too_little_time_is_reported_and_not_lost() {
+    for exact in [false, true] {
+        let engine = Engine::start();
+        let mut counter = counter(&engine, Setup::default());
+        counter.store().begin_long(Duration::ZERO);
+        let counted = batch::count(&mut counter.tools(), &read(&batch_of(&["/a", "/b"])), exact, NOON);
+        assert_eq!((counted.hits, counted.failed.len()), (0, 2));
+        assert!(engine.items(COUNTS).is_empty());
+    }
+}
+
+/// The program itself: a batch with a poisoned message, and events that come by themselves.
+#[test]
+fn the_program_answers_each_source_in_its_way() {
+    let engine = Engine::start();
+    let mut environment = environment(&format!("http://{}", engine.fake.address));
+    environment.push(("HITCTL_EXACT", "1".to_owned()));
+    environment.push(("HITS_SEEN_TABLE_NAME", SEEN.to_owned()));
+    let host = Host::start_with(environment, 30_000);
+    let posted = host.invoke(batch_of(&["/x", r#"{"path":7,"ip":"203.0.113.7"}"#, "/x"]));
+    assert_eq!(posted.body, r#"{"batchItemFailures":[{"itemIdentifier":"m1"}]}"#);
+    let event = r#"{"id":"e1","detail-type":"Hit","source":"cli","detail":{"path":"/x"}}"#;
+    assert_eq!(host.invoke(event).body, r#"{"v":1,"hits":1,"ignored":0}"#);
+    assert_eq!(host.invoke(event).body, r#"{"v":1,"hits":0,"ignored":0}"#, "Lambda tries again");
+    let viewer = r#"{"Records":[{"cf":{"config":{"requestId":"r"},"request":{"clientIp":"203.0.113.7","method":"GET","uri":"/x","querystring":"","headers":{}}}}]}"#;
+    let answer = host.invoke(viewer).body;
+    assert_eq!(
+        answer,
+        r#"{"clientIp":"203.0.113.7","method":"GET","uri":"/x","querystring":"","headers":{}}"#
+    );
+    let failed = host.invoke(event.replace("path", "page"));
+    assert_eq!(failed.error_type.as_deref(), Some("Hitctl.MalformedEvent"));
+    insta::assert_snapshot!(failed.body, @r#"{"errorMessage":"the event cannot be counted: there is nothing at /detail/path in it","errorType":"Hitctl.MalformedEvent","stackTrace":[]}"#);
+    assert_eq!(engine.number("/x", "hits"), 4);
+    let (_, log) = host.end();
+    assert!(!log.contains("203.0.113"), "{log}");
+    let refused: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let said = |line: &Value| (line["level"].clone(), line["messageId"].clone(), line["cause"].clone());
+    let refused: Vec<_> =
+        refused.iter().filter(|line| line["message"] == "message refused").map(said).collect();
+    assert_eq!(
+        refused,
+        [
+            (json!("ERROR"), json!("m1"), json!("`path` is no text")),
+            (json!("ERROR"), json!("e1"), json!("there is nothing at /detail/path in it")),
+        ]
+    );
+}
+
+/// A table that is down is no reason to acknowledge anything.
+#[test]
+fn nothing_is_acknowledged_without_a_table() {
+    let mut dice = Dice(7);
+    let engine = Engine::with(|_, _| {
+        Fate::Refused(Reply::Json(400, r#"{"__type":"x#ResourceNotFoundException"}"#.to_owned()))
+    });
+    let mut counter = counter(&engine, Setup { visitors: true, ..Setup::default() });
+    for exact in [false, true] {
+        let bodies: Vec<String> = (0..=dice.below(20)).map(|n| format!("/{n}")).collect();
+        let counted = count(&mut counter, &batch_of(&bodies), exact);
+        assert_eq!((counted.hits, counted.failed.len()), (0, bodies.len()));
+    }
+}
