@@ -18,6 +18,7 @@ use serde_json::Value as Json;
 
 use crate::bus::Bus;
 use crate::clock::random;
+use crate::cloudfront::CloudFront;
 use crate::code::CodeStore;
 use crate::gateway::{Door, Gateway};
 use crate::lambda::Runner;
@@ -37,6 +38,7 @@ pub(crate) struct Cloud {
     pub(crate) queues: Queues,
     pub(crate) mappings: Mappings,
     pub(crate) bus: Bus,
+    pub(crate) cloudfront: Arc<CloudFront>,
     pub(crate) runner: Runner,
     pub(crate) gateway: Gateway,
     pub(crate) logs: Logs,

@@ -21,7 +21,7 @@ use crate::cloud::{Cloud, blocking};
 use crate::host::is_loopback;
 use crate::lambda::InvokeError;
 use crate::logs;
-use crate::protocol::{Invoked, LogPage, Put, Resources, Status, Stored, bearer};
+use crate::protocol::{Hold, Invalidation, Invoked, LogPage, Put, Resources, Status, Stored, bearer};
 use crate::registry::Entry;
 use crate::state::Endpoint;
 
@@ -50,6 +50,7 @@ pub(crate) fn router(control: Arc<Control>) -> Router {
         .route("/v1/code/{sha256}", put(upload).head(has_code).layer(DefaultBodyLimit::disable()))
         .route("/v1/functions/{name}/invocations", post(invoke).layer(DefaultBodyLimit::max(MAX_EVENT)))
         .route("/v1/logs", get(read_logs))
+        .route("/v1/invalidations", get(invalidations).put(hold_invalidations))
         .fallback(|| async { Refusal(Fault::fatal("not_found", "the local cloud has no such call")) })
         .layer(DefaultBodyLimit::max(MAX_SPEC))
         .layer(middleware::from_fn_with_state(Arc::clone(&control), guard))
@@ -239,6 +240,16 @@ fn refused(name: &str, error: &InvokeError) -> Fault {
         InvokeError::NeverStarted => fault.hinted("run `hitctl logs --env local` to see what it says"),
         InvokeError::PayloadTooLarge | InvokeError::Stopping => fault,
     }
+}
+
+async fn invalidations(State(control): Shared) -> Json<Vec<Invalidation>> {
+    Json(control.cloud.cloudfront.all())
+}
+
+async fn hold_invalidations(State(control): Shared, Json(hold): Json<Hold>) -> Result<StatusCode, Refusal> {
+    let cloudfront = Arc::clone(&control.cloud.cloudfront);
+    blocking(move || cloudfront.hold(hold.in_progress_s)).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 #[derive(Deserialize)]

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::bus::Bus;
 use crate::clock::{hex, now_ms, pause, random};
 use crate::cloud::{Cloud, blocking};
+use crate::cloudfront::{self, CloudFront, Recorder};
 use crate::code::{self, CodeStore};
 use crate::control::{Control, router};
 use crate::front::{Front, Services};
@@ -176,6 +177,7 @@ impl Daemon {
             let post = Arc::new(queues.clone());
             blocking(move || Bus::open(&path, runner, post)).await?
         };
+        let cloudfront = Arc::new(CloudFront::open(&dir)?);
         let endpoint = Endpoint {
             v: STATE_VERSION,
             pid: std::process::id(),
@@ -192,6 +194,7 @@ impl Daemon {
             queues,
             mappings,
             bus,
+            cloudfront,
             runner,
             gateway,
             logs,
@@ -202,7 +205,8 @@ impl Daemon {
         // Who answers at the one endpoint: every service is registered here.
         let services = Services::new(cloud.tables.clone())
             .target("AmazonSQS.", Arc::new(cloud.queues.clone()))
-            .target("AWSEvents.", Arc::new(cloud.bus.clone()));
+            .target("AWSEvents.", Arc::new(cloud.bus.clone()))
+            .path(cloudfront::PREFIX, Arc::new(Recorder(Arc::clone(&cloud.cloudfront))));
         let front = Front::start(table_listener, services).map_err(|error| no_port(&error))?;
         cloud.restore().await;
         // Not before: an event on its way would find no target.

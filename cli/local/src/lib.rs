@@ -8,6 +8,7 @@ mod bus;
 pub mod client;
 mod clock;
 mod cloud;
+mod cloudfront;
 mod code;
 mod control;
 pub mod daemon;

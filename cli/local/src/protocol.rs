@@ -70,6 +70,30 @@ pub struct Invoked {
     pub log_tail: String,
 }
 
+/// One of `GET /v1/invalidations`: what the recorder of `CloudFront` was asked, the oldest first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Invalidation {
+    /// `CloudFront`'s id of it.
+    pub id: String,
+    /// The distribution.
+    pub distribution: String,
+    /// What the caller calls it.
+    pub caller_reference: String,
+    /// What is invalidated.
+    pub paths: Vec<String>,
+    /// When it was asked for, in milliseconds since the Unix epoch.
+    pub created_ms: u64,
+    /// `InProgress` or `Completed`.
+    pub status: String,
+}
+
+/// The body of `PUT /v1/invalidations`: how this cloud's `CloudFront` behaves.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hold {
+    /// How long invalidations take, in seconds. They are done at once by default.
+    pub in_progress_s: u32,
+}
+
 /// The header that carries the token.
 pub(crate) fn bearer(token: &str) -> String {
     format!("Bearer {token}")

@@ -34,6 +34,8 @@ const QUEUES_SHM: &str = "queues.sqlite-shm";
 pub(crate) const EVENTS: &str = "events.sqlite";
 const EVENTS_WAL: &str = "events.sqlite-wal";
 const EVENTS_SHM: &str = "events.sqlite-shm";
+/// What was asked to be invalidated.
+pub(crate) const INVALIDATIONS: &str = "invalidations.json";
 /// The logs of functions.
 pub(crate) const LOGS: &str = "logs";
 /// Unpacked code.
@@ -43,8 +45,24 @@ pub(crate) const ZIPS: &str = "zips";
 
 /// The files and directories that we make; [`StateDir::remove_all`] removes nothing else.
 const OURS: &[&str] = &[
-    ENDPOINT, DAEMON_LOG, REGISTRY, TABLES_WAL, TABLES_SHM, TABLES, QUEUES_WAL, QUEUES_SHM, QUEUES,
-    EVENTS_WAL, EVENTS_SHM, EVENTS, LOGS, CODE, ZIPS, LOCK, MARKER,
+    ENDPOINT,
+    DAEMON_LOG,
+    REGISTRY,
+    TABLES_WAL,
+    TABLES_SHM,
+    TABLES,
+    QUEUES_WAL,
+    QUEUES_SHM,
+    QUEUES,
+    EVENTS_WAL,
+    EVENTS_SHM,
+    EVENTS,
+    INVALIDATIONS,
+    LOGS,
+    CODE,
+    ZIPS,
+    LOCK,
+    MARKER,
 ];
 
 /// The beginning of the name of a file that is being written.

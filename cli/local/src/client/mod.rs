@@ -21,7 +21,7 @@ use serde_json::Value as Json;
 
 use crate::clock::hex;
 use crate::logs::Query;
-use crate::protocol::{Invoked, LogPage, Put, Resources, Status, Stored, bearer};
+use crate::protocol::{Hold, Invalidation, Invoked, LogPage, Put, Resources, Status, Stored, bearer};
 use crate::state::{Endpoint, StateDir};
 
 pub use items::ItemPage;
@@ -125,6 +125,17 @@ impl Client {
         let Query { since_ms, limit, .. } = query;
         let path = format!("/v1/logs?group={}&since={since_ms}&limit={limit}{after}", escape(group));
         self.json(Method::GET, &path, Bytes::new(), CALL).await
+    }
+
+    /// What `CloudFront` was asked to invalidate, the oldest first.
+    pub async fn invalidations(&self) -> Result<Vec<Invalidation>, Fault> {
+        self.json(Method::GET, "/v1/invalidations", Bytes::new(), CALL).await
+    }
+
+    /// Says how long invalidations take from now on, in seconds: with many in progress `CloudFront` refuses more.
+    pub async fn hold_invalidations(&self, in_progress_s: u32) -> Result<(), Fault> {
+        let body = serde_json::to_vec(&Hold { in_progress_s }).unwrap_or_default();
+        self.call(Method::PUT, "/v1/invalidations", body.into(), CALL).await.map(drop)
     }
 
     async fn json<T: DeserializeOwned>(

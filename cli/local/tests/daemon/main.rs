@@ -6,8 +6,10 @@ mod harness;
 
 mod attack;
 mod bus;
+mod cloudfront;
 mod crash;
 mod driver;
+mod ingest;
 mod lifecycle;
 mod queues;
 mod resources;

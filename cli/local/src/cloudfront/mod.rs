@@ -1,0 +1,178 @@
+//! `CloudFront` on this machine, as far as the counter needs it: what is asked to be invalidated is written down, and nothing else.
+//!
+//! It has no distributions and no caches: every id that looks like one is one. An invalidation is done at once, unless it was told
+//! that they take a while ([`CloudFront::hold`]): then the limit on those in progress can be met as on AWS.
+
+mod batch;
+mod service;
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+
+use hitctl_engine::Fault;
+use serde::{Deserialize, Serialize};
+
+use crate::clock::{now_ms, random};
+use crate::protocol::Invalidation;
+use crate::state::{self, STATE_VERSION, StateDir};
+use batch::Batch;
+pub(crate) use service::{PREFIX, Recorder};
+
+/// The most paths in progress in a distribution, and the most of them with a wildcard ("Quotas on invalidations" in the
+/// developer guide).
+const MOST_PATHS: usize = 3_000;
+const MOST_WILDCARDS: usize = 15;
+/// How many invalidations are remembered; each is answered for as long as it is.
+const REMEMBERED: usize = 1_000;
+
+/// The whole file.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Data {
+    v: u32,
+    /// How long an invalidation takes, in seconds.
+    in_progress_s: u32,
+    /// The oldest first.
+    asked: Vec<Asked>,
+}
+
+/// An invalidation that was asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Asked {
+    id: String,
+    distribution: String,
+    caller_reference: String,
+    paths: Vec<String>,
+    /// When it was asked for, and when it is done, in milliseconds since the Unix epoch.
+    created_ms: u64,
+    done_ms: u64,
+}
+
+impl Asked {
+    fn status(&self, now_ms: u64) -> &'static str {
+        if now_ms < self.done_ms { "InProgress" } else { "Completed" }
+    }
+
+    fn same_paths(&self, batch: &Batch) -> bool {
+        self.paths.iter().collect::<BTreeSet<_>>() == batch.paths.iter().collect()
+    }
+}
+
+/// The recorder.
+pub(crate) struct CloudFront {
+    dir: StateDir,
+    data: Mutex<Data>,
+}
+
+/// Why nothing was invalidated.
+#[derive(Debug)]
+enum NotAsked {
+    AlreadyExists,
+    TooMany,
+    Broken(Fault),
+}
+
+impl CloudFront {
+    /// Reads what was asked before.
+    pub(crate) fn open(dir: &StateDir) -> Result<Self, Fault> {
+        let path: PathBuf = dir.path().join(state::INVALIDATIONS);
+        let data = match std::fs::read(&path) {
+            Ok(text) => serde_json::from_slice(&text).map_err(|error| state::corrupt(&path, &error))?,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                Data { v: STATE_VERSION, in_progress_s: 0, asked: Vec::new() }
+            }
+            Err(error) => return Err(state::fault("read", &path, &error)),
+        };
+        Ok(Self { dir: dir.clone(), data: Mutex::new(data) })
+    }
+
+    /// Everything that was asked, the oldest first.
+    pub(crate) fn all(&self) -> Vec<Invalidation> {
+        let now = now_ms();
+        self.locked(|data| {
+            let asked = data.asked.iter().map(|asked| Invalidation {
+                id: asked.id.clone(),
+                distribution: asked.distribution.clone(),
+                caller_reference: asked.caller_reference.clone(),
+                paths: asked.paths.clone(),
+                created_ms: asked.created_ms,
+                status: asked.status(now).to_owned(),
+            });
+            asked.collect()
+        })
+    }
+
+    /// Says how long invalidations take from now on, in seconds. Those in progress are done by then at the latest.
+    pub(crate) fn hold(&self, in_progress_s: u32) -> Result<(), Fault> {
+        let latest = now_ms().saturating_add(u64::from(in_progress_s) * 1_000);
+        self.change(|data| {
+            data.in_progress_s = in_progress_s;
+            for asked in &mut data.asked {
+                asked.done_ms = asked.done_ms.min(latest);
+            }
+        })
+    }
+
+    /// Writes down a batch, unless it is there. It is safe when this returns.
+    fn ask(&self, distribution: &str, batch: &Batch) -> Result<Asked, NotAsked> {
+        let now = now_ms();
+        let mut data = self.data.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_distribution = || data.asked.iter().filter(|asked| asked.distribution == distribution);
+        if let Some(before) = of_distribution().find(|asked| asked.caller_reference == batch.caller_reference)
+        {
+            return if before.same_paths(batch) { Ok(before.clone()) } else { Err(NotAsked::AlreadyExists) };
+        }
+        let mut running: Vec<&String> =
+            of_distribution().filter(|asked| now < asked.done_ms).flat_map(|asked| &asked.paths).collect();
+        running.extend(&batch.paths);
+        let wildcards = running.iter().filter(|path| path.ends_with('*')).count();
+        if running.len() > MOST_PATHS || wildcards > MOST_WILDCARDS {
+            return Err(NotAsked::TooMany);
+        }
+        let asked = Asked {
+            id: new_id().map_err(NotAsked::Broken)?,
+            distribution: distribution.to_owned(),
+            caller_reference: batch.caller_reference.clone(),
+            paths: batch.paths.clone(),
+            created_ms: now,
+            done_ms: now.saturating_add(u64::from(data.in_progress_s) * 1_000),
+        };
+        let mut next = data.clone();
+        next.asked.push(asked.clone());
+        let old = next.asked.len().saturating_sub(REMEMBERED);
+        next.asked.drain(..old);
+        self.write(&next).map_err(NotAsked::Broken)?;
+        *data = next;
+        Ok(asked)
+    }
+
+    /// Changes the file, then memory.
+    fn change(&self, change: impl FnOnce(&mut Data)) -> Result<(), Fault> {
+        let mut data = self.data.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut next = data.clone();
+        change(&mut next);
+        self.write(&next)?;
+        *data = next;
+        Ok(())
+    }
+
+    fn write(&self, data: &Data) -> Result<(), Fault> {
+        self.dir.write(state::INVALIDATIONS, &serde_json::to_vec(data).unwrap_or_default())
+    }
+
+    fn locked<T>(&self, look: impl FnOnce(&Data) -> T) -> T {
+        look(&self.data.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// An id as `CloudFront` picks them: `I` and thirteen upper-case letters and digits.
+fn new_id() -> Result<String, Fault> {
+    const LETTERS: &[u8; 36] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+    let bytes = random::<13>()
+        .map_err(|error| Fault::fatal("local_random", "the system gives no random bytes").caused_by(error))?;
+    let letters = bytes.iter().map(|byte| char::from(LETTERS[usize::from(*byte) % LETTERS.len()]));
+    Ok(std::iter::once('I').chain(letters).collect())
+}
+
+#[cfg(test)]
+mod tests;

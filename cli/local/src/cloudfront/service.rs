@@ -1,0 +1,187 @@
+//! `CloudFront`'s REST protocol: creating, listing and looking at invalidations, in XML.
+
+use std::sync::Arc;
+
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use hyper::{Method, StatusCode};
+use quick_xml::escape::escape;
+
+use super::batch::Batch;
+use super::{Asked, CloudFront, NotAsked};
+use crate::clock::now_ms;
+use crate::cloud::blocking;
+use crate::front::{Answer, Call, Service};
+use crate::lambda::uuid;
+
+/// What the paths of this version of the API begin with.
+pub(crate) const PREFIX: &str = "/2020-05-31/";
+const NAMESPACE: &str = "http://cloudfront.amazonaws.com/doc/2020-05-31/";
+/// How many are listed at most, unless asked for fewer.
+const PAGE: usize = 100;
+
+/// The recorder, as a service.
+#[derive(Clone)]
+pub(crate) struct Recorder(pub(crate) Arc<CloudFront>);
+
+impl Service for Recorder {
+    fn answer(&self, call: Call) -> BoxFuture<'_, Answer> {
+        let cloudfront = Arc::clone(&self.0);
+        // It waits for the disk.
+        async move {
+            let answered = blocking(move || Ok(answer(&cloudfront, &call))).await;
+            answered.unwrap_or_else(|fault| broken(&fault.message))
+        }
+        .boxed()
+    }
+}
+
+fn answer(cloudfront: &CloudFront, call: &Call) -> Answer {
+    let path = call.uri.path().strip_prefix(PREFIX).unwrap_or_default();
+    let parts: Vec<&str> = path.trim_end_matches('/').split('/').collect();
+    let ["distribution", distribution, "invalidation", rest @ ..] = parts.as_slice() else {
+        return error(
+            StatusCode::NOT_FOUND,
+            "UnknownOperationException",
+            "this cloud has invalidations only",
+        );
+    };
+    if !is_distribution(distribution) {
+        return error(
+            StatusCode::NOT_FOUND,
+            "NoSuchDistribution",
+            "The specified distribution does not exist.",
+        );
+    }
+    match (&call.method, rest) {
+        (&Method::POST, []) => create(cloudfront, distribution, &call.body),
+        (&Method::GET, []) => list(cloudfront, distribution, call.uri.query().unwrap_or_default()),
+        (&Method::GET, [id]) => get(cloudfront, distribution, id),
+        _ => error(StatusCode::NOT_FOUND, "UnknownOperationException", "this cloud has invalidations only"),
+    }
+}
+
+fn is_distribution(id: &str) -> bool {
+    id.strip_prefix('E').is_some_and(|rest| {
+        (1..=31).contains(&rest.len()) && rest.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
+    })
+}
+
+fn create(cloudfront: &CloudFront, distribution: &str, body: &[u8]) -> Answer {
+    let batch = match Batch::parse(body) {
+        Ok(batch) => batch,
+        Err(("BatchTooLarge", why)) => return error(StatusCode::PAYLOAD_TOO_LARGE, "BatchTooLarge", &why),
+        Err((code, why)) => return error(StatusCode::BAD_REQUEST, code, &why),
+    };
+    match cloudfront.ask(distribution, &batch) {
+        Ok(asked) => {
+            let location = format!(
+                "https://cloudfront.amazonaws.com{PREFIX}distribution/{distribution}/invalidation/{}",
+                asked.id
+            );
+            xml(StatusCode::CREATED, &invalidation(&asked)).header("location", &location)
+        }
+        Err(NotAsked::AlreadyExists) => error(
+            StatusCode::BAD_REQUEST,
+            "InvalidationBatchAlreadyExists",
+            "Cannot process this invalidation: its caller reference was used for other paths.",
+        ),
+        Err(NotAsked::TooMany) => error(
+            StatusCode::BAD_REQUEST,
+            "TooManyInvalidationsInProgress",
+            "Processing your request will cause you to exceed the maximum number of in-progress invalidations.",
+        ),
+        Err(NotAsked::Broken(fault)) => broken(&fault.message),
+    }
+}
+
+fn get(cloudfront: &CloudFront, distribution: &str, id: &str) -> Answer {
+    let found = cloudfront.locked(|data| {
+        data.asked.iter().find(|asked| asked.distribution == distribution && asked.id == id).cloned()
+    });
+    match found {
+        Some(asked) => xml(StatusCode::OK, &invalidation(&asked)),
+        None => {
+            error(StatusCode::NOT_FOUND, "NoSuchInvalidation", "The specified invalidation does not exist.")
+        }
+    }
+}
+
+/// The newest first, from after `Marker`.
+fn list(cloudfront: &CloudFront, distribution: &str, query: &str) -> Answer {
+    let value = |name: &str| query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
+    let most = value("MaxItems").and_then(|most| most.parse().ok()).unwrap_or(PAGE).clamp(1, PAGE);
+    let marker = value("Marker").unwrap_or_default();
+    let now = now_ms();
+    let (items, more) = cloudfront.locked(|data| {
+        let all = data.asked.iter().rev().filter(|asked| asked.distribution == distribution);
+        let mut after = all.skip_while(|asked| !marker.is_empty() && asked.id != marker);
+        if !marker.is_empty() {
+            after.next();
+        }
+        let mut items: Vec<Asked> = after.take(most + 1).cloned().collect();
+        let more = items.len() > most;
+        items.truncate(most);
+        (items, more)
+    });
+    let summaries: Vec<String> = items
+        .iter()
+        .map(|asked| {
+            format!(
+                "<InvalidationSummary><Id>{}</Id><CreateTime>{}</CreateTime><Status>{}</Status></InvalidationSummary>",
+                asked.id,
+                time(asked.created_ms),
+                asked.status(now)
+            )
+        })
+        .collect();
+    let next = items.last().filter(|_| more).map(|last| format!("<NextMarker>{}</NextMarker>", last.id));
+    let body = format!(
+        "<InvalidationList xmlns=\"{NAMESPACE}\"><Marker>{}</Marker>{}<MaxItems>{most}</MaxItems><IsTruncated>{more}</IsTruncated>\
+         <Quantity>{}</Quantity><Items>{}</Items></InvalidationList>",
+        escape(marker),
+        next.unwrap_or_default(),
+        items.len(),
+        summaries.concat()
+    );
+    xml(StatusCode::OK, &body)
+}
+
+fn invalidation(asked: &Asked) -> String {
+    let paths: Vec<String> =
+        asked.paths.iter().map(|path| format!("<Path>{}</Path>", escape(path))).collect();
+    format!(
+        "<Invalidation xmlns=\"{NAMESPACE}\"><Id>{}</Id><Status>{}</Status><CreateTime>{}</CreateTime><InvalidationBatch><Paths>\
+         <Quantity>{}</Quantity><Items>{}</Items></Paths><CallerReference>{}</CallerReference></InvalidationBatch></Invalidation>",
+        asked.id,
+        asked.status(now_ms()),
+        time(asked.created_ms),
+        paths.len(),
+        paths.concat(),
+        escape(&asked.caller_reference)
+    )
+}
+
+fn time(ms: u64) -> String {
+    let time = jiff::Timestamp::from_millisecond(i64::try_from(ms).unwrap_or(i64::MAX)).unwrap_or_default();
+    format!("{time:.3}")
+}
+
+fn broken(why: &str) -> Answer {
+    error(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", why)
+}
+
+fn error(status: StatusCode, code: &str, message: &str) -> Answer {
+    let who = if status.is_server_error() { "Receiver" } else { "Sender" };
+    let body = format!(
+        "<ErrorResponse xmlns=\"{NAMESPACE}\"><Error><Type>{who}</Type><Code>{code}</Code><Message>{}</Message></Error>\
+         <RequestId>{}</RequestId></ErrorResponse>",
+        escape(message),
+        uuid()
+    );
+    xml(status, &body)
+}
+
+fn xml(status: StatusCode, body: &str) -> Answer {
+    Answer::new(status, "text/xml", format!("<?xml version=\"1.0\"?>\n{body}"))
+}
