@@ -154,6 +154,11 @@ fn main() {
                 std::io::stdout().flush().expect("a pipe");
                 b"null".to_vec()
             }
+            "note" => {
+                let notes = std::fs::File::options().create(true).append(true).open(variable("NOTES"));
+                writeln!(notes.expect("a file for notes"), "{value}").expect("a note");
+                b"null".to_vec()
+            }
             "say" => {
                 println!("said {value}");
                 b"null".to_vec()

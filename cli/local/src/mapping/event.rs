@@ -19,7 +19,7 @@ struct Record<'a> {
     receipt_handle: String,
     body: &'a str,
     attributes: BTreeMap<&'static str, String>,
-    message_attributes: BTreeMap<&'a str, Value<'a>>,
+    message_attributes: BTreeMap<&'a str, Told<'a>>,
     md5_of_body: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     md5_of_message_attributes: Option<String>,
@@ -31,7 +31,7 @@ struct Record<'a> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Value<'a> {
+struct Told<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     string_value: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -41,7 +41,7 @@ struct Value<'a> {
     data_type: &'a str,
 }
 
-impl<'a> Value<'a> {
+impl<'a> Told<'a> {
     fn of(attribute: &'a Attribute) -> Self {
         let Attribute { data_type, string_value, binary_value } = attribute;
         Self {
@@ -57,14 +57,14 @@ impl<'a> Value<'a> {
 /// A message as a record, in JSON.
 pub(super) fn record(message: &Message, arn: &str) -> String {
     let record = Record {
-        message_id: &message.message_id,
+        message_id: &message.id,
         receipt_handle: message.receipt().handle(),
         body: &message.body,
         attributes: message.system_attributes(),
         message_attributes: message
             .attributes
             .iter()
-            .map(|(name, attribute)| (name.as_str(), Value::of(attribute)))
+            .map(|(name, attribute)| (name.as_str(), Told::of(attribute)))
             .collect(),
         md5_of_body: &message.md5,
         md5_of_message_attributes: md5_of_attributes(&message.attributes),

@@ -65,7 +65,8 @@ pub(crate) struct Sent {
 pub(crate) struct Message {
     pub(super) row: i64,
     pub(super) queue: i64,
-    pub(crate) message_id: String,
+    /// Its id, for ever.
+    pub(crate) id: String,
     pub(crate) body: String,
     pub(crate) md5: String,
     pub(crate) attributes: Attributes,
@@ -90,12 +91,7 @@ pub(crate) struct Receipt {
 impl Message {
     /// What this delivery is deleted by.
     pub(crate) fn receipt(&self) -> Receipt {
-        Receipt {
-            queue: self.queue,
-            row: self.row,
-            received: self.received,
-            message_id: self.message_id.clone(),
-        }
+        Receipt { queue: self.queue, row: self.row, received: self.received, message_id: self.id.clone() }
     }
 
     /// The attributes that SQS adds, by their names.

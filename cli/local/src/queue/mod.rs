@@ -72,6 +72,15 @@ impl Queue {
     pub(crate) fn spec(&self) -> Arc<QueueSpec> {
         Arc::clone(&read(&self.spec))
     }
+
+    /// Whether it is time to look for what has expired; said once a while.
+    fn sweep_is_due(&self, now: i64) -> bool {
+        let due = now - self.swept_ms.load(Ordering::Relaxed) >= SWEEP_MS;
+        if due {
+            self.swept_ms.store(now, Ordering::Relaxed);
+        }
+        due
+    }
 }
 
 /// Messages that were received. Those that nobody took are put back when this is dropped.
@@ -206,7 +215,7 @@ impl Queues {
         messages: Vec<Outgoing>,
     ) -> Result<Vec<Sent>, Broken> {
         let (now, rules) = ((self.inner.now)(), self.rules(queue));
-        let due = self.sweep_is_due(queue, now);
+        let due = queue.sweep_is_due(now);
         let sent = self.inner.store.run(move |db| {
             if due {
                 rows::expire(db, &rules, now)?;
@@ -264,10 +273,10 @@ impl Queues {
         mut fits: impl FnMut(&Message) -> bool + Send + 'static,
     ) -> Result<(Batch, bool, Option<i64>), Broken> {
         let (now, rules) = ((self.inner.now)(), self.rules(queue));
-        let hidden_s = wish.hidden_s.unwrap_or_else(|| queue.spec().visibility_timeout_s);
-        let (hidden_ms, max) = (i64::from(hidden_s) * 1000, wish.max);
+        let seconds = wish.hidden_s.unwrap_or_else(|| queue.spec().visibility_timeout_s);
+        let (hidden_ms, max) = (i64::from(seconds) * 1000, wish.max);
         let (this, of) = (self.clone(), Arc::clone(queue));
-        let due = self.sweep_is_due(queue, now);
+        let due = queue.sweep_is_due(now);
         let taken = self.inner.store.run(move |db| {
             if due {
                 rows::expire(db, &rules, now)?;
@@ -324,7 +333,7 @@ impl Queues {
     /// What is on a queue now.
     pub(crate) async fn depth(&self, queue: &Arc<Queue>) -> Result<Depth, Broken> {
         let (now, rules) = ((self.inner.now)(), self.rules(queue));
-        let due = self.sweep_is_due(queue, now);
+        let due = queue.sweep_is_due(now);
         let depth = self.inner.store.run(move |db| {
             if due {
                 rows::expire(db, &rules, now)?;
@@ -358,15 +367,6 @@ impl Queues {
             retention_ms: i64::from(spec.retention_s) * 1000,
             redrive: self.dead_letters(queue).map(|dead| dead.id).zip(limit),
         }
-    }
-
-    fn sweep_is_due(&self, queue: &Queue, now: i64) -> bool {
-        let swept = queue.swept_ms.load(Ordering::Relaxed);
-        let due = now - swept >= SWEEP_MS;
-        if due {
-            queue.swept_ms.store(now, Ordering::Relaxed);
-        }
-        due
     }
 }
 

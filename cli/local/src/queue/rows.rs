@@ -176,7 +176,7 @@ fn message(row: &Row<'_>) -> rusqlite::Result<Message> {
     Ok(Message {
         row: row.get("id")?,
         queue: row.get("queue")?,
-        message_id: row.get("message_id")?,
+        id: row.get("message_id")?,
         body: row.get("body")?,
         md5: row.get("md5")?,
         attributes,

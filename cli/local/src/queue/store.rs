@@ -98,13 +98,13 @@ trait Job: Send {
     fn answer(self: Box<Self>, committed: Result<(), Broken>);
 }
 
-struct Work<T, F> {
+struct Task<T, F> {
     work: Option<F>,
     out: Option<T>,
     reply: oneshot::Sender<Result<T, Broken>>,
 }
 
-impl<T, F> Job for Work<T, F>
+impl<T, F> Job for Task<T, F>
 where
     T: Send,
     F: FnOnce(&Connection) -> rusqlite::Result<T> + Send,
@@ -171,7 +171,7 @@ impl Store {
     ) -> oneshot::Receiver<Result<T, Broken>> {
         let (reply, replied) = oneshot::channel();
         let mut line = lock(&self.inner.line);
-        line.waiting.push(Box::new(Work { work: Some(work), out: None, reply }));
+        line.waiting.push(Box::new(Task { work: Some(work), out: None, reply }));
         if !line.led {
             line.led = true;
             let inner = Arc::clone(&self.inner);

@@ -65,8 +65,8 @@ fn bodies(messages: &[Message]) -> Vec<&str> {
     messages.iter().map(|message| message.body.as_str()).collect()
 }
 
-fn redrive(name: &str, max_receive_count: u32) -> Option<Redrive> {
-    Some(Redrive { dead_letter_arn: Value::Literal(arn(name)), max_receive_count })
+fn redrive(name: &str, max_receive_count: u32) -> Redrive {
+    Redrive { dead_letter_arn: Value::Literal(arn(name)), max_receive_count }
 }
 
 #[tokio::test(start_paused = true)]
@@ -96,14 +96,14 @@ async fn what_is_received_is_hidden_and_comes_back_unless_it_is_deleted() {
 #[tokio::test(start_paused = true)]
 async fn a_message_goes_to_the_dead_letters_after_exactly_so_many_receives() {
     let world = World::new();
-    let queue = world.queue("q", |spec| spec.redrive = redrive("dead", 3)).await;
+    let queue = world.queue("q", |spec| spec.redrive = Some(redrive("dead", 3))).await;
     let dead = world.queue("dead", |_| {}).await;
     world.send(&queue, "poison").await;
     let mut sent = None;
     for count in 1..=3 {
         let got = world.receive(&queue, 60).await;
         assert_eq!(got[0].received, count);
-        sent = Some((got[0].message_id.clone(), got[0].sent_ms));
+        sent = Some((got[0].id.clone(), got[0].sent_ms));
     }
     let waits = tokio::spawn({
         let (queues, dead) = (world.queues.clone(), Arc::clone(&dead));
@@ -112,7 +112,7 @@ async fn a_message_goes_to_the_dead_letters_after_exactly_so_many_receives() {
     });
     assert!(world.receive(&queue, 60).await.is_empty());
     let got = waits.await.unwrap();
-    assert_eq!((got[0].message_id.clone(), got[0].sent_ms), sent.unwrap());
+    assert_eq!((got[0].id.clone(), got[0].sent_ms), sent.unwrap());
     assert_eq!(got[0].source.as_deref(), Some("arn:aws:sqs:local:000000000000:q"));
     assert_eq!(got[0].received, 4, "its receives stay counted");
     assert_eq!(got[0].system_attributes()["DeadLetterQueueSourceArn"], arn("q"));
@@ -122,7 +122,7 @@ async fn a_message_goes_to_the_dead_letters_after_exactly_so_many_receives() {
 #[tokio::test(start_paused = true)]
 async fn without_the_queue_of_dead_letters_nothing_is_lost() {
     let world = World::new();
-    let queue = world.queue("q", |spec| spec.redrive = redrive("nowhere", 1)).await;
+    let queue = world.queue("q", |spec| spec.redrive = Some(redrive("nowhere", 1))).await;
     world.send(&queue, "a").await;
     for _ in 0..3 {
         assert_eq!(bodies(&world.receive(&queue, 60).await), ["a"]);
@@ -176,7 +176,7 @@ async fn who_waits_gets_what_comes_and_who_left_gets_nothing() {
 #[tokio::test(start_paused = true)]
 async fn a_hidden_time_of_zero_hands_each_message_out_once_a_call() {
     let world = World::new();
-    let queue = world.queue("q", |spec| spec.redrive = redrive("dead", 2)).await;
+    let queue = world.queue("q", |spec| spec.redrive = Some(redrive("dead", 2))).await;
     world.queue("dead", |_| {}).await;
     world.send(&queue, "a").await;
     let look = || async {
@@ -227,7 +227,7 @@ async fn settings_beyond_sqs_bounds_are_refused() {
     for change in [
         |spec: &mut QueueSpec| spec.visibility_timeout_s = 43_201,
         |spec: &mut QueueSpec| spec.retention_s = 59,
-        |spec: &mut QueueSpec| spec.redrive = redrive("dead", 0),
+        |spec: &mut QueueSpec| spec.redrive = Some(redrive("dead", 0)),
     ] {
         let mut spec = spec();
         change(&mut spec);

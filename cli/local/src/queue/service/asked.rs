@@ -16,7 +16,7 @@ pub(super) struct OfQueue {
 /// What is sent.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct Message {
+pub(super) struct Content {
     pub(super) message_body: Option<String>,
     pub(super) delay_seconds: Option<i64>,
     #[serde(default)]
@@ -31,7 +31,7 @@ pub(super) struct Message {
 pub(super) struct Sent {
     pub(super) queue_url: String,
     #[serde(flatten)]
-    pub(super) message: Message,
+    pub(super) content: Content,
 }
 
 /// `ReceiveMessage`. `AttributeNames` is the older name of `MessageSystemAttributeNames`.

@@ -67,7 +67,7 @@ impl Queues {
         Ok(queue)
     }
 
-    pub(super) async fn send_batch(&self, batch: asked::Batch<asked::Message>) -> Result<Outcome, Refusal> {
+    pub(super) async fn send_batch(&self, batch: asked::Batch<asked::Content>) -> Result<Outcome, Refusal> {
         let queue = self.batch(&batch)?;
         let mut outcome = Outcome::default();
         let (mut ids, mut messages, mut bytes) = (Vec::new(), Vec::new(), 0);

@@ -115,7 +115,7 @@ impl Queues {
 
     async fn send_one(&self, asked: asked::Sent) -> Result<Json, Refusal> {
         let queue = self.found(&asked.queue_url)?;
-        let message = outgoing(asked.message)?;
+        let message = outgoing(asked.content)?;
         check::message(&message)?;
         let trace = message.trace.clone();
         let sent = self.send(&queue, vec![message]).await?.pop();
@@ -186,7 +186,7 @@ fn hidden(seconds: i64) -> Result<u32, Refusal> {
 }
 
 /// A message as it was asked to be sent.
-fn outgoing(message: asked::Message) -> Result<Outgoing, Refusal> {
+fn outgoing(message: asked::Content) -> Result<Outgoing, Refusal> {
     let delay = message.delay_seconds.unwrap_or(0);
     check::delay(delay)?;
     let mut trace = None;
@@ -206,7 +206,7 @@ fn outgoing(message: asked::Message) -> Result<Outgoing, Refusal> {
 /// A message as SQS hands it out.
 fn received(message: &Message, names: &[String], system: &[String]) -> Json {
     let mut shown = json!({
-        "MessageId": message.message_id,
+        "MessageId": message.id,
         "ReceiptHandle": message.receipt().handle(),
         "MD5OfBody": message.md5,
         "Body": message.body,
