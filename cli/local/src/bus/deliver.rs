@@ -6,16 +6,16 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::Value as Json;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::job::{Handed, Holder, Job, Next, Ran};
+use super::job::{Handed, Holder, Job, Next, Ran, Settings};
 use super::{Inner, function, queue};
 use crate::clock::now_ms;
 use crate::cloud::blocking;
 use crate::lambda::{InvokeError, lock, read};
 use crate::post::{Letter, Unposted};
 
-/// How many deliveries are carried at once; functions have limits of their own.
+/// How many events are handed over at once. Those that wait for a function are not among them.
 const AT_ONCE: usize = 64;
 /// How long to wait where the disk refuses to say or to take something.
 const DISK_PAUSE_MS: u64 = 1_000;
@@ -30,10 +30,7 @@ pub(super) async fn run(inner: Arc<Inner>) {
             taken = next(&inner) => taken,
         };
         let carrier = Arc::clone(&inner);
-        tokio::spawn(async move {
-            carry(&carrier, taken).await;
-            drop(place);
-        });
+        tokio::spawn(async move { carry(&carrier, taken, place).await });
     }
 }
 
@@ -59,29 +56,37 @@ async fn next(inner: &Inner) -> i64 {
 }
 
 /// One try of one job.
-async fn carry(inner: &Arc<Inner>, id: i64) {
-    let at = Arc::clone(inner);
-    let (event, job) = match blocking(move || at.store.get(id)).await {
-        Ok(Some(found)) => found,
-        Ok(None) => return,
-        Err(_) => return inner.schedule([(now_ms() + DISK_PAUSE_MS, id)]),
+async fn carry(inner: &Arc<Inner>, id: i64, place: OwnedSemaphorePermit) {
+    let Some((event, job)) = look(inner, id).await else { return };
+    if job.holder == Holder::EventBridge {
+        let handed = hand(inner, &job, &event).await;
+        let next = job.clone().handed(handed, &event, now_ms());
+        return settle(inner, id, job, next).await;
+    }
+    // Whatever waits here for a function holds up no other rule, and keeps no event in memory.
+    drop((place, event));
+    let qualified = function(&job.target_arn).unwrap_or_default();
+    let name = qualified.split(':').next().unwrap_or_default();
+    let gate = inner.gates.of(name, inner.runner.reserved(name));
+    let _passed = tokio::select! {
+        passed = gate.acquire() => passed,
+        () = inner.stop.cancelled() => return,
     };
-    let next = match job.holder {
-        Holder::EventBridge => {
-            let handed = hand(inner, &job, &event).await;
-            job.clone().handed(handed, &event, now_ms())
-        }
-        Holder::Lambda { .. } => match invoke(inner, &job, &event).await {
-            Some(ran) => {
-                let name = function(&job.target_arn).unwrap_or_default();
-                let settings = read(&inner.settings).get(name).cloned().unwrap_or_default();
-                job.clone().ran(ran, &settings, &event, now_ms())
-            }
-            // The daemon is stopping: what it knows of the job is true for the next one.
-            None => return,
-        },
-    };
+    let Some((event, job)) = look(inner, id).await else { return };
+    let settings = read(&inner.settings).get(qualified).cloned().unwrap_or_default();
+    // The daemon is stopping: what it knows of the job is true for the next one.
+    let Some(ran) = invoke(inner, &job, &settings, &event).await else { return };
+    let next = job.clone().ran(ran, &settings, &event, now_ms());
     settle(inner, id, job, next).await;
+}
+
+/// Reads a job; one that cannot be read now is tried again later.
+async fn look(inner: &Arc<Inner>, id: i64) -> Option<(String, Job)> {
+    let at = Arc::clone(inner);
+    blocking(move || at.store.get(id)).await.unwrap_or_else(|_| {
+        inner.schedule([(now_ms() + DISK_PAUSE_MS, id)]);
+        None
+    })
 }
 
 /// Writes down what became of a job.
@@ -147,7 +152,10 @@ async fn hand(inner: &Inner, job: &Job, event: &str) -> Handed {
 }
 
 /// Runs the function with an event; `None` if the daemon is stopping.
-async fn invoke(inner: &Inner, job: &Job, event: &str) -> Option<Ran> {
+async fn invoke(inner: &Inner, job: &Job, settings: &Settings, event: &str) -> Option<Ran> {
+    if job.is_too_old(settings, now_ms()) {
+        return Some(Ran::NotYet);
+    }
     let name = function(&job.target_arn)?.split(':').next().unwrap_or_default();
     match inner.runner.invoke(name, Bytes::copy_from_slice(event.as_bytes())).await {
         Ok(done) => Some(match done.function_error {

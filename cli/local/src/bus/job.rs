@@ -160,6 +160,11 @@ impl Job {
         Next::Bury(Letter { queue_arn, body, attributes: BTreeMap::new(), sender_arn: None })
     }
 
+    /// Whether Lambda gives it up.
+    pub(super) fn is_too_old(&self, settings: &Settings, now_ms: u64) -> bool {
+        now_ms > self.end(settings.max_age_s)
+    }
+
     /// The record of a failed asynchronous invocation, as Lambda sends it to a destination. Its request id is that of the last
     /// try, by which the function's log knows it.
     fn record(

@@ -9,6 +9,7 @@
 mod api;
 mod deliver;
 mod entry;
+mod gates;
 mod job;
 mod store;
 
@@ -28,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 use crate::lambda::{Runner, lock, read, write};
 use crate::post::Post;
 use crate::{ACCOUNT, REGION};
+use gates::Gates;
 use job::{Holder, Job, Settings};
 use store::{Due, Store};
 
@@ -49,6 +51,7 @@ struct Inner {
     permits: RwLock<BTreeMap<String, (String, String)>>,
     /// By the function, with its alias if it has one.
     settings: RwLock<BTreeMap<String, Settings>>,
+    gates: Gates,
     /// What is on its way and nobody carries, by when it is due.
     due: Mutex<BTreeSet<Due>>,
     wake: Notify,
@@ -81,6 +84,7 @@ impl Bus {
                 rules: RwLock::default(),
                 permits: RwLock::default(),
                 settings: RwLock::default(),
+                gates: Gates::default(),
                 due,
                 wake: Notify::new(),
                 ready: watch::Sender::new(false),

@@ -27,8 +27,6 @@ pub(crate) struct Call {
     pub(crate) method: Method,
     /// The path and the query, as they came.
     pub(crate) uri: Uri,
-    /// The headers.
-    pub(crate) headers: HeaderMap,
     /// The whole body.
     pub(crate) body: Bytes,
 }
@@ -123,7 +121,7 @@ impl Services {
             To::Path(service) => (service, String::new()),
         };
         let service = Arc::clone(service);
-        let call = Call { operation, method: head.method, uri: head.uri, headers: head.headers, body };
+        let call = Call { operation, method: head.method, uri: head.uri, body };
         service.answer(call).await.into_response()
     }
 

@@ -326,6 +326,11 @@ impl Runner {
         read(&self.shared.functions).contains_key(name)
     }
 
+    /// How many invocations of a function may run at once at most; `None` if that is not reserved for it.
+    pub(crate) fn reserved(&self, name: &str) -> Option<u32> {
+        read(&self.shared.functions).get(name)?.load.reserved()
+    }
+
     /// How many processes of a function wait for work.
     pub fn idle_processes(&self, name: &str) -> usize {
         read(&self.shared.functions).get(name).map_or(0, |entry| entry.version.idle())

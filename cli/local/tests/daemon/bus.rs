@@ -101,11 +101,13 @@ fn attribute<'a>(message: &'a Json, name: &str) -> Option<&'a str> {
 /// Waits until the function's log holds a line.
 async fn until_said(client: &Client, text: &str) {
     let said = async {
+        let mut query = Query::default();
         loop {
-            let page = client.logs("/aws/lambda/f", &Query::default()).await;
-            if page.is_ok_and(|page| page.events.iter().any(|event| event.message.contains(text))) {
+            let page = client.logs("/aws/lambda/f", &query).await.unwrap();
+            if page.events.iter().any(|event| event.message.contains(text)) {
                 return;
             }
+            query.after = Some(page.next).filter(|next| !next.is_empty());
             tokio::task::yield_now().await;
         }
     };
@@ -180,6 +182,29 @@ async fn a_function_that_fails_is_tried_again_and_then_the_failure_is_told() {
     assert_eq!(record["requestPayload"]["id"], id);
     assert_eq!(record["responseContext"]["functionError"], "Unhandled");
     assert_eq!(record["responsePayload"]["errorMessage"], "as told");
+}
+
+#[tokio::test]
+async fn a_burst_comes_to_a_function_that_takes_one_at_a_time() {
+    let (machine, client) = with_rule(FUNCTION_ARN).await;
+    function(&machine, &client, Some(1)).await;
+    permission(&client).await;
+    for burst in 0..30 {
+        let entries: Vec<Json> =
+            (0..10).map(|n| event(&json!({ "order": format!("do=say:{}.", burst * 10 + n) }))).collect();
+        let (status, answer) = ask(&client, "AWSEvents.PutEvents", &json!({ "Entries": entries })).await;
+        assert_eq!((status, answer["FailedEntryCount"].as_u64()), (200, Some(0)), "{answer}");
+    }
+    for n in [0, 150, 299] {
+        until_said(&client, &format!("said {n}.")).await;
+    }
+    let (_, depth) = ask(
+        &client,
+        "AmazonSQS.GetQueueAttributes",
+        &json!({ "QueueUrl": format!("{}/000000000000/dlq", client.endpoint().table), "AttributeNames": ["All"] }),
+    )
+    .await;
+    assert_eq!(depth["Attributes"]["ApproximateNumberOfMessages"], "0");
 }
 
 #[tokio::test]
