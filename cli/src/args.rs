@@ -8,8 +8,9 @@ use clap::builder::{FalseyValueParser, Resettable};
 use clap::{Arg, Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    build, completions, config, counts, deploy, destroy, doctor, env, exit_codes, explain, gc, init, invoke,
-    local, logs, man, paths, plan, policy, privacy, report, rollback, snippet, status, tune,
+    build, completions, config, counts, deploy, destroy, dlq, doctor, emit, env, exit_codes, explain, gc,
+    init, invoke, local, logs, man, paths, plan, policy, privacy, report, rollback, send, snippet, status,
+    tune,
 };
 
 /// A hit counter for your web pages, on this machine or in your own AWS account, in seconds
@@ -133,6 +134,13 @@ pub enum Command {
     Rollback(rollback::Args),
     /// Call the deployed function itself with a generated event
     Invoke(invoke::Args),
+    /// Put hits on the queue
+    Send(send::Args),
+    /// Put events on the event bus
+    Emit(emit::Args),
+    /// Look at dead letters, send them round again, or delete them
+    #[command(subcommand)]
+    Dlq(dlq::Command),
     /// Show, change, import or export the counts, straight in the table
     #[command(subcommand)]
     Counts(counts::Command),

@@ -28,6 +28,8 @@ pub enum Phase {
     Paths,
     /// Measuring the function.
     Measure,
+    /// Sending hits or events.
+    Send,
 }
 
 /// One thing that happened. Times are milliseconds that the thing took.

@@ -101,7 +101,7 @@ fn started(pid: &str) -> Option<u64> {
 }
 
 /// Random enough never to come again: the system seeds each hasher.
-fn unique() -> String {
+pub fn unique() -> String {
     let random = || RandomState::new().build_hasher().finish();
     format!("{:016x}{:016x}", random(), random())
 }

@@ -2,8 +2,14 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_smithy_types::retry::RetryConfig;
+use aws_smithy_types::timeout::TimeoutConfig;
+use aws_types::SdkConfig;
+use aws_types::region::Region;
 use bytes::Bytes;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
@@ -15,7 +21,7 @@ use hitctl_resources::Tags;
 use serde_json::Value as Json;
 use tokio_util::sync::CancellationToken;
 
-use super::{Access, Answer, Cloud, Drive, LogPage, Table};
+use super::{Access, Answer, Bus, Cloud, Drive, LogPage, Queue, Table};
 use crate::report::Failure;
 use crate::session::Session;
 use crate::stack::Place;
@@ -69,6 +75,24 @@ impl Local {
             Fault::fatal("local_stopped", "the local cloud does not run").hinted("run `hitctl local start`")
         })
     }
+}
+
+/// How long a call may take, its repetitions included.
+const CALL: Duration = Duration::from_secs(30);
+
+/// What clients of its endpoint are made of: no TLS, no file is read, and what is signed is signed for nobody.
+fn sdk(endpoint: &str) -> SdkConfig {
+    let credentials = Credentials::new("local", "local", None, None, "local");
+    let bounds = TimeoutConfig::builder().connect_timeout(Duration::from_secs(2)).operation_timeout(CALL);
+    SdkConfig::builder()
+        .behavior_version(aws_config::BehaviorVersion::latest())
+        .endpoint_url(endpoint)
+        .region(Region::from_static(hitctl_local::REGION))
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .http_client(aws_smithy_http_client::Builder::new().build_http())
+        .retry_config(RetryConfig::standard().with_initial_backoff(Duration::from_millis(20)))
+        .timeout_config(bounds.build())
+        .build()
 }
 
 /// Starts it unless it runs, and says so only when that took something.
@@ -147,6 +171,35 @@ impl Cloud for Local {
 
     fn table(&self, name: &str) -> Result<Table, Fault> {
         Ok(Table::local(&self.running()?.endpoint().table, name))
+    }
+
+    fn queue(&self, name: &str) -> Result<Queue, Fault> {
+        Ok(Queue::new(&sdk(&self.running()?.endpoint().table), name, true))
+    }
+
+    fn bus(&self, name: &str) -> Result<Bus, Fault> {
+        Ok(Bus::new(&sdk(&self.running()?.endpoint().table), name))
+    }
+
+    fn lines<'a>(
+        &'a self,
+        group: &'a str,
+        since_ms: i64,
+        text: &'a str,
+    ) -> BoxFuture<'a, Result<Vec<String>, Fault>> {
+        async move {
+            let (mut found, mut after) = (Vec::new(), None);
+            loop {
+                let page = self.logs(group, since_ms, after).await?;
+                if page.events.is_empty() {
+                    return Ok(found);
+                }
+                after = page.next;
+                let lines = page.events.into_iter().map(|(_, line)| line);
+                found.extend(lines.filter(|line| line.contains(text)));
+            }
+        }
+        .boxed()
     }
 
     fn logs<'a>(

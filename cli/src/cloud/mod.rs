@@ -2,6 +2,7 @@
 //! the rest is what people ask of something that is deployed: call it, read its counts, read its log.
 
 mod aws;
+mod bus;
 mod counts;
 mod gate;
 mod holder;
@@ -9,6 +10,7 @@ mod import;
 mod lease;
 mod local;
 mod numbers;
+mod queue;
 mod seen;
 mod table;
 mod watch;
@@ -31,11 +33,13 @@ use crate::report::Failure;
 use crate::session::Session;
 use crate::stack::Place;
 
+pub use bus::{Bus, BusEvent, MOST_EVENT_BYTES};
 pub use counts::{Counts, MOST_MERGED, To};
 pub use gate::Gate;
-pub use holder::Holder;
+pub use holder::{Holder, unique};
 pub use import::{Chunk, Mode, id_of};
 pub use lease::{Lease, Taking};
+pub use queue::{Attributes, Depth, Entry, Message, Queue};
 pub use seen::Address;
 pub use table::Table;
 pub use watch::LASTS as LEASE_LASTS;
@@ -84,6 +88,20 @@ pub trait Cloud: Send + Sync {
 
     /// A table of that name, there or not.
     fn table(&self, name: &str) -> Result<Table, Fault>;
+
+    /// A queue of that name, there or not.
+    fn queue(&self, name: &str) -> Result<Queue, Fault>;
+
+    /// An event bus of that name, there or not.
+    fn bus(&self, name: &str) -> Result<Bus, Fault>;
+
+    /// The lines of a log group since a time that have a text, oldest first: some of them, where there are very many.
+    fn lines<'a>(
+        &'a self,
+        group: &'a str,
+        since_ms: i64,
+        text: &'a str,
+    ) -> BoxFuture<'a, Result<Vec<String>, Fault>>;
 
     /// What was logged to a group since a time, after a cursor of an earlier page.
     fn logs<'a>(

@@ -1,63 +1,108 @@
 //! `hitctl invoke`: the deployed function itself, without the API in front of it.
 
+mod event;
+
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use hitctl_config::{Loaded, names};
-use hitctl_engine::Sink;
+use hitctl_config::{Loaded, Target, names};
 use hitctl_resources::{FunctionSpec, Spec as _};
+use jiff::Timestamp;
 use serde_json::Value as Json;
 
-use crate::cloud::{self, Access, Cloud, Drive};
-use crate::commands::steps;
-use crate::report::{Exit, Failure, InvokeView};
+use self::event::Making;
+use crate::cloud::{self, Access, unique};
+use crate::commands::feed;
+use crate::report::{EventView, Exit, Failure, InvokeView};
 use crate::session::Session;
-use crate::stack::Code;
 
 /// The largest event that Lambda takes in a synchronous call.
 const MAX_EVENT_BYTES: u64 = 6 * 1024 * 1024;
-
-/// What a generated event says of its browser: that of a person, so that it counts, and of hitctl.
-const AGENT: &str = "Mozilla/5.0 (hitctl; invoke) Gecko";
-/// Where it comes from: nobody's address.
-const ADDRESS: &str = "127.0.0.1";
+/// What stands for an account or a region in an event that is only shown, where nobody knows better: AWS's own examples.
+const SOME_ACCOUNT: &str = "123456789012";
+const SOME_REGION: &str = "us-east-1";
 
 /// Call the deployed function itself (not the URL) with a generated event, and print its answer, how long it took, and
 /// what it logged
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  hitctl invoke --path /\n  hitctl invoke --path / --read-only\n  hitctl invoke --payload event.json"
+    after_help = "Examples:\n  hitctl invoke --path /\n  hitctl invoke --path / --read-only\n  hitctl invoke --event sqs --path / --count 25\n  hitctl invoke --event eventbridge --print\n  hitctl invoke --payload event.json"
 )]
 pub struct Args {
-    /// Count this path, as a page would by GET /counter?path=PATH
-    #[arg(long, value_name = "PATH", required_unless_present = "payload", conflicts_with = "payload")]
+    /// Count this path; without --event as a page would by GET /counter?path=PATH [default: / with --event]
+    #[arg(long, value_name = "PATH", required_unless_present_any = ["payload", "event"], conflicts_with = "payload")]
     pub path: Option<String>,
     /// Only read the count
-    #[arg(long, requires = "path")]
+    #[arg(long, requires = "path", conflicts_with = "event")]
     pub read_only: bool,
+    /// Call it as this service does
+    #[arg(long, value_enum, value_name = "KIND", conflicts_with = "payload")]
+    pub event: Option<Kind>,
+    /// With `--event sqs`: so many messages in the batch
+    #[arg(long, value_name = "N", requires = "event", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub count: Option<u32>,
+    /// Only print the event, and call nothing
+    #[arg(long, conflicts_with = "payload")]
+    pub print: bool,
     /// Send this JSON file as the event; - reads it from stdin
     #[arg(long, value_name = "FILE")]
     pub payload: Option<PathBuf>,
 }
 
+/// Who calls the function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Kind {
+    /// The HTTP API
+    Http,
+    /// The queue: a batch of messages
+    Sqs,
+    /// A rule: an event that `events.pattern` takes
+    Eventbridge,
+    /// A distribution: a viewer's request
+    Cloudfront,
+    /// S3, by a rule: an object of `cloudfront.site_bucket` was created
+    S3,
+}
+
 /// Invokes.
 pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
     let loaded = session.load()?;
-    let event = match (&args.path, &args.payload) {
-        (Some(path), _) => event(path, args.read_only),
-        (None, Some(file)) => payload(session, file)?,
-        (None, None) => return Err(Failure::usage("--path or --payload is needed")),
-    };
+    if args.count.is_some() && args.event != Some(Kind::Sqs) {
+        return Err(Failure::usage("--count is for `--event sqs`: other events come one by one"));
+    }
+    if args.print {
+        let account = match loaded.target {
+            Target::Local => hitctl_local::ACCOUNT,
+            Target::Aws => loaded.app.account.as_deref().unwrap_or(SOME_ACCOUNT),
+        };
+        let region = match loaded.target {
+            Target::Local => hitctl_local::REGION,
+            Target::Aws => loaded.app.region.as_deref().unwrap_or(SOME_REGION),
+        };
+        let event = generated(session, &loaded, &args, [names::partition(region), region, account])?;
+        session.console.result(&EventView { event });
+        return Ok(Exit::Done);
+    }
+    // What is wrong with it is said before anything is opened.
+    let given = args.payload.as_deref().map(|file| payload(session, file)).transpose()?;
+    if given.is_none() && args.event == Some(Kind::S3) {
+        site_bucket(&loaded)?;
+    }
     let progress = session.console.progress();
     let answer = async {
         let sink = progress.sink();
         // Nothing is started for a function that is not there.
         let mut cloud = cloud::open(session, &loaded, Access::Read, &sink).await?;
         if !cloud.is_running() {
-            deployed(session, &loaded, &*cloud, &sink).await?;
+            feed::deployed(session, &loaded, &*cloud, &FunctionSpec::address("counter"), &sink).await?;
             cloud = cloud::open(session, &loaded, Access::Write, &sink).await?;
         }
         let function = names::function(&loaded.app.app, &loaded.env);
+        let place = cloud.place();
+        let event = match given {
+            Some(event) => event,
+            None => generated(session, &loaded, &args, [&place.partition, &place.region, &place.account])?,
+        };
         Ok::<_, Failure>(cloud.invoke(&function, &event).await?)
     }
     .await;
@@ -69,48 +114,46 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
     Ok(if failed { Exit::Error } else { Exit::Done })
 }
 
-/// Whether there is a function to call.
-async fn deployed(session: &Session, loaded: &Loaded, cloud: &dyn Cloud, sink: &Sink) -> Result<(), Failure> {
-    let code = Code { sha256: String::new(), arch: loaded.app.function.arch };
-    let graph = steps::design(loaded, cloud.place(), &code)?;
-    let live = steps::survey(session, &graph, &cloud.drivers(Drive::default()), sink).await?;
-    if live.live(&FunctionSpec::address("counter")).is_some() {
-        return Ok(());
-    }
-    let env = &loaded.env;
-    Err(Failure::new("not_deployed", format!("there is no function in env {env}"))
-        .hinted(format!("run `hitctl deploy --env {env}` first")))
-}
-
-/// The event that the HTTP API would send for `GET /counter?path=PATH`.
-fn event(path: &str, read_only: bool) -> Json {
-    let query = format!("path={}{}", encode(path), if read_only { "&ro=1" } else { "" });
-    serde_json::json!({
-        "version": "2.0",
-        "routeKey": "ANY /counter",
-        "rawPath": "/counter",
-        "rawQueryString": query,
-        "headers": { "user-agent": AGENT },
-        "requestContext": {
-            "http": { "method": "GET", "path": "/counter", "protocol": "HTTP/1.1", "sourceIp": ADDRESS, "userAgent": AGENT },
-            "routeKey": "ANY /counter",
-            "stage": "$default",
-        },
-        "isBase64Encoded": false,
+/// The event that was asked for; warns of one that no rule would bring.
+fn generated(
+    session: &Session,
+    loaded: &Loaded,
+    args: &Args,
+    [partition, region, account]: [&str; 3],
+) -> Result<Json, Failure> {
+    let path = args.path.as_deref().unwrap_or("/");
+    let making = Making {
+        app: &loaded.app,
+        env: &loaded.env,
+        partition,
+        region,
+        account,
+        path,
+        now: Timestamp::now(),
+        unique: unique(),
+    };
+    Ok(match args.event {
+        None | Some(Kind::Http) => event::http(path, args.read_only),
+        Some(Kind::Sqs) => making.sqs(args.count.unwrap_or(1)),
+        Some(Kind::Cloudfront) => making.cloudfront(),
+        Some(Kind::S3) => making.s3(site_bucket(loaded)?),
+        Some(Kind::Eventbridge) => {
+            let event = making.eventbridge();
+            if !making.is_taken(&event) {
+                session.console.warn(
+                    "the generated event does not match `events.pattern`, so that no rule would bring it; write one that does \
+                     and give it to --payload",
+                );
+            }
+            event
+        }
     })
 }
 
-/// Percent-encodes everything but the unreserved characters of RFC 3986.
-fn encode(text: &str) -> String {
-    use std::fmt::Write as _;
-    text.bytes().fold(String::with_capacity(text.len()), |mut out, byte| {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            // Writing to a string does not fail.
-            let _infallible = write!(out, "%{byte:02X}");
-        }
-        out
+fn site_bucket(loaded: &Loaded) -> Result<&str, Failure> {
+    loaded.app.cloudfront.site_bucket.as_deref().ok_or_else(|| {
+        Failure::usage(format!("env {} names no bucket whose objects matter", loaded.env))
+            .hinted("set `cloudfront.site_bucket = \"my-site\"` in hitctl.toml")
     })
 }
 

@@ -7,10 +7,13 @@ pub mod config;
 pub mod counts;
 pub mod deploy;
 pub mod destroy;
+pub mod dlq;
 pub mod doctor;
+pub mod emit;
 pub mod env;
 pub mod exit_codes;
 pub mod explain;
+mod feed;
 mod for_good;
 pub mod gc;
 pub mod init;
@@ -25,6 +28,7 @@ pub mod privacy;
 mod quota;
 pub mod report;
 pub mod rollback;
+pub mod send;
 pub mod snippet;
 pub mod status;
 mod steps;
@@ -45,7 +49,10 @@ pub async fn run(session: &mut Session, command: Command) -> Result<Exit, Failur
         Command::Status(args) => status::run(session, args).await,
         Command::Destroy(args) => destroy::run(session, args).await,
         Command::Rollback(args) => rollback::run(session, args).await,
-        Command::Invoke(args) => invoke::run(session, args).await,
+        Command::Invoke(args) => Box::pin(invoke::run(session, args)).await,
+        Command::Send(args) => Box::pin(send::run(session, args)).await,
+        Command::Emit(args) => Box::pin(emit::run(session, args)).await,
+        Command::Dlq(command) => Box::pin(dlq::run(session, command)).await,
         Command::Counts(command) => counts::run(session, command).await,
         Command::Paths(command) => Box::pin(paths::run(session, command)).await,
         Command::Logs(args) => logs::run(session, args).await,

@@ -2,16 +2,19 @@
 
 use hitctl_config::{Loaded, Target};
 use hitctl_engine::{Action, Change, Cx, Sink, Snapshot};
-use hitctl_resources::{AliasSpec, FunctionSpec, Spec as _, TableSpec};
+use hitctl_resources::{AliasSpec, FunctionSpec, QueueSpec, Spec as _, TableSpec};
 use serde_json::Value as Json;
 
-use crate::cloud::{self, Access, Cloud, Drive};
+use crate::cloud::{self, Access, Cloud, Depth, Drive};
 use crate::commands::{counts, gc, quota, steps};
 use crate::report::{DeploymentsView, Exit, Failure, LiveVersion, ResourceRow, StatusView};
 use crate::session::Session;
 use crate::stack::{self, Code};
 
-/// Show each resource, its real name, its drift from the configuration, the URL and the hits; only reads
+/// Show each resource, its real name, its drift from the configuration, the URL, the hits and the queues; only reads
+///
+/// How much is on a queue is what SQS says: about so many. The age of its oldest message is shown on this machine; in AWS it is a
+/// metric of CloudWatch (ApproximateAgeOfOldestMessage), since SQS tells it only to those who receive.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Exit with 2 when something is missing or has drifted
@@ -50,7 +53,12 @@ async fn look(session: &Session, loaded: &Loaded, sink: &Sink) -> Result<StatusV
     let graph = steps::design(loaded, cloud.place(), &code)?;
     let (graph, _) = quota::fit(loaded, &*cloud, &code, graph, &live).await?;
     let plan = hitctl_engine::plan(&graph, &live).map_err(|error| Failure::new("plan", error.to_string()))?;
-    let resources: Vec<_> = plan.changes.iter().map(|change| row(change, &live)).collect();
+    let mut resources: Vec<_> = plan.changes.iter().map(|change| row(change, &live)).collect();
+    if cloud.is_running() {
+        for queue in resources.iter_mut().filter(|row| row.present && row.kind == QueueSpec::KIND) {
+            queue.outputs.extend(depth(&*cloud, &queue.name).await?);
+        }
+    }
     let has_table =
         resources.iter().any(|row| row.address == TableSpec::address("hits").as_str() && row.present);
     // What does not run cannot be asked for its counts; the view says that it does not.
@@ -98,6 +106,14 @@ fn row(change: &Change, live: &Snapshot) -> ResourceRow {
         drift,
         outputs: found.map(|live| live.outputs.clone()).unwrap_or_default(),
     }
+}
+
+/// How much is on a queue, as it is said to scripts. How old the oldest message is, the local cloud says with its resources; SQS
+/// does not say it, and to look for it would hide messages from the function.
+async fn depth(cloud: &dyn Cloud, name: &str) -> Result<Vec<(String, String)>, Failure> {
+    let Depth { visible, in_flight, delayed } = cloud.queue(name)?.depth().await?;
+    let told = [("visible", visible), ("in_flight", in_flight), ("delayed", delayed)];
+    Ok(told.map(|(name, n)| (name.to_owned(), n.to_string())).into())
 }
 
 /// Which version answers, where versions are published. It is that of the function as it is, unless somebody rolled back or

@@ -34,6 +34,7 @@ pub(crate) fn phase(phase: Phase) -> (&'static str, &'static str, &'static str) 
         Phase::Import => ("importing", "imported", "the counts"),
         Phase::Paths => ("comparing", "compared", "the pages"),
         Phase::Measure => ("measuring", "measured", "the function"),
+        Phase::Send => ("sending", "sent", "the hits"),
     }
 }
 

@@ -6,6 +6,7 @@ mod calls;
 mod crash;
 mod drift;
 mod faults;
+mod feed;
 mod guard;
 mod life;
 mod policy;

@@ -21,6 +21,8 @@ mod disk;
 #[cfg(test)]
 mod errors;
 #[cfg(test)]
+mod feed;
+#[cfg(test)]
 mod flags;
 #[cfg(test)]
 mod gc;

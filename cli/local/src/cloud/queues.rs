@@ -49,6 +49,8 @@ impl Cloud {
                 many => Some(format!("{many} messages")),
             };
             live.extend(held.map(|held| ("held".to_owned(), held)));
+            let oldest = depth.oldest_ms.map(|age| (age / 1_000).to_string());
+            live.extend(oldest.map(|age| ("oldest_s".to_owned(), age)));
         }
         live
     }

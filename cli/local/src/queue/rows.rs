@@ -36,6 +36,8 @@ pub(crate) struct Depth {
     pub(crate) in_flight: u64,
     /// That were sent with a delay which has not passed.
     pub(crate) delayed: u64,
+    /// How old the oldest is, in milliseconds.
+    pub(crate) oldest_ms: Option<i64>,
 }
 
 impl Depth {
@@ -242,11 +244,13 @@ pub(super) fn release(db: &Connection, receipts: &[Receipt], now: i64) -> rusqli
 /// How many messages are on a queue, and when the oldest was sent.
 pub(super) fn depth(db: &Connection, queue: i64, now: i64) -> rusqlite::Result<Depth> {
     db.prepare_cached(
-        "SELECT COUNT(*), COALESCE(SUM(visible_ms <= ?2), 0), COALESCE(SUM(visible_ms > ?2 AND received = 0), 0) \
-         FROM messages WHERE queue = ?1",
+        "SELECT COUNT(*), COALESCE(SUM(visible_ms <= ?2), 0), COALESCE(SUM(visible_ms > ?2 AND received = 0), 0), \
+         MIN(sent_ms) FROM messages WHERE queue = ?1",
     )?
     .query_row(params![queue, now], |row| {
         let (all, visible, delayed): (u64, u64, u64) = (row.get(0)?, row.get(1)?, row.get(2)?);
-        Ok(Depth { visible, delayed, in_flight: all - visible - delayed })
+        let sent: Option<i64> = row.get(3)?;
+        let oldest_ms = sent.map(|sent| now.saturating_sub(sent).max(0));
+        Ok(Depth { visible, delayed, in_flight: all - visible - delayed, oldest_ms })
     })
 }

@@ -68,6 +68,39 @@ pub(super) async fn page(
     }
 }
 
+/// How many pages are read for lines with a text: CloudWatch looks through so much of the log in each.
+const MOST_PAGES: usize = 20;
+
+/// Lines with a text, which CloudWatch itself looks for.
+pub(super) async fn lines(
+    config: &SdkConfig,
+    group: &str,
+    since_ms: i64,
+    text: &str,
+) -> Result<Vec<String>, Fault> {
+    let client = aws_sdk_cloudwatchlogs::Client::new(config);
+    let doing = Doing::new("read", format!("log group {group}"), "logs:FilterLogEvents");
+    let (mut found, mut token) = (Vec::new(), None);
+    for _ in 0..MOST_PAGES {
+        let answer = client
+            .filter_log_events()
+            .log_group_name(group)
+            .start_time(since_ms)
+            .filter_pattern(format!("\"{text}\""))
+            .set_next_token(token)
+            .send()
+            .await
+            .map_err(|error| error.fault(&doing))?;
+        let messages = answer.events().iter().filter_map(|event| event.message());
+        found.extend(messages.filter(|message| message.contains(text)).map(str::to_owned));
+        token = answer.next_token().filter(|token| !token.is_empty()).map(str::to_owned);
+        if token.is_none() {
+            break;
+        }
+    }
+    Ok(found)
+}
+
 impl Cursor {
     /// The events that were not seen before, oldest first; moves on.
     fn unseen(&mut self, events: &[FilteredLogEvent]) -> Vec<(i64, String)> {

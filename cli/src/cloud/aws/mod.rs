@@ -15,7 +15,7 @@ use hitctl_resources::aws::{self, Aws, Quota};
 use serde_json::Value as Json;
 use tokio_util::sync::CancellationToken;
 
-use super::{Answer, Cloud, Drive, LogPage, Table, Version};
+use super::{Answer, Bus, Cloud, Drive, LogPage, Queue, Table, Version};
 use crate::aws::session::{AwsSession, Wish};
 use crate::report::Failure;
 use crate::session::Session;
@@ -119,6 +119,23 @@ impl Cloud for AwsCloud {
 
     fn table(&self, name: &str) -> Result<Table, Fault> {
         Ok(Table::new(&self.session.config, name))
+    }
+
+    fn queue(&self, name: &str) -> Result<Queue, Fault> {
+        Ok(Queue::new(&self.session.config, name, false))
+    }
+
+    fn bus(&self, name: &str) -> Result<Bus, Fault> {
+        Ok(Bus::new(&self.session.config, name))
+    }
+
+    fn lines<'a>(
+        &'a self,
+        group: &'a str,
+        since_ms: i64,
+        text: &'a str,
+    ) -> BoxFuture<'a, Result<Vec<String>, Fault>> {
+        logs::lines(&self.session.config, group, since_ms, text).boxed()
     }
 
     fn logs<'a>(

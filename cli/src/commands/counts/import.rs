@@ -1,7 +1,7 @@
 //! `hitctl counts import`: counts what a file says, once.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 use hitctl_config::{Bots, Loaded};
@@ -10,6 +10,7 @@ use hitctl_engine::{Event, Phase, Sink};
 use super::key;
 use super::parse::{self, Taking};
 use crate::cloud::{Chunk, Counts, Mode, id_of};
+use crate::commands::feed;
 use crate::commands::steps::millis;
 use crate::gzip::unpacked;
 use crate::report::{CountRow, Exit, Failure, ImportView, Numbers, plural};
@@ -83,7 +84,7 @@ pub(super) async fn run(
     let mode = if args.replace { Mode::Replace } else { Mode::Add };
     let (id, numbers) = match (&args.file, args.start_at, &args.path) {
         (Some(file), ..) => {
-            let content = unpacked(content(session, file)?, LARGEST)?;
+            let content = unpacked(feed::content(session, file, LARGEST)?, LARGEST)?;
             let counter = &loaded.app.counter;
             let taking =
                 Taking { keep_query: counter.keep_query.clone(), robots: counter.bots == Bots::Count };
@@ -180,24 +181,4 @@ async fn import(
         sink.send(Event::PhaseNote { phase: Phase::Import, note });
     }
     Ok(view)
-}
-
-/// The whole file.
-fn content(session: &Session, file: &Path) -> Result<Vec<u8>, Failure> {
-    let name = if file == Path::new("-") { "stdin".to_owned() } else { file.display().to_string() };
-    let failed = |error: std::io::Error| {
-        Failure::new("not_read", format!("failed to read {name}")).caused_by(error).exits(Exit::Usage)
-    };
-    let mut content = Vec::new();
-    if file == Path::new("-") {
-        session.console.read_input(LARGEST, &mut content).map_err(failed)?;
-    } else {
-        use std::io::Read as _;
-        let file = std::fs::File::open(session.cwd.join(file)).map_err(failed)?;
-        file.take(LARGEST + 1).read_to_end(&mut content).map_err(failed)?;
-    }
-    if content.len() as u64 > LARGEST {
-        return Err(Failure::usage(format!("{name} has more than {} MiB", LARGEST / 1024 / 1024)));
-    }
-    Ok(content)
 }

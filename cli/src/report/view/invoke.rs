@@ -44,9 +44,23 @@ impl InvokeView {
         Self { status, headers: headers.collect(), body, duration_ms, log, function_error }
     }
 
-    /// Whether the invocation failed, or the function answered that it could not do its work.
+    /// Whether the invocation failed, or the function answered that it could not do its work, or not all of it.
     pub fn is_failure(&self) -> bool {
-        self.function_error.is_some() || self.status >= 500
+        let refused = self.body.get("batchItemFailures").and_then(Json::as_array);
+        self.function_error.is_some() || self.status >= 500 || refused.is_some_and(|some| !some.is_empty())
+    }
+}
+
+/// A generated event.
+#[derive(Clone, Debug, Serialize)]
+pub struct EventView {
+    /// The event.
+    pub event: Json,
+}
+
+impl View for EventView {
+    fn render(&self, _: Style) -> String {
+        text::clean_lines(&serde_json::to_string_pretty(&self.event).unwrap_or_default()) + "\n"
     }
 }
 
@@ -145,6 +159,8 @@ mod tests {
         "#);
         let other = InvokeView::new(&json!({"batchItemFailures": []}), None, 1.0, String::new());
         assert_eq!((other.status, other.is_failure()), (200, false));
+        let some = json!({"batchItemFailures": [{"itemIdentifier": "m-1"}]});
+        assert!(InvokeView::new(&some, None, 1.0, String::new()).is_failure(), "a message was refused");
         let text =
             InvokeView::new(&json!({"statusCode": 503, "body": "busy\u{7}"}), None, 1.0, String::new());
         assert!(text.is_failure());

@@ -4,6 +4,7 @@
 mod applied;
 mod changes;
 mod counts;
+mod dead;
 mod deployments;
 mod export;
 mod invoke;
@@ -11,6 +12,7 @@ mod logs;
 mod paths;
 mod plan;
 mod report;
+mod send;
 mod simple;
 mod snippet;
 mod status;
@@ -24,13 +26,15 @@ use super::style::Style;
 pub use applied::{DeployView, DestroyView, Left};
 pub use changes::{ChangesView, CountChange, ImportView};
 pub use counts::{CountRow, CountsView, Tally};
+pub use dead::{DeadLetterRow, DeadLettersView, PurgeView, RedriveView, Stuck};
 pub use deployments::{DeploymentRow, DeploymentsView};
 pub use export::{Dropped, Numbers, csv, ndjson};
-pub use invoke::InvokeView;
+pub use invoke::{EventView, InvokeView};
 pub use logs::{LogLine, LogsView};
 pub use paths::{PathListView, PathsView, Refused, Stray};
 pub use plan::PlanView;
 pub use report::{AddressRow, Point, ReportView, Span};
+pub use send::{EmitView, FailedEvent, RefusedLine, SendView};
 pub use simple::{
     BuildView, Check, CheckStatus, ConfigView, DoctorView, EnvListView, EnvRow, ExplainView, InitView,
     LocalStatusView, PolicyView, PrivacyView,

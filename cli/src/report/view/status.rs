@@ -56,10 +56,45 @@ pub struct ResourceRow {
     pub outputs: BTreeMap<String, String>,
 }
 
+/// How much is on a queue.
+struct OnQueue {
+    visible: u64,
+    in_flight: u64,
+    delayed: u64,
+    all: u64,
+    oldest_s: Option<u64>,
+}
+
+impl OnQueue {
+    /// `12 waiting, 3 in flight, the oldest for 40 s`.
+    fn human(&self, style: Style) -> String {
+        if self.all == 0 {
+            return "empty".to_owned();
+        }
+        let number = |n: u64| human::number(n, style);
+        let mut parts = vec![format!("{} waiting", number(self.visible))];
+        parts.extend(Some(self.in_flight).filter(|n| *n > 0).map(|n| format!("{} in flight", number(n))));
+        parts.extend(Some(self.delayed).filter(|n| *n > 0).map(|n| format!("{} delayed", number(n))));
+        parts.extend(
+            self.oldest_s.map(|age| format!("the oldest for {}", human::took(age.saturating_mul(1_000)))),
+        );
+        parts.join(", ")
+    }
+}
+
 impl StatusView {
     /// Whether something is missing, or is not as configured.
     pub fn is_drifted(&self) -> bool {
         self.resources.iter().any(|row| !row.present || !row.drift.is_empty())
+    }
+
+    /// How much is on a queue.
+    fn on(&self, address: &str) -> Option<OnQueue> {
+        let row = self.resources.iter().find(|row| row.address == address)?;
+        let number = |name: &str| row.outputs.get(name).and_then(|text| text.parse::<u64>().ok());
+        let (visible, in_flight, delayed) = (number("visible")?, number("in_flight")?, number("delayed")?);
+        let all = visible + in_flight + delayed;
+        Some(OnQueue { visible, in_flight, delayed, all, oldest_s: number("oldest_s") })
     }
 
     fn advice(&self) -> Option<String> {
@@ -68,6 +103,9 @@ impl StatusView {
         match () {
             () if !deployed => Some(format!("hitctl deploy --env {env}")),
             () if !self.running => Some("hitctl local start".to_owned()),
+            () if self.on("queue.dlq").is_some_and(|depth| depth.all > 0) => {
+                Some(format!("hitctl dlq list --env {env}"))
+            }
             () if self.is_drifted() => Some(format!("hitctl plan --env {env}")),
             () => None,
         }
@@ -103,6 +141,16 @@ impl View for StatusView {
             |hits| style.paint(Tone::Strong, human::number(hits, style)),
         );
         let _ = writeln!(out, "{}", text::headed("  hits ", &hits, 8, style));
+        if let Some(queue) = self.on("queue.hits") {
+            let _ = writeln!(out, "{}", text::headed("  queue", &queue.human(style), 8, style));
+        }
+        if let Some(dead) = self.on("queue.dlq") {
+            let letters = match dead.all {
+                0 => "none".to_owned(),
+                n => style.paint(Tone::Warn, human::plural(n, "dead letter")),
+            };
+            let _ = writeln!(out, "{}", text::headed("  dead ", &letters, 8, style));
+        }
         if let Some(LiveVersion { live, newest }) = self.version {
             let newest =
                 newest.map(|newest| format!("rolled back: version {live} answers, {newest} is the newest"));
@@ -177,6 +225,52 @@ mod tests {
             "{}",
             visible(&view().human(COLOUR))
         );
+    }
+
+    #[test]
+    fn queues_are_one_line_each() {
+        let queue = |address: &str, told: &[(&str, &str)]| ResourceRow {
+            outputs: told.iter().map(|(name, n)| ((*name).to_owned(), (*n).to_owned())).collect(),
+            ..row(address, true, &[])
+        };
+        let hits = [("visible", "1200"), ("in_flight", "25"), ("delayed", "0"), ("oldest_s", "64")];
+        let dead =
+            |n: &'static str| queue("queue.dlq", &[("visible", n), ("in_flight", "0"), ("delayed", "0")]);
+        let view = StatusView { resources: vec![queue("queue.hits", &hits), dead("2")], ..view() };
+        insta::assert_snapshot!(view.human(WIDE), @"
+        RESOURCE    STATE  NAME
+        queue.hits  ok     hits-local
+        queue.dlq   ok     hits-local
+
+        url   http://127.0.0.1:8700
+        hits  1,234,567
+        queue 1,200 waiting, 25 in flight, the oldest for 1m 04s
+        dead  2 dead letters
+        next  hitctl dlq list --env local
+        ");
+        assert!(visible(&view.human(COLOUR)).contains("<33m2 dead letters</>"));
+        let view = StatusView {
+            resources: vec![
+                queue(
+                    "queue.hits",
+                    &dead("0").outputs.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect::<Vec<_>>(),
+                ),
+                dead("0"),
+            ],
+            ..view
+        };
+        insta::assert_snapshot!(view.human(WIDE), @"
+        RESOURCE    STATE  NAME
+        queue.hits  ok     hits-local
+        queue.dlq   ok     hits-local
+
+        url   http://127.0.0.1:8700
+        hits  1,234,567
+        queue empty
+        dead  none
+        ");
+        let off = StatusView { resources: vec![queue("queue.hits", &[])], ..view };
+        assert!(!off.human(WIDE).contains("  queue "), "a cloud that does not run is not asked");
     }
 
     #[test]

@@ -1,0 +1,155 @@
+//! `hitctl emit`: events, onto the bus.
+
+mod entries;
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use hitctl_config::Loaded;
+use hitctl_engine::{Event, Phase, Sink};
+use hitctl_resources::{EventRuleSpec, Spec as _};
+use serde_json::Value as Json;
+
+use crate::cloud::BusEvent;
+use crate::commands::feed;
+use crate::commands::steps::millis;
+use crate::report::{EmitView, Exit, FailedEvent, Failure, plural};
+use crate::session::Session;
+
+/// Put events on the event bus, whose rule brings them to the function
+///
+/// The file is the JSON list that EventBridge's PutEvents takes, with `Detail` as an object or as the text of one. Every event is
+/// checked before any is sent.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  hitctl emit --file events.json\n  hitctl emit --source cli --detail-type move --detail '{\"path\":\"/\"}'\n  hitctl invoke --event eventbridge --print"
+)]
+pub struct Args {
+    /// A JSON list of events, or `-` for stdin
+    #[arg(long, value_name = "FILE", required_unless_present = "detail", conflicts_with = "detail")]
+    pub file: Option<PathBuf>,
+    /// What one event is about: a JSON object
+    #[arg(long, value_name = "JSON", requires_all = ["source", "detail_type"])]
+    pub detail: Option<String>,
+    /// Who sends it
+    #[arg(long, value_name = "SOURCE", requires = "detail")]
+    pub source: Option<String>,
+    /// What kind of event it is
+    #[arg(long, value_name = "TYPE", requires = "detail")]
+    pub detail_type: Option<String>,
+}
+
+/// The largest file, in bytes.
+const LARGEST: u64 = 64 * 1024 * 1024;
+
+/// Puts events on the bus.
+pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
+    let loaded = session.load()?;
+    if !loaded.app.events.enabled {
+        let env = &loaded.env;
+        return Err(Failure::new("no_events", format!("env {env} counts no events"))
+            .hinted(format!(
+                "set `events.enabled = true` in hitctl.toml, then run `hitctl deploy --env {env}`"
+            ))
+            .exits(Exit::Usage));
+    }
+    let bus = &loaded.app.events.bus;
+    let events = match (&args.detail, &args.source, &args.detail_type, &args.file) {
+        (Some(detail), Some(source), Some(detail_type), _) => {
+            vec![entries::one(source, detail_type, detail, bus).map_err(Failure::usage)?]
+        }
+        (.., Some(file)) => {
+            entries::parse(&feed::content(session, file, LARGEST)?, bus).map_err(|wrong| {
+                Failure::usage(format!("{} cannot be sent:\n{}", file.display(), wrong.join("\n")))
+                    .hinted("nothing was sent; see `hitctl help emit`")
+            })?
+        }
+        _ => return Err(Failure::usage("--file or --detail is needed")),
+    };
+    if events.is_empty() {
+        return Err(Failure::usage("there is no event in the file"));
+    }
+    let strays = entries::strays(&events, &Json::Object(loaded.app.events.pattern.clone()));
+    if let Some(first) = strays.first() {
+        let which = match strays.len() {
+            1 => format!("event {first} does"),
+            n => format!("{n} events, of which the first is event {first}, do"),
+        };
+        session.console.warn(&format!(
+            "{which} not match `events.pattern`: nobody will count what the rule does not take"
+        ));
+    }
+    let progress = session.console.progress();
+    let view = put(session, &loaded, &events, &progress.sink()).await;
+    progress.finish();
+    let view = view?;
+    let exit = match (view.failed.is_empty(), view.events) {
+        (true, _) => Exit::Done,
+        (false, 0) => Exit::Error,
+        (false, _) => Exit::Partial,
+    };
+    session.console.result(&view);
+    Ok(exit)
+}
+
+async fn put(
+    session: &Session,
+    loaded: &Loaded,
+    events: &[BusEvent],
+    sink: &Sink,
+) -> Result<EmitView, Failure> {
+    let started = Instant::now();
+    let cloud = feed::open(session, loaded, &EventRuleSpec::address("events"), sink).await?;
+    let name = &loaded.app.events.bus;
+    let bus = cloud.bus(name)?;
+    let mut view = EmitView {
+        env: loaded.env.clone(),
+        bus: name.clone(),
+        events: 0,
+        ids: Vec::new(),
+        failed: Vec::new(),
+        took_ms: 0,
+    };
+    let detail = format!("sending {}", plural(events.len() as u64, "event"));
+    sink.send(Event::PhaseStarted { phase: Phase::Send, detail });
+    let mut index = 0;
+    let mut fault = None;
+    for batch in BusEvent::batches(events) {
+        if session.stop.is_cancelled() {
+            break;
+        }
+        let became = bus.put(batch, &session.stop).await;
+        let all_failed = became.iter().all(Result::is_err);
+        for one in became {
+            match one {
+                Ok(id) => {
+                    view.events += 1;
+                    view.ids.push(id);
+                }
+                Err(why) => {
+                    let (code, message) = (why.code.clone(), why.message.clone());
+                    view.failed.push(FailedEvent { index, code, message });
+                    fault = Some(why);
+                }
+            }
+            index += 1;
+        }
+        if all_failed {
+            break;
+        }
+        let note = format!("{} of {} events", view.events, events.len());
+        sink.send(Event::PhaseNote { phase: Phase::Send, note });
+    }
+    let ok = index == events.len() && view.failed.is_empty();
+    sink.send(Event::PhaseEnded { phase: Phase::Send, ok, took_ms: millis(started) });
+    view.took_ms = millis(started);
+    let rest = format!("{} of {} events were taken, the first ones", view.events, events.len());
+    if index < events.len() && session.stop.is_cancelled() {
+        return Err(Failure::interrupted("interrupted; the rest was not sent").hinted(rest));
+    }
+    match fault {
+        Some(fault) if view.events == 0 => Err(Failure::from(fault)),
+        Some(fault) if index < events.len() => Err(Failure::from(fault).hinted(rest).exits(Exit::Partial)),
+        _ => Ok(view),
+    }
+}

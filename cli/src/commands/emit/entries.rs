@@ -1,0 +1,203 @@
+//! Events as a file has them, in the shape that EventBridge's PutEvents takes, checked before any is sent. Pure.
+
+use hitctl_config::event_pattern::Pattern;
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::{Value as Json, json};
+
+use crate::cloud::{BusEvent, MOST_EVENT_BYTES};
+
+/// The longest detail type, in characters, by EventBridge's reference.
+const LONGEST_TYPE: usize = 128;
+
+/// An entry as it may be written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "PascalCase")]
+struct Entry {
+    source: Option<String>,
+    detail_type: Option<String>,
+    detail: Option<Json>,
+    time: Option<Json>,
+    resources: Option<Vec<String>>,
+    event_bus_name: Option<String>,
+    trace_header: Option<String>,
+}
+
+/// The events of a file; else what is wrong, one line each.
+pub(super) fn parse(content: &[u8], bus: &str) -> Result<Vec<BusEvent>, Vec<String>> {
+    let content = content.strip_prefix("\u{feff}".as_bytes()).unwrap_or(content);
+    let list: Json =
+        serde_json::from_slice(content).map_err(|error| vec![format!("it is not JSON: {error}")])?;
+    // What the AWS CLI takes by --cli-input-json has the list inside an object.
+    let list = match list {
+        Json::Object(mut object) if object.len() == 1 => {
+            object.remove("Entries").unwrap_or(Json::Object(object))
+        }
+        other => other,
+    };
+    let Json::Array(entries) = list else {
+        return Err(vec![
+            "it is not a list of events: [{\"Source\":..,\"DetailType\":..,\"Detail\":..}]".to_owned(),
+        ]);
+    };
+    let (mut events, mut wrong) = (Vec::new(), Vec::new());
+    for (index, entry) in entries.into_iter().enumerate() {
+        match checked(entry, bus) {
+            Ok(event) => events.push(event),
+            Err(why) => wrong.push(format!("event {index}: {why}")),
+        }
+    }
+    if wrong.is_empty() { Ok(events) } else { Err(wrong) }
+}
+
+/// An event of the command line.
+pub(super) fn one(source: &str, detail_type: &str, detail: &str, bus: &str) -> Result<BusEvent, String> {
+    checked(json!({ "Source": source, "DetailType": detail_type, "Detail": detail }), bus)
+}
+
+fn checked(entry: Json, bus: &str) -> Result<BusEvent, String> {
+    if !entry.is_object() {
+        return Err("it is not a JSON object".to_owned());
+    }
+    let entry: Entry = serde_json::from_value(entry).map_err(|error| error.to_string())?;
+    let text = |name: &str, value: Option<String>| {
+        value.filter(|value| !value.is_empty()).ok_or_else(|| format!("{name} is missing"))
+    };
+    let detail = match entry.detail {
+        None | Some(Json::Null) => return Err("Detail is missing".to_owned()),
+        Some(Json::Object(detail)) => Json::Object(detail).to_string(),
+        Some(Json::String(text)) => match serde_json::from_str::<Json>(&text) {
+            Ok(Json::Object(_)) => text,
+            Ok(_) => return Err("Detail is JSON, but no object".to_owned()),
+            Err(error) => return Err(format!("Detail is not JSON: {error}")),
+        },
+        Some(_) => return Err("Detail is neither an object nor the text of one".to_owned()),
+    };
+    if let Some(other) = entry.event_bus_name.filter(|name| name != bus && !is_arn_of(name, bus)) {
+        return Err(format!("EventBusName is {other:?}, but `events.bus` is {bus:?}"));
+    }
+    let event = BusEvent {
+        source: text("Source", entry.source)?,
+        detail_type: text("DetailType", entry.detail_type)?,
+        detail,
+        time_ms: entry.time.as_ref().filter(|time| !time.is_null()).map(time).transpose()?,
+        resources: entry.resources.unwrap_or_default(),
+        trace_header: entry.trace_header,
+    };
+    if event.detail_type.chars().count() > LONGEST_TYPE {
+        return Err(format!("DetailType has more than {LONGEST_TYPE} characters"));
+    }
+    if event.bytes() >= MOST_EVENT_BYTES {
+        return Err(format!("it has {} bytes, and EventBridge takes less than 1 MB", event.bytes()));
+    }
+    Ok(event)
+}
+
+fn is_arn_of(name: &str, bus: &str) -> bool {
+    name.starts_with("arn:") && name.rsplit_once(":event-bus/").is_some_and(|(_, name)| name == bus)
+}
+
+/// A time as text, or in seconds since 1970 as AWS's own JSON has it.
+fn time(time: &Json) -> Result<i64, String> {
+    let wrong = || format!("Time is {time}, which is no time such as \"2026-09-20T10:00:00Z\"");
+    match time {
+        Json::String(text) => text.parse::<Timestamp>().map(Timestamp::as_millisecond).map_err(|_| wrong()),
+        Json::Number(seconds) => {
+            let seconds = seconds.as_i64().ok_or_else(wrong)?;
+            Timestamp::from_second(seconds).map(Timestamp::as_millisecond).map_err(|_| wrong())
+        }
+        _ => Err(wrong()),
+    }
+}
+
+/// Which of the events the pattern does not match, by their places.
+pub(super) fn strays(events: &[BusEvent], pattern: &Json) -> Vec<usize> {
+    let Ok(pattern) = Pattern::parse(pattern) else { return Vec::new() };
+    let seen = |event: &BusEvent| {
+        json!({
+            "version": "0",
+            "id": "",
+            "detail-type": event.detail_type,
+            "source": event.source,
+            "account": "",
+            "time": "",
+            "region": "",
+            "resources": event.resources,
+            "detail": serde_json::from_str::<Json>(&event.detail).unwrap_or_default(),
+        })
+    };
+    let strays = events.iter().enumerate().filter(|(_, event)| !pattern.matches(&seen(event)));
+    strays.map(|(index, _)| index).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn details_are_objects_or_their_text() {
+        let text = r#"[
+            {"Source":"cli","DetailType":"move","Detail":{"coordinate":{"x":"5"}},"Time":"2026-09-20T10:00:00.5Z"},
+            {"Source":"cli","DetailType":"move","Detail":"{\"path\":\"/a\"}","Time":1789898400,"Resources":["arn:a"],"EventBusName":"arn:aws:events:eu-central-1:123456789012:event-bus/default"}
+        ]"#;
+        let events = parse(text.as_bytes(), "default").unwrap();
+        assert_eq!(events[0].detail, r#"{"coordinate":{"x":"5"}}"#);
+        assert_eq!(
+            (events[0].time_ms, events[1].time_ms),
+            (Some(1_789_898_400_500), Some(1_789_898_400_000))
+        );
+        assert_eq!((events[1].detail.as_str(), events[1].resources.len()), (r#"{"path":"/a"}"#, 1));
+        let wrapped = format!("{{\"Entries\":{text}}}");
+        assert_eq!(parse(wrapped.as_bytes(), "default").unwrap(), events);
+    }
+
+    #[test]
+    fn every_event_is_checked_and_told_by_its_place() {
+        let long = "x".repeat(129);
+        let huge = "x".repeat(1_000_000);
+        let list = json!([
+            { "Source": "cli", "DetailType": "t", "Detail": {} },
+            "text",
+            { "DetailType": "t", "Detail": {} },
+            { "Source": "", "DetailType": "t", "Detail": {} },
+            { "Source": "cli", "Detail": {} },
+            { "Source": "cli", "DetailType": "t" },
+            { "Source": "cli", "DetailType": "t", "Detail": [1] },
+            { "Source": "cli", "DetailType": "t", "Detail": "[1]" },
+            { "Source": "cli", "DetailType": "t", "Detail": "{" },
+            { "Source": "cli", "DetailType": "t", "Detail": {}, "Time": "noon" },
+            { "Source": "cli", "DetailType": "t", "Detail": {}, "EventBusName": "other" },
+            { "Source": "cli", "DetailType": "t", "Detail": {}, "Detial": {} },
+            { "Source": "cli", "DetailType": long, "Detail": {} },
+            { "Source": "cli", "DetailType": "t", "Detail": { "x": huge } },
+        ]);
+        let wrong = parse(list.to_string().as_bytes(), "default").unwrap_err();
+        insta::assert_snapshot!(wrong.join("\n"), @r#"
+        event 1: it is not a JSON object
+        event 2: Source is missing
+        event 3: Source is missing
+        event 4: DetailType is missing
+        event 5: Detail is missing
+        event 6: Detail is neither an object nor the text of one
+        event 7: Detail is JSON, but no object
+        event 8: Detail is not JSON: EOF while parsing an object at line 1 column 1
+        event 9: Time is "noon", which is no time such as "2026-09-20T10:00:00Z"
+        event 10: EventBusName is "other", but `events.bus` is "default"
+        event 11: unknown field `Detial`, expected one of `Source`, `DetailType`, `Detail`, `Time`, `Resources`, `EventBusName`, `TraceHeader`
+        event 12: DetailType has more than 128 characters
+        event 13: it has 1000012 bytes, and EventBridge takes less than 1 MB
+        "#);
+        for (text, says) in [("{}", "not a list"), ("[", "not JSON"), ("", "not JSON"), ("7", "not a list")] {
+            let wrong = parse(text.as_bytes(), "default").unwrap_err();
+            assert!(wrong[0].contains(says), "{text}: {wrong:?}");
+        }
+        assert_eq!(parse(b"[]", "default"), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn what_no_rule_takes_is_known_beforehand() {
+        let event = |source: &str| one(source, "t", "{\"path\":\"/\"}", "default").unwrap();
+        let pattern = json!({ "source": ["cli"], "detail": { "path": [{ "prefix": "/" }] } });
+        assert_eq!(strays(&[event("cli"), event("other"), event("cli")], &pattern), [1]);
+    }
+}

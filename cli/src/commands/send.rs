@@ -1,0 +1,208 @@
+//! `hitctl send`: hits, straight onto the queue.
+
+mod lines;
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use futures::StreamExt as _;
+use hitctl_config::{Loaded, names};
+use hitctl_engine::{Event, Fault, Phase, Sink};
+use hitctl_resources::{QueueSpec, Spec as _};
+use jiff::Timestamp;
+
+use self::lines::{Hit, Making};
+use crate::cloud::{Entry, Queue, unique};
+use crate::commands::feed;
+use crate::commands::steps::millis;
+use crate::report::{Exit, Failure, RefusedLine, SendView, plural};
+use crate::session::Session;
+
+/// Put hits on the queue, which the function counts from
+///
+/// A file has one hit a line: a path, or a JSON object {"path","ts","n","ip","ua","id"} of which only the path is needed. Every
+/// line is judged by the function's own rules before anything is sent; a bad one is told with its number, and the rest goes on.
+///
+/// Every message carries an id: PREFIX-LINE, unless the line has one of its own. With `counter.exact = true` a message counts
+/// once for its id, so that the same file sent again with the same --id-prefix adds nothing, wherever the first run stopped.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  hitctl send --path /\n  hitctl send --path / --count 500\n  hitctl send --file hits.ndjson --id-prefix monday\n  hitctl send --file -"
+)]
+pub struct Args {
+    /// A hit of this path
+    #[arg(long, value_name = "PATH", required_unless_present = "file", conflicts_with = "file")]
+    pub path: Option<String>,
+    /// So many hits
+    #[arg(long, value_name = "N", requires = "path", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
+    pub count: u64,
+    /// When they happened, such as 2026-09-20T10:00:00Z [default: now]
+    #[arg(long, value_name = "TIME", requires = "path")]
+    pub ts: Option<String>,
+    /// A file with one hit a line, or `-` for stdin
+    #[arg(long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// What the ids of the messages begin with [default: a new one for each run]
+    #[arg(long, value_name = "PREFIX", value_parser = prefix)]
+    pub id_prefix: Option<String>,
+}
+
+/// The largest file, in bytes.
+const LARGEST: u64 = 256 * 1024 * 1024;
+/// Calls under way at the same time.
+const AT_ONCE: usize = 8;
+/// After so many messages the progress is told.
+const NOTE_EVERY: u64 = 500;
+/// So many bad lines are shown one by one to people; with `--json` all are.
+const SHOWN: usize = 20;
+
+/// With the number of a line it has to stay an id.
+fn prefix(text: &str) -> Result<String, String> {
+    if text.len() > 80 { Err("it has more than 80 characters".to_owned()) } else { lines::id(text) }
+}
+
+/// Sends.
+pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
+    let loaded = session.load()?;
+    enabled(&loaded)?;
+    let prefix = args.id_prefix.clone().unwrap_or_else(unique);
+    let keep_query = &loaded.app.counter.keep_query;
+    let making = Making { prefix: &prefix, keep_query, now: Timestamp::now() };
+    let (hits, refused) = match (&args.path, &args.file) {
+        (Some(path), _) => {
+            let hit = making.hit(1, path, args.ts.as_deref(), args.count);
+            (
+                vec![hit.map_err(|why| Failure::usage(format!("{path:?} cannot be counted: {why}")))?],
+                Vec::new(),
+            )
+        }
+        (None, Some(file)) => making.lines(&feed::content(session, file, LARGEST)?),
+        (None, None) => return Err(Failure::usage("--path or --file is needed")),
+    };
+    if hits.is_empty() && refused.is_empty() {
+        return Err(
+            Failure::usage("there is no hit in the file").hinted("write one hit a line, such as /about")
+        );
+    }
+    for line in refused.iter().take(SHOWN) {
+        session.console.warn(&format!("line {}: {}", line.line, line.why));
+    }
+    if refused.len() > SHOWN {
+        session.console.warn(&format!("{} more lines are bad", refused.len() - SHOWN));
+    }
+    let started = Instant::now();
+    let view = SendView::new(&loaded.env, &names::queue(&loaded.app.app, &loaded.env), &prefix, refused);
+    let mut view = view.counted_within(loaded.app.queue.window_s);
+    if !hits.is_empty() {
+        let progress = session.console.progress();
+        let sent = send(session, &loaded, &hits, &mut view, &progress.sink()).await;
+        progress.finish();
+        sent?;
+    }
+    view.took_ms = millis(started);
+    let exit = view.exit();
+    session.console.result(&view);
+    Ok(exit)
+}
+
+/// Refuses where there is no queue by the configuration.
+fn enabled(loaded: &Loaded) -> Result<(), Failure> {
+    if loaded.app.queue.enabled {
+        return Ok(());
+    }
+    let env = &loaded.env;
+    Err(Failure::new("no_queue", format!("env {env} has no queue to send to"))
+        .hinted(format!("set `queue.enabled = true` in hitctl.toml, then run `hitctl deploy --env {env}`"))
+        .exits(Exit::Usage))
+}
+
+async fn send(
+    session: &Session,
+    loaded: &Loaded,
+    hits: &[Hit],
+    view: &mut SendView,
+    sink: &Sink,
+) -> Result<(), Failure> {
+    let cloud = feed::open(session, loaded, &QueueSpec::address("hits"), sink).await?;
+    let queue = cloud.queue(&view.queue)?;
+    queue.url().await?;
+    let (mut entries, mut hits_of) = (Vec::new(), Vec::new());
+    for hit in hits {
+        for (k, body) in (0..).zip(hit.bodies()) {
+            entries.push(Entry { body, ..Entry::default() });
+            hits_of.push((hit.line, (hit.n - k * lines::MOST_IN_MESSAGE).min(lines::MOST_IN_MESSAGE)));
+        }
+    }
+    let started = Instant::now();
+    let detail = format!("sending {}", plural(entries.len() as u64, "message"));
+    sink.send(Event::PhaseStarted { phase: Phase::Send, detail });
+    let fault = batches(session, &queue, &entries, &hits_of, view, sink).await;
+    let ok = fault.is_none() && !session.stop.is_cancelled();
+    sink.send(Event::PhaseEnded { phase: Phase::Send, ok, took_ms: millis(started) });
+    let again = format!(
+        "{} of {} messages are on the queue; send the same with `--id-prefix {}` again: with `counter.exact = true` none counts twice",
+        view.messages,
+        entries.len(),
+        view.id_prefix
+    );
+    if let Some(fault) = fault {
+        let failure = Failure::from(fault);
+        return Err(if view.messages == 0 { failure } else { failure.hinted(again).exits(Exit::Partial) });
+    }
+    if session.stop.is_cancelled() && view.messages + (view.failed.len() as u64) < entries.len() as u64 {
+        return Err(Failure::interrupted("interrupted; the rest was not sent").hinted(again));
+    }
+    Ok(())
+}
+
+/// Sends batches, some at the same time. Begins none after the user asked to stop, or after one failed as a whole; gives back
+/// why that was.
+async fn batches(
+    session: &Session,
+    queue: &Queue,
+    entries: &[Entry],
+    hits_of: &[(u64, u64)],
+    view: &mut SendView,
+    sink: &Sink,
+) -> Option<Fault> {
+    let halt = session.stop.child_token();
+    let mut start = 0;
+    let batches = Entry::batches(entries).into_iter().map(|batch| {
+        let at = start;
+        start += batch.len();
+        (at, batch)
+    });
+    let batches: Vec<_> = batches.collect();
+    let mut sending = futures::stream::iter(batches)
+        .take_while(|_| std::future::ready(!halt.is_cancelled()))
+        .map(|(at, batch)| {
+            let stop = &session.stop;
+            async move { (at, queue.send(batch, stop).await) }
+        })
+        .buffer_unordered(AT_ONCE);
+    let (mut whole, mut told) = (None, 0);
+    while let Some((at, became)) = sending.next().await {
+        if let Some(Err(fault)) = became.iter().find(|one| one.is_err())
+            && became.iter().all(Result::is_err)
+        {
+            halt.cancel();
+            whole.get_or_insert(fault.clone());
+            continue;
+        }
+        for ((line, hits), one) in hits_of[at..].iter().zip(became) {
+            match one {
+                Ok(()) => {
+                    view.messages += 1;
+                    view.hits += hits;
+                }
+                Err(fault) => view.failed.push(RefusedLine { line: *line, why: fault.message }),
+            }
+        }
+        if view.messages / NOTE_EVERY > told {
+            told = view.messages / NOTE_EVERY;
+            let note = format!("{} of {} messages", view.messages, entries.len());
+            sink.send(Event::PhaseNote { phase: Phase::Send, note });
+        }
+    }
+    whole
+}
