@@ -1,6 +1,8 @@
-//! The HTTP API in AWS: an API, found by its name and our tags, with one integration, its routes and the stage `$default`.
+//! The HTTP API in AWS: an API, found by its name and our tags, with one integration, perhaps one more that goes to a queue, their
+//! routes and the stage `$default`.
 
 mod find;
+mod ingest;
 mod mend;
 mod parts;
 

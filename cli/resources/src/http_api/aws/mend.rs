@@ -1,5 +1,7 @@
 //! Makes what is in an API what it should be: only what differs is written, and the stage comes last.
 
+use std::collections::BTreeSet;
+
 use aws_sdk_apigatewayv2::types;
 use futures::future::BoxFuture;
 use futures::{FutureExt as _, StreamExt as _, stream};
@@ -25,11 +27,16 @@ struct RouteChanges<'a> {
 }
 
 /// Which routes have to be made, changed or removed so that exactly the wanted ones go to that target. Routes to other
-/// targets that are not wanted are somebody's own.
-fn changes<'a>(want: &'a HttpApiSpec, routes: &'a [Route], target: &str) -> RouteChanges<'a> {
+/// targets that are not wanted are somebody's own, and the spared one goes elsewhere.
+fn changes<'a>(
+    want: &BTreeSet<&'a str>,
+    spared: Option<&str>,
+    routes: &'a [Route],
+    target: &str,
+) -> RouteChanges<'a> {
     let mut found = RouteChanges::default();
-    for key in &want.routes {
-        let mut of_key: Vec<&Route> = routes.iter().filter(|route| route.key == *key).collect();
+    for &key in want {
+        let mut of_key: Vec<&Route> = routes.iter().filter(|route| route.key == key).collect();
         // The one that is right already stays, if there are several.
         of_key.sort_by_key(|route| !(route.is_open && route.target == target));
         match of_key.split_first() {
@@ -42,10 +49,22 @@ fn changes<'a>(want: &'a HttpApiSpec, routes: &'a [Route], target: &str) -> Rout
             }
         }
     }
+    found.remove.extend(left(want, spared, routes, target));
     found
-        .remove
-        .extend(routes.iter().filter(|route| route.target == target && !want.routes.contains(&route.key)));
-    found
+}
+
+/// The routes to that target that are not wanted.
+fn left<'a>(
+    want: &BTreeSet<&str>,
+    spared: Option<&str>,
+    routes: &'a [Route],
+    target: &str,
+) -> impl Iterator<Item = &'a Route> {
+    let is_left = move |route: &&Route| {
+        let key = route.key.as_str();
+        route.target == target && !want.contains(key) && Some(key) != spared
+    };
+    routes.iter().filter(is_left)
 }
 
 impl HttpApis {
@@ -55,7 +74,19 @@ impl HttpApis {
         self.mend_api(api, want).await?;
         let wanted = want.function_arn.get().map(String::as_str).unwrap_or_default();
         let target = self.mend_integration(id, parts.integration(Some(wanted)), wanted).await?;
-        self.mend_routes(id, &changes(want, &parts.routes, &target), &target).await?;
+        let keys = want.routes.iter().map(String::as_str).collect();
+        let spared = want.ingest.as_ref().map(|ingest| ingest.route.as_str());
+        self.mend_routes(id, &changes(&keys, spared, &parts.routes, &target), &target).await?;
+        if let Some(ingest) = &want.ingest {
+            let target = self.mend_ingest(id, parts, ingest).await?;
+            let key = BTreeSet::from([ingest.route.as_str()]);
+            self.mend_routes(id, &changes(&key, None, &parts.routes, &target), &target).await?;
+        } else if let Some((ingest, _)) = parts.ingest() {
+            // An integration goes after its routes; those that are the function's lead there already.
+            let remove = left(&keys, None, &parts.routes, &ingest.target()).collect();
+            self.mend_routes(id, &RouteChanges { remove, ..RouteChanges::default() }, &target).await?;
+            self.remove_ingest(id, ingest).await?;
+        }
         self.mend_stage(id, parts, &want.throttle).await
     }
 
@@ -180,7 +211,7 @@ fn settings(throttle: &Throttle) -> types::RouteSettings {
 }
 
 /// What was not found was there a moment ago: it is looked at again.
-fn fault(is_not_found: bool, fault: Fault) -> Fault {
+pub(super) fn fault(is_not_found: bool, fault: Fault) -> Fault {
     if is_not_found { not_visible(fault) } else { fault }
 }
 
@@ -194,14 +225,7 @@ mod tests {
 
     #[test]
     fn only_routes_that_differ_are_written_and_those_of_others_stay() {
-        let want = HttpApiSpec {
-            function_arn: "arn".to_owned().into(),
-            routes: ["GET /a", "GET /b", "GET /c", "GET /d"].map(str::to_owned).into(),
-            ingest: None,
-            cors: crate::aws::cors::Said::default().normalised(),
-            throttle: Throttle { rate_per_second: 1.0, burst: 1 },
-            tags: crate::Tags::new(),
-        };
+        let want = BTreeSet::from(["GET /a", "GET /b", "GET /c", "GET /d"]);
         let mut locked = route("r5", "GET /d", "ours");
         locked.is_open = false;
         let there = [
@@ -211,8 +235,9 @@ mod tests {
             route("r4", "GET /health", "theirs"),
             locked,
             route("r6", "GET /a", "theirs"),
+            route("r7", "POST /v1/hit", "ours"),
         ];
-        let found = changes(&want, &there, "ours");
+        let found = changes(&want, Some("POST /v1/hit"), &there, "ours");
         let ids = |routes: &[&Route]| routes.iter().map(|it| it.id.clone()).collect::<Vec<_>>().join(" ");
         assert_eq!(found.make, ["GET /c"]);
         assert_eq!(ids(&found.change), "r2 r5");

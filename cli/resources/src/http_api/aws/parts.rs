@@ -7,6 +7,7 @@ use futures::future::try_join3;
 use hitctl_engine::Fault;
 
 use super::find::Api;
+use super::ingest::ToQueue;
 use super::{HttpApis, NOT_FOUND, STAGE, not_visible};
 use crate::aws::compared;
 use crate::aws::fault::ToFault as _;
@@ -35,11 +36,14 @@ pub(super) struct Integration {
     pub(super) uri: String,
     pub(super) payload: String,
     pub(super) timeout_ms: i32,
+    /// What it says if it goes to a queue.
+    pub(super) to_queue: Option<ToQueue>,
 }
 
 impl From<types::Integration> for Integration {
     fn from(it: types::Integration) -> Self {
         Self {
+            to_queue: ToQueue::of(&it),
             id: it.integration_id.unwrap_or_default(),
             kind: it.integration_type.map_or_else(String::new, |kind| kind.as_str().to_owned()),
             uri: function_in(&it.integration_uri.unwrap_or_default()).to_owned(),
@@ -135,7 +139,7 @@ impl Parts {
             (Some(it.uri.as_str()) == wanted, routes)
         };
         // The first of those that are equal.
-        self.integrations.iter().rev().max_by_key(|it| rank(it))
+        self.integrations.iter().rev().filter(|it| it.to_queue.is_none()).max_by_key(|it| rank(it))
     }
 
     /// What it comes to, as far as it can be compared with what is wanted.
@@ -153,7 +157,7 @@ impl Parts {
         HttpApiSpec {
             function_arn: marked(&function_arn, open).into(),
             routes,
-            ingest: None,
+            ingest: self.ingest_spec(),
             cors: api.cors.clone(),
             throttle: self.stage.as_ref().map_or_else(none, Stage::throttle),
             tags: compared(&api.tags, want.map(|want| &want.tags)),
@@ -162,7 +166,7 @@ impl Parts {
 }
 
 /// A text, and what is odd about it.
-fn marked(text: &str, odd: &[String]) -> String {
+pub(super) fn marked(text: &str, odd: &[String]) -> String {
     if odd.is_empty() { text.to_owned() } else { format!("{text} ({})", odd.join(", ")) }
 }
 

@@ -4,9 +4,9 @@ use aws_sdk_apigatewayv2::Client;
 use futures::FutureExt as _;
 use hitctl_emulators::Kind;
 use hitctl_engine::{Node, Value};
-use hitctl_resources::{FunctionSpec, HttpApiSpec, Spec as _, Throttle};
+use hitctl_resources::{FunctionSpec, HttpApiSpec, Ingest, QueueSpec, RoleSpec, Spec as _, Throttle};
 
-use super::{cors, other_cors, set, with_function};
+use super::{cors, other_cors, queue, set, with_function};
 use crate::Gap;
 use crate::suite::{Case, Change, Foreign};
 use crate::world::World;
@@ -16,6 +16,11 @@ pub(crate) const GAPS: &[Gap] = &[
         by: Kind::MiniStack,
         field: "tags.team",
         why: "GetApis shows no tag of a later TagResource",
+    },
+    Gap::Forgets {
+        by: Kind::MiniStack,
+        field: "ingest.role_arn",
+        why: "drops CredentialsArn of CreateIntegration",
     },
     Gap::Refuses { by: Kind::Moto, change: "throttle", why: "answers UpdateStage with an error of its own" },
     Gap::Refuses { by: Kind::Moto, change: "everything", why: "as for the throttle, which is in it" },
@@ -34,6 +39,17 @@ pub(crate) fn spec(world: &World) -> HttpApiSpec {
     }
 }
 
+/// The way to the queue: its role is the function's here, since no request is sent.
+fn ingest(world: &World) -> Ingest {
+    let variables = [("ip", "context.identity.sourceIp"), ("origin", "request.header.origin")];
+    Ingest {
+        route: "POST /v1/hit".to_owned(),
+        queue_url: Value::output(QueueSpec::address("hits"), "url"),
+        role_arn: Value::known(RoleSpec::address("function"), world.role_arn()),
+        attributes: variables.map(|(name, from)| (name.to_owned(), from.to_owned())).into(),
+    }
+}
+
 /// Its node.
 pub(crate) fn node(world: &World) -> Node {
     spec(world).node("api", &world.base())
@@ -47,20 +63,32 @@ pub(crate) fn case(world: &World) -> Case {
     let throttle = Throttle { rate_per_second: 7.5, burst: 9 };
     let slower = HttpApiSpec { throttle: throttle.clone(), ..api.clone() };
     let tagged = HttpApiSpec { tags: world.more_tags("team", "web"), ..api.clone() };
+    let queued = HttpApiSpec { ingest: Some(ingest(world)), ..api.clone() };
+    let more = Ingest {
+        attributes: [("ua".to_owned(), "context.identity.userAgent".to_owned())].into(),
+        ..ingest(world)
+    };
+    let queued_so = HttpApiSpec { ingest: Some(more), ..api.clone() };
     let almost = HttpApiSpec {
+        ingest: queued.ingest.clone(),
         routes: routed.routes.clone(),
         cors: other_cors(),
         tags: world.more_tags("team", "ops"),
         ..api.clone()
     };
+    let mut before = with_function(world);
+    before.extend(queue::both(world));
     Case {
-        before: with_function(world),
+        before,
         node: node(world),
         changes: vec![
             change("routes", &routed),
             change("cors", &asked),
             change("throttle", &slower),
             change("a tag more", &tagged),
+            change("a way to the queue", &queued),
+            change("other attributes", &queued_so),
+            change("no way to the queue", &api),
             change("everything but the throttle", &almost),
             change("everything", &HttpApiSpec { throttle, routes: set(&["GET /counter"]), ..almost.clone() }),
         ],
