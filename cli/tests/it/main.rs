@@ -43,6 +43,8 @@ mod rules;
 #[cfg(test)]
 mod spread;
 #[cfg(test)]
+mod sqs;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod tune;
