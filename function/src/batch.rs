@@ -114,7 +114,7 @@ struct Refused {
     views: u64,
 }
 
-/// Counts messages at the time `now`.
+/// Counts messages at the time `now`. Objects in buckets are somebody else's.
 pub fn count<S: Store>(tools: &mut Tools<'_, S>, messages: &[Message], exact: bool, now: Moment) -> Counted {
     let mut counted = Counted::default();
     let mut ignored: BTreeMap<&'static str, (Ignored, u64)> = BTreeMap::new();
@@ -123,11 +123,7 @@ pub fn count<S: Store>(tools: &mut Tools<'_, S>, messages: &[Message], exact: bo
         match &message.content {
             Err(why) => drop(counted.failed.insert(place, Failed::Malformed(why.clone()))),
             Ok(Content::Wrong(why)) => counted.wrong.push((place, why.clone())),
-            Ok(Content::Nothing) => {}
-            Ok(Content::Objects(_)) => {
-                let why = "the object is in no bucket that this counter looks after".to_owned();
-                counted.failed.insert(place, Failed::Malformed(why));
-            }
+            Ok(Content::Nothing | Content::Objects(_)) => {}
             Ok(Content::Hits(hits)) => match judge(tools, place, message, hits, now) {
                 Ok((of_message, views)) => {
                     pieces.extend(of_message);

@@ -1,14 +1,21 @@
 //! The function as a whole: what comes in is read, counted, and answered in the way of what brought it. All time is passed in
 //! by the clock that it is made with.
 
+mod after;
+mod objects;
+mod services;
+
+pub use services::Access;
+
 use std::time::Duration;
+
+use crate::aws::Rest;
 
 use crate::batch::{self, Counted, Failed};
 use crate::http::Answer;
 use crate::json::{Object, string};
 use crate::lambda::{Failure, Invocation};
 use crate::log::{Field, Level, Log};
-use crate::moment::Moment;
 use crate::routes::{Counter, Outcome};
 use crate::serve::Handler;
 use crate::settings::SourceSettings;
@@ -23,23 +30,37 @@ const TIME_LEFT: Duration = Duration::from_secs(3);
 pub struct Function {
     counter: Counter<DynamoDb>,
     settings: SourceSettings,
-    clock: fn() -> Moment,
+    access: Access,
+    cloudfront: Option<Rest>,
+    /// Whether this invocation counted anything.
+    has_hits: bool,
+    /// Before then, in seconds since 1970, nobody can take another window to invalidate in.
+    not_before_s: u64,
 }
 
 impl Function {
     /// The function on its counter.
-    pub fn new(counter: Counter<DynamoDb>, settings: SourceSettings, clock: fn() -> Moment) -> Self {
-        Self { counter, settings, clock }
+    pub fn new(counter: Counter<DynamoDb>, settings: SourceSettings, access: Access) -> Self {
+        Self { counter, settings, access, cloudfront: None, has_hits: false, not_before_s: 0 }
+    }
+
+    fn cloudfront(&mut self) -> Result<&mut Rest, String> {
+        let rest = match self.cloudfront.take() {
+            Some(rest) => rest,
+            None => self.access.cloudfront(&self.settings)?,
+        };
+        Ok(self.cloudfront.insert(rest))
     }
 
     fn time_left(&self, invocation: &Invocation) -> Duration {
-        invocation.deadline.map_or(TIME_LEFT, |deadline| deadline.since((self.clock)()))
+        invocation.deadline.map_or(TIME_LEFT, |deadline| deadline.since((self.access.clock)()))
     }
 
     fn request(&mut self, request: &crate::http::Request, invocation: &Invocation, log: &mut Log) -> String {
         let left = self.time_left(invocation);
         self.counter.store().begin(left);
-        let outcome = self.counter.answer(request, (self.clock)());
+        let outcome = self.counter.answer(request, (self.access.clock)());
+        self.has_hits |= outcome.counted;
         self.notes(invocation, log);
         record(log, &invocation.id, &outcome, &request.route);
         payload(&outcome.answer)
@@ -49,8 +70,10 @@ impl Function {
     fn count(&mut self, messages: &[Message], invocation: &Invocation, log: &mut Log) -> Counted {
         let left = self.time_left(invocation);
         self.counter.store().begin_long(left);
-        let now = (self.clock)();
-        let counted = batch::count(&mut self.counter.tools(), messages, self.settings.exact, now);
+        let now = (self.access.clock)();
+        let mut counted = batch::count(&mut self.counter.tools(), messages, self.settings.exact, now);
+        self.objects(messages, invocation, &mut counted);
+        self.has_hits |= counted.hits > 0;
         self.notes(invocation, log);
         let id = Some(invocation.id.as_str());
         for note in &counted.notes {
@@ -92,12 +115,16 @@ impl Function {
 }
 
 impl Handler for Function {
+    fn after(&mut self, invocation: &Invocation, log: &mut Log) {
+        self.invalidate_after_hits(invocation, log);
+    }
+
     fn handle(&mut self, invocation: &Invocation, log: &mut Log) -> Result<String, Failure> {
         let Some(event) = &invocation.event else {
             let message = "the event is too large".to_owned();
             return Err(Failure { kind: "Hitctl.EventTooLarge", message });
         };
-        match Event::parse(event, &self.settings.sources, (self.clock)())? {
+        match Event::parse(event, &self.settings.sources, (self.access.clock)())? {
             Event::Http(request) => Ok(self.request(&request, invocation, log)),
             Event::Batch(messages) => {
                 let counted = self.count(&messages, invocation, log);

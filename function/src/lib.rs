@@ -17,13 +17,25 @@ pub mod visitor;
 pub mod widget;
 
 #[cfg(feature = "runtime")]
+pub mod access_log;
+#[cfg(feature = "runtime")]
+pub mod aws;
+#[cfg(feature = "runtime")]
 pub mod batch;
 #[cfg(feature = "runtime")]
+pub mod cloudfront;
+#[cfg(feature = "runtime")]
 pub mod function;
+#[cfg(feature = "runtime")]
+pub mod gzip;
+#[cfg(feature = "runtime")]
+pub mod invalidate;
 #[cfg(feature = "runtime")]
 pub mod lambda;
 #[cfg(feature = "runtime")]
 pub mod log;
+#[cfg(feature = "runtime")]
+pub mod logs;
 #[cfg(feature = "runtime")]
 pub mod net;
 #[cfg(feature = "runtime")]

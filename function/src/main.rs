@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::time::SystemTime;
 
-use hit_counter::function::Function;
+use hit_counter::function::{Access, Function};
 use hit_counter::lambda::{Failure, Runtime};
 use hit_counter::log::{Field, Level, Log};
 use hit_counter::moment::Moment;
@@ -49,7 +49,8 @@ fn run(log: &mut Log) -> String {
     serve::keep_panics();
     let bundle = env("AWS_CA_BUNDLE").filter(|path| !path.trim().is_empty());
     let tls = bundle.map_or_else(Tls::default, Tls::trusting_bundle);
-    let signer = Signer::new(credentials, region, "dynamodb");
+    let signer = Signer::new(credentials.clone(), region.clone(), "dynamodb");
+    let access = Access { credentials, region, tls: tls.clone(), clock: now };
     let mut store = DynamoDb::new(endpoint, tls, tables, signer, now);
     if let Err(error) = store.warm() {
         log.line(
@@ -59,7 +60,7 @@ fn run(log: &mut Log) -> String {
             &[("cause", Field::Text(&error.to_string()))],
         );
     }
-    let mut function = Function::new(Counter::new(store, counter), sources, now);
+    let mut function = Function::new(Counter::new(store, counter), sources, access);
     serve::serve(&mut runtime, log, &mut function).to_string()
 }
 

@@ -5,12 +5,23 @@
 use std::collections::{HashMap, HashSet};
 
 use super::{Fate, Piece, Refused, hits, site, sums};
+use crate::hit::Sum;
 use crate::moment::Moment;
 use crate::path::Key;
 use crate::store::{Obstacle, Paths, Store, Transacted, Transaction};
 
 /// The most that a transaction takes.
 const ACTIONS: usize = 100;
+
+/// What a transaction writes.
+struct Actions {
+    /// The pieces whose marks are written.
+    marks: Vec<usize>,
+    /// The sums, and whether their items have to be there.
+    sums: Vec<(Sum, bool)>,
+    /// The page of each sum; none is the site.
+    keys: Vec<Option<Key>>,
+}
 
 /// What is known of the pieces, as it goes.
 struct Run<'a> {
@@ -98,7 +109,7 @@ impl Run<'_> {
             if !store.has_time() {
                 return self.fail(&pack, "there was no time left to write it");
             }
-            let (marks, sums, keys) = self.actions(&pack, refused);
+            let Actions { marks, sums, keys } = self.actions(&pack, refused);
             if sums.is_empty() {
                 // Nothing of it may be counted.
                 return self.done(&pack, refused);
@@ -125,12 +136,8 @@ impl Run<'_> {
         }
     }
 
-    /// The pieces whose marks are written, the sums, and the pages of these; the site has none.
-    fn actions(
-        &self,
-        pack: &[usize],
-        refused: &Refused,
-    ) -> (Vec<usize>, Vec<(crate::hit::Sum, bool)>, Vec<Option<Key>>) {
+    /// What is to be written for a pack.
+    fn actions(&self, pack: &[usize], refused: &Refused) -> Actions {
         let pieces = || pack.iter().map(|place| &self.pieces[*place]);
         let marks = pack.iter().copied().filter(|place| self.pieces[*place].mark.is_some()).collect();
         let (mut all, mut keys) = (Vec::new(), Vec::new());
@@ -143,7 +150,7 @@ impl Run<'_> {
             all.push((sum, false));
             keys.push(None);
         }
-        (marks, all, keys)
+        Actions { marks, sums: all, keys }
     }
 
     /// Takes what was in the way out of it. False if all of that may go by itself.

@@ -100,12 +100,13 @@ pub(super) struct Client {
     /// environment is frozen.
     idle: Option<(Connection, Moment)>,
     deadline: Instant,
+    half: Instant,
 }
 
 impl Client {
     pub(super) fn new(endpoint: Endpoint, tls: Tls, signer: Signer, clock: fn() -> Moment) -> Self {
         let deadline = Instant::now() + CALL_LIMIT;
-        Self { endpoint, signer, clock, tls, idle: None, deadline }
+        Self { endpoint, signer, clock, tls, idle: None, deadline, half: deadline }
     }
 
     pub(super) fn now(&self) -> Moment {
@@ -139,7 +140,14 @@ impl Client {
     /// Bounds the calls that follow by all that an invocation has `left`, but for a second in which its answer must get out.
     pub(super) fn begin_long(&mut self, left: Duration) {
         let reserve = (left / 2).min(Duration::from_secs(1));
-        self.deadline = Instant::now() + left.saturating_sub(reserve);
+        let (now, left) = (Instant::now(), left.saturating_sub(reserve));
+        self.deadline = now + left;
+        self.half = now + left / 2;
+    }
+
+    /// Whether the first half of the time of a long invocation is spent: what follows is left to what matters most.
+    pub(super) fn is_half_over(&self) -> bool {
+        Instant::now() >= self.half
     }
 
     /// Waits before a call that was refused is made again: the longer the more often it was, and never in step with
@@ -227,7 +235,7 @@ impl Client {
                         Err(lost) => self.describe(OPERATION, table, &lost.to_string()),
                         Ok(response) => {
                             self.idle = Some((connection, now));
-                            match self.judge_transaction(table, response) {
+                            match self.judge_transaction(table, &response) {
                                 Ok(done) => return done,
                                 Err(why) => why,
                             }
@@ -243,7 +251,7 @@ impl Client {
     }
 
     /// What came of a transaction; the outer error is that nobody knows yet.
-    fn judge_transaction(&self, table: &Table, response: Response) -> Result<Result<(), Undone>, String> {
+    fn judge_transaction(&self, table: &Table, response: &Response) -> Result<Result<(), Undone>, String> {
         let (status, id) = (response.status, response.header("x-amzn-requestid").unwrap_or("unknown"));
         if status == 200 {
             return Ok(Ok(()));

@@ -9,6 +9,7 @@ use hitctl_config::contract::{KEY_BUDGET, KEY_DROPPED_PREFIX, KEY_SHARD_PREFIX, 
 use serde_json::value::RawValue;
 
 mod marks;
+mod window;
 
 use marks::Tidied;
 
@@ -285,6 +286,11 @@ impl Store for DynamoDb {
 
     fn recognise(&mut self, visitor: &Visitor, key: &Key, at: Moment) -> Result<Met, StoreError> {
         let Self { client, visitors: Some(visitors), notes, .. } = self else { return Ok(Met::default()) };
+        if client.is_half_over() {
+            return Err(StoreError::Unavailable(
+                "half of the time is spent, and the rest is for hits".to_owned(),
+            ));
+        }
         client.with_half(|client| visitors.meet(client, visitor, key, at, notes))
     }
 

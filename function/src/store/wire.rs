@@ -193,7 +193,7 @@ pub(super) fn address(table: &str, id: &str, now: Moment, ttl: u64) -> String {
         .end()
 }
 
-fn change(table: &str, key: &str) -> Object {
+pub(super) fn change(table: &str, key: &str) -> Object {
     Object::new().text("TableName", table).raw("Key", &key_of(key))
 }
 
@@ -220,7 +220,7 @@ fn text(value: &str) -> String {
     format!("{{\"S\":{}}}", string(value))
 }
 
-fn number(value: u64) -> String {
+pub(super) fn number(value: u64) -> String {
     format!("{{\"N\":\"{value}\"}}")
 }
 

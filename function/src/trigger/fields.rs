@@ -22,7 +22,7 @@ pub(super) fn object<'a, T: Deserialize<'a>>(json: &'a str, what: &str) -> Resul
     })
 }
 
-fn is_there<'a>(field: Field<'a>) -> Option<&'a str> {
+fn is_there(field: Field<'_>) -> Option<&str> {
     field.map(RawValue::get).filter(|raw| *raw != "null")
 }
 

@@ -66,7 +66,6 @@ pub enum By {
 
 /// A hit, as it was said.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "each is said, or not, by the one who asks")]
 pub struct Said {
     /// Who says so.
     pub by: By,

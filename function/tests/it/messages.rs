@@ -36,9 +36,9 @@ fn counter(engine: &Engine, setup: Setup) -> Counter<DynamoDb> {
     Counter::new(engine.store(setup.visitors, 1), setup)
 }
 
-fn malformed(counted: &Counted) -> Vec<usize> {
+fn malformed(done: &Counted) -> Vec<usize> {
     let is = |failed: &Failed| matches!(failed, Failed::Malformed(_));
-    counted.failed.iter().filter(|(_, failed)| is(failed)).map(|(place, _)| *place).collect()
+    done.failed.iter().filter(|(_, failed)| is(failed)).map(|(place, _)| *place).collect()
 }
 
 /// 25 messages over ten pages, five of them on the day before.
@@ -68,8 +68,8 @@ fn check_burst(engine: &Engine) {
 #[test]
 fn a_batch_is_one_write_a_page() {
     let engine = Engine::start();
-    let counted = count(&mut counter(&engine, Setup::default()), &batch_of(&burst()), false);
-    assert_eq!((counted.hits, counted.failed.len()), (325, 0));
+    let done = count(&mut counter(&engine, Setup::default()), &batch_of(&burst()), false);
+    assert_eq!((done.hits, done.failed.len()), (325, 0));
     assert_eq!(engine.calls().len(), 10, "{:?}", engine.calls());
     check_burst(&engine);
 }
@@ -78,8 +78,8 @@ fn a_batch_is_one_write_a_page() {
 fn an_exact_batch_is_one_transaction_and_counts_once() {
     let engine = Engine::start();
     let mut counter = counter(&engine, Setup::default());
-    let counted = count(&mut counter, &batch_of(&burst()), true);
-    assert_eq!((counted.hits, counted.failed.len()), (325, 0));
+    let done = count(&mut counter, &batch_of(&burst()), true);
+    assert_eq!((done.hits, done.failed.len()), (325, 0));
     let transactions =
         |engine: &Engine| engine.calls().iter().filter(|call| call.starts_with("TransactWriteItems")).count();
     assert_eq!(transactions(&engine), 1, "{:?}", engine.calls());
@@ -91,8 +91,8 @@ fn an_exact_batch_is_one_transaction_and_counts_once() {
     let mut more = read(&batch_of(&burst()));
     more.reverse();
     more.push(Message { id: "new".to_owned(), mark: "new".to_owned(), ..more[0].clone() });
-    let counted = batch::count(&mut counter.tools(), &more, true, NOON);
-    assert_eq!((counted.hits, counted.failed.len()), (25, 0));
+    let done = batch::count(&mut counter.tools(), &more, true, NOON);
+    assert_eq!((done.hits, done.failed.len()), (25, 0));
     assert_eq!(transactions(&engine), 3, "one is cancelled, one writes the rest");
 }
 
@@ -101,8 +101,8 @@ fn the_same_message_twice_in_a_batch_counts_once_if_exact() {
     for (exact, hits) in [(true, 1), (false, 2)] {
         let engine = Engine::start();
         let bodies = [r#"{"path":"/x","id":"same"}"#; 2];
-        let counted = count(&mut counter(&engine, Setup::default()), &batch_of(&bodies), exact);
-        assert_eq!((counted.hits, engine.number("/x", "hits")), (hits, hits));
+        let done = count(&mut counter(&engine, Setup::default()), &batch_of(&bodies), exact);
+        assert_eq!((done.hits, engine.number("/x", "hits")), (hits, hits));
     }
 }
 
@@ -128,8 +128,8 @@ fn what_is_malformed_fails_alone() {
     for exact in [false, true] {
         let engine = Engine::start();
         let bodies = ["/a", "{", "/b", r#"{"path":"!lease"}"#, r#"{"hits":[{"path":"/c"},{"path":"/\\"}]}"#];
-        let counted = count(&mut counter(&engine, Setup::default()), &batch_of(&bodies), exact);
-        assert_eq!((counted.hits, malformed(&counted)), (2, vec![1, 3, 4]));
+        let done = count(&mut counter(&engine, Setup::default()), &batch_of(&bodies), exact);
+        assert_eq!((done.hits, malformed(&done)), (2, vec![1, 3, 4]));
         assert_eq!(engine.items(COUNTS).len(), 2, "nothing is counted of a message that is wrong in part");
     }
 }
@@ -144,8 +144,8 @@ fn paths_that_may_not_be_counted_are_dropped_and_noted() {
             engine.put(COUNTS, &json!({"path": {"S": "/known"}}));
             let setup = Setup { paths, ..Setup::default() };
             let bodies = ["/known", "/new/1", r#"{"hits":[{"path":"/known"},{"path":"/new/2"}]}"#, "/new/1"];
-            let counted = count(&mut counter(&engine, setup), &batch_of(&bodies), exact);
-            assert!(counted.failed.is_empty(), "{counted:?}");
+            let done = count(&mut counter(&engine, setup), &batch_of(&bodies), exact);
+            assert!(done.failed.is_empty(), "{done:?}");
             let pages = engine
                 .items(COUNTS)
                 .iter()
@@ -153,8 +153,8 @@ fn paths_that_may_not_be_counted_are_dropped_and_noted() {
                 .count();
             assert_eq!((pages, engine.number("/known", "hits")), (known, 2), "{paths:?} {exact}");
             let dropped = format!("!dropped#{}", NOON.day().month_attribute());
-            assert_eq!(engine.number(&dropped, reason), counted.ignored);
-            assert_eq!(counted.hits + counted.ignored, 5);
+            assert_eq!(engine.number(&dropped, reason), done.ignored);
+            assert_eq!(done.hits + done.ignored, 5);
             if reason == "full" {
                 assert_eq!(engine.number(KEY_BUDGET, "paths"), 1);
             }
@@ -178,8 +178,8 @@ fn visitors_are_met_once_a_page_and_a_day() {
             json!({"path": "/x", "ip": "203.0.113.9", "ts": old}).to_string(),
         ];
         let mut counter = counter(&engine, setup);
-        let counted = count(&mut counter, &batch_of(&bodies), exact);
-        assert_eq!((counted.hits, counted.notes.len()), (6, 0), "{counted:?}");
+        let done = count(&mut counter, &batch_of(&bodies), exact);
+        assert_eq!((done.hits, done.notes.len()), (6, 0), "{done:?}");
         assert_eq!(engine.number("/x", "uniques"), 2, "and nobody of the day whose salt is gone");
         assert_eq!(engine.number("/y", "uniques"), 1);
         assert_eq!(engine.number(KEY_SITE, "uniques"), 2);
@@ -198,11 +198,11 @@ fn a_write_that_fails_fails_the_messages_of_its_page() {
         }
         Fate::Served
     });
-    let counted =
+    let done =
         count(&mut counter(&engine, Setup::default()), &batch_of(&["/a", "/bad", "/b", "/bad"]), false);
-    assert_eq!(counted.hits, 2);
-    assert_eq!(counted.failed.keys().copied().collect::<Vec<_>>(), [1, 3]);
-    assert!(malformed(&counted).is_empty());
+    assert_eq!(done.hits, 2);
+    assert_eq!(done.failed.keys().copied().collect::<Vec<_>>(), [1, 3]);
+    assert!(malformed(&done).is_empty());
 }
 
 #[test]
@@ -211,8 +211,8 @@ fn a_batch_that_has_too_little_time_is_reported_and_not_lost() {
         let engine = Engine::start();
         let mut counter = counter(&engine, Setup::default());
         counter.store().begin_long(Duration::ZERO);
-        let counted = batch::count(&mut counter.tools(), &read(&batch_of(&["/a", "/b"])), exact, NOON);
-        assert_eq!((counted.hits, counted.failed.len()), (0, 2));
+        let done = batch::count(&mut counter.tools(), &read(&batch_of(&["/a", "/b"])), exact, NOON);
+        assert_eq!((done.hits, done.failed.len()), (0, 2));
         assert!(engine.items(COUNTS).is_empty());
     }
 }
@@ -265,7 +265,7 @@ fn nothing_is_acknowledged_without_a_table() {
     let mut counter = counter(&engine, Setup { visitors: true, ..Setup::default() });
     for exact in [false, true] {
         let bodies: Vec<String> = (0..=dice.below(20)).map(|n| format!("/{n}")).collect();
-        let counted = count(&mut counter, &batch_of(&bodies), exact);
-        assert_eq!((counted.hits, counted.failed.len()), (0, bodies.len()));
+        let done = count(&mut counter, &batch_of(&bodies), exact);
+        assert_eq!((done.hits, done.failed.len()), (0, bodies.len()));
     }
 }

@@ -115,11 +115,11 @@ fn live(seed: u64, exact: bool, paths: Paths) -> Vec<(u64, u64, u64)> {
         let records: Vec<&Value> = batch.iter().map(|place| &queue[*place].record).collect();
         let event = json!({"Records": records}).to_string();
         let counter = &mut processes[dice.below(2)];
-        let counted = messages::count(counter, &event, exact);
+        let done = messages::count(counter, &event, exact);
         let mut gone = Vec::new();
         for (place, number) in batch.iter().enumerate() {
             let message = &queue[*number];
-            let failed = counted.failed.get(&place);
+            let failed = done.failed.get(&place);
             match (&message.adds, failed) {
                 (None, Some(Failed::Malformed(_))) | (Some(_), Some(Failed::Store(_))) => {}
                 (Some(_), None) => {

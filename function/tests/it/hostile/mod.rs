@@ -2,6 +2,7 @@
 //! is well-formed. What is known to mean something is compared with a model; what was broken by lot, with itself.
 
 pub(crate) mod asked;
+mod messages;
 mod model;
 
 use std::collections::BTreeMap;

@@ -1,0 +1,179 @@
+//! What gzip packed, unpacked piece by piece: never more of it in memory than a window.
+
+use miniz_oxide::inflate::TINFLStatus;
+use miniz_oxide::inflate::core::{DecompressorOxide, decompress};
+
+/// What deflate may look back on; the output goes round in it.
+const WINDOW: usize = 32 * 1024;
+
+/// Unpacks `packed` and hands its pieces to `each`. What is not packed is handed on as it is. An error is a sentence, of the
+/// file or of `each`.
+pub fn unpack(packed: &[u8], each: &mut dyn FnMut(&[u8]) -> Result<(), String>) -> Result<(), String> {
+    if !packed.starts_with(&[0x1f, 0x8b]) {
+        return packed.chunks(WINDOW).try_for_each(each);
+    }
+    let mut rest = packed;
+    // Members may follow one another; together they are the file. Zeros behind the last are padding.
+    while rest.iter().any(|byte| *byte != 0) {
+        rest = member(rest, each)?;
+    }
+    Ok(())
+}
+
+/// Unpacks one member; returns what follows it.
+fn member<'a>(
+    packed: &'a [u8],
+    each: &mut dyn FnMut(&[u8]) -> Result<(), String>,
+) -> Result<&'a [u8], String> {
+    let mut rest = header(packed).ok_or("the file is no gzip, or its head is cut")?;
+    let mut state = DecompressorOxide::new();
+    let mut window = vec![0; WINDOW];
+    let (mut at, mut length, mut sum) = (0, 0_u32, Crc::new());
+    loop {
+        let (status, read, written) = decompress(&mut state, rest, &mut window, at, 0);
+        rest = &rest[read..];
+        let piece = &window[at..at + written];
+        sum.add(piece);
+        length = length.wrapping_add(u32::try_from(written).unwrap_or_default());
+        each(piece)?;
+        at = (at + written) % WINDOW;
+        match status {
+            TINFLStatus::Done => break,
+            TINFLStatus::HasMoreOutput => {}
+            _ => return Err("the file is damaged: it cannot be unpacked".to_owned()),
+        }
+    }
+    let (tail, rest) = rest.split_at_checked(8).ok_or("the file is cut: its end is missing")?;
+    let said = |at: usize| u32::from_le_bytes([tail[at], tail[at + 1], tail[at + 2], tail[at + 3]]);
+    if (said(0), said(4)) == (sum.end(), length) {
+        Ok(rest)
+    } else {
+        Err("the file is damaged: its checksum is another".to_owned())
+    }
+}
+
+/// What follows the head of a member.
+fn header(packed: &[u8]) -> Option<&[u8]> {
+    let (head, mut rest) = packed.split_at_checked(10)?;
+    let flags = head[3];
+    if !head.starts_with(&[0x1f, 0x8b, 8]) {
+        return None;
+    }
+    if flags & 4 != 0 {
+        let (size, more) = rest.split_at_checked(2)?;
+        rest = more.get(usize::from(u16::from_le_bytes([size[0], size[1]]))..)?;
+    }
+    for flag in [8, 16] {
+        if flags & flag != 0 {
+            let end = rest.iter().position(|byte| *byte == 0)?;
+            rest = &rest[end + 1..];
+        }
+    }
+    if flags & 2 != 0 { rest.get(2..) } else { Some(rest) }
+}
+
+/// CRC-32, four bits at a time: its table is small, and logs are.
+struct Crc(u32);
+
+impl Crc {
+    const TABLE: [u32; 16] = {
+        let mut table = [0; 16];
+        let (mut n, mut start) = (0, 0_u32);
+        while n < 16 {
+            let mut value = start;
+            let mut bit = 0;
+            while bit < 4 {
+                value = if value & 1 == 1 { value >> 1 ^ 0xedb8_8320 } else { value >> 1 };
+                bit += 1;
+            }
+            table[n] = value;
+            n += 1;
+            start += 1;
+        }
+        table
+    };
+
+    fn new() -> Self {
+        Self(u32::MAX)
+    }
+
+    fn add(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 ^= u32::from(*byte);
+            for _ in 0..2 {
+                self.0 = self.0 >> 4 ^ Self::TABLE[(self.0 & 15) as usize];
+            }
+        }
+    }
+
+    fn end(&self) -> u32 {
+        !self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn pack(bytes: &[u8]) -> Vec<u8> {
+        let mut gzip = flate2::GzBuilder::new()
+            .filename("log.1")
+            .extra(vec![1, 2, 3])
+            .comment("c")
+            .write(Vec::new(), flate2::Compression::default());
+        gzip.write_all(bytes).unwrap();
+        gzip.finish().unwrap()
+    }
+
+    fn unpacked(packed: &[u8]) -> Result<Vec<u8>, String> {
+        let mut all = Vec::new();
+        unpack(packed, &mut |piece| {
+            all.extend_from_slice(piece);
+            Ok(())
+        })?;
+        Ok(all)
+    }
+
+    #[test]
+    fn members_follow_one_another() {
+        let large: Vec<u8> = (0..200_000_u32).flat_map(|n| (n.wrapping_mul(n) / 7).to_le_bytes()).collect();
+        let mut packed = pack(&large);
+        packed.extend(pack(b"and more"));
+        packed.extend([0; 7]);
+        let mut expected = large;
+        expected.extend(b"and more");
+        assert_eq!(unpacked(&packed), Ok(expected));
+        assert_eq!(unpacked(b"plain"), Ok(b"plain".to_vec()));
+        assert_eq!(unpacked(b""), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn what_is_damaged_or_cut_is_told() {
+        let packed = pack(b"some text, some text, some text");
+        for cut in 2..packed.len() {
+            assert!(unpacked(&packed[..cut]).is_err(), "cut at {cut}");
+        }
+        let mut damaged = packed.clone();
+        let end = damaged.len() - 6;
+        damaged[end] ^= 1;
+        assert_eq!(unpacked(&damaged), Err("the file is damaged: its checksum is another".to_owned()));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_packed_unpacks(bytes in proptest::collection::vec(any::<u8>(), 0..5000)) {
+            prop_assert_eq!(unpacked(&pack(&bytes)), Ok(bytes));
+        }
+
+        #[test]
+        fn any_bytes_are_unpacked_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..500)) {
+            let mut packed = vec![0x1f, 0x8b, 8];
+            packed.extend(bytes);
+            prop_assert!(unpacked(&packed).map_or(true, |all| all.len() < 10_000_000));
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! What is invalidated when, and under which name: a window's invalidation after hits, one for all that concurrent runs
+//! count in it; and the paths of objects that changed. Pure but for the table that decides who does it.
+
+use crate::sigv4::sha256;
+use crate::trigger::Object;
+
+/// The most changed objects that are named one by one; beyond, everything is invalidated, which costs as much as one path.
+pub const MOST_PATHS: usize = 100;
+
+/// The reference of the invalidation after the hits of a window: of `window_s` seconds, at `now_s` since 1970.
+pub fn window_reference(name: &str, window_s: u64, now_s: u64) -> String {
+    format!("hitctl-{name}-{}", now_s / window_s.max(1))
+}
+
+/// The reference of the invalidation of objects: the same for the same objects, whatever their order.
+pub fn objects_reference(objects: &[Object]) -> String {
+    let mut lines: Vec<String> = objects
+        .iter()
+        .map(|object| format!("{}\0{}\0{}\n", object.bucket, object.key, object.version))
+        .collect();
+    lines.sort_unstable();
+    lines.dedup();
+    format!("hitctl-{}", sha256(lines.concat().as_bytes()))
+}
+
+/// The paths under which objects are served, as `CloudFront` takes them.
+pub fn paths(objects: &[Object]) -> Vec<String> {
+    let mut keys: Vec<&str> = objects.iter().map(|object| object.key.as_str()).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    if keys.len() > MOST_PATHS {
+        return vec!["/*".to_owned()];
+    }
+    let mut paths = Vec::with_capacity(keys.len());
+    for key in keys {
+        let path = format!("/{}", encoded(key));
+        if let Some(folder) = path.strip_suffix("index.html").filter(|folder| folder.ends_with('/')) {
+            paths.push(folder.to_owned());
+        }
+        paths.push(path);
+    }
+    paths
+}
+
+/// A key as part of a path. Of what a path may hold unencoded only the star is encoded: at the end it would be any path.
+fn encoded(key: &str) -> String {
+    const HEX: &[u8; 16] = b"0123456789ABCDEF";
+    let mut out = String::with_capacity(key.len());
+    for byte in key.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~!$&'()+,;=:@/".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push('%');
+            out.push(char::from(HEX[usize::from(byte >> 4)]));
+            out.push(char::from(HEX[usize::from(byte & 15)]));
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn object(key: &str, version: &str) -> Object {
+        Object { bucket: "site".to_owned(), key: key.to_owned(), version: version.to_owned() }
+    }
+
+    #[test]
+    fn objects_are_invalidated_where_they_are_served() {
+        let keys = ["index.html", "a/index.html", "myindex.html", "a b/ü*.css", "a/index.html", "x+y&z"];
+        let objects: Vec<Object> = keys.iter().map(|key| object(key, "1")).collect();
+        let expected =
+            ["/a%20b/%C3%BC%2A.css", "/a/", "/a/index.html", "/", "/index.html", "/myindex.html", "/x+y&z"];
+        assert_eq!(paths(&objects), expected);
+        let many: Vec<Object> = (0..101).map(|n| object(&n.to_string(), "1")).collect();
+        assert_eq!(paths(&many[..100]).len(), 100);
+        assert_eq!(paths(&many), ["/*"]);
+    }
+
+    #[test]
+    fn the_same_objects_have_the_same_reference() {
+        let (a, b) = (object("a", "1"), object("b", "1"));
+        let reference = objects_reference(&[a.clone(), b.clone()]);
+        assert_eq!(reference, objects_reference(&[b.clone(), a.clone(), b.clone()]));
+        assert_ne!(reference, objects_reference(&[object("a", "2"), b]));
+        assert_ne!(reference, objects_reference(&[a]));
+        assert!(reference.len() <= 128);
+    }
+
+    #[test]
+    fn a_window_has_one_reference() {
+        assert_eq!(window_reference("hits-test", 60, 1_789_898_400), "hitctl-hits-test-29831640");
+        assert_eq!(window_reference("hits-test", 60, 1_789_898_459), "hitctl-hits-test-29831640");
+        assert_eq!(window_reference("hits-test", 0, 7), "hitctl-hits-test-7");
+    }
+}

@@ -1,0 +1,139 @@
+//! Access logs, from the event to the table, by way of a bucket that is a socket of the test's.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use hit_counter::moment::Moment;
+use serde_json::json;
+
+use crate::engine::{COUNTS, Engine, Fate, SEEN};
+use crate::fake::{Fake, Host, Reply, environment};
+
+/// Some hours ago, as the program's clock is the real one.
+#[expect(clippy::disallowed_methods, reason = "the program under test counts by the real clock")]
+fn recently() -> Moment {
+    let now = Moment::from(std::time::SystemTime::now());
+    Moment::from_millis(now.millis() - 3 * 3_600_000)
+}
+
+/// A log of `views` views over `pages` pages, by two people; a robot and a picture are in it too.
+fn log(views: usize, pages: usize) -> String {
+    let at = recently().rfc3339();
+    let (date, time) = (&at[..10], &at[11..19]);
+    let mut text =
+        "#Version: 1.0\n#Fields: date time c-ip cs-method cs-uri-stem sc-status cs(User-Agent)\n".to_owned();
+    let mut line = |ip: &str, stem: &str, agent: &str| {
+        writeln!(text, "{date}\t{time}\t{ip}\tGET\t{stem}\t200\t{agent}").unwrap();
+    };
+    let people = "Mozilla/5.0%20(X11;%20Linux%20x86_64;%20rv:140.0)%20Gecko/20100101%20Firefox/140.0";
+    for n in 0..views {
+        line(&format!("203.0.113.{}", n % 2), &format!("/p/{}", n % pages), people);
+    }
+    line("203.0.113.9", "/p/0", "curl/8.14.1");
+    line("203.0.113.9", "/x.png", people);
+    text
+}
+
+fn gzip(text: &str) -> Vec<u8> {
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    packed.write_all(text.as_bytes()).unwrap();
+    packed.finish().unwrap()
+}
+
+fn bucket(status: u16, body: Vec<u8>) -> Fake {
+    Fake::serve(move |_, _| {
+        let mut answer =
+            format!("HTTP/1.1 {status} X\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len())
+                .into_bytes();
+        answer.extend_from_slice(&body);
+        Reply::Raw(answer)
+    })
+}
+
+fn host(engine: &Engine, bucket: &Fake, visitors: &str) -> Host {
+    let mut environment = environment(&format!("http://{}", engine.fake.address));
+    environment.push(("AWS_ENDPOINT_URL_S3", format!("http://{}", bucket.address)));
+    environment.push(("HITCTL_LOG_BUCKET", "logs".to_owned()));
+    environment.push(("HITCTL_BOTS", "ignore".to_owned()));
+    environment.push(("HITS_SEEN_TABLE_NAME", SEEN.to_owned()));
+    environment.push(("HITCTL_VISITORS", visitors.to_owned()));
+    Host::start_with(environment, 30_000)
+}
+
+fn event(key: &str) -> String {
+    json!({"detail-type": "Object Created", "source": "aws.s3", "id": "e", "detail":
+        {"bucket": {"name": "logs"}, "object": {"key": key, "sequencer": "0055AED6DCD90281E5"}}})
+    .to_string()
+}
+
+#[test]
+fn a_file_counts_once_however_often_it_comes() {
+    let engine = Engine::start();
+    let bucket = bucket(200, gzip(&log(30, 3)));
+    let program = host(&engine, &bucket, "hash");
+    assert_eq!(program.invoke(event("a b/x.gz")).body, r#"{"v":1,"hits":30,"ignored":1}"#);
+    assert_eq!(program.invoke(event("a b/x.gz")).body, r#"{"v":1,"hits":0,"ignored":1}"#);
+    assert_eq!((engine.number("/p/0", "hits"), engine.number("/p/0", "uniques")), (10, 2));
+    assert_eq!(engine.number("!site", "uniques"), 2);
+    assert_eq!(
+        engine
+            .items(COUNTS)
+            .iter()
+            .filter(|item| item["path"]["S"].as_str().unwrap().starts_with('/'))
+            .count(),
+        3
+    );
+    let asked = &bucket.received()[0];
+    assert_eq!(asked.line, "GET /logs/a%20b/x.gz HTTP/1.1");
+    assert!(asked.headers["authorization"].contains("/eu-central-1/s3/aws4_request"));
+    assert!(!program.end().1.contains("203.0.113"));
+}
+
+/// The table fails in the middle of a large file: the file is not done, and comes again.
+#[test]
+fn a_large_file_is_counted_in_chunks_that_are_known_again() {
+    let transactions = AtomicUsize::new(0);
+    let engine = Engine::with(move |_, request| {
+        let is_one = request.operation() == "TransactWriteItems";
+        if is_one && transactions.fetch_add(1, Ordering::Relaxed) == 1 {
+            return Fate::Refused(Reply::Json(400, r#"{"__type":"x#ResourceNotFoundException"}"#.to_owned()));
+        }
+        Fate::Served
+    });
+    let bucket = bucket(200, log(2500, 200).into_bytes());
+    let program = host(&engine, &bucket, "none");
+    let first = program.invoke(event("x.log"));
+    assert_eq!(first.error_type.as_deref(), Some("Hitctl.NotCounted"), "{first:?}");
+    assert!(program.invoke(event("x.log")).error_type.is_none());
+    let hits: u64 = (0..200).map(|n| engine.number(&format!("/p/{n}"), "hits")).sum();
+    assert_eq!(hits, 2500);
+}
+
+#[test]
+fn a_file_that_is_none_is_refused_and_one_that_cannot_be_had_comes_again() {
+    let mut cut = gzip(&log(3, 1));
+    cut.truncate(40);
+    for (status, body, kind, why) in [
+        (200, cut, "Hitctl.MalformedEvent", "the file is damaged: it cannot be unpacked"),
+        (200, b"<html>\n".to_vec(), "Hitctl.MalformedEvent", "the file is no access log"),
+        (404, Vec::new(), "Hitctl.MalformedEvent", "the file is not in its bucket any more"),
+        (403, Vec::new(), "Hitctl.NotCounted", "s3 GetObject: status 403"),
+        (503, Vec::new(), "Hitctl.NotCounted", "s3 GetObject: status 503"),
+        (200, gzip(&"x".repeat(1_000_000)), "Hitctl.MalformedEvent", "a line that is too long"),
+        (
+            200,
+            gzip(&format!("{}\n", "x".repeat(10_000)).repeat(7_000)),
+            "Hitctl.MalformedEvent",
+            "larger than 67108864 bytes",
+        ),
+    ] {
+        let engine = Engine::start();
+        let bucket = bucket(status, body);
+        let program = host(&engine, &bucket, "none");
+        let posted = program.invoke(event("x.gz"));
+        assert_eq!(posted.error_type.as_deref(), Some(kind), "{why}: {posted:?}");
+        assert!(posted.body.contains(why), "{posted:?}");
+        assert!(engine.items(COUNTS).is_empty());
+    }
+}
