@@ -18,12 +18,25 @@ pub enum On {
     ApiTags,
     /// The function, its versions and its aliases, and the copy of it that `tune` measures.
     Function,
+    /// The event source mappings of the function. AWS picks their ids, so that they are told by the function that they are to:
+    /// by the key `lambda:FunctionArn`, which these four actions know (service authorization reference of Lambda).
+    Mappings,
+    /// The tags of event source mappings; tags know no such key.
+    MappingTags,
     /// The function's log group, by both of its ARNs: tags are on the one without `:*`.
     LogGroup,
-    /// The function's role.
+    /// The bus that `emit` puts events on: any, since it is the user's choice.
+    Buses,
+    /// The queues of hits and of dead letters.
+    Queues,
+    /// The function's role, and that of the HTTP API that puts hits on the queue.
     Role,
+    /// The HTTP API's role, to be handed to it and to nothing else.
+    RoleForApi,
     /// The function's role, to be handed to Lambda and to nothing else.
     RoleForLambda,
+    /// The rules on the default bus and on any other.
+    Rules,
     /// What is in the table of counts.
     Table,
     /// The tables: of counts and of visitors. What is in the latter is the function's alone.
@@ -45,16 +58,20 @@ const fn call(operation: &'static str, needs: &'static [(&'static str, On)]) -> 
     Call { operation, needs }
 }
 
-use On::{Account, ApiTags, Apis, Function, LogGroup, Role, RoleForLambda, Table, Tables};
+use On::{
+    Account, ApiTags, Apis, Buses, Function, LogGroup, MappingTags, Mappings, Queues, Role, RoleForApi,
+    RoleForLambda, Rules, Table, Tables,
+};
 
 /// Every call that any command makes, in order. The actions are those of AWS's service authorization reference, where
 /// API Gateway's are HTTP methods.
 pub const CALLS: &[Call] = &[
     call("apigateway:CreateApi", &[("apigateway:POST", Apis), ("apigateway:POST", ApiTags)]),
-    call("apigateway:CreateIntegration", &[("apigateway:POST", Apis)]),
+    call("apigateway:CreateIntegration", &[("apigateway:POST", Apis), ("iam:PassRole", RoleForApi)]),
     call("apigateway:CreateRoute", &[("apigateway:POST", Apis)]),
     call("apigateway:CreateStage", &[("apigateway:POST", Apis), ("apigateway:POST", ApiTags)]),
     call("apigateway:DeleteApi", &[("apigateway:DELETE", Apis)]),
+    call("apigateway:DeleteIntegration", &[("apigateway:DELETE", Apis)]),
     call("apigateway:DeleteRoute", &[("apigateway:DELETE", Apis)]),
     call("apigateway:GetApis", &[("apigateway:GET", Apis)]),
     call("apigateway:GetIntegrations", &[("apigateway:GET", Apis)]),
@@ -63,7 +80,7 @@ pub const CALLS: &[Call] = &[
     call("apigateway:GetTags", &[("apigateway:GET", ApiTags)]),
     call("apigateway:TagResource", &[("apigateway:POST", ApiTags)]),
     call("apigateway:UpdateApi", &[("apigateway:PATCH", Apis)]),
-    call("apigateway:UpdateIntegration", &[("apigateway:PATCH", Apis)]),
+    call("apigateway:UpdateIntegration", &[("apigateway:PATCH", Apis), ("iam:PassRole", RoleForApi)]),
     call("apigateway:UpdateRoute", &[("apigateway:PATCH", Apis)]),
     call("apigateway:UpdateStage", &[("apigateway:PATCH", Apis)]),
     call("dynamodb:BatchGetItem", &[("dynamodb:BatchGetItem", Table)]),
@@ -87,6 +104,16 @@ pub const CALLS: &[Call] = &[
     call("dynamodb:UpdateItem", &[("dynamodb:UpdateItem", Table)]),
     call("dynamodb:UpdateTable", &[("dynamodb:UpdateTable", Tables)]),
     call("dynamodb:UpdateTimeToLive", &[("dynamodb:UpdateTimeToLive", Tables)]),
+    call("events:DeleteRule", &[("events:DeleteRule", Rules)]),
+    call("events:DescribeRule", &[("events:DescribeRule", Rules)]),
+    call("events:ListEventBuses", &[("events:ListEventBuses", Account)]),
+    call("events:ListTagsForResource", &[("events:ListTagsForResource", Rules)]),
+    call("events:ListTargetsByRule", &[("events:ListTargetsByRule", Rules)]),
+    call("events:PutEvents", &[("events:PutEvents", Buses)]),
+    call("events:PutRule", &[("events:PutRule", Rules), ("events:TagResource", Rules)]),
+    call("events:PutTargets", &[("events:PutTargets", Rules)]),
+    call("events:RemoveTargets", &[("events:RemoveTargets", Rules)]),
+    call("events:TagResource", &[("events:TagResource", Rules)]),
     call("iam:CreateRole", &[("iam:CreateRole", Role), ("iam:TagRole", Role)]),
     call("iam:DeleteRole", &[("iam:DeleteRole", Role)]),
     call("iam:DeleteRolePolicy", &[("iam:DeleteRolePolicy", Role)]),
@@ -101,6 +128,10 @@ pub const CALLS: &[Call] = &[
     call("lambda:AddPermission", &[("lambda:AddPermission", Function)]),
     call("lambda:CreateAlias", &[("lambda:CreateAlias", Function)]),
     call(
+        "lambda:CreateEventSourceMapping",
+        &[("lambda:CreateEventSourceMapping", Mappings), ("lambda:TagResource", MappingTags)],
+    ),
+    call(
         "lambda:CreateFunction",
         &[
             ("iam:PassRole", RoleForLambda),
@@ -110,26 +141,33 @@ pub const CALLS: &[Call] = &[
     ),
     call("lambda:CreateFunctionUrlConfig", &[("lambda:CreateFunctionUrlConfig", Function)]),
     call("lambda:DeleteAlias", &[("lambda:DeleteAlias", Function)]),
+    call("lambda:DeleteEventSourceMapping", &[("lambda:DeleteEventSourceMapping", Mappings)]),
     call("lambda:DeleteFunction", &[("lambda:DeleteFunction", Function)]),
     call("lambda:DeleteFunctionConcurrency", &[("lambda:DeleteFunctionConcurrency", Function)]),
+    call("lambda:DeleteFunctionEventInvokeConfig", &[("lambda:DeleteFunctionEventInvokeConfig", Function)]),
     call("lambda:DeleteFunctionUrlConfig", &[("lambda:DeleteFunctionUrlConfig", Function)]),
     call("lambda:GetAccountSettings", &[("lambda:GetAccountSettings", Account)]),
     call("lambda:GetAlias", &[("lambda:GetAlias", Function)]),
+    call("lambda:GetEventSourceMapping", &[("lambda:GetEventSourceMapping", Mappings)]),
     // Its answer has the tags only for whoever may list them.
     call("lambda:GetFunction", &[("lambda:GetFunction", Function), ("lambda:ListTags", Function)]),
     call("lambda:GetFunctionConfiguration", &[("lambda:GetFunctionConfiguration", Function)]),
+    call("lambda:GetFunctionEventInvokeConfig", &[("lambda:GetFunctionEventInvokeConfig", Function)]),
     call("lambda:GetFunctionUrlConfig", &[("lambda:GetFunctionUrlConfig", Function)]),
     call("lambda:GetPolicy", &[("lambda:GetPolicy", Function)]),
     call("lambda:Invoke", &[("lambda:InvokeFunction", Function)]),
     call("lambda:ListAliases", &[("lambda:ListAliases", Function)]),
+    call("lambda:ListEventSourceMappings", &[("lambda:ListEventSourceMappings", Account)]),
     call("lambda:ListFunctionUrlConfigs", &[("lambda:ListFunctionUrlConfigs", Function)]),
-    call("lambda:ListTags", &[("lambda:ListTags", Function)]),
+    call("lambda:ListTags", &[("lambda:ListTags", Function), ("lambda:ListTags", MappingTags)]),
     call("lambda:ListVersionsByFunction", &[("lambda:ListVersionsByFunction", Function)]),
     call("lambda:PublishVersion", &[("lambda:PublishVersion", Function)]),
     call("lambda:PutFunctionConcurrency", &[("lambda:PutFunctionConcurrency", Function)]),
+    call("lambda:PutFunctionEventInvokeConfig", &[("lambda:PutFunctionEventInvokeConfig", Function)]),
     call("lambda:RemovePermission", &[("lambda:RemovePermission", Function)]),
-    call("lambda:TagResource", &[("lambda:TagResource", Function)]),
+    call("lambda:TagResource", &[("lambda:TagResource", Function), ("lambda:TagResource", MappingTags)]),
     call("lambda:UpdateAlias", &[("lambda:UpdateAlias", Function)]),
+    call("lambda:UpdateEventSourceMapping", &[("lambda:UpdateEventSourceMapping", Mappings)]),
     call("lambda:UpdateFunctionCode", &[("lambda:UpdateFunctionCode", Function)]),
     call(
         "lambda:UpdateFunctionConfiguration",
@@ -143,6 +181,18 @@ pub const CALLS: &[Call] = &[
     call("logs:ListTagsForResource", &[("logs:ListTagsForResource", LogGroup)]),
     call("logs:PutRetentionPolicy", &[("logs:PutRetentionPolicy", LogGroup)]),
     call("logs:TagResource", &[("logs:TagResource", LogGroup)]),
+    call("sqs:ChangeMessageVisibility", &[("sqs:ChangeMessageVisibility", Queues)]),
+    call("sqs:CreateQueue", &[("sqs:CreateQueue", Queues), ("sqs:TagQueue", Queues)]),
+    call("sqs:DeleteMessage", &[("sqs:DeleteMessage", Queues)]),
+    call("sqs:DeleteQueue", &[("sqs:DeleteQueue", Queues)]),
+    call("sqs:GetQueueAttributes", &[("sqs:GetQueueAttributes", Queues)]),
+    call("sqs:GetQueueUrl", &[("sqs:GetQueueUrl", Queues)]),
+    call("sqs:ListQueueTags", &[("sqs:ListQueueTags", Queues)]),
+    call("sqs:PurgeQueue", &[("sqs:PurgeQueue", Queues)]),
+    call("sqs:ReceiveMessage", &[("sqs:ReceiveMessage", Queues)]),
+    call("sqs:SendMessage", &[("sqs:SendMessage", Queues)]),
+    call("sqs:SetQueueAttributes", &[("sqs:SetQueueAttributes", Queues)]),
+    call("sqs:TagQueue", &[("sqs:TagQueue", Queues)]),
     // Needs no permission: it works even under an explicit deny.
     call("sts:GetCallerIdentity", &[]),
     call("tagging:GetResources", &[("tag:GetResources", Account)]),
@@ -155,6 +205,12 @@ impl On {
             Apis => "Apis",
             ApiTags => "ApiTags",
             Function => "Function",
+            Mappings => "Mappings",
+            MappingTags => "MappingTags",
+            Buses => "Buses",
+            Queues => "Queues",
+            RoleForApi => "RoleForApi",
+            Rules => "Rules",
             LogGroup => "LogGroup",
             Role => "Role",
             RoleForLambda => "RoleForLambda",
@@ -180,7 +236,22 @@ impl On {
                 let arn = at.log_group_arn(&names::log_group(app, env));
                 vec![format!("{arn}:*"), arn]
             }
-            Role | RoleForLambda => vec![at.role_arn(&names::role(app, env))],
+            // Create knows no resource; what narrows these is their condition.
+            Mappings => vec!["*".to_owned()],
+            MappingTags => vec![format!("arn:{partition}:lambda:{region}:{account}:event-source-mapping:*")],
+            Buses => vec![format!("arn:{partition}:events:{region}:{account}:event-bus/*")],
+            Queues => {
+                vec![at.queue_arn(&names::queue(app, env)), at.queue_arn(&names::dead_letter_queue(app, env))]
+            }
+            Role => {
+                vec![at.role_arn(&names::role(app, env)), at.role_arn(&names::ingest_role(app, env))]
+            }
+            RoleForApi => vec![at.role_arn(&names::ingest_role(app, env))],
+            RoleForLambda => vec![at.role_arn(&names::role(app, env))],
+            Rules => [names::rule(app, env), names::bucket_rule(app, env)]
+                .iter()
+                .flat_map(|name| ["default", "*"].map(|bus| at.rule_arn(bus, name)))
+                .collect(),
             Table => vec![at.table_arn(&names::table(app, env))],
             Tables => {
                 vec![at.table_arn(&names::table(app, env)), at.table_arn(&names::seen_table(app, env))]
@@ -189,9 +260,14 @@ impl On {
         }
     }
 
-    fn condition(self) -> Option<Json> {
-        (self == RoleForLambda)
-            .then(|| json!({ "StringEquals": { "iam:PassedToService": "lambda.amazonaws.com" } }))
+    fn condition(self, app: &str, env: &str, place: &Place) -> Option<Json> {
+        let handed_to = |service: &str| json!({ "StringEquals": { "iam:PassedToService": service } });
+        match self {
+            Mappings => Some(json!({ "ArnLike": { "lambda:FunctionArn": Function.arns(app, env, place) } })),
+            RoleForApi => Some(handed_to("apigateway.amazonaws.com")),
+            RoleForLambda => Some(handed_to("lambda.amazonaws.com")),
+            _ => None,
+        }
     }
 }
 
@@ -204,7 +280,7 @@ pub fn deployer(app: &str, env: &str, place: &Place) -> Json {
     let statements = by_resource.into_iter().map(|(on, actions)| {
         let mut statement =
             json!({ "Sid": on.sid(), "Effect": "Allow", "Action": actions, "Resource": on.arns(app, env, place) });
-        if let (Some(condition), Some(fields)) = (on.condition(), statement.as_object_mut()) {
+        if let (Some(condition), Some(fields)) = (on.condition(app, env, place), statement.as_object_mut()) {
             fields.insert("Condition".to_owned(), condition);
         }
         statement
@@ -259,7 +335,8 @@ mod tests {
     fn only_what_has_no_name_is_allowed_on_everything() {
         let policy = deployer("hits", "test", &place());
         for statement in policy["Statement"].as_array().unwrap() {
-            let everything = statement["Resource"] == json!(["*"]);
+            // What has an id of AWS's choice is narrowed by a condition.
+            let everything = statement["Resource"] == json!(["*"]) && statement["Condition"].is_null();
             assert_eq!(everything, statement["Sid"] == "Account", "{statement}");
             for action in statement["Action"].as_array().unwrap() {
                 assert!(!action.as_str().unwrap().contains('*'), "{action}");
