@@ -75,14 +75,14 @@ async fn every_message_comes_to_the_function_over_sigkills() {
     assert_eq!(put.outputs["state"], "Enabled");
     assert_eq!(put.outputs["uuid"].len(), 36);
     let notes = machine.temp.path().join("notes");
-    let noted = || std::fs::read_to_string(&notes).unwrap_or_default();
+    let written = || std::fs::read_to_string(&notes).unwrap_or_default();
     for from in (0..COUNT).step_by(10) {
         send(&client, from).await;
     }
     let mut client = client;
     for round in 1..=2 {
         let some = async {
-            while noted().lines().count() < 40 * round {
+            while written().lines().count() < 40 * round {
                 tokio::task::yield_now().await;
             }
         };
@@ -92,7 +92,7 @@ async fn every_message_comes_to_the_function_over_sigkills() {
     }
     // Those on their way come back when their time is over.
     until(&client, is_empty).await;
-    let heard: BTreeSet<u32> = noted().lines().map(|line| line.parse().unwrap()).collect();
+    let heard: BTreeSet<u32> = written().lines().map(|line| line.parse().unwrap()).collect();
     assert_eq!(heard, (0..COUNT).collect());
     assert_eq!(client.resource("event_source_mapping", "q").await.unwrap().unwrap().outputs, put.outputs);
     assert_eq!(client.status().await.unwrap().notices, Vec::<String>::new());
