@@ -139,7 +139,7 @@ impl Cloud {
             QueueSpec::KIND => self.bring_queue(name, &parse(kind, name, &spec)?).await?,
             EventSourceMappingSpec::KIND => self.bring_mapping(name, &parse(kind, name, &spec)?, old).await?,
             EventRuleSpec::KIND => self.bring_rule(name, parse(kind, name, &spec)?)?,
-            EventInvokeConfigSpec::KIND => self.bring_invoke_config(name, &parse(kind, name, &spec)?, old)?,
+            EventInvokeConfigSpec::KIND => self.bring_invoke_config(name, &parse(kind, name, &spec)?)?,
             PermissionSpec::KIND => self.bring_permission(name, &parse(kind, name, &spec)?, old)?,
             _ => return Err(unknown(kind)),
         };
@@ -227,12 +227,8 @@ impl Cloud {
                 self.gateway.delete(&format!("{kind}/{name}")).await;
             }
             EventRuleSpec::KIND => self.bus.delete_rule(name),
-            EventInvokeConfigSpec::KIND => self.end_invoke_config(name, old),
-            PermissionSpec::KIND => {
-                if let Ok(spec) = parse::<PermissionSpec>(kind, name, &old.spec) {
-                    self.forbid(name, &spec);
-                }
-            }
+            EventInvokeConfigSpec::KIND => self.bus.remove_invoke_config(name),
+            PermissionSpec::KIND => self.end_permission(name, old),
             _ => {}
         }
         Ok(())

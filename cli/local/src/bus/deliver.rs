@@ -73,7 +73,7 @@ async fn carry(inner: &Arc<Inner>, id: i64, place: OwnedSemaphorePermit) {
         () = inner.stop.cancelled() => return,
     };
     let Some((event, job)) = look(inner, id).await else { return };
-    let settings = read(&inner.settings).get(qualified).cloned().unwrap_or_default();
+    let settings = inner.settings_of(qualified);
     // The daemon is stopping: what it knows of the job is true for the next one.
     let Some(ran) = invoke(inner, &job, &settings, &event).await else { return };
     let next = job.clone().ran(ran, &settings, &event, now_ms());

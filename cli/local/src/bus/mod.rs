@@ -49,8 +49,8 @@ struct Inner {
     rules: RwLock<BTreeMap<String, Rule>>,
     /// By the statement's name: the function, with its alias if it has one, and the rule that may call it.
     permits: RwLock<BTreeMap<String, (String, String)>>,
-    /// By the function, with its alias if it has one.
-    settings: RwLock<BTreeMap<String, Settings>>,
+    /// By the name of the settings: the function, with its alias if it has one, and what becomes of its failed events.
+    settings: RwLock<BTreeMap<String, (String, Settings)>>,
     gates: Gates,
     /// What is on its way and nobody carries, by when it is due.
     due: Mutex<BTreeSet<Due>>,
@@ -155,19 +155,18 @@ impl Bus {
         write(&self.inner.permits).remove(statement);
     }
 
-    /// Sets what becomes of events that a function could not handle; `None` is Lambda's default.
-    pub(crate) fn set_invoke_config(&self, spec: &EventInvokeConfigSpec, wanted: bool) {
-        let Some(name) = spec.function_name.get() else { return };
-        let function = qualified(name, spec.qualifier.as_ref().and_then(|qualifier| qualifier.get()));
-        let mut all = write(&self.inner.settings);
-        if wanted {
-            let on_failure_arn = spec.on_failure_arn.get().cloned();
-            let settings =
-                Settings { max_retries: spec.max_retries, max_age_s: spec.max_age_s, on_failure_arn };
-            all.insert(function, settings);
-        } else {
-            all.remove(&function);
-        }
+    /// Sets what becomes of events that a function could not handle, by the settings' name; without, it is Lambda's default.
+    pub(crate) fn put_invoke_config(&self, name: &str, spec: &EventInvokeConfigSpec) {
+        let Some(function) = spec.function_name.get() else { return };
+        let function = qualified(function, spec.qualifier.as_ref().and_then(|qualifier| qualifier.get()));
+        let on_failure_arn = spec.on_failure_arn.get().cloned();
+        let settings = Settings { max_retries: spec.max_retries, max_age_s: spec.max_age_s, on_failure_arn };
+        write(&self.inner.settings).insert(name.to_owned(), (function, settings));
+    }
+
+    /// Takes back what [`Bus::put_invoke_config`] set.
+    pub(crate) fn remove_invoke_config(&self, name: &str) {
+        write(&self.inner.settings).remove(name);
     }
 }
 
@@ -193,6 +192,13 @@ impl Inner {
                 (text.to_owned(), job)
             })
             .collect()
+    }
+
+    /// What becomes of events that a function, named with its alias, could not handle.
+    fn settings_of(&self, function: &str) -> Settings {
+        let all = read(&self.settings);
+        let of_it = all.values().find(|(of, _)| of == function);
+        of_it.map(|(_, settings)| settings.clone()).unwrap_or_default()
     }
 
     /// Puts jobs among those that nobody carries.

@@ -16,23 +16,13 @@ impl Cloud {
         &self,
         name: &str,
         spec: &EventInvokeConfigSpec,
-        old: Option<&Entry>,
     ) -> Result<Outputs, Fault> {
         if spec.function_name.get().is_none() || spec.on_failure_arn.get().is_none() {
             let why = "its function_name and on_failure_arn are not known yet";
             return Err(invalid(EventInvokeConfigSpec::KIND, name, why));
         }
-        if let Some(old) = old {
-            self.end_invoke_config(name, old);
-        }
-        self.bus.set_invoke_config(spec, true);
+        self.bus.put_invoke_config(name, spec);
         Ok(Outputs::new())
-    }
-
-    pub(super) fn end_invoke_config(&self, name: &str, old: &Entry) {
-        if let Ok(old) = parse(EventInvokeConfigSpec::KIND, name, &old.spec) {
-            self.bus.set_invoke_config(&old, false);
-        }
     }
 
     pub(super) fn bring_permission(
@@ -41,9 +31,9 @@ impl Cloud {
         spec: &PermissionSpec,
         old: Option<&Entry>,
     ) -> Result<Outputs, Fault> {
-        let old = old.map(|old| parse::<PermissionSpec>(PermissionSpec::KIND, name, &old.spec));
-        if let Some(Ok(old)) = old.filter(|old| old.as_ref() != Ok(spec)) {
-            self.forbid(name, &old);
+        if let Some(old) = old.filter(|old| parse(PermissionSpec::KIND, name, &old.spec).as_ref() != Ok(spec))
+        {
+            self.end_permission(name, old);
         }
         let (Some(source), Some(function)) = (spec.source_arn.get(), spec.function_name.get()) else {
             let why = "its source_arn and function_name are not known yet";
@@ -57,10 +47,11 @@ impl Cloud {
         Ok(outputs(&[("statement_id", name.to_owned())]))
     }
 
-    pub(super) fn forbid(&self, name: &str, spec: &PermissionSpec) {
+    pub(super) fn end_permission(&self, name: &str, old: &Entry) {
         self.bus.forbid(name);
-        let api = spec.source_arn.get().and_then(|source| api_of(source));
-        if let (Some(api), Some(function)) = (api, spec.function_name.get()) {
+        let Ok(old) = parse::<PermissionSpec>(PermissionSpec::KIND, name, &old.spec) else { return };
+        let api = old.source_arn.get().and_then(|source| api_of(source));
+        if let (Some(api), Some(function)) = (api, old.function_name.get()) {
             self.gateway.forbid(api, function);
         }
     }

@@ -220,6 +220,27 @@ async fn an_event_that_waits_for_the_function_outlives_a_sigkill() {
     assert_eq!(client.status().await.unwrap().notices, Vec::<String>::new());
 }
 
+#[tokio::test]
+async fn an_event_in_flight_at_a_sigkill_is_delivered_again() {
+    let (machine, client) = with_rule(FUNCTION_ARN).await;
+    function(&machine, &client, None).await;
+    permission(&client).await;
+    put(&client, &json!({ "order": "do=sleep:5000" })).await;
+    until_said(&client, "START RequestId").await;
+    kill(pid(&client));
+    let client = machine.start_new().await;
+    let again = async {
+        loop {
+            let page = client.logs("/aws/lambda/f", &Query::default()).await.unwrap();
+            if page.events.iter().filter(|event| event.message.contains("START RequestId")).count() == 2 {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(LONG, again).await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_sigkill_in_the_middle_loses_no_event_that_was_acknowledged() {
     let (machine, client) = with_rule(&queue_arn("hits")).await;
