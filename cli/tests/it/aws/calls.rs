@@ -12,10 +12,11 @@ use super::scene::{Scene, left};
 use crate::support::{DEFAULTS, artifact};
 
 /// What a deploy that finds nothing to change may ask AWS.
-const MOST_WITHOUT_CHANGES: usize = 21;
+const MOST_WITHOUT_CHANGES: usize = 35;
 
-/// What it takes to know everything that is deployed, and how often: there are two tables.
-const SURVEY: [(&str, usize); 16] = [
+/// What it takes to know everything that is deployed, and that nothing else is, and how often: there are two tables, and there might be
+/// two queues, two rules, each with its statement in a policy, and another role.
+const SURVEY: [(&str, usize); 21] = [
     ("apigateway:GetApis", 1),
     ("apigateway:GetIntegrations", 1),
     ("apigateway:GetRoutes", 1),
@@ -24,14 +25,19 @@ const SURVEY: [(&str, usize); 16] = [
     ("dynamodb:DescribeTable", 2),
     ("dynamodb:DescribeTimeToLive", 2),
     ("dynamodb:ListTagsOfResource", 2),
-    ("iam:GetRole", 1),
+    ("events:DescribeRule", 2),
+    ("events:ListEventBuses", 2),
+    ("iam:GetRole", 2),
     ("iam:GetRolePolicy", 1),
     ("lambda:GetFunction", 1),
     ("lambda:GetFunctionConfiguration", 1),
-    ("lambda:GetPolicy", 1),
+    ("lambda:GetFunctionEventInvokeConfig", 2),
+    ("lambda:GetPolicy", 5),
+    ("lambda:ListEventSourceMappings", 1),
     ("lambda:ListFunctionUrlConfigs", 1),
     ("logs:DescribeLogGroups", 1),
     ("logs:ListTagsForResource", 1),
+    ("sqs:GetQueueUrl", 2),
 ];
 
 /// The sign of life of a lease, which a slow machine makes a run give.
@@ -96,13 +102,18 @@ fn deployed(scene: &mut Scene) {
     looks
       apigateway:GetApis
       dynamodb:DescribeTable x2
-      iam:GetRole
+      events:DescribeRule x2
+      events:ListEventBuses x2
+      iam:GetRole x2
       lambda:GetAccountSettings
       lambda:GetFunction
       lambda:GetFunctionConfiguration
-      lambda:GetPolicy x2
+      lambda:GetFunctionEventInvokeConfig x2
+      lambda:GetPolicy x6
+      lambda:ListEventSourceMappings
       lambda:ListFunctionUrlConfigs
       logs:DescribeLogGroups
+      sqs:GetQueueUrl x2
       sts:GetCallerIdentity
     writes
     ");
@@ -110,13 +121,18 @@ fn deployed(scene: &mut Scene) {
     looks
       apigateway:GetApis
       dynamodb:DescribeTable
+      events:DescribeRule
+      events:ListEventBuses
       iam:GetRole
       lambda:GetAccountSettings
       lambda:GetFunction
       lambda:GetFunctionConfiguration
+      lambda:GetFunctionEventInvokeConfig
       lambda:GetPolicy
+      lambda:ListEventSourceMappings
       lambda:ListFunctionUrlConfigs
       logs:DescribeLogGroups
+      sqs:GetQueueUrl
       sts:GetCallerIdentity
     writes
       apigateway:CreateApi

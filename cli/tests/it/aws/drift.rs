@@ -6,7 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
 use hitctl_emulators::{Emulator, Kind};
-use hitctl_resources::{FunctionUrlSpec, KINDS, Spec as _};
+use hitctl_resources::{
+    EventInvokeConfigSpec, EventRuleSpec, EventSourceMappingSpec, FunctionUrlSpec, KINDS, QueueSpec,
+    Spec as _,
+};
 use serde_json::Value as Json;
 
 use self::hand::{Done, Hand};
@@ -19,6 +22,9 @@ const GAPS: &[(Kind, &str, &str)] =
 
 /// Moto drops `OnDemandThroughput`.
 const FORGOTTEN_BY_MOTO: &[&str] = &["table.hits max_write_units", "table.seen max_write_units"];
+
+/// The kinds that are there with a queue and events.
+const FED_BY: [&str; 3] = [QueueSpec::KIND, EventSourceMappingSpec::KIND, EventRuleSpec::KIND];
 
 /// The fields of the specs that a plan makes, by address: settings in groups one by one, maps as a whole.
 fn fields(plan: &Ran) -> BTreeMap<String, Vec<String>> {
@@ -166,12 +172,19 @@ pub(super) fn all() -> &'static BTreeSet<String> {
         let mut url = Scene::new(emulator, "drifturl", "http.expose = \"function-url\"\n");
         let only = |kind: &str, _: &str| kind == FunctionUrlSpec::KIND;
         fields.extend(drift_and_mend(emulator, &mut url, "drifturl", only));
+        let mut queue = Scene::new(emulator, "driftq", "queue.enabled = true\nevents.enabled = true\n");
+        let only = |kind: &str, _: &str| FED_BY.contains(&kind);
+        fields.extend(drift_and_mend(emulator, &mut queue, "driftq", only));
+        // Where there is no queue, Lambda queues events by itself.
+        let mut events = Scene::new(emulator, "drifte", "events.enabled = true\n");
+        let only = |kind: &str, _: &str| kind == EventInvokeConfigSpec::KIND;
+        fields.extend(drift_and_mend(emulator, &mut events, "drifte", only));
         assert_eq!(kinds(&fields), KINDS.iter().copied().collect(), "each kind has fields that drift");
         let moto = Emulator::moto();
         let mut other = Scene::new(moto, "drift", DEFAULTS);
         let rest = |kind: &str, field: &str| GAPS.iter().any(|(_, gap, _)| *gap == format!("{kind} {field}"));
         assert!(!drift_and_mend(moto, &mut other, "drift", rest).is_empty());
-        [api, url, other].into_iter().flat_map(Scene::into_seen).collect()
+        [api, url, queue, events, other].into_iter().flat_map(Scene::into_seen).collect()
     })
 }
 

@@ -9,8 +9,15 @@ use crate::support::Yard;
 
 /// Calls that no command here makes, and when one is made.
 const ELSEWHERE: &[(&str, &str)] = &[
+    ("apigateway:DeleteIntegration", "when `queue.ingest` is switched off: as the conformance tests do"),
     ("apigateway:GetTags", "when the list of APIs does not show the tags of one that was just made"),
     ("dynamodb:UpdateItem", "the sign of life of a lease that is held for more than 20 s"),
+    ("events:PutEvents", "`emit`"),
+    ("sqs:ChangeMessageVisibility", "`dlq list` and `dlq redrive`, which give back what they only looked at"),
+    ("sqs:DeleteMessage", "`dlq redrive`"),
+    ("sqs:PurgeQueue", "`dlq purge`"),
+    ("sqs:ReceiveMessage", "`dlq list` and `dlq redrive`"),
+    ("sqs:SendMessage", "`send` and `dlq redrive`"),
 ];
 
 /// Everything that was called.

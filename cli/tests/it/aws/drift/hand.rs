@@ -1,5 +1,7 @@
 //! Somebody with an SDK who changes one field of one resource, past hitctl.
 
+mod sources;
+
 use aws_sdk_apigatewayv2::types as api;
 use aws_sdk_dynamodb::types as db;
 use aws_sdk_iam::types as iam;
@@ -27,6 +29,8 @@ pub(crate) struct Hand {
     pub(crate) logs: aws_sdk_cloudwatchlogs::Client,
     pub(crate) function: aws_sdk_lambda::Client,
     pub(crate) api: aws_sdk_apigatewayv2::Client,
+    pub(crate) queues: aws_sdk_sqs::Client,
+    pub(crate) bus: aws_sdk_eventbridge::Client,
 }
 
 const BY_NAME: Done = Done::Fixed("what it belongs to is in its name, by which it is found");
@@ -47,6 +51,8 @@ impl Hand {
             logs: aws_sdk_cloudwatchlogs::Client::new(config),
             function: aws_sdk_lambda::Client::new(config),
             api: aws_sdk_apigatewayv2::Client::new(config),
+            queues: aws_sdk_sqs::Client::new(config),
+            bus: aws_sdk_eventbridge::Client::new(config),
         }
     }
 
@@ -66,6 +72,10 @@ impl Hand {
             "function_url" => self.function_url(field).await,
             "http_api" => self.http_api(field).await,
             "permission" => self.permission(field).await,
+            "queue" => self.queue(address.trim_start_matches("queue."), field).await,
+            "event_source_mapping" => self.mapping(field).await,
+            "event_rule" => self.rule(field).await,
+            "event_invoke_config" => self.event_invoke_config(field).await,
             _ => panic!("{kind} has no case"),
         }
     }
