@@ -282,12 +282,17 @@ fn gone(scene: &mut Scene) {
       dynamodb:DescribeTable x2
       dynamodb:DescribeTimeToLive
       dynamodb:ListTagsOfResource
-      iam:GetRole
+      events:DescribeRule x2
+      events:ListEventBuses x2
+      iam:GetRole x2
       lambda:GetFunction x2
       lambda:GetFunctionConfiguration
-      lambda:GetPolicy x2
+      lambda:GetFunctionEventInvokeConfig x2
+      lambda:GetPolicy x6
+      lambda:ListEventSourceMappings
       lambda:ListFunctionUrlConfigs
       logs:DescribeLogGroups
+      sqs:GetQueueUrl x2
       sts:GetCallerIdentity
     writes
     ");
@@ -300,12 +305,17 @@ fn gone(scene: &mut Scene) {
       dynamodb:DescribeTimeToLive
       dynamodb:ListTagsOfResource
       dynamodb:Scan
+      events:DescribeRule
+      events:ListEventBuses
       iam:GetRole
       lambda:GetFunction
       lambda:GetFunctionConfiguration
+      lambda:GetFunctionEventInvokeConfig
       lambda:GetPolicy
+      lambda:ListEventSourceMappings
       lambda:ListFunctionUrlConfigs
       logs:DescribeLogGroups
+      sqs:GetQueueUrl
       sts:GetCallerIdentity
     writes
       dynamodb:DeleteTable
