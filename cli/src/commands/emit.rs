@@ -18,7 +18,7 @@ use crate::session::Session;
 
 /// Put events on the event bus, whose rule brings them to the function
 ///
-/// The file is the JSON list that EventBridge's PutEvents takes, with `Detail` as an object or as the text of one. Every event is
+/// The file is the JSON list that EventBridge's `PutEvents` takes, with `Detail` as an object or as the text of one. Every event is
 /// checked before any is sent.
 #[derive(Debug, clap::Args)]
 #[command(

@@ -14,7 +14,7 @@ use crate::stack::{self, Code};
 /// Show each resource, its real name, its drift from the configuration, the URL, the hits and the queues; only reads
 ///
 /// How much is on a queue is what SQS says: about so many. The age of its oldest message is shown on this machine; in AWS it is a
-/// metric of CloudWatch (ApproximateAgeOfOldestMessage), since SQS tells it only to those who receive.
+/// metric of CloudWatch (`ApproximateAgeOfOldestMessage`), since SQS tells it only to those who receive.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Exit with 2 when something is missing or has drifted

@@ -137,7 +137,8 @@ fn undelivered(attributes: &Attributes) -> Option<String> {
         why.push_str(part);
     }
     if let Some(retries) = text("RETRY_ATTEMPTS").and_then(|n| n.parse::<u64>().ok()).filter(|n| *n > 0) {
-        why.push_str(&format!(", tried again {}", times(retries)));
+        why.push_str(", tried again ");
+        why.push_str(&times(retries));
     }
     Some(why)
 }

@@ -135,23 +135,17 @@ impl Way<'_> {
         held: &mut Vec<Message>,
     ) -> Result<(), Fault> {
         let letters: Vec<Letter> = messages.iter().map(Letter::read).collect();
-        let became = match &self.hits {
-            Some(hits) => {
-                let entries: Vec<Entry> = letters.iter().map(Letter::entry).collect();
-                let mut became = Vec::new();
-                for batch in Entry::batches(&entries) {
-                    became.extend(hits.send(batch, &self.session.stop).await);
-                }
-                became
+        let mut became = Vec::new();
+        if let Some(hits) = &self.hits {
+            let entries: Vec<Entry> = letters.iter().map(Letter::entry).collect();
+            for batch in Entry::batches(&entries) {
+                became.extend(hits.send(batch, &self.session.stop).await);
             }
-            None => {
-                let mut became = Vec::new();
-                for (message, letter) in messages.iter().zip(&letters) {
-                    became.push(self.call(message, letter).await);
-                }
-                became
+        } else {
+            for (message, letter) in messages.iter().zip(&letters) {
+                became.push(self.call(message, letter).await);
             }
-        };
+        }
         let taken: Vec<&Message> = messages
             .iter()
             .zip(&became)

@@ -1,4 +1,4 @@
-//! Events as a file has them, in the shape that EventBridge's PutEvents takes, checked before any is sent. Pure.
+//! Events as a file has them, in the shape that EventBridge's `PutEvents` takes, checked before any is sent. Pure.
 
 use hitctl_config::event_pattern::Pattern;
 use jiff::Timestamp;

@@ -24,7 +24,6 @@ struct Queues {
 /// A message as it is on a queue.
 #[derive(Debug)]
 struct Found {
-    id: String,
     body: String,
     attributes: BTreeMap<String, String>,
 }
@@ -86,7 +85,7 @@ impl Queues {
                     attributes.map(|(name, value)| (name, value.string_value.unwrap_or_default()));
                 let id = message.message_id.unwrap();
                 let body = message.body.unwrap();
-                found.insert(id.clone(), Found { id, body, attributes: attributes.collect() });
+                found.insert(id, Found { body, attributes: attributes.collect() });
             }
         }
         found.into_values().collect()
