@@ -235,7 +235,7 @@ mod tests {
             NARROW
         ));
         let view = DeadLettersView { messages: list().messages[..1].to_vec(), about: 1, ..list() };
-        insta::assert_snapshot!(view.json(), @"");
+        insta::assert_snapshot!(view.json(), @r#"{"v":1,"messages":[{"id":"059f36b4-87a3-44ab-83d2-661975830a7d","body":"{\"pth\":\"/\"}\u001b","received":6,"why":"there is no path","kind":"message","sent":"2026-09-20T10:00:00Z"}],"queue":"hits-prod-dlq","about":1}"#);
         let none = DeadLettersView { messages: Vec::new(), about: 0, ..list() };
         assert_eq!(none.human(WIDE), "There are no dead letters in hits-prod-dlq.\n");
         assert!(DeadLettersView { about: 2, ..none }.human(Style::PLAIN).contains("about 2"));
