@@ -65,7 +65,19 @@ const CRATES: &[(&str, &[&str])] = &[
         "cli/emulators",
         &["bytes", "http-body-util", "hyper", "hyper-util", "jiff", "serde_json", "sha2", "tokio"],
     ),
-    ("function", &["hitctl-config", "httparse", "miniz_oxide", "ring", "rustls", "serde", "serde_json", "webpki-roots"]),
+    (
+        "function",
+        &[
+            "hitctl-config",
+            "httparse",
+            "miniz_oxide",
+            "ring",
+            "rustls",
+            "serde",
+            "serde_json",
+            "webpki-roots",
+        ],
+    ),
 ];
 
 /// A room (a file or folder below the top level) and what its code must not name, with the reason.

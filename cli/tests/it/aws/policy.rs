@@ -13,7 +13,10 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("apigateway:GetTags", "when the list of APIs does not show the tags of one that was just made"),
     ("dynamodb:UpdateItem", "the sign of life of a lease that is held for more than 20 s"),
     ("events:PutEvents", "`emit`"),
-    ("sqs:ChangeMessageVisibilityBatch", "`dlq list` and `dlq redrive`, which give back what they only looked at"),
+    (
+        "sqs:ChangeMessageVisibilityBatch",
+        "`dlq list` and `dlq redrive`, which give back what they only looked at",
+    ),
     ("sqs:DeleteMessageBatch", "`dlq redrive`"),
     ("sqs:PurgeQueue", "`dlq purge`"),
     ("sqs:ReceiveMessage", "`dlq list` and `dlq redrive`"),
