@@ -162,12 +162,10 @@ impl Mappings {
         let Some((found, more)) = self.found(name, Some(want)).await? else {
             let made = self.make(name, want).await?;
             // What was taken for made may be another one.
-            return match made.is_as(want) {
-                true => Ok(made.uuid),
-                false => {
-                    Err(Fault::transient("mapping", format!("the mapping of queue {name} is another one")))
-                }
-            };
+            if made.is_as(want) {
+                return Ok(made.uuid);
+            }
+            return Err(Fault::transient("mapping", format!("the mapping of queue {name} is another one")));
         };
         check_ours(&self.aws, name, &found)?;
         let uuid = found.outputs.get("uuid").cloned().unwrap_or_default();
