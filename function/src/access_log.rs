@@ -1,11 +1,9 @@
 //! Access logs of `CloudFront`, line by line: W3C's extended format, whose columns a line `#Fields:` names, and JSON, an object
 //! a line. A line becomes a view of a page, or nothing. Pure.
 
-use std::borrow::Cow;
-use std::collections::HashMap;
-
 use crate::moment::Moment;
 use crate::query::decode;
+use crate::trigger::fields;
 
 /// The columns that matter, as both formats name them.
 const COLUMNS: [&str; 9] = [
@@ -57,9 +55,10 @@ impl Reader {
             return None;
         }
         if line.starts_with('{') {
-            let fields: HashMap<Cow<'_, str>, Cow<'_, str>> = serde_json::from_str(line).ok()?;
-            self.understood |= fields.contains_key("cs-uri-stem");
-            return view(COLUMNS.map(|column| fields.get(column).map(AsRef::as_ref)));
+            let fields = fields::object(line, "the line").ok()?;
+            self.understood |= fields.has("cs-uri-stem");
+            let values = COLUMNS.map(|column| fields.text(column).ok().flatten());
+            return view(values.each_ref().map(Option::as_deref));
         }
         let places = self.places?;
         let separator = if line.contains('\t') { '\t' } else { ' ' };

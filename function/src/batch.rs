@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, HashSet};
 use hitctl_config::contract::KEY_SITE;
 
 use crate::hit::Sum;
-use crate::moment::{Day, Moment};
+use crate::moment::Moment;
 use crate::path::Key;
 use crate::recent::Recent;
 use crate::routes::Setup;
@@ -308,9 +308,4 @@ fn hits(piece: &Piece, refused: &mut Refused) -> u64 {
         }
     }
     hits
-}
-
-/// Whether visitors of that day can still be told apart: older days' salts are gone.
-fn is_recent(day: Day, now: Moment) -> bool {
-    day.number() + 1 >= now.day().number()
 }

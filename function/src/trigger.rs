@@ -4,7 +4,7 @@
 mod body;
 mod cloudfront;
 mod eventbridge;
-mod fields;
+pub(crate) mod fields;
 mod http;
 mod message;
 mod s3;

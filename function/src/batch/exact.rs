@@ -2,7 +2,7 @@
 //! condition that it is not there. What DynamoDB cancels is told by its reasons: a mark that is there is a piece that
 //! was counted, and the rest is added up anew.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::{Fate, Piece, Refused, hits, site, sums};
 use crate::hit::Sum;
@@ -54,9 +54,12 @@ pub(super) fn count<S: Store>(
     }
     let fates = vec![None; pieces.len()];
     let mut run = Run { pieces, fates, admitted: HashSet::new(), paths, now };
-    let mut places: Vec<usize> = (0..pieces.len()).filter(|place| !twins.contains_key(place)).collect();
     // Pieces of one page together: so most pages are written once.
-    places.sort_by(|a, b| page(&pieces[*a]).cmp(&page(&pieces[*b])));
+    let mut places: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for place in (0..pieces.len()).filter(|place| !twins.contains_key(place)) {
+        places.entry(page(&pieces[place])).or_default().push(place);
+    }
+    let places = places.into_values().flatten().collect();
     for pack in packs(pieces, places) {
         run.write(store, pack, refused);
     }
@@ -70,8 +73,8 @@ pub(super) fn count<S: Store>(
     run.fates.into_iter().map(|fate| fate.unwrap_or_else(missing)).collect()
 }
 
-fn page(piece: &Piece) -> Option<&str> {
-    piece.parts.first().map(|part| part.key.as_str())
+fn page(piece: &Piece) -> &str {
+    piece.parts.first().map_or("", |part| part.key.as_str())
 }
 
 /// The places of pieces, in packs that a transaction has room for.

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{Piece, is_recent};
+use super::Piece;
 use crate::moment::{Day, Moment};
 use crate::path::Key;
 use crate::store::Store;
@@ -11,16 +11,10 @@ use crate::visitor::Visitor;
 /// Meets the visitors of all pieces, day by day, for the salt changes with the day. Whom the store cannot meet is no
 /// visitor, and the view counts all the same.
 pub(super) fn meet<S: Store>(store: &mut S, pieces: &mut [Piece], now: Moment, notes: &mut Vec<String>) {
-    let mut days: Vec<Day> = Vec::new();
-    for part in pieces.iter().flat_map(|piece| &piece.parts) {
-        let day = part.at.day();
-        if part.visitor.is_some() && is_recent(day, now) && !days.contains(&day) {
-            days.push(day);
-        }
-    }
-    days.sort_unstable();
     let mut trouble = 0;
-    for day in days {
+    // Older days' salts are gone.
+    let today = now.day().number();
+    for day in [today.saturating_sub(1), today].map(Day::from_number) {
         let mut met: HashSet<(Visitor, Key)> = HashSet::new();
         let parts = pieces.iter_mut().flat_map(|piece| &mut piece.parts).filter(|part| part.at.day() == day);
         for part in parts {

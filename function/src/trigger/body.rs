@@ -1,45 +1,13 @@
 //! The body of a message on the queue: hits of a sender of its own, a bare path, or an event that another service put there.
 
-use hitctl_config::contract::MAX_HITS_IN_MESSAGE;
-use serde::Deserialize;
-
-use super::fields::{self, Field, list, number, object, text};
+use super::fields::{self, Fields, list, number, object};
 use super::message::{Content, MOST_AT_ONCE, MOST_ID_BYTES, Said, Sources, time};
 use super::{cloudfront, eventbridge, s3};
 use crate::moment::Moment;
+use hitctl_config::contract::MAX_HITS_IN_MESSAGE;
 
 /// What a body says, and the id that it gives itself.
 pub(super) type Read = (Option<String>, Result<Content, String>);
-
-/// The fields that tell the shapes apart, and those of a sender's message.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Body<'a> {
-    #[serde(borrow)]
-    v: Field<'a>,
-    #[serde(borrow)]
-    path: Field<'a>,
-    #[serde(borrow)]
-    ts: Field<'a>,
-    #[serde(borrow)]
-    ip: Field<'a>,
-    #[serde(borrow)]
-    ua: Field<'a>,
-    #[serde(borrow)]
-    n: Field<'a>,
-    #[serde(borrow)]
-    id: Field<'a>,
-    #[serde(borrow)]
-    hits: Field<'a>,
-    #[serde(borrow, rename = "Records")]
-    records: Field<'a>,
-    #[serde(borrow, rename = "detail-type")]
-    detail_type: Field<'a>,
-    #[serde(borrow)]
-    cf: Field<'a>,
-    #[serde(borrow, rename = "Event")]
-    event: Field<'a>,
-}
 
 /// Reads a body that was sent at the time `sent`, at the time `now`.
 pub(super) fn read(body: &str, sent: Moment, sources: &Sources, now: Moment) -> Read {
@@ -51,24 +19,24 @@ pub(super) fn read(body: &str, sent: Moment, sources: &Sources, now: Moment) -> 
     if !body.starts_with('{') {
         return (None, Err("the body is neither a path nor a JSON object".to_owned()));
     }
-    let fields: Body<'_> = match object(body, "the body") {
+    let fields = match object(body, "the body") {
         Ok(fields) => fields,
         Err(why) => return (None, Err(why)),
     };
-    if fields.detail_type.is_some() {
+    if fields.has("detail-type") {
         return eventbridge::read(body, sources, now);
     }
-    if fields.cf.is_some() {
+    if fields.has("cf") {
         return cloudfront::read(body, sent);
     }
-    if fields.records.is_some() {
-        return match list(fields.records, "Records") {
+    if fields.has("Records") {
+        return match list(fields.get("Records"), "Records") {
             Ok(records) => of_records(&records.unwrap_or_default(), sent),
             Err(why) => (None, Err(why)),
         };
     }
-    if fields.event.is_some() && fields.path.is_none() && fields.hits.is_none() {
-        return (None, s3::test(fields.event));
+    if fields.has("Event") && !fields.has("path") && !fields.has("hits") {
+        return (None, s3::test(&fields));
     }
     match id(&fields) {
         Ok(id) => (id, ours(&fields, sent, now)),
@@ -88,8 +56,8 @@ fn of_records(records: &[&serde_json::value::RawValue], sent: Moment) -> Read {
     s3::records(records)
 }
 
-fn id(fields: &Body<'_>) -> Result<Option<String>, String> {
-    let id = text(fields.id, "id")?;
+fn id(fields: &Fields<'_>) -> Result<Option<String>, String> {
+    let id = fields.text("id")?;
     match id {
         Some(id) if id.is_empty() || id.len() > MOST_ID_BYTES => {
             Err(format!("`id` is not from 1 to {MOST_ID_BYTES} bytes long"))
@@ -99,11 +67,11 @@ fn id(fields: &Body<'_>) -> Result<Option<String>, String> {
 }
 
 /// A sender's message: a hit, or a list of them.
-fn ours(fields: &Body<'_>, sent: Moment, now: Moment) -> Result<Content, String> {
-    if !matches!(number(fields.v, "v")?, None | Some(1)) {
+fn ours(fields: &Fields<'_>, sent: Moment, now: Moment) -> Result<Content, String> {
+    if !matches!(number(fields.get("v"), "v")?, None | Some(1)) {
         return Err("`v` is not 1, and no other version is known here".to_owned());
     }
-    let Some(hits) = list(fields.hits, "hits")? else {
+    let Some(hits) = list(fields.get("hits"), "hits")? else {
         return Ok(Content::Hits(vec![hit(fields, sent, now)?]));
     };
     if hits.is_empty() || hits.len() > MAX_HITS_IN_MESSAGE {
@@ -112,24 +80,25 @@ fn ours(fields: &Body<'_>, sent: Moment, now: Moment) -> Result<Content, String>
     let mut all = Vec::with_capacity(hits.len());
     for (place, raw) in hits.iter().enumerate() {
         let name = format!("`hits[{place}]`");
-        let fields: Body<'_> = object(raw.get(), &name)?;
+        let fields = object(raw.get(), &name)?;
         all.push(hit(&fields, sent, now).map_err(|why| format!("{name}: {why}"))?);
     }
     Ok(Content::Hits(all))
 }
 
-fn hit(fields: &Body<'_>, sent: Moment, now: Moment) -> Result<Said, String> {
-    let path = text(fields.path, "path")?
+fn hit(fields: &Fields<'_>, sent: Moment, now: Moment) -> Result<Said, String> {
+    let path = fields
+        .text("path")?
         .ok_or("there is no `path` in it, nor anything of an event of another service")?;
-    let at = match text(fields.ts, "ts")? {
+    let at = match fields.text("ts")? {
         Some(ts) => time(&ts, now).map_err(|why| format!("`ts` {why}"))?,
         None => sent,
     };
-    let n = number(fields.n, "n")?.unwrap_or(1);
+    let n = number(fields.get("n"), "n")?.unwrap_or(1);
     if n == 0 || n > MOST_AT_ONCE {
         return Err(format!("`n` is not from 1 to {MOST_AT_ONCE}"));
     }
-    let address = text(fields.ip, "ip")?;
+    let address = fields.text("ip")?;
     if address.as_ref().is_some_and(|address| address.parse::<std::net::IpAddr>().is_err()) {
         return Err("`ip` is no address".to_owned());
     }
@@ -138,7 +107,7 @@ fn hit(fields: &Body<'_>, sent: Moment, now: Moment) -> Result<Said, String> {
         at: Some(at),
         n,
         address: address.map(std::borrow::Cow::into_owned).into(),
-        agent: text(fields.ua, "ua")?.map(std::borrow::Cow::into_owned).into(),
+        agent: fields.text("ua")?.map(std::borrow::Cow::into_owned).into(),
         ..Said::default()
     })
 }

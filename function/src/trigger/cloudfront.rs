@@ -1,27 +1,11 @@
 //! `CloudFront`'s viewer events: what Lambda@Edge is invoked with, and what a function there may have put on the queue.
 
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::body::Read;
-use super::fields::{Field, object, point, read_text, text};
+use super::fields::{object, point, read_text};
 use super::message::{By, Content, MOST_ID_BYTES, Said};
 use crate::moment::Moment;
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Request<'a> {
-    #[serde(borrow, rename = "clientIp")]
-    client_ip: Field<'a>,
-    #[serde(borrow)]
-    method: Field<'a>,
-    #[serde(borrow)]
-    uri: Field<'a>,
-    #[serde(borrow)]
-    querystring: Field<'a>,
-    #[serde(borrow)]
-    headers: Field<'a>,
-}
 
 /// Reads a record: `{"cf":{"config":..,"request":..}}`.
 pub(super) fn read(record: &str, at: Moment) -> Read {
@@ -32,14 +16,14 @@ pub(super) fn read(record: &str, at: Moment) -> Read {
 
 fn content(record: &str, at: Moment) -> Result<Content, String> {
     let request = point(record, "/cf/request").ok_or("there is no `cf.request` in it")?;
-    let request: Request<'_> = object(request, "`cf.request`")?;
-    let method = text(request.method, "method")?.ok_or("`cf.request` does not say its `method`")?;
+    let request = object(request, "`cf.request`")?;
+    let method = request.text("method")?.ok_or("`cf.request` does not say its `method`")?;
     if !matches!(method.as_ref(), "GET" | "HEAD") {
         return Ok(Content::Nothing);
     }
-    let uri = text(request.uri, "uri")?.ok_or("`cf.request` does not say its `uri`")?;
-    let query = text(request.querystring, "querystring")?.unwrap_or_default();
-    let headers = request.headers.map_or("{}", RawValue::get);
+    let uri = request.text("uri")?.ok_or("`cf.request` does not say its `uri`")?;
+    let query = request.text("querystring")?.unwrap_or_default();
+    let headers = request.get("headers").map_or("{}", RawValue::get);
     let header = |name: &str| point(headers, &format!("/{name}/0/value")).and_then(read_text);
     let is = |name: &str| header(name).is_some_and(|value| value.trim() == "1");
     let ahead = ["sec-purpose", "purpose", "x-moz"];
@@ -48,7 +32,7 @@ fn content(record: &str, at: Moment) -> Result<Content, String> {
         path: if query.is_empty() { uri.into_owned() } else { format!("{uri}?{query}") },
         at: Some(at),
         n: 1,
-        address: text(request.client_ip, "clientIp")?.map(std::borrow::Cow::into_owned).into(),
+        address: request.text("clientIp")?.map(std::borrow::Cow::into_owned).into(),
         agent: header("user-agent").map(std::borrow::Cow::into_owned).into(),
         opted_out: is("dnt") || is("sec-gpc"),
         prefetched: ahead.iter().any(|name| header(name).is_some_and(|value| super::http::is_ahead(&value))),

@@ -1,47 +1,30 @@
 //! Events of EventBridge: the rule's pattern chose them, so what does not say its path is a mistake and told as one.
 
-use serde::Deserialize;
-
 use super::body::Read;
-use super::fields::{Field, object, point, read_text, text};
+use super::fields::{Fields, object, point, read_text};
 use super::message::{Content, MOST_AMOUNT, MOST_ID_BYTES, Said, Sources, time};
 use super::s3;
 use crate::moment::Moment;
 
 const PATH: &str = "/detail/path";
 
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Event<'a> {
-    #[serde(borrow)]
-    id: Field<'a>,
-    #[serde(borrow)]
-    source: Field<'a>,
-    #[serde(borrow)]
-    time: Field<'a>,
-    #[serde(borrow, rename = "detail-type")]
-    detail_type: Field<'a>,
-    #[serde(borrow)]
-    detail: Field<'a>,
-}
-
 /// Reads an event.
 pub(super) fn read(json: &str, sources: &Sources, now: Moment) -> Read {
-    let event: Event<'_> = match object(json, "the event") {
+    let event = match object(json, "the event") {
         Ok(event) => event,
         Err(why) => return (None, Err(why)),
     };
-    let id = match text(event.id, "id") {
+    let id = match event.text("id") {
         Ok(id) => id.filter(|id| !id.is_empty() && id.len() <= MOST_ID_BYTES),
         Err(why) => return (None, Err(why)),
     };
     (id.map(std::borrow::Cow::into_owned), content(json, &event, sources, now))
 }
 
-fn content(json: &str, event: &Event<'_>, sources: &Sources, now: Moment) -> Result<Content, String> {
-    let is = |field, name, word: &str| text(field, name).map(|text| text.as_deref() == Some(word));
-    if is(event.source, "source", "aws.s3")? && is(event.detail_type, "detail-type", "Object Created")? {
-        let object = s3::of_event(event.detail)?;
+fn content(json: &str, event: &Fields<'_>, sources: &Sources, now: Moment) -> Result<Content, String> {
+    let is = |name: &str, word: &str| event.text(name).map(|text| text.as_deref() == Some(word));
+    if is("source", "aws.s3")? && is("detail-type", "Object Created")? {
+        let object = s3::of_event(event.get("detail"))?;
         let ours = [&sources.site_bucket, &sources.log_bucket];
         let is_ours = ours.iter().any(|name| name.as_deref() == Some(&object.bucket));
         // The owner may count objects by a key of his own.
@@ -60,7 +43,7 @@ fn content(json: &str, event: &Event<'_>, sources: &Sources, now: Moment) -> Res
                 .into_owned()
         }
     };
-    let at = match text(event.time, "time")? {
+    let at = match event.text("time")? {
         Some(text) => Some(time(&text, now).map_err(|why| format!("`time` {why}"))?),
         None => None,
     };

@@ -8,10 +8,31 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 /// A field, unread; `null` is as good as none.
-pub(super) type Field<'a> = Option<&'a RawValue>;
+pub(crate) type Field<'a> = Option<&'a RawValue>;
+
+/// The fields of an object, unread. One type for all shapes: what serde derives for each costs the function's size.
+#[derive(Deserialize)]
+pub(crate) struct Fields<'a>(#[serde(borrow)] HashMap<Cow<'a, str>, &'a RawValue>);
+
+impl<'a> Fields<'a> {
+    /// A field.
+    pub(crate) fn get(&self, name: &str) -> Field<'a> {
+        self.0.get(name).copied()
+    }
+
+    /// Whether there is such a field.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
+    /// A text.
+    pub(crate) fn text(&self, name: &str) -> Result<Option<Cow<'a, str>>, String> {
+        text(self.get(name), name)
+    }
+}
 
 /// Reads an object; what is wrong is told by its place alone.
-pub(super) fn object<'a, T: Deserialize<'a>>(json: &'a str, what: &str) -> Result<T, String> {
+pub(crate) fn object<'a>(json: &'a str, what: &str) -> Result<Fields<'a>, String> {
     // serde would read a list as the fields in their order.
     if !json.trim_start().starts_with('{') {
         return Err(format!("{what} is no JSON object"));
@@ -58,8 +79,8 @@ pub(super) fn point<'a>(json: &'a str, pointer: &str) -> Option<&'a str> {
         let token = token.replace("~1", "/").replace("~0", "~");
         here = match here.trim_start().as_bytes().first()? {
             b'{' => {
-                let fields: HashMap<Cow<'a, str>, &'a RawValue> = serde_json::from_str(here).ok()?;
-                fields.get(token.as_str())?.get()
+                let fields: Fields<'a> = serde_json::from_str(here).ok()?;
+                fields.get(&token)?.get()
             }
             b'[' => {
                 let list: Vec<&'a RawValue> = serde_json::from_str(here).ok()?;

@@ -1,56 +1,16 @@
 //! Objects that were made in a bucket, as S3's own notification tells it and as EventBridge does. The former encodes
 //! keys as in a query, the latter does not.
 
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::body::Read;
-use super::fields::{Field, object, text};
+use super::fields::{Field, Fields, object};
 use super::message::{Content, Object};
 use crate::query::decode;
 
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Record<'a> {
-    #[serde(borrow, rename = "eventSource")]
-    source: Field<'a>,
-    #[serde(borrow, rename = "eventName")]
-    name: Field<'a>,
-    #[serde(borrow)]
-    s3: Field<'a>,
-}
-
-/// `s3` of a record, or `detail` of an event.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Detail<'a> {
-    #[serde(borrow)]
-    bucket: Field<'a>,
-    #[serde(borrow)]
-    object: Field<'a>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Bucket<'a> {
-    #[serde(borrow)]
-    name: Field<'a>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Made<'a> {
-    #[serde(borrow)]
-    key: Field<'a>,
-    #[serde(borrow, alias = "eTag")]
-    etag: Field<'a>,
-    #[serde(borrow)]
-    sequencer: Field<'a>,
-}
-
 /// What S3 sends when a notification is set up.
-pub(super) fn test(event: Field<'_>) -> Result<Content, String> {
-    match text(event, "Event")?.as_deref() {
+pub(super) fn test(fields: &Fields<'_>) -> Result<Content, String> {
+    match fields.text("Event")?.as_deref() {
         Some("s3:TestEvent") => Ok(Content::Nothing),
         _ => Err("it is neither a hit nor an event that is known here".to_owned()),
     }
@@ -72,14 +32,14 @@ pub(super) fn records(records: &[&RawValue]) -> Read {
 }
 
 fn record(json: &str) -> Result<Object, String> {
-    let record: Record<'_> = object(json, "the record")?;
-    if text(record.source, "eventSource")?.as_deref() != Some("aws:s3") {
+    let record = object(json, "the record")?;
+    if record.text("eventSource")?.as_deref() != Some("aws:s3") {
         return Err("its records are of no source that is known here".to_owned());
     }
-    if !text(record.name, "eventName")?.is_some_and(|name| name.starts_with("ObjectCreated:")) {
+    if !record.text("eventName")?.is_some_and(|name| name.starts_with("ObjectCreated:")) {
         return Err("it tells of an object of a bucket, and not that one was made".to_owned());
     }
-    let mut object = detail(record.s3, "s3")?;
+    let mut object = detail(record.get("s3"), "s3")?;
     object.key = decode(&object.key).ok_or("the object's key is not percent-encoded UTF-8")?;
     Ok(object)
 }
@@ -90,20 +50,20 @@ pub(super) fn of_event(detail_of_event: Field<'_>) -> Result<Object, String> {
 }
 
 fn detail(raw: Field<'_>, name: &str) -> Result<Object, String> {
-    let detail: Detail<'_> = object(raw.map_or("", RawValue::get), &format!("`{name}`"))?;
-    let bucket: Bucket<'_> = object(detail.bucket.map_or("", RawValue::get), "`bucket`")?;
-    let made: Made<'_> = object(detail.object.map_or("", RawValue::get), "`object`")?;
-    let version = match text(made.sequencer, "sequencer")? {
+    let detail = object(raw.map_or("", RawValue::get), &format!("`{name}`"))?;
+    let bucket = object(detail.get("bucket").map_or("", RawValue::get), "`bucket`")?;
+    let made = object(detail.get("object").map_or("", RawValue::get), "`object`")?;
+    let version = match made.text("sequencer")? {
         Some(sequencer) => Some(sequencer),
-        None => text(made.etag, "etag")?,
+        None => made.text(if made.has("eTag") { "eTag" } else { "etag" })?,
     };
     let need = |value: Option<std::borrow::Cow<'_, str>>, what: &str| {
         let value = value.filter(|value| !value.is_empty());
         value.map(std::borrow::Cow::into_owned).ok_or_else(|| format!("it does not say {what}"))
     };
     Ok(Object {
-        bucket: need(text(bucket.name, "name")?, "the bucket's name")?,
-        key: need(text(made.key, "key")?, "the object's key")?,
+        bucket: need(bucket.text("name")?, "the bucket's name")?,
+        key: need(made.text("key")?, "the object's key")?,
         version: version.unwrap_or_default().into_owned(),
     })
 }

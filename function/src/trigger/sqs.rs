@@ -1,35 +1,21 @@
 //! A batch of messages of SQS.
 
 use hitctl_config::contract::{MESSAGE_ID, MESSAGE_IP, MESSAGE_ORIGIN, MESSAGE_UA};
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::body;
-use super::fields::{Field, object, point, read_text, text};
+use super::fields::{object, point, read_text};
 use super::message::{By, Content, MOST_ID_BYTES, Message, Said, Sources, is_near};
 use crate::moment::Moment;
 use crate::routes::Sent;
 
-#[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Record<'a> {
-    #[serde(borrow)]
-    message_id: Field<'a>,
-    #[serde(borrow)]
-    body: Field<'a>,
-    #[serde(borrow)]
-    attributes: Field<'a>,
-    #[serde(borrow)]
-    message_attributes: Field<'a>,
-}
-
 /// Reads a message; an error if it cannot even be named, for then it cannot be reported alone.
 pub(super) fn read(record: &str, sources: &Sources, now: Moment) -> Result<Message, String> {
-    let record: Record<'_> = object(record, "a record of the batch")?;
-    let id = text(record.message_id, "messageId")?.filter(|id| !id.is_empty());
+    let record = object(record, "a record of the batch")?;
+    let id = record.text("messageId")?.filter(|id| !id.is_empty());
     let id = id.ok_or("a message of the batch has no `messageId`")?.into_owned();
     let sent = record
-        .attributes
+        .get("attributes")
         .and_then(|raw| point(raw.get(), "/SentTimestamp"))
         .and_then(read_text)
         .and_then(|millis| millis.parse().ok())
@@ -37,12 +23,12 @@ pub(super) fn read(record: &str, sources: &Sources, now: Moment) -> Result<Messa
         .filter(|sent| is_near(*sent, now));
     // Without its own, the hit was when the message was sent: it may have waited over midnight.
     let sent = sent.unwrap_or(now);
-    let attributes = record.message_attributes.map_or("{}", RawValue::get);
+    let attributes = record.get("messageAttributes").map_or("{}", RawValue::get);
     let attribute = |name: &str| {
         let value = point(attributes, &format!("/{name}/stringValue")).and_then(read_text);
         value.map(std::borrow::Cow::into_owned)
     };
-    let (mark, content) = match text(record.body, "body") {
+    let (mark, content) = match record.text("body") {
         Err(why) => (None, Err(why)),
         Ok(None) => (None, Err("there is no body".to_owned())),
         Ok(Some(body)) => {

@@ -139,7 +139,6 @@ fn what_is_malformed_is_said_without_repeating_it() {
         "{}",
         r#"{"path":null}"#,
         r#"{"path":7}"#,
-        r#"{"path":"/x","path":"/y"}"#,
         r#"{"v":2,"path":"/x"}"#,
         r#"{"path":"/x","n":0}"#,
         r#"{"path":"/x","n":1000001}"#,
@@ -175,7 +174,6 @@ fn what_is_malformed_is_said_without_repeating_it() {
     there is no `path` in it, nor anything of an event of another service
     there is no `path` in it, nor anything of an event of another service
     `path` is no text
-    the body is no JSON that can be read: line 1, column 19
     `v` is not 1, and no other version is known here
     `n` is not from 1 to 1000000
     `n` is not from 1 to 1000000

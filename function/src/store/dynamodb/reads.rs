@@ -1,0 +1,75 @@
+//! Reading items: one, many, or every one of pages.
+
+use serde_json::value::RawValue;
+
+use super::DynamoDb;
+use crate::hit::Item;
+use crate::json::Object;
+use crate::store::StoreError;
+use crate::store::answer::{Attributes, Batch, Got, Page};
+use crate::store::client::Repeat;
+use crate::store::wire::{self, Wanted};
+
+/// 32 MB of items: more than 40,000 pages. Beyond that a total costs too much to be read by visitors.
+const SCAN_PAGES: usize = 32;
+const BATCH_ROUNDS: usize = 4;
+/// The most keys that a `BatchGetItem` takes.
+const BATCH_KEYS: usize = 100;
+
+impl DynamoDb {
+    /// Reads many items, in no order; what DynamoDB leaves over is asked for again.
+    pub(super) fn read_items(
+        &mut self,
+        keys: &[String],
+        wanted: Wanted,
+    ) -> Result<Vec<Attributes>, StoreError> {
+        let mut found = Vec::new();
+        for chunk in keys.chunks(BATCH_KEYS) {
+            let mut request = wire::batch(&self.table.name, chunk.iter().map(String::as_str), wanted);
+            let mut rounds = 0;
+            loop {
+                let body = Object::new().raw("RequestItems", &request).end();
+                let answer = self.call("BatchGetItem", &body, Repeat::Once)?;
+                let batch: Batch<'_> = self.parse("BatchGetItem", &answer)?;
+                found.extend(batch.responses.into_values().flatten());
+                match batch.unprocessed.map(RawValue::get) {
+                    Some(left) if left.contains("Keys") => left.clone_into(&mut request),
+                    _ => break,
+                }
+                rounds += 1;
+                if rounds == BATCH_ROUNDS {
+                    let why = "keys were left unprocessed";
+                    return Err(StoreError::Busy(self.client.describe("BatchGetItem", &self.table, why)));
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    pub(super) fn read_item(&mut self, key: &str, wanted: Wanted) -> Result<Item, StoreError> {
+        let body = wire::get(&self.table.name, key, wanted);
+        let answer = self.call("GetItem", &body, Repeat::Once)?;
+        let got: Got = self.parse("GetItem", &answer)?;
+        Ok(got.item.unwrap_or_default().item)
+    }
+
+    /// Hands every item of pages and of the site to `each`.
+    pub(super) fn scan(
+        &mut self,
+        wanted: Wanted,
+        each: &mut dyn FnMut(Attributes),
+    ) -> Result<(), StoreError> {
+        let mut start: Option<String> = None;
+        for _ in 0..SCAN_PAGES {
+            let body = wire::scan(&self.table.name, wanted, start.as_deref());
+            let answer = self.call("Scan", &body, Repeat::Once)?;
+            let page: Page<'_> = self.parse("Scan", &answer)?;
+            page.items.into_iter().for_each(&mut *each);
+            match page.next {
+                Some(next) if next.get() != "null" => start = Some(next.get().to_owned()),
+                _ => return Ok(()),
+            }
+        }
+        Err(self.client.unavailable("Scan", &self.table, "the table is too large to be added up"))
+    }
+}
