@@ -16,13 +16,12 @@ pub fn window_reference(name: &str, window_s: u64, now_s: u64) -> String {
 
 /// The reference of the invalidation of objects: the same for the same objects, whatever their order.
 pub fn objects_reference(objects: &[Object]) -> String {
-    let mut lines: Vec<String> = objects
-        .iter()
-        .map(|object| format!("{}\0{}\0{}\n", object.bucket, object.key, object.version))
-        .collect();
-    lines.sort_unstable();
-    lines.dedup();
-    format!("hitctl-{}", sha256(lines.concat().as_bytes()))
+    let mut lines = BTreeSet::new();
+    for object in objects {
+        lines.insert(format!("{}\0{}\0{}\n", object.bucket, object.key, object.version));
+    }
+    let all: String = lines.into_iter().collect();
+    format!("hitctl-{}", sha256(all.as_bytes()))
 }
 
 /// The paths under which objects are served, as `CloudFront` takes them.
