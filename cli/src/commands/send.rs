@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use futures::StreamExt as _;
+use hit_counter::trigger::Sources;
 use hitctl_config::{Loaded, names};
 use hitctl_engine::{Event, Fault, Phase, Sink};
 use hitctl_resources::{QueueSpec, Spec as _};
@@ -20,7 +21,8 @@ use crate::session::Session;
 
 /// Put hits on the queue, which the function counts from
 ///
-/// A file has one hit a line: a path, or a JSON object {"path","ts","n","ip","ua","id"} of which only the path is needed. Every
+/// A file has one hit a line: a path, or a JSON object {"path","ts","n","ip","ua","id"} of which only the path is needed; or a
+/// message as the queue takes it from elsewhere: {"hits":[..]}, a record of CloudFront or S3, an event of EventBridge. Every
 /// line is judged by the function's own rules before anything is sent; a bad one is told with its number, and the rest goes on.
 ///
 /// Every message carries an id: PREFIX-LINE, unless the line has one of its own. With `counter.exact = true` a message counts
@@ -67,7 +69,14 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
     enabled(&loaded)?;
     let prefix = args.id_prefix.clone().unwrap_or_else(unique);
     let keep_query = &loaded.app.counter.keep_query;
-    let making = Making { prefix: &prefix, keep_query, now: Timestamp::now() };
+    let app = &loaded.app;
+    let sources = Sources {
+        event_key: app.events.key.clone(),
+        event_amount: app.events.amount.clone(),
+        site_bucket: app.cloudfront.site_bucket.clone(),
+        log_bucket: app.cloudfront.log_bucket.clone(),
+    };
+    let making = Making { prefix: &prefix, keep_query, now: Timestamp::now(), sources: &sources };
     let (hits, refused) = match (&args.path, &args.file) {
         (Some(path), _) => {
             let hit = making.hit(1, path, args.ts.as_deref(), args.count);

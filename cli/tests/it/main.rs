@@ -21,6 +21,8 @@ mod disk;
 #[cfg(test)]
 mod errors;
 #[cfg(test)]
+mod examples;
+#[cfg(test)]
 mod feed;
 #[cfg(test)]
 mod flags;
@@ -32,6 +34,8 @@ mod house;
 mod importing;
 #[cfg(test)]
 mod lease;
+#[cfg(test)]
+mod nothing_lost;
 #[cfg(test)]
 mod paths;
 #[cfg(test)]

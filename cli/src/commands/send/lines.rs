@@ -2,7 +2,9 @@
 
 use std::net::IpAddr;
 
+use hit_counter::moment::Moment;
 use hit_counter::path::normalise_keeping;
+use hit_counter::trigger::{self, Content, Sources};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -28,7 +30,12 @@ pub(super) struct Hit {
     pub(super) ip: Option<IpAddr>,
     pub(super) ua: Option<String>,
     pub(super) id: String,
+    /// The message as it was written, where it is one already: of several hits, or of another service.
+    pub(super) record: Option<String>,
 }
+
+/// What a message of another form has, by which it is told.
+const RECORDS: [&str; 3] = ["Records", "hits", "detail-type"];
 
 /// What every hit is made with.
 pub(super) struct Making<'a> {
@@ -38,6 +45,8 @@ pub(super) struct Making<'a> {
     pub(super) keep_query: &'a [String],
     /// When this is.
     pub(super) now: Timestamp,
+    /// What the function is told of events and buckets.
+    pub(super) sources: &'a Sources,
 }
 
 /// A line as it may be written.
@@ -109,6 +118,11 @@ impl Making<'_> {
         if line.starts_with('[') {
             return Err("a list is no hit: one hit a line".to_owned());
         }
+        let other = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(line)
+            .is_ok_and(|object| RECORDS.iter().any(|name| object.contains_key(*name)));
+        if other {
+            return self.record(number, line);
+        }
         let told: Line = serde_json::from_str(line).map_err(|error| match error.classify() {
             serde_json::error::Category::Data => error.to_string(),
             _ => format!("it is not JSON: {error}"),
@@ -127,6 +141,19 @@ impl Making<'_> {
         Ok(hit)
     }
 
+    /// A message of several hits or of another service, as the function itself reads it.
+    fn record(&self, line: u64, text: &str) -> Result<Hit, String> {
+        let now = Moment::from_millis(u64::try_from(self.now.as_millisecond()).unwrap_or_default());
+        let n = match trigger::body(text, self.sources, now)? {
+            Content::Hits(hits) => hits.iter().map(|hit| hit.n).sum(),
+            Content::Wrong(why) => return Err(why),
+            // What is sent for another purpose is no hit.
+            Content::Objects(_) | Content::Nothing => 0,
+        };
+        let record = Some(text.to_owned());
+        Ok(Hit { line, path: String::new(), ts: self.now, n, ip: None, ua: None, id: String::new(), record })
+    }
+
     /// A hit that is found to be right.
     pub(super) fn hit(&self, line: u64, path: &str, ts: Option<&str>, n: u64) -> Result<Hit, String> {
         normalise_keeping(path, self.keep_query).map_err(|why| why.to_string())?;
@@ -135,13 +162,16 @@ impl Making<'_> {
             return Err("n is 0: a hit counts at least once".to_owned());
         }
         let id = format!("{}-{line}", self.prefix);
-        Ok(Hit { line, path: path.to_owned(), ts, n, ip: None, ua: None, id })
+        Ok(Hit { line, path: path.to_owned(), ts, n, ip: None, ua: None, id, record: None })
     }
 }
 
 impl Hit {
     /// Its messages: more than one where it stands for more hits than a message may.
     pub(super) fn bodies(&self) -> Vec<String> {
+        if let Some(record) = &self.record {
+            return vec![in_xml(record)];
+        }
         let messages = self.n.div_ceil(MOST_IN_MESSAGE);
         let part = |k: u64| {
             let id = if k == 0 { self.id.clone() } else { format!("{}.{}", self.id, k + 1) };
@@ -154,12 +184,15 @@ impl Hit {
                 n: (self.n - k * MOST_IN_MESSAGE).min(MOST_IN_MESSAGE),
                 id: &id,
             };
-            let body = serde_json::to_string(&body).unwrap_or_default();
-            // Messages are characters of XML: SQS refuses these two, and JSON has another way to write them.
-            body.replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff")
+            in_xml(&serde_json::to_string(&body).unwrap_or_default())
         };
         (0..messages).map(part).collect()
     }
+}
+
+/// Messages are characters of XML: SQS refuses these two, and JSON has another way to write them.
+fn in_xml(json: &str) -> String {
+    json.replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff")
 }
 
 /// A time as the function takes it.
@@ -193,8 +226,14 @@ mod tests {
 
     const NOW: &str = "2026-09-20T10:00:00Z";
 
+    fn making() -> Making<'static> {
+        static NONE: Sources =
+            Sources { event_key: None, event_amount: None, site_bucket: None, log_bucket: None };
+        Making { prefix: "p", keep_query: &[], now: NOW.parse().unwrap(), sources: &NONE }
+    }
+
     fn lines(text: &str) -> (Vec<Hit>, Vec<RefusedLine>) {
-        Making { prefix: "p", keep_query: &[], now: NOW.parse().unwrap() }.lines(text.as_bytes())
+        making().lines(text.as_bytes())
     }
 
     #[test]
@@ -256,21 +295,31 @@ mod tests {
         16: v is 2, and this hitctl knows 1
         17: EOF while parsing a string at line 1 column 6
         "#);
-        let (_, refused) =
-            Making { prefix: "p", keep_query: &[], now: NOW.parse().unwrap() }.lines(b"\xff/a");
+        let (_, refused) = making().lines(b"\xff/a");
         assert_eq!(refused[0].why, "it is not UTF-8");
     }
 
     #[test]
     fn many_hits_are_as_few_messages_as_can_be() {
-        let making = Making { prefix: "p", keep_query: &[], now: NOW.parse().unwrap() };
-        let bodies = making.hit(1, "/", None, 2_000_001).unwrap().bodies();
+        let bodies = making().hit(1, "/", None, 2_000_001).unwrap().bodies();
         let told: Vec<serde_json::Value> =
             bodies.iter().map(|body| serde_json::from_str(body).unwrap()).collect();
         let of = |name: &str| told.iter().map(|body| body[name].to_string()).collect::<Vec<_>>();
         // One alone is said by leaving it out.
         assert_eq!(of("n"), ["1000000", "1000000", "null"]);
         assert_eq!(of("id"), ["\"p-1\"", "\"p-1.2\"", "\"p-1.3\""]);
+    }
+
+    #[test]
+    fn messages_of_other_forms_go_as_they_are() {
+        let records = include_str!("../../../../examples/visitors/records.ndjson");
+        let (hits, refused) = lines(records);
+        assert_eq!((hits.len(), refused), (3, Vec::new()));
+        assert_eq!(hits[1].bodies(), [records.lines().nth(1).unwrap()]);
+        let (hits, refused) = lines(
+            "{\"v\":1,\"hits\":[{\"path\":\"/a\",\"n\":4},{\"path\":\"/b\"}]}\n{\"Records\":[{\"cf\":7}]}",
+        );
+        assert_eq!((hits[0].n, hits[0].bodies().len(), refused.len()), (5, 1, 1));
     }
 
     #[test]
