@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use hitctl_local::client::{Started, Stopped};
-use hitctl_local::protocol::Status;
+use hitctl_local::protocol::{Invalidation, Status};
 use hitctl_local::{Client, ServeOptions, daemon};
 
-use crate::report::{Exit, Failure, LocalStatusView};
+use crate::report::{Exit, Failure, InvalidationRow, InvalidationsView, LocalStatusView};
 use crate::session::Session;
 
 /// What to do with the cloud on this machine.
@@ -79,7 +79,8 @@ pub async fn run(session: &mut Session, command: Command) -> Result<Exit, Failur
         Command::Status | Command::Serve(_) => {}
     }
     let status = match Client::connect(&dir).await? {
-        Some(client) => Some(client.status().await?),
+        // A daemon of another version may not know of them.
+        Some(client) => Some((client.status().await?, client.invalidations().await.unwrap_or_default())),
         None => None,
     };
     session.console.result(&view(dir, status));
@@ -92,15 +93,16 @@ pub fn serve(session: &Session, args: Serve) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-fn view(state_dir: PathBuf, status: Option<Status>) -> LocalStatusView {
+fn view(state_dir: PathBuf, status: Option<(Status, Vec<Invalidation>)>) -> LocalStatusView {
     match status {
-        Some(status) => LocalStatusView {
+        Some((status, invalidations)) => LocalStatusView {
             running: true,
             pid: Some(status.pid),
             control: Some(status.control),
             table: Some(status.table),
             state_dir,
             resources: status.resources as u64,
+            invalidations: asked(invalidations),
             notices: status.notices,
         },
         None => LocalStatusView {
@@ -110,7 +112,18 @@ fn view(state_dir: PathBuf, status: Option<Status>) -> LocalStatusView {
             table: None,
             state_dir,
             resources: 0,
+            invalidations: None,
             notices: Vec::new(),
         },
     }
+}
+
+/// What `CloudFront` was asked for: how often, and the last time.
+fn asked(invalidations: Vec<Invalidation>) -> Option<InvalidationsView> {
+    let asked = invalidations.len() as u64;
+    let Invalidation { id, distribution, paths, created_ms, status, .. } =
+        invalidations.into_iter().next_back()?;
+    let at = i64::try_from(created_ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
+    let at = at.map(|at| at.to_string()).unwrap_or_default();
+    Some(InvalidationsView { asked, last: InvalidationRow { id, distribution, paths, at, status } })
 }

@@ -61,7 +61,7 @@ fn nothing_is_started_for_a_queue_that_is_not_there() {
 }
 
 /// Asks the local cloud's SQS as any program would.
-fn sqs(yard: &Yard, operation: &str, request: &Json) {
+pub(crate) fn sqs(yard: &Yard, operation: &str, request: &Json) {
     let said: Json =
         serde_json::from_slice(&std::fs::read(yard.state().join("daemon.json")).unwrap()).unwrap();
     let headers = format!(
@@ -75,7 +75,7 @@ fn sqs(yard: &Yard, operation: &str, request: &Json) {
 }
 
 /// Puts a text on a queue of the yard, whatever it is.
-fn put(yard: &Yard, queue: &str, body: &str) {
+pub(crate) fn put(yard: &Yard, queue: &str, body: &str) {
     sqs(
         yard,
         "SendMessage",
@@ -85,7 +85,7 @@ fn put(yard: &Yard, queue: &str, body: &str) {
 
 /// Runs until it is so: what comes by a queue comes in a moment.
 #[track_caller]
-fn until(yard: &Yard, args: &[&str], is_so: impl Fn(&Json) -> bool) -> Json {
+pub(crate) fn until(yard: &Yard, args: &[&str], is_so: impl Fn(&Json) -> bool) -> Json {
     let args = [args, &["--json", "--env", "local"]].concat();
     let mut last = None;
     for _ in 0..3_000 {
@@ -100,13 +100,23 @@ fn until(yard: &Yard, args: &[&str], is_so: impl Fn(&Json) -> bool) -> Json {
     panic!("{args:?}: it never comes to that: {last:?}");
 }
 
-fn hits(yard: &Yard, path: &str, n: u64) {
+pub(crate) fn hits(yard: &Yard, path: &str, n: u64) {
     until(yard, &["counts", "get", path], |json| json["counts"][0]["hits"] == n);
 }
 
-fn dead(json: &Json) -> Option<&str> {
+pub(crate) fn dead(json: &Json) -> Option<&str> {
     let rows = json["resources"].as_array().unwrap();
     rows.iter().find(|row| row["address"] == "queue.dlq")?["outputs"]["visible"].as_str()
+}
+
+/// Waits until nothing is on the queue of hits, nor with the function.
+#[track_caller]
+pub(crate) fn drained(yard: &Yard) {
+    until(yard, &["status"], |json| {
+        let rows = json["resources"].as_array().unwrap();
+        let queue = rows.iter().find(|row| row["address"] == "queue.hits").unwrap();
+        ["visible", "in_flight", "delayed"].iter().all(|name| queue["outputs"][name] == "0")
+    });
 }
 
 #[test]

@@ -33,6 +33,8 @@ mod house;
 #[cfg(test)]
 mod importing;
 #[cfg(test)]
+mod ingest;
+#[cfg(test)]
 mod lease;
 #[cfg(test)]
 mod nothing_lost;

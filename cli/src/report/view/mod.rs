@@ -37,7 +37,7 @@ pub use report::{AddressRow, Point, ReportView, Span};
 pub use send::{EmitView, FailedEvent, RefusedLine, SendView};
 pub use simple::{
     BuildView, Check, CheckStatus, ConfigView, DoctorView, EnvListView, EnvRow, ExplainView, InitView,
-    LocalStatusView, PolicyView, PrivacyView,
+    InvalidationRow, InvalidationsView, LocalStatusView, PolicyView, PrivacyView,
 };
 pub use snippet::SnippetView;
 pub use status::{LiveVersion, ResourceRow, StatusView};

@@ -39,8 +39,34 @@ pub struct LocalStatusView {
     pub state_dir: PathBuf,
     /// How many resources are deployed to it.
     pub resources: u64,
+    /// What its CloudFront was asked for, if it was asked for anything.
+    pub invalidations: Option<InvalidationsView>,
     /// What the user should know.
     pub notices: Vec<String>,
+}
+
+/// What CloudFront was asked to invalidate.
+#[derive(Clone, Debug, Serialize)]
+pub struct InvalidationsView {
+    /// How many times, as far as the local cloud remembers.
+    pub asked: u64,
+    /// The last time.
+    pub last: InvalidationRow,
+}
+
+/// One invalidation.
+#[derive(Clone, Debug, Serialize)]
+pub struct InvalidationRow {
+    /// CloudFront's id of it.
+    pub id: String,
+    /// The distribution.
+    pub distribution: String,
+    /// What was invalidated.
+    pub paths: Vec<String>,
+    /// When it was asked for, in UTC.
+    pub at: String,
+    /// `InProgress` or `Completed`.
+    pub status: String,
 }
 
 /// The environments of the configuration.
@@ -189,6 +215,7 @@ impl View for LocalStatusView {
         if self.running {
             lines.push(("resources", self.resources.to_string()));
         }
+        lines.extend(self.invalidations.iter().flat_map(|asked| asked.facts(style)));
         lines.push(("state", shown(&self.state_dir)));
         if !self.running {
             lines.push(("next", style.paint(Tone::Link, "hitctl local start")));
@@ -199,6 +226,27 @@ impl View for LocalStatusView {
             let _ = writeln!(out, "{}", text::headed(&head, &text::clean_lines(notice), 6, style));
         }
         out
+    }
+}
+
+/// So many paths of an invalidation are shown to people.
+const PATHS_SHOWN: usize = 3;
+
+impl InvalidationsView {
+    /// How often; when and what, the last time.
+    fn facts(&self, style: Style) -> [(&'static str, String); 3] {
+        let InvalidationRow { distribution, paths, at, .. } = &self.last;
+        let many = if self.asked == 1 { "" } else { "s" };
+        let times = format!("{} invalidation{many}", human::number(self.asked, style));
+        let shown: Vec<_> = paths.iter().take(PATHS_SHOWN).map(|path| text::clean(path)).collect();
+        let more = match paths.len().saturating_sub(PATHS_SHOWN) {
+            0 => String::new(),
+            n => format!(" and {n} more"),
+        };
+        let what = format!("{}: {}{more}", text::clean(distribution), shown.join(" "));
+        let room = style.columns().saturating_sub(14);
+        let what = text::truncate(&what, room, style).into_owned();
+        [("cloudfront", times), ("", format!("last at {}", text::clean(at))), ("", what)]
     }
 }
 

@@ -35,6 +35,7 @@ fn local_status() {
         table: Some("http://127.0.0.1:8698".to_owned()),
         state_dir: "/home/me/site/.hitctl/local".into(),
         resources: 6,
+        invalidations: None,
         notices: vec!["port 8700 was taken, so the API of hits-local is on 8701".to_owned()],
     };
     insta::assert_snapshot!(Report::human(&running, NARROW), @"
@@ -48,7 +49,44 @@ fn local_status() {
     note: port 8700 was taken, so the API of
           hits-local is on 8701
     ");
-    insta::assert_snapshot!(running.json(), @r#"{"v":1,"running":true,"pid":4711,"control":"http://127.0.0.1:8699","table":"http://127.0.0.1:8698","state_dir":"/home/me/site/.hitctl/local","resources":6,"notices":["port 8700 was taken, so the API of hits-local is on 8701"]}"#);
+    insta::assert_snapshot!(running.json(), @r#"{"v":1,"running":true,"pid":4711,"control":"http://127.0.0.1:8699","table":"http://127.0.0.1:8698","state_dir":"/home/me/site/.hitctl/local","resources":6,"invalidations":null,"notices":["port 8700 was taken, so the API of hits-local is on 8701"]}"#);
+    let last = InvalidationRow {
+        id: "I2J0I21PCUYOIK".to_owned(),
+        distribution: "E123ABC".to_owned(),
+        paths: ["/", "/a", "/b", "/c", "/d"].map(str::to_owned).into(),
+        at: "2026-11-20T10:00:00Z".to_owned(),
+        status: "Completed".to_owned(),
+    };
+    let asked = |asked, paths: usize| {
+        let last = InvalidationRow { paths: last.paths[..paths].to_vec(), ..last.clone() };
+        let notices = Vec::new();
+        LocalStatusView { invalidations: Some(InvalidationsView { asked, last }), notices, ..running.clone() }
+    };
+    insta::assert_snapshot!(Report::human(&asked(1, 1), Style::PLAIN), @"
+    The local cloud runs.
+
+      process     4711
+      control     http://127.0.0.1:8699
+      table       http://127.0.0.1:8698
+      resources   6
+      cloudfront  1 invalidation
+                  last at 2026-11-20T10:00:00Z
+                  E123ABC: /
+      state       /home/me/site/.hitctl/local
+    ");
+    insta::assert_snapshot!(Report::human(&asked(1200, 5), NARROW), @"
+    The local cloud runs.
+
+      process     4711
+      control     http://127.0.0.1:8699
+      table       http://127.0.0.1:8698
+      resources   6
+      cloudfront  1,200 invalidations
+                  last at 2026-11-20T10:00:00Z
+                  E123ABC: / /a /b and 2 mo…
+      state       /home/me/site/.hitctl/local
+    ");
+    insta::assert_snapshot!(asked(1, 1).json(), @r#"{"v":1,"running":true,"pid":4711,"control":"http://127.0.0.1:8699","table":"http://127.0.0.1:8698","state_dir":"/home/me/site/.hitctl/local","resources":6,"invalidations":{"asked":1,"last":{"id":"I2J0I21PCUYOIK","distribution":"E123ABC","paths":["/"],"at":"2026-11-20T10:00:00Z","status":"Completed"}},"notices":[]}"#);
     let stopped = LocalStatusView { state_dir: "/s".into(), ..LocalStatusView::default() };
     insta::assert_snapshot!(Report::human(&stopped, Style::PLAIN), @"
     The local cloud does not run.
