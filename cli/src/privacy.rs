@@ -1,7 +1,9 @@
 //! What the counter of a configuration keeps of the people who look at its pages: paragraphs of facts. Pure. What a law
 //! makes of them is not decided here.
 
-use hitctl_config::{App, Bots, Gpc, Loaded, Target, Visitors, names};
+use hitctl_config::{App, Bots, Gpc, Ingest, Loaded, Target, Visitors, contract, names};
+
+use crate::stack;
 
 /// The facts, one paragraph each, in the order to read.
 pub fn paragraphs(loaded: &Loaded) -> Vec<String> {
@@ -12,6 +14,8 @@ pub fn paragraphs(loaded: &Loaded) -> Vec<String> {
         opted_out(app),
         repeats(app),
         Some(robots(app)),
+        waiting(loaded),
+        access_logs(app),
         Some(BROWSER.to_owned()),
         Some(place(loaded)),
     ];
@@ -90,6 +94,39 @@ fn robots(app: &App) -> String {
     }
 }
 
+/// What waits on the queue until it is counted.
+fn waiting(loaded: &Loaded) -> Option<String> {
+    let app = &loaded.app;
+    let on_queue = app.queue.enabled && app.queue.ingest == Ingest::Http;
+    let with = match (stack::needs_address(app), stack::needs_agent(app)) {
+        (true, true) => "with the address and the user agent it came from, and the site of the page",
+        (true, false) => "with the address it came from, and the site of the page",
+        (false, true) => "with its user agent and the site of the page, and without an address",
+        (false, false) => "with the site of the page, without an address or a user agent",
+    };
+    let days = |seconds: u32| seconds / 86_400;
+    on_queue.then(|| {
+        format!(
+            "A view waits in a queue until it is counted, {with}: for about {} seconds, and for {} days at most. What cannot be counted is set \
+             aside for {} days at most, and then goes. The queue is encrypted{}.",
+            app.queue.window_s,
+            days(contract::QUEUE_RETENTION_S),
+            days(contract::DEAD_LETTER_RETENTION_S),
+            if loaded.target == Target::Local { " in an account of Amazon Web Services; on this machine it is a file of one user" } else { "" },
+        )
+    })
+}
+
+/// What is read that somebody else wrote.
+fn access_logs(app: &App) -> Option<String> {
+    app.cloudfront.log_bucket.as_ref().map(|bucket| {
+        format!(
+            "Views are also counted from the access logs of the site's distribution, in the bucket `{bucket}`. They have the address and the user \
+             agent of each request; the counter reads them and changes nothing there, and how long they are kept is up to the bucket."
+        )
+    })
+}
+
 fn place(loaded: &Loaded) -> String {
     let app = &loaded.app;
     let log = "No address and no user agent is written to the log";
@@ -105,14 +142,20 @@ fn place(loaded: &Loaded) -> String {
                     names::seen_table(&app.app, &loaded.env)
                 ),
             };
+            let services = match (app.queue.enabled, app.cloudfront.log_bucket.is_some()) {
+                (false, false) => "no other service is involved, and access logs are off",
+                (true, false) => "the queue is one of Amazon SQS there, and access logs are off",
+                (false, true) => "no other service is involved",
+                (true, true) => "the queue is one of Amazon SQS there",
+            };
             let copies = if app.table.point_in_time_recovery {
                 " Of the counts there are backups of the last 35 days; of the visitors' table there are none."
             } else {
                 ""
             };
             format!(
-                "All of this is in the owner's own account at Amazon Web Services, in {region} (DynamoDB, {tables}); no other \
-                 service is involved, and access logs are off.{copies} {log}, which is kept for {} days.",
+                "All of this is in the owner's own account at Amazon Web Services, in {region} (DynamoDB, {tables}); \
+                 {services}.{copies} {log}, which is kept for {} days.",
                 app.function.log_retention_days
             )
         }
@@ -163,6 +206,27 @@ mod tests {
 
         All of this is on one machine, in files of one user. No address and no user agent is written to the log.
         ");
+    }
+
+    #[test]
+    fn what_waits_on_a_queue_and_what_logs_have_is_said() {
+        let queued = "region = \"eu-central-1\"\n[queue]\nenabled = true\ningest = \"http\"\n[cloudfront]\nlog_bucket = \"my-logs\"\n[env.prod]\n";
+        let all = text(queued, "prod");
+        let said: Vec<&str> = all
+            .split("\n\n")
+            .filter(|part| {
+                ["waits in a queue", "access logs", "own account"].iter().any(|word| part.contains(word))
+            })
+            .collect();
+        insta::assert_snapshot!(said.join("\n\n"), @"
+        A view waits in a queue until it is counted, with the address and the user agent it came from, and the site of the page: for about 60 seconds, and for 4 days at most. What cannot be counted is set aside for 14 days at most, and then goes. The queue is encrypted.
+
+        Views are also counted from the access logs of the site's distribution, in the bucket `my-logs`. They have the address and the user agent of each request; the counter reads them and changes nothing there, and how long they are kept is up to the bucket.
+
+        All of this is in the owner's own account at Amazon Web Services, in eu-central-1 (DynamoDB, tables `hits-prod` and `hits-prod-seen`); the queue is one of Amazon SQS there. Of the counts there are backups of the last 35 days; of the visitors' table there are none. No address and no user agent is written to the log, which is kept for 14 days.
+        ");
+        let least = "[counter]\nvisitors = \"none\"\nrepeat_window_s = 0\nbots = \"count\"\n[queue]\nenabled = true\ningest = \"http\"\n[env.prod]\n";
+        assert!(text(least, "prod").contains("without an address or a user agent"));
     }
 
     #[test]

@@ -15,6 +15,8 @@ use hitctl_resources::{
 use serde_json::Value as Json;
 use sha2::{Digest as _, Sha256};
 
+pub use sources::{needs_address, needs_agent};
+
 /// Where the resources live: what ARNs are made of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {

@@ -1,6 +1,6 @@
 //! What feeds the function beside the web: a queue, events, changed objects in buckets; and where goes what cannot be counted.
 
-use hitctl_config::{Ingest as FromWeb, contract, names};
+use hitctl_config::{App, Bots, Ingest as FromWeb, Visitors, contract, names};
 use hitctl_engine::{Node, Value};
 use hitctl_resources::{
     EventInvokeConfigSpec, EventRuleSpec, EventSourceMappingSpec, FunctionSpec, Ingest, PermissionSpec,
@@ -145,16 +145,18 @@ impl Parts<'_> {
     /// The route that goes straight to the queue.
     pub(super) fn ingest(&self) -> Ingest {
         let role = names::ingest_role(&self.app.app, self.env);
+        // Nothing waits there that nobody will ask for. The origin is asked for by each hit.
         let variables = [
-            (contract::MESSAGE_IP, "context.identity.sourceIp"),
-            (contract::MESSAGE_ORIGIN, "request.header.origin"),
-            (contract::MESSAGE_UA, "context.identity.userAgent"),
+            (contract::MESSAGE_IP, "context.identity.sourceIp", needs_address(self.app)),
+            (contract::MESSAGE_ORIGIN, "request.header.origin", true),
+            (contract::MESSAGE_UA, "context.identity.userAgent", needs_agent(self.app)),
         ];
+        let needed = variables.into_iter().filter(|(_, _, needed)| *needed);
         Ingest {
             route: contract::INGEST_ROUTE.to_owned(),
             queue_url: Value::output(QueueSpec::address("hits"), "url"),
             role_arn: Value::known(RoleSpec::address("ingest"), self.arn("iam", &format!("role/{role}"))),
-            attributes: variables.map(|(name, from)| (name.to_owned(), from.to_owned())).into(),
+            attributes: needed.map(|(name, from, _)| (name.to_owned(), from.to_owned())).collect(),
         }
     }
 
@@ -217,4 +219,14 @@ impl Parts<'_> {
         }
         .node("counter", &self.name)
     }
+}
+
+/// Whether the rules ask where a hit came from: to tell visitors apart, or repeats.
+pub fn needs_address(app: &App) -> bool {
+    app.counter.visitors != Visitors::None || app.counter.repeat_window_s > 0
+}
+
+/// Whether the rules ask what a hit came from: as for the address, or to tell robots.
+pub fn needs_agent(app: &App) -> bool {
+    needs_address(app) || app.counter.bots == Bots::Ignore
 }
