@@ -12,9 +12,10 @@ use std::time::Duration;
 use crate::aws::Rest;
 
 use crate::batch::{self, Counted, Failed};
+use crate::failure::Failure;
 use crate::http::Answer;
 use crate::json::{Object, string};
-use crate::lambda::{Failure, Invocation};
+use crate::lambda::Invocation;
 use crate::log::{Field, Level, Log};
 use crate::routes::{Counter, Outcome};
 use crate::serve::Handler;

@@ -5,7 +5,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::json::Object;
+use crate::failure::Failure;
 use crate::moment::Moment;
 use crate::net::{Connection, Endpoint, Lost, Response, Tls};
 
@@ -25,25 +25,6 @@ impl fmt::Display for Gone {
 }
 
 impl std::error::Error for Gone {}
-
-/// An invocation or an init that failed, as Lambda shows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
-    /// Lambda's `errorType`.
-    pub kind: &'static str,
-    /// Lambda's `errorMessage`.
-    pub message: String,
-}
-
-impl Failure {
-    fn json(&self) -> String {
-        Object::new()
-            .text("errorMessage", &self.message)
-            .text("errorType", self.kind)
-            .raw("stackTrace", "[]")
-            .end()
-    }
-}
 
 /// One event to handle.
 #[derive(Debug)]

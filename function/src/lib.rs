@@ -1,9 +1,10 @@
 //! The hit counter. The domain (paths, rules, hits, answers) is pure: no clock, no environment, no socket, no
-//! dependency, so that the deployer explains a decision with the very code that takes it. The feature `runtime`
-//! adds what the Lambda function needs to do it for real.
+//! dependency, so that the deployer explains a decision with the very code that takes it. The feature `shapes` adds the
+//! reading of events and messages, pure as well, with serde; `runtime` adds what the Lambda function needs to do it for real.
 
 pub mod badge;
 pub mod bots;
+pub mod failure;
 pub mod hit;
 pub mod http;
 pub mod json;
@@ -15,6 +16,11 @@ pub mod rules;
 pub mod store;
 pub mod visitor;
 pub mod widget;
+
+#[cfg(feature = "shapes")]
+pub mod sent;
+#[cfg(feature = "shapes")]
+pub mod trigger;
 
 #[cfg(feature = "runtime")]
 pub mod access_log;
@@ -46,5 +52,3 @@ pub mod serve;
 pub mod settings;
 #[cfg(feature = "runtime")]
 pub mod sigv4;
-#[cfg(feature = "runtime")]
-pub mod trigger;

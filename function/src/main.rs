@@ -3,8 +3,9 @@
 use std::process::ExitCode;
 use std::time::SystemTime;
 
+use hit_counter::failure::Failure;
 use hit_counter::function::{Access, Function};
-use hit_counter::lambda::{Failure, Runtime};
+use hit_counter::lambda::Runtime;
 use hit_counter::log::{Field, Level, Log};
 use hit_counter::moment::Moment;
 use hit_counter::net::Tls;

@@ -4,7 +4,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, PoisonError};
 
-use crate::lambda::{Failure, Gone, Invocation, Posted, Runtime};
+use crate::failure::Failure;
+use crate::lambda::{Gone, Invocation, Posted, Runtime};
 use crate::log::{Field, Level, Log};
 
 /// What the last panic said and where: its own output would be a second, unreadable line in the log.

@@ -17,8 +17,8 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
+use crate::failure::Failure;
 use crate::http::Request;
-use crate::lambda::Failure;
 use crate::moment::Moment;
 
 /// An event, understood.

@@ -5,8 +5,6 @@ mod hit;
 mod numbers;
 mod read;
 
-pub use hit::Sent;
-
 use hitctl_config::contract::{HEADER_BUILD, HEADER_IGNORED, MAX_BODY_BYTES};
 
 use crate::batch::Tools;

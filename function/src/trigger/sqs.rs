@@ -7,7 +7,7 @@ use super::body;
 use super::fields::{object, point, read_text};
 use super::message::{By, Content, MOST_ID_BYTES, Message, Said, Sources, is_near};
 use crate::moment::Moment;
-use crate::routes::Sent;
+use crate::sent::Sent;
 
 /// Reads a message; an error if it cannot even be named, for then it cannot be reported alone.
 pub(super) fn read(record: &str, sources: &Sources, now: Moment) -> Result<Message, String> {

@@ -6,7 +6,8 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc::channel;
 use std::thread;
 
-use hit_counter::lambda::{Failure, Invocation, Runtime};
+use hit_counter::failure::Failure;
+use hit_counter::lambda::{Invocation, Runtime};
 use hit_counter::log::{Level, Log};
 use hit_counter::moment::Moment;
 use hit_counter::serve::{self, Handler};
