@@ -12,6 +12,7 @@ mod owner;
 pub(crate) mod policy;
 mod quota;
 mod tags;
+pub(crate) mod together;
 pub(crate) mod typed;
 pub mod versions;
 

@@ -9,12 +9,15 @@ use aws_sdk_eventbridge::Client;
 use aws_sdk_eventbridge::config::retry::RetryConfig;
 use aws_sdk_eventbridge::operation::describe_rule::DescribeRuleOutput;
 use aws_sdk_eventbridge::types::{RuleState, Tag, Target};
+use futures::FutureExt as _;
+use futures::future::try_join;
 use hitctl_config::names;
 use hitctl_engine::{Cx, Fault, FieldDiff, Outputs, Owner, Wait};
 
 use super::EventRuleSpec;
 use crate::Tags;
 use crate::aws::fault::Doing;
+use crate::aws::together::Together;
 use crate::aws::{Aws, Call, Found, Resource, check_ours, compared, owner_of, to_set};
 
 /// What is said of a rule, or of a bus, that is not there.
@@ -31,10 +34,12 @@ const WRITE: Wait = Wait {
 };
 
 /// Rules of one account and region.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Rules {
     aws: Arc<Aws>,
     client: Client,
+    /// All buses, which every rule that is not where it should be is looked for on.
+    buses: Together<(), Arc<Vec<String>>>,
 }
 
 impl Rules {
@@ -94,26 +99,19 @@ impl Rules {
     ) -> Result<Option<Found<EventRuleSpec>>, Fault> {
         let Some(rule) = self.describe(cx, bus, name).await? else { return Ok(None) };
         let (targets, tags) =
-            Box::pin(futures::future::try_join(self.targets(cx, bus, name), self.tags(cx, bus, name)))
-                .await?;
+            Box::pin(try_join(self.targets(cx, bus, name), self.tags(cx, bus, name))).await?;
         let (Some(targets), Some(tags)) = (targets, tags) else { return Ok(None) };
         let spec = parts::spec(bus, &rule, &targets, compared(&tags, want.map(|want| &want.tags)));
         Ok(Some(Found { spec, outputs: self.outputs(bus, name), tags: Some(tags) }))
     }
 
     /// The names of all buses.
-    async fn buses(&self, cx: &Cx) -> Result<Vec<String>, Fault> {
-        let (mut found, mut next) = (Vec::new(), None);
-        loop {
-            let request = self.client.list_event_buses().set_next_token(next);
-            let what = Doing::new("list", "the event buses", "events:ListEventBuses");
-            let page = Call::new(cx, what).send(|| request.clone().send()).await?;
-            found.extend(page.event_buses.unwrap_or_default().into_iter().filter_map(|bus| bus.name));
-            next = page.next_token.filter(|token| !token.is_empty());
-            if next.is_none() {
-                return Ok(found);
-            }
-        }
+    async fn buses(&self, cx: &Cx) -> Result<Arc<Vec<String>>, Fault> {
+        let asked = self.buses.ask((), || {
+            let (client, cx) = (self.client.clone(), cx.clone());
+            async move { all_buses(&client, &cx).await.map(Arc::new) }.boxed()
+        });
+        asked.await
     }
 
     /// The rule: on its bus, or left on another one by a configuration that is no more.
@@ -124,10 +122,21 @@ impl Rules {
         want: Option<&EventRuleSpec>,
     ) -> Result<Option<Found<EventRuleSpec>>, Fault> {
         let likely = want.map_or(DEFAULT_BUS, |want| want.bus.as_str());
-        if let Some(found) = self.on(cx, likely, name, want).await? {
-            return Ok(Some(found));
+        let there = self.on(cx, likely, name, want);
+        // One that should not be is rarely there: rather than one after the other, so that all of them ask for the buses at once.
+        let (found, buses) = if want.is_some() {
+            (there.await?, None)
+        } else {
+            let (found, buses) = try_join(there, self.buses(cx)).await?;
+            (found, Some(buses))
+        };
+        if found.is_some() {
+            return Ok(found);
         }
-        let buses = self.buses(cx).await?;
+        let buses = match buses {
+            Some(buses) => buses,
+            None => self.buses(cx).await?,
+        };
         if want.is_some() && likely != DEFAULT_BUS && !buses.iter().any(|bus| bus == likely) {
             return Err(Fault::fatal("no_bus", format!("there is no event bus {likely}")).hinted(format!(
                 "make it with `aws events create-event-bus --region {} --name {likely}`, or change `bus` in [events]",
@@ -246,7 +255,7 @@ impl Resource for Rules {
         let config = aws_sdk_eventbridge::config::Builder::from(&aws.config)
             .retry_config(RetryConfig::disabled())
             .build();
-        Self { client: Client::from_conf(config), aws }
+        Self { client: Client::from_conf(config), aws, buses: Together::default() }
     }
 
     async fn read(
@@ -276,6 +285,21 @@ impl Resource for Rules {
     async fn delete(&self, cx: &Cx, name: &str, have: &Found<EventRuleSpec>) -> Result<(), Fault> {
         let bus = have.spec.bus.as_str();
         Box::pin(cx.wait(&WRITE, "deleting the rule", || self.remove(cx, bus, name))).await
+    }
+}
+
+/// The names of all buses, of all pages.
+async fn all_buses(client: &Client, cx: &Cx) -> Result<Vec<String>, Fault> {
+    let (mut found, mut next) = (Vec::new(), None);
+    loop {
+        let request = client.list_event_buses().set_next_token(next);
+        let what = Doing::new("list", "the event buses", "events:ListEventBuses");
+        let page = Call::new(cx, what).send(|| request.clone().send()).await?;
+        found.extend(page.event_buses.unwrap_or_default().into_iter().filter_map(|bus| bus.name));
+        next = page.next_token.filter(|token| !token.is_empty());
+        if next.is_none() {
+            return Ok(found);
+        }
     }
 }
 

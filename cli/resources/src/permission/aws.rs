@@ -3,19 +3,26 @@
 use std::sync::Arc;
 
 use aws_sdk_lambda::Client;
+use futures::FutureExt as _;
 use hitctl_engine::{Cx, Fault, FieldDiff, Outputs, Value};
 
 use super::PermissionSpec;
 use crate::aws::policy::{self, Grant, Policy, Statement, places};
+use crate::aws::together::Together;
 use crate::aws::{Aws, Found, Resource};
 
 const ACTION: &str = "lambda:InvokeFunction";
 
+/// What a policy says: of a function, or of an alias of it.
+type Said = Together<(String, Option<String>), Arc<Vec<Statement>>>;
+
 /// Statements of function policies in AWS.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Permissions {
     aws: Arc<Aws>,
     client: Client,
+    /// Several statements are looked for in one policy.
+    said: Said,
 }
 
 impl Permissions {
@@ -25,6 +32,25 @@ impl Permissions {
             function: spec.function_name.get().map_or("", String::as_str),
             qualifier: spec.qualifier.as_ref().and_then(Value::get).map(String::as_str),
         }
+    }
+
+    /// What the policy says, which is asked once by all who look at the same time.
+    async fn said(
+        &self,
+        cx: &Cx,
+        function: &str,
+        qualifier: Option<&str>,
+    ) -> Result<Arc<Vec<Statement>>, Fault> {
+        let key = (function.to_owned(), qualifier.map(str::to_owned));
+        let asked = self.said.ask(key.clone(), || {
+            let (client, cx, (function, qualifier)) = (self.client.clone(), cx.clone(), key);
+            let read = async move {
+                let (function, qualifier) = (function.as_str(), qualifier.as_deref());
+                Policy { client: &client, function, qualifier }.read(&cx).await.map(Arc::new)
+            };
+            read.boxed()
+        });
+        asked.await
     }
 
     fn spec(statement: &Statement, function: &str, qualifier: Option<&str>) -> PermissionSpec {
@@ -47,7 +73,7 @@ impl Resource for Permissions {
     type Spec = PermissionSpec;
 
     fn new(aws: Arc<Aws>) -> Self {
-        Self { client: policy::client(&aws), aws }
+        Self { client: policy::client(&aws), aws, said: Said::default() }
     }
 
     async fn read(
@@ -60,8 +86,7 @@ impl Resource for Permissions {
         let function = want.and_then(|want| want.function_name.get()).unwrap_or(&base);
         let wanted = want.and_then(|want| want.qualifier.as_ref());
         for qualifier in places(want.is_some(), wanted) {
-            let policy = Policy { client: &self.client, function, qualifier };
-            let there = policy.read(cx).await?;
+            let there = self.said(cx, function, qualifier).await?;
             if let Some(statement) = there.iter().find(|statement| statement.grant.sid == name) {
                 let spec = Self::spec(statement, function, qualifier);
                 return Ok(Some(Found { spec, outputs: Outputs::new(), tags: None }));
