@@ -182,6 +182,14 @@ pub(crate) fn left(emulator: &Emulator, app: &str) -> Vec<String> {
         let groups = aws_sdk_cloudwatchlogs::Client::new(&config).describe_log_groups();
         let groups: Vec<_> = groups.into_paginator().items().send().try_collect().await.expect(all);
         names.extend(groups.into_iter().filter_map(|one| one.arn));
+        let queues = aws_sdk_sqs::Client::new(&config).list_queues().into_paginator().items().send();
+        names.extend(queues.try_collect().await.expect(all));
+        let mappings = aws_sdk_lambda::Client::new(&config).list_event_source_mappings().into_paginator();
+        let mappings: Vec<_> = mappings.items().send().try_collect().await.expect(all);
+        names.extend(
+            mappings.into_iter().filter_map(|one| Some(format!("{} of {}", one.uuid?, one.function_arn?))),
+        );
+        names.extend(rules(&config).await);
         let apis = aws_sdk_apigatewayv2::Client::new(&config);
         let mut token = None;
         loop {
@@ -196,4 +204,16 @@ pub(crate) fn left(emulator: &Emulator, app: &str) -> Vec<String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let base = format!("{app}-test");
     runtime.block_on(asked).into_iter().filter(|name| name.contains(&base)).collect()
+}
+
+/// The ARNs of the rules of all buses: the bus is in it, unless it is the one that every account has.
+async fn rules(config: &SdkConfig) -> Vec<String> {
+    let client = aws_sdk_eventbridge::Client::new(config);
+    let buses = client.list_event_buses().send().await.unwrap().event_buses.unwrap_or_default();
+    let mut found = Vec::new();
+    for bus in buses.into_iter().filter_map(|bus| bus.name) {
+        let rules = client.list_rules().event_bus_name(bus).send().await.unwrap().rules.unwrap_or_default();
+        found.extend(rules.into_iter().filter_map(|rule| rule.arn));
+    }
+    found
 }
