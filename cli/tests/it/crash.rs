@@ -1,6 +1,8 @@
 //! The proof of idempotency: every run is cut at its n-th call, for every n, in every way a call can be cut. The next run
 //! brings everything where it belongs, the URL stays, and no hit that was answered is lost.
 
+mod fed;
+
 use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
