@@ -13,13 +13,12 @@ mod sqs;
 pub use http::payload;
 pub use message::{By, Content, Message, Object, Said, Sources, is_near};
 
-use serde::Deserialize;
-use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use crate::failure::Failure;
 use crate::http::Request;
 use crate::moment::Moment;
+use fields::{Fields, list, object};
 
 /// An event, understood.
 #[derive(Debug)]
@@ -49,15 +48,14 @@ impl Event {
                 "the event is not understood: {why}; invoke the function with an HTTP API event"
             ))
         };
-        // serde would read a list as the fields in their order.
-        if json.trim_ascii_start().first() != Some(&b'{') {
-            return Err(bad("it is not a JSON object"));
-        }
-        let envelope: Envelope<'_> = serde_json::from_slice(json).map_err(|error| bad(&error.to_string()))?;
-        if let Some(request) = http::request(&envelope) {
+        let text = std::str::from_utf8(json).map_err(|_| bad("it is not UTF-8"))?;
+        let event = object(text, "it").map_err(|why| bad(&why))?;
+        if let Some(request) = http::request(&event).map_err(|why| bad(&why))? {
             return Ok(Self::Http(request));
         }
-        envelope.of_services(json, sources, now).unwrap_or_else(|| {
+        let records = list(event.get("Records"), "Records").map_err(|why| bad(&why))?;
+        let envelope = Envelope { event, records };
+        envelope.of_services(text, sources, now).unwrap_or_else(|| {
             Err(failure(&format!(
                 "the event is {}; this function counts requests of HTTP APIs and function URLs (payload format 2.0), SQS \
                  batches, EventBridge events, CloudFront viewer events and objects made in S3",
@@ -76,87 +74,39 @@ fn failure(message: &str) -> Failure {
     Failure { kind: "Hitctl.UnsupportedEvent", message: message.to_owned() }
 }
 
-/// The fields that tell the shapes apart, and those of payload 2.0.
-#[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
+/// What is no request of the web.
 struct Envelope<'a> {
-    version: Option<String>,
-    route_key: Option<String>,
-    raw_path: Option<String>,
-    raw_query_string: Option<String>,
-    headers: Option<Headers>,
-    request_context: Option<Context>,
-    #[serde(borrow)]
-    body: Option<&'a RawValue>,
-    is_base64_encoded: Option<bool>,
-    http_method: Option<IgnoredAny>,
-    #[serde(borrow, rename = "Records")]
+    event: Fields<'a>,
     records: Option<Vec<&'a RawValue>>,
-    #[serde(rename = "detail-type")]
-    detail_type: Option<IgnoredAny>,
 }
 
-/// HTTP APIs and function URLs send header names in lower case.
-#[derive(Default, Deserialize)]
-#[serde(default, rename_all = "kebab-case")]
-struct Headers {
-    origin: Option<String>,
-    referer: Option<String>,
-    user_agent: Option<String>,
-    dnt: Option<String>,
-    sec_gpc: Option<String>,
-    sec_purpose: Option<String>,
-    purpose: Option<String>,
-    x_moz: Option<String>,
-    #[serde(rename = "cloudfront-viewer-address")]
-    viewer_address: Option<String>,
-    #[serde(rename = "x-hitctl-origin-secret")]
-    origin_secret: Option<String>,
-    if_none_match: Option<String>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Context {
-    http: Option<Http>,
-    stage: Option<String>,
-    elb: Option<IgnoredAny>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-#[serde(rename_all = "camelCase")]
-struct Http {
-    method: Option<String>,
-    path: Option<String>,
-    source_ip: Option<String>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
+/// What a record says of its service.
+#[derive(Default)]
 struct Record {
-    #[serde(rename = "eventSource", alias = "EventSource")]
     source: Option<String>,
-    cf: Option<IgnoredAny>,
+    /// It is one of `CloudFront`.
+    cf: bool,
 }
 
 impl Envelope<'_> {
     /// The first record.
     fn record(&self) -> Option<Record> {
         let first = self.records.as_ref()?.first()?;
-        Some(serde_json::from_str(first.get()).unwrap_or_default())
+        let Ok(record) = object(first.get(), "") else { return Some(Record::default()) };
+        let source = ["eventSource", "EventSource"].iter().find_map(|name| record.string(name).ok()?);
+        Some(Record { source, cf: record.has("cf") })
     }
 
     /// An event of a service, if it is of one that is known here.
-    fn of_services(&self, json: &[u8], sources: &Sources, now: Moment) -> Option<Result<Event, Failure>> {
-        // It was read as JSON already, and that is UTF-8.
-        let text = std::str::from_utf8(json).ok()?;
+    fn of_services(&self, text: &str, sources: &Sources, now: Moment) -> Option<Result<Event, Failure>> {
         let single = |(mark, content): body::Read, reply| {
             let id = mark.clone().unwrap_or_else(|| "(none)".to_owned());
             Ok(Event::Single(Message { id, mark: mark.unwrap_or_default(), content }, reply))
         };
         let Some(record) = self.record() else {
-            self.detail_type.as_ref()?;
+            if !self.event.has("detail-type") {
+                return None;
+            }
             return Some(single(eventbridge::read(text, sources, now), Reply::Counted));
         };
         let records = self.records.as_deref().unwrap_or_default();
@@ -171,7 +121,7 @@ impl Envelope<'_> {
                 )
             }
             Some("aws:s3") => Some(single(s3::records(records), Reply::Counted)),
-            None if record.cf.is_some() => {
+            None if record.cf => {
                 let reply = Reply::Verbatim(cloudfront::unchanged(first));
                 Some(single(cloudfront::read(first, now), reply))
             }
@@ -179,9 +129,16 @@ impl Envelope<'_> {
         }
     }
 
+    fn is_of_load_balancer(&self) -> bool {
+        matches!(self.event.object("requestContext"), Ok(Some(context)) if context.has("elb"))
+    }
+
+    fn is_version(&self, version: &str) -> bool {
+        matches!(self.event.text("version"), Ok(Some(own)) if own == version)
+    }
+
     /// A shape's name for people.
     fn shape(&self) -> String {
-        let context = self.request_context.as_ref();
         let record = self.record();
         if let Some(source) = record.as_ref().and_then(|record| record.source.as_deref()) {
             return match source {
@@ -191,15 +148,15 @@ impl Envelope<'_> {
                 other => format!("a batch of records from {other}"),
             };
         }
-        let name = if record.is_some_and(|record| record.cf.is_some()) {
+        let name = if record.is_some_and(|record| record.cf) {
             "a CloudFront viewer event"
         } else if self.records.is_some() {
             "a batch of records of no known source"
-        } else if self.detail_type.is_some() {
+        } else if self.event.has("detail-type") {
             "an EventBridge event"
-        } else if context.is_some_and(|context| context.elb.is_some()) {
+        } else if self.is_of_load_balancer() {
             "a load balancer's request"
-        } else if self.http_method.is_some() || self.version.as_deref() == Some("1.0") {
+        } else if self.event.has("httpMethod") || self.is_version("1.0") {
             "an API Gateway request of payload format 1.0"
         } else {
             "of no known shape"

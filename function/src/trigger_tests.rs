@@ -214,9 +214,21 @@ fn other_shapes_are_named() {
 
 #[test]
 fn what_is_no_event_is_said_so() {
-    for json in ["", "null", "[]", "7", "{\"version\":", "{\"rawPath\":7}", "\u{0}"] {
+    let wrong_path = r#"{"rawPath":7,"requestContext":{"http":{"method":"GET"}}}"#;
+    for json in [
+        "",
+        "null",
+        "[]",
+        "7",
+        "{\"version\":",
+        wrong_path,
+        "{\"requestContext\":7}",
+        "{\"Records\":{}}",
+        "\u{0}",
+    ] {
         assert!(refusal(json).contains("not understood"), "{json}");
     }
+    insta::assert_snapshot!(refusal(wrong_path), @"the event is not understood: `rawPath` is no text; invoke the function with an HTTP API event");
 }
 
 #[test]

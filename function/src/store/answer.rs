@@ -136,16 +136,24 @@ impl<'de> Deserialize<'de> for Attributes {
 
 /// A DynamoDB number as a count: somebody may have written a fraction, a negative or a giant by hand.
 fn count(number: &str) -> u64 {
-    if let Ok(count) = number.parse() {
-        return count;
+    number.parse().ok().or_else(|| count_of_decimal(number)).unwrap_or_default()
+}
+
+/// The whole part of a number like `1.25E+3`, as large as a count can be; `None` if it is negative or no number. By hand: what
+/// the standard library reads fractions with is 20 KB of the function.
+fn count_of_decimal(number: &str) -> Option<u64> {
+    /// DynamoDB's numbers have at most 38 digits, and exponents up to 125.
+    const MOST_PLACES: i64 = 200;
+    let (digits, exponent) = number.split_once(['e', 'E']).unwrap_or((number, "0"));
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let before_point = i64::try_from(whole.len()).ok()?.saturating_add(exponent.parse().ok()?);
+    let places = usize::try_from(before_point.clamp(0, MOST_PLACES)).ok()?;
+    let mut count = 0_u64;
+    for digit in whole.bytes().chain(fraction.bytes()).chain(std::iter::repeat(b'0')).take(places) {
+        let digit = digit.is_ascii_digit().then(|| u64::from(digit - b'0'))?;
+        count = count.saturating_mul(10).saturating_add(digit);
     }
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "`as` saturates, which is what a count out of range should do"
-    )]
-    let count = number.parse::<f64>().unwrap_or_default() as u64;
-    count
+    Some(count)
 }
 
 #[cfg(test)]
@@ -162,6 +170,30 @@ mod tests {
             [("hits", 12), ("neg", 0), ("big", u64::MAX), ("frac", 2), ("exp", 1000), ("bad", 0), ("list", 0)]
         {
             assert_eq!(item.number(name), value, "{name}");
+        }
+    }
+
+    #[test]
+    fn decimals_are_counts_by_their_whole_part() {
+        for (number, value) in [
+            ("1.25E+3", 1250),
+            ("1234E-2", 12),
+            ("0.00012e5", 12),
+            ("9E-1", 0),
+            ("-2.5", 0),
+            ("-7E2", 0),
+            ("1.8446744073709551616E19", u64::MAX),
+            ("1.8446744073709551614E19", u64::MAX - 1),
+            ("9E+125", u64::MAX),
+            ("0E125", 0),
+            ("1E-130", 0),
+            ("1E999999999999999999", u64::MAX),
+            ("1E99999999999999999999", 0),
+            ("E5", 0),
+            ("1.2.3E9", 0),
+            ("", 0),
+        ] {
+            assert_eq!(count(number), value, "{number}");
         }
     }
 }

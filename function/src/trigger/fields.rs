@@ -2,32 +2,70 @@
 //! here repeats a value, as serde's own would.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::fmt;
 
-use serde::Deserialize;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 /// A field, unread; `null` is as good as none.
 pub(crate) type Field<'a> = Option<&'a RawValue>;
 
-/// The fields of an object, unread. One type for all shapes: what serde derives for each costs the function's size.
+/// The fields of an object, unread, in their order. One type for all shapes: what serde derives for each costs the function's
+/// size; and a list, for they are few.
+pub(crate) struct Fields<'a>(Vec<(Text<'a>, &'a RawValue)>);
+
 #[derive(Deserialize)]
-pub(crate) struct Fields<'a>(#[serde(borrow)] HashMap<Cow<'a, str>, &'a RawValue>);
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+
+        impl<'de> Visitor<'de> for Object {
+            type Value = Fields<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields<'de>, A::Error> {
+                let mut fields = Vec::new();
+                while let Some(field) = map.next_entry()? {
+                    fields.push(field);
+                }
+                Ok(Fields(fields))
+            }
+        }
+
+        deserializer.deserialize_map(Object)
+    }
+}
 
 impl<'a> Fields<'a> {
-    /// A field.
+    /// A field; the last one where there are several of that name.
     pub(crate) fn get(&self, name: &str) -> Field<'a> {
-        self.0.get(name).copied()
+        self.0.iter().rfind(|(own, _)| own.0 == name).map(|(_, value)| *value)
     }
 
     /// Whether there is such a field.
     pub(crate) fn has(&self, name: &str) -> bool {
-        self.0.contains_key(name)
+        is_there(self.get(name)).is_some()
     }
 
     /// A text.
     pub(crate) fn text(&self, name: &str) -> Result<Option<Cow<'a, str>>, String> {
         text(self.get(name), name)
+    }
+
+    /// A text of its own.
+    pub(super) fn string(&self, name: &str) -> Result<Option<String>, String> {
+        Ok(self.text(name)?.map(Cow::into_owned))
+    }
+
+    /// An object.
+    pub(super) fn object(&self, name: &str) -> Result<Option<Fields<'a>>, String> {
+        is_there(self.get(name)).map(|raw| object(raw, &format!("`{name}`"))).transpose()
     }
 }
 
@@ -55,8 +93,6 @@ pub(super) fn text<'a>(field: Field<'a>, name: &str) -> Result<Option<Cow<'a, st
 
 /// A text, wherever it is.
 pub(super) fn read_text(raw: &str) -> Option<Cow<'_, str>> {
-    #[derive(Deserialize)]
-    struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
     serde_json::from_str::<Text<'_>>(raw).ok().map(|text| text.0)
 }
 

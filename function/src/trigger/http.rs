@@ -1,46 +1,48 @@
 //! Payload format 2.0, which API Gateway's HTTP APIs and Lambda's function URLs share: event in, answer out.
 
-use std::borrow::Cow;
-
-use hitctl_config::contract::{MAX_BODY_BYTES, ROUTES, STATS_ROUTES};
+use hitctl_config::contract::{HEADER_ORIGIN_SECRET, MAX_BODY_BYTES, ROUTES, STATS_ROUTES};
 use serde_json::value::RawValue;
 
-use super::Envelope;
+use super::fields::{Field, Fields, read_text};
 use crate::http::{Answer, Headers, Request};
 use crate::json::{Object, string};
 
 /// The request of an event, if it is one of payload 2.0.
-pub(super) fn request(event: &Envelope<'_>) -> Option<Request> {
-    let context = event.request_context.as_ref()?;
-    let http = context.http.as_ref()?;
-    let body = body(event);
-    let path = event.raw_path.as_deref().or(http.path.as_deref()).unwrap_or("/");
-    Some(Request {
-        method: http.method.clone()?,
-        route: route(event.route_key.as_deref(), path, context.stage.as_deref()).to_owned(),
-        query: event.raw_query_string.clone().unwrap_or_default(),
-        headers: event.headers.as_ref().map(headers).unwrap_or_default(),
-        source_address: http.source_ip.clone().into(),
+pub(super) fn request(event: &Fields<'_>) -> Result<Option<Request>, String> {
+    let Some(context) = event.object("requestContext")? else { return Ok(None) };
+    let Some(http) = context.object("http")? else { return Ok(None) };
+    let Some(method) = http.string("method")? else { return Ok(None) };
+    let path = match event.text("rawPath")? {
+        Some(path) => path,
+        None => http.text("path")?.unwrap_or("/".into()),
+    };
+    let is_base64 = event.get("isBase64Encoded").is_some_and(|raw| raw.get() == "true");
+    let body = body(event.get("body"), is_base64);
+    Ok(Some(Request {
+        method,
+        route: route(event.text("routeKey")?.as_deref(), &path, context.text("stage")?.as_deref()).to_owned(),
+        query: event.string("rawQueryString")?.unwrap_or_default(),
+        headers: event.object("headers")?.map_or_else(|| Ok(Headers::default()), |sent| headers(&sent))?,
+        source_address: http.string("sourceIp")?.into(),
         body_bytes: body.as_ref().map_or_else(|bytes| *bytes, Vec::len),
         body: body.unwrap_or_default(),
-    })
+    }))
 }
 
-fn headers(sent: &super::Headers) -> Headers {
-    let is = |header: &Option<String>, word: &str| {
-        header.as_deref().is_some_and(|text| text.trim().eq_ignore_ascii_case(word))
-    };
-    let fetches_ahead = |header: &Option<String>| header.as_deref().is_some_and(is_ahead);
-    Headers {
-        origin: sent.origin.clone(),
-        referer: sent.referer.clone().into(),
-        user_agent: sent.user_agent.clone().into(),
-        viewer_address: sent.viewer_address.clone().into(),
-        origin_secret: sent.origin_secret.clone().into(),
-        if_none_match: sent.if_none_match.clone(),
-        opted_out: is(&sent.dnt, "1") || is(&sent.sec_gpc, "1"),
-        prefetched: [&sent.sec_purpose, &sent.purpose, &sent.x_moz].into_iter().any(fetches_ahead),
-    }
+/// HTTP APIs and function URLs send header names in lower case.
+fn headers(sent: &Fields<'_>) -> Result<Headers, String> {
+    let is = |name: &str| Ok::<_, String>(sent.text(name)?.is_some_and(|text| text.trim() == "1"));
+    let fetches_ahead = |name: &str| Ok::<_, String>(sent.text(name)?.is_some_and(|text| is_ahead(&text)));
+    Ok(Headers {
+        origin: sent.string("origin")?,
+        referer: sent.string("referer")?.into(),
+        user_agent: sent.string("user-agent")?.into(),
+        viewer_address: sent.string("cloudfront-viewer-address")?.into(),
+        origin_secret: sent.string(HEADER_ORIGIN_SECRET)?.into(),
+        if_none_match: sent.string("if-none-match")?,
+        opted_out: is("dnt")? || is("sec-gpc")?,
+        prefetched: fetches_ahead("sec-purpose")? || fetches_ahead("purpose")? || fetches_ahead("x-moz")?,
+    })
 }
 
 /// Whether a header says that the page is fetched ahead. `prefetch;prerender` is what a browser sends that prepares a page
@@ -71,18 +73,16 @@ fn route<'a>(key: Option<&'a str>, path: &'a str, stage: Option<&str>) -> &'a st
 
 /// The body, decoded, or its size, about, if that is beyond what any route takes: such a body is not decoded to find out
 /// how large it is.
-fn body(event: &Envelope<'_>) -> Result<Vec<u8>, usize> {
-    let Some(raw) = event.body.map(RawValue::get) else { return Ok(Vec::new()) };
+fn body(field: Field<'_>, is_base64: bool) -> Result<Vec<u8>, usize> {
+    let Some(raw) = field.map(RawValue::get).filter(|raw| *raw != "null") else { return Ok(Vec::new()) };
     let quoted = raw.len().saturating_sub(2);
     if !raw.starts_with('"') || quoted > MAX_BODY_BYTES * 8 {
         return Err(quoted);
     }
-    let text = serde_json::from_str::<Cow<'_, str>>(raw).map_err(|_| quoted)?;
-    let body = match event.is_base64_encoded {
-        // What is no base64 is no text of a page either; as it is, it is refused with words.
-        Some(true) => base64(&text).unwrap_or_else(|| text.as_bytes().to_vec()),
-        _ => text.as_bytes().to_vec(),
-    };
+    let text = read_text(raw).ok_or(quoted)?;
+    // What is no base64 is no text of a page either; as it is, it is refused with words.
+    let decoded = if is_base64 { base64(&text) } else { None };
+    let body = decoded.unwrap_or_else(|| text.into_owned().into_bytes());
     if body.len() > MAX_BODY_BYTES { Err(body.len()) } else { Ok(body) }
 }
 
