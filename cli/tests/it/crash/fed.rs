@@ -1,8 +1,11 @@
 //! The crash loop with a queue and events, which come to a counter that is there, and go again.
 
-use super::{Case, SMALL, at_every_call, every_way};
+use super::{CUTS, Case, SMALL, at_every_call, every_way};
 
 const FED: &str = "[queue]\nenabled = true\n[events]\nenabled = true\n";
+
+/// Every so many calls one is cut, by each way another one: there are many more calls here.
+const STEP: usize = 3;
 
 impl Case {
     /// Deploys that configuration.
@@ -25,6 +28,7 @@ fn a_queue_and_events_can_be_cut_anywhere_while_they_come_and_while_they_go() {
     let fed = format!("{SMALL}{FED}");
     every_way(|cut| {
         let case = Case::new();
+        let first = CUTS.iter().take_while(|way| **way != cut).count() % STEP;
         let url = case.deploy();
         let ways = [
             (
@@ -37,12 +41,12 @@ fn a_queue_and_events_can_be_cut_anywhere_while_they_come_and_while_they_go() {
         for (from, to, there) in ways {
             at_every_call(
                 cut,
-                15,
+                7,
                 || {
                     assert_eq!(case.bring(from), url, "{cut:?}");
                     case.yard.write("hitctl.toml", to);
                 },
-                |n| case.cut(n, cut, &["deploy", "--json", "--artifact", &case.zip]),
+                |n| case.cut(n * STEP - first, cut, &["deploy", "--json", "--artifact", &case.zip]),
                 || {
                     assert_eq!(case.mended(), url, "{cut:?}: the URL stays");
                     assert_eq!(case.feeds(), there, "{cut:?}");
