@@ -49,9 +49,15 @@ pub struct Purge {
     pub confirm: Option<String>,
 }
 
-/// For how long a letter that is looked at is hidden from others, in seconds. Whoever looks shows it again before that; one
-/// who is killed does not have to.
-const HIDDEN_S: i32 = 120;
+/// For how long letters that are looked at are hidden from others, in seconds: as long as it takes to go through that many,
+/// fifty a second. Whoever looks shows them again before that; after one who was killed they show up by themselves.
+fn hidden_s(letters: u64) -> i32 {
+    i32::try_from(30 + letters / 50).unwrap_or(i32::MAX).min(MOST_HIDDEN_S)
+}
+
+/// SQS hides nothing for longer than twelve hours.
+const MOST_HIDDEN_S: i32 = 43_200;
+
 /// How far back the log is searched for the reasons.
 const REASONS: SignedDuration = SignedDuration::from_hours(3 * 24);
 
@@ -137,7 +143,13 @@ async fn look(
 ) -> Result<(), Failure> {
     while seen.len() < limit && !session.stop.is_cancelled() {
         let before = seen.len();
-        seen.extend(queue.receive(HIDDEN_S).await?.into_iter().map(|message| (message.id.clone(), message)));
+        seen.extend(
+            queue
+                .receive(hidden_s(limit as u64))
+                .await?
+                .into_iter()
+                .map(|message| (message.id.clone(), message)),
+        );
         if seen.len() == before {
             break;
         }

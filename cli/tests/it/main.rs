@@ -41,6 +41,8 @@ mod nothing_lost;
 #[cfg(test)]
 mod paths;
 #[cfg(test)]
+mod poison;
+#[cfg(test)]
 mod reading;
 #[cfg(test)]
 mod rie;

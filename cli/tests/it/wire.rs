@@ -190,12 +190,15 @@ impl Shared {
     }
 }
 
-/// What a call is called in a list: the method and what it is about, or the operation of a table.
+/// What a call is called in a list: the method and what it is about, or the operation of a table or queue.
 fn name(request: &[u8]) -> String {
     let head = String::from_utf8_lossy(request);
     let operation = head.lines().find_map(|line| line.strip_prefix("x-amz-target: DynamoDB_20120810."));
     if let Some(operation) = operation {
         return format!("dynamodb:{}", operation.trim());
+    }
+    if let Some(operation) = head.lines().find_map(|line| line.strip_prefix("x-amz-target: AmazonSQS.")) {
+        return format!("sqs:{}", operation.trim());
     }
     let mut words = head.split(' ');
     let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());

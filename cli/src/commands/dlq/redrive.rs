@@ -2,7 +2,7 @@
 //! between it is there twice; both carry one id, so that with `counter.exact = true` they count once.
 
 use std::collections::BTreeSet;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use hitctl_config::{Loaded, names};
 use hitctl_engine::{Event, Fault, Phase, Sink};
@@ -10,9 +10,10 @@ use hitctl_resources::{QueueSpec, Spec as _};
 use serde_json::Value as Json;
 
 use super::letter::Letter;
-use super::{HIDDEN_S, dead_letters};
+use super::{MOST_HIDDEN_S, dead_letters, hidden_s};
 use crate::cloud::{Cloud, Entry, Message, Queue};
 use crate::commands::feed;
+use crate::commands::logs::duration;
 use crate::commands::steps::millis;
 use crate::report::{Exit, Failure, RedriveView, Stuck};
 use crate::session::Session;
@@ -21,7 +22,7 @@ use crate::session::Session;
 ///
 /// A message goes back onto the queue of hits; an event goes there too, or to the function itself where there is no queue. Each
 /// is deleted here only after it was taken there. A run that was killed is repeated: a letter that went both ways keeps its id,
-/// so that it counts once with `counter.exact = true`.
+/// so that it counts once with `counter.exact = true`. What it had in hand is hidden for a while, and shows up again by itself.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  hitctl dlq redrive\n  hitctl dlq redrive --id 059f36b4-87a3-44ab-83d2-661975830a7d"
@@ -30,6 +31,17 @@ pub struct Redrive {
     /// Only these, by the ids that `dlq list` shows
     #[arg(long = "id", value_name = "ID", num_args = 1..)]
     pub ids: Vec<String>,
+    /// For so long others do not see what is in hand, such as 10s [default: 30s, or more for many]
+    #[arg(long, value_name = "TIME", value_parser = hide)]
+    pub hide: Option<Duration>,
+}
+
+/// SQS takes whole seconds, up to twelve hours.
+fn hide(text: &str) -> Result<Duration, String> {
+    let time = duration(text)?;
+    let most = Duration::from_secs(u64::from(MOST_HIDDEN_S.unsigned_abs()));
+    let fits = (Duration::from_secs(1)..=most).contains(&time);
+    if fits { Ok(time) } else { Err("it is not from 1s to 12h".to_owned()) }
 }
 
 /// Where letters go.
@@ -40,6 +52,8 @@ struct Way<'a> {
     /// The queue of hits, where there is one.
     hits: Option<Queue>,
     function: String,
+    /// For how long what is in hand is hidden, in seconds.
+    hide_s: i32,
 }
 
 /// Redrives.
@@ -67,7 +81,12 @@ async fn redrive(
     if let Some(hits) = &hits {
         hits.url().await?;
     }
-    let way = Way { session, cloud: &*cloud, dead: &dead, hits, function: names::function(app, env) };
+    let hide_s = match args.hide {
+        Some(hide) => i32::try_from(hide.as_secs()).unwrap_or(MOST_HIDDEN_S),
+        None => hidden_s(dead.depth().await?.all()),
+    };
+    let function = names::function(app, env);
+    let way = Way { session, cloud: &*cloud, dead: &dead, hits, function, hide_s };
     let detail = format!("redriving {}", dead.name());
     sink.send(Event::PhaseStarted { phase: Phase::Send, detail });
     let mut view = RedriveView::new(env, dead.name());
@@ -89,6 +108,9 @@ async fn redrive(
     if session.stop.is_cancelled() {
         return Err(Failure::interrupted("interrupted; the rest stays where it is").hinted(hint.clone()));
     }
+    if moved == 0 && view.failed.is_empty() {
+        view.hidden = dead.depth().await?.in_flight;
+    }
     Ok(view)
 }
 
@@ -104,7 +126,7 @@ impl Way<'_> {
         let picks = !wanted.is_empty();
         let mut seen = BTreeSet::new();
         while !self.session.stop.is_cancelled() && (!picks || !wanted.is_empty()) {
-            let came = self.dead.receive(HIDDEN_S).await?;
+            let came = self.dead.receive(self.hide_s).await?;
             let fresh = |message: &Message| {
                 // One that was sent round again and failed at once comes back by another name, with the id that it had.
                 let first = message.attributes.get(hitctl_config::contract::MESSAGE_ID);

@@ -59,6 +59,8 @@ pub struct RedriveView {
     pub failed: Vec<Stuck>,
     /// Ids that were asked for and are not there.
     pub missing: Vec<String>,
+    /// About how many somebody else has in hand, where nothing came.
+    pub hidden: u64,
     /// Milliseconds.
     pub took_ms: u64,
 }
@@ -93,6 +95,7 @@ impl RedriveView {
             to_function: 0,
             failed: Vec::new(),
             missing: Vec::new(),
+            hidden: 0,
             took_ms: 0,
         }
     }
@@ -113,9 +116,7 @@ impl View for DeadLettersView {
         if self.messages.is_empty() {
             return match self.about {
                 0 => format!("There are no dead letters in {queue}.\n"),
-                n => format!(
-                    "Nothing came of {queue}, which says that it holds about {n}: somebody else looks at them.\n"
-                ),
+                n => in_hand(&queue, n, style),
             };
         }
         let mut out = String::new();
@@ -148,9 +149,21 @@ impl View for DeadLettersView {
     }
 }
 
+/// Where nothing comes of a queue that is not empty.
+fn in_hand(queue: &str, about: u64, style: Style) -> String {
+    let said = format!(
+        "Nothing came of {queue}, which says that it holds about {about}: somebody else has them in hand, or had until a \
+         moment ago. What a run that was killed had in hand shows up again within a minute or so."
+    );
+    text::wrap(&said, 0, style) + "\n"
+}
+
 impl View for RedriveView {
     fn render(&self, style: Style) -> String {
         let mut out = match (self.to_queue, self.to_function) {
+            (0, 0) if self.exit() == Exit::Done && self.hidden > 0 => {
+                in_hand(&text::clean(&self.queue), self.hidden, style)
+            }
             (0, 0) if self.exit() == Exit::Done => {
                 format!("There are no dead letters in {}.\n", text::clean(&self.queue))
             }
@@ -238,7 +251,10 @@ mod tests {
         insta::assert_snapshot!(view.json(), @r#"{"v":1,"messages":[{"id":"059f36b4-87a3-44ab-83d2-661975830a7d","body":"{\"pth\":\"/\"}\u001b","received":6,"why":"there is no path","kind":"message","sent":"2026-09-20T10:00:00Z"}],"queue":"hits-prod-dlq","about":1}"#);
         let none = DeadLettersView { messages: Vec::new(), about: 0, ..list() };
         assert_eq!(none.human(WIDE), "There are no dead letters in hits-prod-dlq.\n");
-        assert!(DeadLettersView { about: 2, ..none }.human(Style::PLAIN).contains("about 2"));
+        insta::assert_snapshot!(DeadLettersView { about: 2, ..none }.human(WIDE), @"
+        Nothing came of hits-prod-dlq, which says that it holds about 2: somebody else has them in hand, or
+        had until a moment ago. What a run that was killed had in hand shows up again within a minute or so.
+        ");
     }
 
     #[test]
@@ -263,11 +279,14 @@ mod tests {
         m-2 was not found: it is no dead letter any more, or somebody else looks at it
         next  hitctl status --env prod
         ");
-        insta::assert_snapshot!(view.json(), @r#"{"v":1,"env":"prod","queue":"hits-prod-dlq","to_queue":0,"to_function":1,"failed":[{"id":"m-1","why":"the function failed"}],"missing":["m-2"],"took_ms":0}"#);
+        insta::assert_snapshot!(view.json(), @r#"{"v":1,"env":"prod","queue":"hits-prod-dlq","to_queue":0,"to_function":1,"failed":[{"id":"m-1","why":"the function failed"}],"missing":["m-2"],"hidden":0,"took_ms":0}"#);
         let nothing = RedriveView { to_function: 0, ..view };
         assert_eq!(nothing.exit(), Exit::Error);
         let none = RedriveView::new("prod", "hits-prod-dlq");
         assert_eq!(none.human(Style::PLAIN), "There are no dead letters in hits-prod-dlq.\n");
+        let hidden = RedriveView { hidden: 3, ..none };
+        assert!(hidden.human(Style::PLAIN).contains("about 3: somebody else has them in hand"));
+        assert_eq!(hidden.exit(), Exit::Done);
     }
 
     #[test]

@@ -1,6 +1,7 @@
-//! What is put on queues and buses, and what comes back from them as dead letters, on an emulator's SQS and EventBridge.
+//! What is put on queues and buses, what cannot be counted, and what comes back from them as dead letters, on an emulator's SQS and EventBridge.
 
 mod dead;
+mod poison;
 mod put;
 
 use std::collections::BTreeMap;
@@ -37,14 +38,19 @@ impl Found {
 impl Queues {
     /// Makes both queues of an app.
     fn new(app: &str) -> Self {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let client = aws_sdk_sqs::Client::new(&config(Emulator::ministack()));
-        let queues = Self { client, runtime, app: app.to_owned() };
+        let queues = Self::of(app);
         for end in ["hits", "dlq"] {
             let made = queues.client.create_queue().queue_name(format!("{app}-test-{end}"));
             queues.runtime.block_on(made.send()).unwrap();
         }
         queues
+    }
+
+    /// The queues of an app that is deployed.
+    fn of(app: &str) -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let client = aws_sdk_sqs::Client::new(&config(Emulator::ministack()));
+        Self { client, runtime, app: app.to_owned() }
     }
 
     fn url(&self, end: &str) -> String {
