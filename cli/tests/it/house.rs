@@ -49,6 +49,7 @@ const CRATES: &[(&str, &[&str])] = &[
             "hyper-util",
             "jiff",
             "md5",
+            "quick-xml",
             "rusqlite",
             "rustix",
             "serde",

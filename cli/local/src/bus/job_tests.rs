@@ -1,3 +1,5 @@
+//! Deliveries: when they are tried again, and when they are given up.
+
 use super::*;
 
 const EVENT: &str = r#"{"id":"e1","detail":{"path":"/"}}"#;

@@ -1,3 +1,5 @@
+//! Invalidations, as they are asked for and remembered.
+
 use super::*;
 
 const XML: &str = r#"<?xml version="1.0" encoding="UTF-8"?>

@@ -1,3 +1,5 @@
+//! What of a request goes to the queue.
+
 use std::net::Ipv4Addr;
 use std::sync::Mutex;
 

@@ -1,3 +1,5 @@
+//! What a rule and its targets are read as, and what is said of what was not done.
+
 use serde_json::json;
 
 use super::*;

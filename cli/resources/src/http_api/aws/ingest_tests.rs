@@ -1,3 +1,5 @@
+//! The way from the HTTP API to the queue, as it is written and read back.
+
 use super::*;
 
 const URL: &str = "https://sqs.eu-west-1.amazonaws.com/123456789012/hits-test-hits";

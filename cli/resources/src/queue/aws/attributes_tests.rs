@@ -1,3 +1,5 @@
+//! The attributes of a queue, as they are written and read back.
+
 use super::*;
 
 const ARN: &str = "arn:aws:sqs:eu-west-1:123456789012:hits-test-hits";
