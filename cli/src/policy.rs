@@ -236,8 +236,6 @@ impl On {
                 let arn = at.log_group_arn(&names::log_group(app, env));
                 vec![format!("{arn}:*"), arn]
             }
-            // Create knows no resource; what narrows these is their condition.
-            Mappings => vec!["*".to_owned()],
             MappingTags => vec![format!("arn:{partition}:lambda:{region}:{account}:event-source-mapping:*")],
             Buses => vec![format!("arn:{partition}:events:{region}:{account}:event-bus/*")],
             Queues => {
@@ -256,7 +254,8 @@ impl On {
             Tables => {
                 vec![at.table_arn(&names::table(app, env)), at.table_arn(&names::seen_table(app, env))]
             }
-            Account => vec!["*".to_owned()],
+            // No call that makes a mapping knows a resource; what narrows these is their condition.
+            Mappings | Account => vec!["*".to_owned()],
         }
     }
 

@@ -9,7 +9,7 @@ use crate::support::{Ran, Yard, artifact};
 pub(crate) const ALL: &[&str] = &["counter", "event-bus", "function-url", "queue-invalidation", "visitors"];
 
 /// How long a batch or an event may be on its way. Generous: it is for what never comes.
-const ON_THE_WAY: Duration = Duration::from_secs(60);
+const ON_THE_WAY: Duration = Duration::from_mins(1);
 
 /// The folder of an example.
 pub(crate) fn folder(name: &str) -> PathBuf {
@@ -63,12 +63,11 @@ pub(crate) fn follow(lines: &[Line], run: &dyn Fn(&[&str]) -> Ran) {
         if args[0] == "deploy" {
             args.extend(["--artifact", &artifact, "--yes"]);
         }
-        match line.promise {
-            Some(hits) => comes_to(run, &args, hits),
-            None => {
-                let ran = run(&args);
-                assert_eq!(ran.code, 0, "{args:?}: {ran:?}");
-            }
+        if let Some(hits) = line.promise {
+            comes_to(run, &args, hits);
+        } else {
+            let ran = run(&args);
+            assert_eq!(ran.code, 0, "{args:?}: {ran:?}");
         }
     }
 }
@@ -182,8 +181,8 @@ pub(crate) fn died_and_counted_once(name: &str, yard: &Yard, env: &str, run: &dy
     assert!(!dead[0]["why"].as_str().unwrap_or_default().is_empty(), "{dead}");
     let path = yard.path().join("hitctl.toml");
     let config = std::fs::read_to_string(&path).unwrap();
-    let mended: String =
-        config.lines().filter(|line| !line.starts_with("amount")).map(|line| format!("{line}\n")).collect();
+    let mended: Vec<_> = config.lines().filter(|line| !line.starts_with("amount")).collect();
+    let mended = mended.join("\n");
     std::fs::write(&path, mended).unwrap();
     let ran = run(&["deploy", "--env", env, "--artifact", &artifact(), "--yes"]);
     assert_eq!(ran.code, 0, "{ran:?}");

@@ -51,9 +51,9 @@ impl Queue<'_> {
                 .collect();
             let request = json!({ "QueueUrl": self.url, "Entries": entries });
             let since = Instant::now();
-            while !self
+            while self
                 .call("SendMessageBatch", &request)
-                .is_some_and(|answer| answer["Successful"].as_array().map(Vec::len) == Some(entries.len()))
+                .is_none_or(|answer| answer["Successful"].as_array().map(Vec::len) != Some(entries.len()))
             {
                 assert!(since.elapsed() < ALL_OF_IT, "the queue does not take it");
                 std::thread::yield_now();
