@@ -6,7 +6,7 @@ mod sources;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use hitctl_config::{App, BUILD_ID_CHARS, Expose, Visitors, contract, function_variables, names};
+use hitctl_config::{App, BUILD_ID_CHARS, Expose, contract, function_variables, names};
 use hitctl_engine::{Graph, GraphError, Keep, Node, Value};
 use hitctl_resources::{
     AliasSpec, Cors, FunctionSpec, FunctionUrlSpec, HttpApiSpec, LogGroupSpec, PermissionSpec, RoleSpec,
@@ -60,7 +60,7 @@ pub fn design(app: &App, env: &str, place: &Place, code: &Code) -> Result<Graph,
     let with_api = app.http.expose == Expose::Api;
     Graph::new(vec![
         parts.table(),
-        parts.seen_table().present_if(parts.remembers()),
+        parts.seen_table().present_if(parts.app.remembers()),
         parts.role(),
         parts.log_group(),
         parts.function().node("counter", &parts.name),
@@ -127,17 +127,7 @@ impl Parts<'_> {
         .node("hits", &self.name)
     }
 
-    /// Whether visitors are told apart.
-    fn has_visitors(&self) -> bool {
-        self.app.counter.visitors != Visitors::None
-    }
-
-    /// Whether something is remembered for a while: visitors, or messages that were counted.
-    fn remembers(&self) -> bool {
-        self.has_visitors() || self.app.counter.exact
-    }
-
-    /// The table of visitors, and of messages that were counted: what is in it goes by itself within days, so that there is nothing to restore, to protect, or
+    /// The table of visitors, and of messages and files that were counted: what is in it goes by itself within days, so that there is nothing to restore, to protect, or
     /// to ask about before it is deleted.
     fn seen_table(&self) -> Node {
         TableSpec {
@@ -169,7 +159,7 @@ impl Parts<'_> {
                 self.arn("dynamodb", &format!("table/{}", self.name)),
             ),
         ];
-        if self.remembers() {
+        if self.app.remembers() {
             let actions =
                 ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"];
             let table = names::seen_table(&self.app.app, self.env);

@@ -310,6 +310,7 @@ fn buckets_are_told_of_by_a_rule_of_their_own() {
     insta::assert_snapshot!(more(buckets).join("\n"), @"
     create queue.dlq
     update role.function
+    create table.seen
     update function.counter
     update alias.live
     create event_invoke_config.counter

@@ -191,6 +191,11 @@ impl App {
         self.cloudfront.site_bucket.is_some() || self.cloudfront.log_bucket.is_some()
     }
 
+    /// Whether something is remembered for a while: visitors, or which messages and files were counted.
+    pub fn remembers(&self) -> bool {
+        self.counter.visitors != Visitors::None || self.counter.exact || self.cloudfront.log_bucket.is_some()
+    }
+
     /// Whether there are messages or events that can become dead letters.
     pub fn has_dead_letters(&self) -> bool {
         self.queue.enabled || self.events.enabled || self.has_buckets()

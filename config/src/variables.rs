@@ -36,8 +36,7 @@ pub fn function_variables(app: &App, env: &str) -> BTreeMap<&'static str, String
         Visitors::Hash => Some("hash".to_owned()),
         Visitors::Raw => Some(format!("raw/{}", counter.ttl_days)),
     };
-    let remembers = visitors.is_some() || counter.exact;
-    set(contract::ENV_SEEN_TABLE, remembers.then(|| names::seen_table(&app.app, env)));
+    set(contract::ENV_SEEN_TABLE, app.remembers().then(|| names::seen_table(&app.app, env)));
     set(contract::ENV_VISITORS, visitors);
     set(contract::ENV_BOTS, (counter.bots == Bots::Ignore).then(|| "ignore".to_owned()));
     set(contract::ENV_GPC, (counter.gpc == Gpc::Ignore).then(|| "ignore".to_owned()));
@@ -91,6 +90,12 @@ mod tests {
         HITS_TABLE_NAME=hits-test
         LOG_LEVEL=info
         ");
+    }
+
+    #[test]
+    fn a_log_that_comes_again_counts_once_without_visitors_too() {
+        let logs = "counter.visitors = \"none\"\ncloudfront.log_bucket = \"logs\"\n";
+        assert!(shown(logs).contains("HITS_SEEN_TABLE_NAME=hits-test-seen"), "{}", shown(logs));
     }
 
     #[test]

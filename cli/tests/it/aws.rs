@@ -1,5 +1,6 @@
 //! The command line against two AWS emulators that nobody here wrote.
 
+mod access_logs;
 mod adopt;
 mod at_once;
 mod calls;

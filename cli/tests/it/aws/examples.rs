@@ -109,7 +109,7 @@ fn invoked_asynchronously(function: &str, event: &Json) {
 }
 
 /// A distribution of the emulator's, by its id.
-fn distribution() -> String {
+pub(super) fn distribution() -> String {
     let config = br#"<DistributionConfig xmlns="http://cloudfront.amazonaws.com/doc/2020-05-31/"><CallerReference>example</CallerReference>
         <Origins><Quantity>1</Quantity><Items><Origin><Id>o</Id><DomainName>www.example.com</DomainName><CustomOriginConfig><HTTPPort>80</HTTPPort>
         <HTTPSPort>443</HTTPSPort><OriginProtocolPolicy>https-only</OriginProtocolPolicy></CustomOriginConfig></Origin></Items></Origins>
@@ -126,7 +126,7 @@ fn distribution() -> String {
 }
 
 /// What the emulator says to a call of CloudFront's. It asks for no signature, only for whose it would be.
-fn cloudfront(method: &str, path: &str, body: &[u8]) -> Answer {
+pub(super) fn cloudfront(method: &str, path: &str, body: &[u8]) -> Answer {
     let headers = format!(
         "authorization: AWS4-HMAC-SHA256 Credential={}/20261121/us-east-1/cloudfront/aws4_request, SignedHeaders=host, Signature=0\r\n\
          content-type: application/xml\r\n",

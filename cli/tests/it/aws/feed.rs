@@ -1,7 +1,7 @@
 //! What is put on queues and buses, what cannot be counted, and what comes back from them as dead letters, on an emulator's SQS and EventBridge.
 
 mod dead;
-mod poison;
+pub(super) mod poison;
 mod put;
 
 use std::collections::BTreeMap;
@@ -16,7 +16,7 @@ use super::scene::{Scene, config};
 const ON: &str = "queue.enabled = true\nevents.enabled = true\n";
 
 /// The queues of an app, asked past hitctl.
-struct Queues {
+pub(super) struct Queues {
     client: aws_sdk_sqs::Client,
     runtime: tokio::runtime::Runtime,
     app: String,
@@ -47,7 +47,7 @@ impl Queues {
     }
 
     /// The queues of an app that is deployed.
-    fn of(app: &str) -> Self {
+    pub(super) fn of(app: &str) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let client = aws_sdk_sqs::Client::new(&config(Emulator::ministack()));
         Self { client, runtime, app: app.to_owned() }
@@ -58,7 +58,7 @@ impl Queues {
         self.runtime.block_on(asked.send()).unwrap().queue_url.unwrap()
     }
 
-    fn send(&self, end: &str, body: &str, attributes: &[(&str, &str)]) {
+    pub(super) fn send(&self, end: &str, body: &str, attributes: &[(&str, &str)]) {
         let value = |text: &str| {
             MessageAttributeValue::builder().data_type("String").string_value(text).build().unwrap()
         };

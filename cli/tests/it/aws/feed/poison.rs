@@ -23,7 +23,7 @@ fn deployed(app: &str) -> (Scene, Queues) {
 
 /// Asks until it is so.
 #[track_caller]
-fn until(scene: &Scene, args: &[&str], is_so: impl Fn(&Json) -> bool) -> Json {
+pub(in super::super) fn until(scene: &Scene, args: &[&str], is_so: impl Fn(&Json) -> bool) -> Json {
     let args = [args, &["--json"]].concat();
     let mut last = Json::Null;
     for _ in 0..2_000 {
@@ -37,12 +37,12 @@ fn until(scene: &Scene, args: &[&str], is_so: impl Fn(&Json) -> bool) -> Json {
     panic!("{args:?}: it never comes to that: {last}");
 }
 
-fn hits(scene: &Scene, path: &str, n: u64) {
+pub(in super::super) fn hits(scene: &Scene, path: &str, n: u64) {
     until(scene, &["counts", "get", path], |json| json["counts"][0]["hits"] == n);
 }
 
 /// How much is on a queue, by its address.
-fn on(status: &Json, address: &str) -> u64 {
+pub(in super::super) fn on(status: &Json, address: &str) -> u64 {
     let rows = status["resources"].as_array().unwrap();
     let row = rows.iter().find(|row| row["address"] == address).unwrap();
     let of = |name: &str| row["outputs"][name].as_str().unwrap().parse::<u64>().unwrap();
