@@ -162,7 +162,7 @@ impl<T: TermLike + Clone + Send + 'static> Bars<T> {
             // Its resources have said all there is.
             (Phase::Apply, _) => self.rows.retain(|row| row.subject != subject),
             (_, true) => self.end(&subject, done, Tone::Good, "", Some(took_ms)),
-            (_, false) => self.end(&subject, "failed", Tone::Bad, "", Some(took_ms)),
+            (_, false) => self.end(&subject, words::not_done(phase), Tone::Bad, "", Some(took_ms)),
         }
     }
 }

@@ -75,7 +75,8 @@ impl Plain {
             Event::PhaseEnded { ok, took_ms, .. }
                 if phase != Phase::Apply && (phase != Phase::Survey || !ok || self.verbose) =>
             {
-                self.line(at, if *ok { done } else { "failed" }, &subject, "", "", Some(*took_ms));
+                let word = if *ok { done } else { words::not_done(phase) };
+                self.line(at, word, &subject, "", "", Some(*took_ms));
             }
             _ => {}
         }

@@ -22,6 +22,11 @@ pub(crate) fn sign(action: Action, style: Style) -> char {
     if action == Action::Replace && !style.unicode { '*' } else { action.sign() }
 }
 
+/// The word for a phase that did not come to its end. What was sent on the way is sent.
+pub(crate) fn not_done(phase: Phase) -> &'static str {
+    if phase == Phase::Send { "stopped" } else { "failed" }
+}
+
 /// What a part of the run is doing, has done, and on what when it does not say.
 pub(crate) fn phase(phase: Phase) -> (&'static str, &'static str, &'static str) {
     match phase {

@@ -51,7 +51,7 @@ fn one_that_cannot_be_counted_holds_no_other_up_and_counts_once_after_the_fix() 
     assert_eq!((queue(&status, "visible"), dead(&status)), ("0", Some("0")), "{status}");
 
     // With another one it goes round as often as the configuration says, and not once more.
-    yard.write("hitctl.toml", &config("visibility_s = 1\n"));
+    yard.write("hitctl.toml", &config("visibility_s = 3\n"));
     yard.deploy();
     emit("second");
     send();
@@ -65,7 +65,7 @@ fn one_that_cannot_be_counted_holds_no_other_up_and_counts_once_after_the_fix() 
     assert_eq!(log.matches(letter["id"].as_str().unwrap()).count(), 3, "{log}");
 
     // What was wrong is the configuration.
-    let fixed = config("visibility_s = 1\n").replace("[queue]", "key = \"/detail/coordinate/x\"\n[queue]");
+    let fixed = config("visibility_s = 3\n").replace("[queue]", "key = \"/detail/coordinate/x\"\n[queue]");
     yard.write("hitctl.toml", &fixed);
     yard.deploy();
     let ran = yard.run(&["dlq", "redrive", "--json"]);
@@ -77,6 +77,47 @@ fn one_that_cannot_be_counted_holds_no_other_up_and_counts_once_after_the_fix() 
     until(&yard, &["status"], |status| queue(status, "visible") == "0" && queue(status, "in_flight") == "1");
     hits(&yard, "second", 1);
     assert_eq!((letters(&yard).len(), dead(&yard.run(&["status", "--json"]).json())), (0, Some("0")));
+}
+
+#[test]
+fn whatever_is_on_the_queue_dies_alone_with_its_reason() {
+    let yard = Yard::with(
+        "[function]\ntimeout_s = 1\n[counter]\nexact = true\n\
+         [queue]\nenabled = true\nwindow_s = 1\nbatch_size = 50\nmax_receive_count = 1\nvisibility_s = 3\n",
+    );
+    yard.deploy();
+    let bodies = [
+        r#"{"v":1}"#.to_owned(),
+        r#"{"path":"#.to_owned(),
+        r#"{"v":2,"path":"/"}"#.to_owned(),
+        r#"{"path":"/","ip":"192.0.2.77x"}"#.to_owned(),
+        r#"{"path":"!site","ip":"192.0.2.78"}"#.to_owned(),
+        r#"{"Records":[{"eventSource":"aws:sns"}]}"#.to_owned(),
+        r#"{"detail-type":"t","source":"cli","detail":{}}"#.to_owned(),
+        "[1,2]".to_owned(),
+        "x".repeat(1_000_000),
+        format!("/{}", "x".repeat(1_000_000)),
+    ];
+    put(&yard, "hits-local-hits", "/before");
+    for body in &bodies {
+        put(&yard, "hits-local-hits", body);
+    }
+    put(&yard, "hits-local-hits", "/after");
+    until(&yard, &["status"], |status| dead(status) == Some("10"));
+    let log = yard.run(&["logs", "--filter", "message refused"]).stdout;
+    for letter in letters(&yard) {
+        let (id, why) = (letter["id"].as_str().unwrap(), letter["why"].as_str().unwrap());
+        assert!(
+            bodies.iter().any(|body| letter["body"] == **body),
+            "{letter}: {}",
+            yard.run(&["logs"]).stdout
+        );
+        assert!(!why.starts_with("received") && why.len() < 200, "{why}");
+        assert_eq!(log.matches(id).count(), 1, "{id}: {why}");
+    }
+    assert!(!log.contains("192.0.2"), "{log}");
+    let rows = yard.run(&["counts", "get", "/before", "/after", "--json"]).json();
+    assert_eq!((&rows["counts"][0]["hits"], &rows["counts"][1]["hits"]), (&json!(1), &json!(1)), "{rows}");
 }
 
 /// Kills redrives at every call that they make to the queues, on this side of it or on the other.
