@@ -40,6 +40,8 @@ pub const ENV_SHARDS: &str = "HITCTL_SHARDS";
 pub const ENV_PUBLIC_STATS: &str = "HITCTL_PUBLIC_STATS";
 /// Environment variable of the function: `1` where a message or an event counts once however often it is delivered.
 pub const ENV_EXACT: &str = "HITCTL_EXACT";
+/// Environment variable of the function: `1` where `POST /v1/hit` goes onto the queue: its answer has no numbers then, and the widget asks for them.
+pub const ENV_INGEST: &str = "HITCTL_INGEST";
 /// Environment variable of the function: the distribution whose cache is invalidated after hits, and the least seconds
 /// between two such invalidations: `E123ABC/60`.
 pub const ENV_INVALIDATE: &str = "HITCTL_INVALIDATE";

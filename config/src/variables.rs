@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use crate::contract;
 use crate::names;
 use crate::schema::App;
-use crate::words::{Bots, Gpc, Paths, Visitors};
+use crate::words::{Bots, Gpc, Ingest, Paths, Visitors};
 
 /// How long the id of a build is, in characters.
 pub const BUILD_ID_CHARS: usize = 12;
@@ -45,6 +45,8 @@ pub fn function_variables(app: &App, env: &str) -> BTreeMap<&'static str, String
     set(contract::ENV_SHARDS, (counter.shards > 1).then(|| counter.shards.to_string()));
     set(contract::ENV_PUBLIC_STATS, counter.public_stats.then(|| "1".to_owned()));
     set(contract::ENV_EXACT, counter.exact.then(|| "1".to_owned()));
+    let ingests = app.queue.enabled && app.queue.ingest == Ingest::Http;
+    set(contract::ENV_INGEST, ingests.then(|| "1".to_owned()));
     let cloudfront = &app.cloudfront;
     let distribution = cloudfront.distribution_id.as_ref();
     set(contract::ENV_INVALIDATE, distribution.map(|id| format!("{id}/{}", cloudfront.invalidate_after_s)));
@@ -120,6 +122,14 @@ mod tests {
         ");
         // A key of events that are off is none.
         assert!(!shown("events.key = \"Distance\"").contains("Distance"));
+    }
+
+    #[test]
+    fn hits_that_go_onto_the_queue_are_said() {
+        let all = |queue: &str| shown(&format!("counter.paths = \"open\"\n[queue]\n{queue}"));
+        assert!(all("enabled = true\ningest = \"http\"\n").contains("HITCTL_INGEST=1"));
+        // A queue that others send to is none of the pages'.
+        assert!(!all("enabled = true\n").contains("HITCTL_INGEST"));
     }
 
     #[test]

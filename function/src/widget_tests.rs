@@ -3,37 +3,54 @@
 use std::io::Write as _;
 use std::path::Path;
 
-use super::SCRIPT;
+use super::{QUEUED, SCRIPT};
 
 const SOURCE: &str = include_str!("widget/source.js");
 
+/// Both builds: the mark of their lines, the file, what is served, and the most bytes that it may have compressed.
+const BUILDS: [(&str, &str, &str, usize); 2] =
+    [("direct", "widget.js", SCRIPT, 550), ("queued", "widget_queued.js", QUEUED, 575)];
+
 #[test]
 fn what_is_served_is_the_source_made_small() {
-    let small = minify(SOURCE);
-    if update() {
-        let served = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/widget.js");
-        std::fs::write(served, &small).unwrap();
-        return;
+    for (mark, file, script, _) in BUILDS {
+        let small = minify(&lines_of(SOURCE, mark));
+        if update() {
+            let served = Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(file);
+            std::fs::write(served, &small).unwrap();
+        } else {
+            assert_eq!(
+                script, small,
+                "HITCTL_UPDATE_WIDGET=1 cargo test -p hit-counter widget writes the served one"
+            );
+        }
     }
-    assert_eq!(
-        SCRIPT, small,
-        "HITCTL_UPDATE_WIDGET=1 cargo test -p hit-counter widget writes the served one"
-    );
 }
 
 #[test]
 fn the_widget_is_small() {
-    assert!(SCRIPT.len() <= 1000, "{} bytes", SCRIPT.len());
-    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
-    gzip.write_all(SCRIPT.as_bytes()).unwrap();
-    let bytes = gzip.finish().unwrap().len();
-    assert!(bytes <= 550, "{bytes} bytes compressed");
+    for (_, file, script, most) in BUILDS {
+        assert!(script.len() <= 1000, "{file}: {} bytes", script.len());
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        gzip.write_all(script.as_bytes()).unwrap();
+        let bytes = gzip.finish().unwrap().len();
+        assert!(bytes <= most, "{file}: {bytes} bytes compressed");
+    }
+}
+
+/// Only what has to differ does: one asks for nothing that the other does not, but for the page's numbers.
+#[test]
+fn where_hits_go_onto_a_queue_the_numbers_are_asked_for() {
+    let asks = |script: &str| script.matches("\"count").count();
+    assert_eq!((asks(SCRIPT), asks(QUEUED)), (1, 2));
+    assert!(QUEUED.contains("\"count?path=\"+encodeURIComponent("));
+    assert!(!SCRIPT.contains("?path"));
 }
 
 /// So that it is the same script in whatever encoding a page is.
 #[test]
 fn the_widget_is_plain_ascii_on_one_line() {
-    assert!(SCRIPT.bytes().all(|byte| (b' '..=b'~').contains(&byte)));
+    assert!(BUILDS.iter().flat_map(|build| build.2.bytes()).all(|byte| (b' '..=b'~').contains(&byte)));
 }
 
 /// What it must not know: storage, cookies, the referrer, or other hosts.
@@ -54,7 +71,7 @@ fn the_widget_names_nothing_that_keeps_or_tells() {
         "innerHTML",
     ];
     for word in words {
-        assert!(!SCRIPT.contains(word), "{word}");
+        assert!(!SCRIPT.contains(word) && !QUEUED.contains(word), "{word}");
     }
 }
 
@@ -63,6 +80,12 @@ fn the_minifier_keeps_texts_and_renames_only_variables() {
     let source = "// names: long=l other=o\nlet long = { other: 1 }, // a word\n other = long.other;\n\
                   use(...long, \"a  long\", `b ${long + 1} long`, long ? other : 2);";
     assert_eq!(minify(source), "let l={other:1},o=l.other;use(...l,\"a  long\",`b ${l+1} long`,l?o:2);");
+}
+
+/// The source without the lines that only the other build has.
+fn lines_of(source: &str, build: &str) -> String {
+    let lines = source.split_inclusive('\n');
+    lines.filter(|line| line.trim_end().split_once("// only: ").is_none_or(|(_, of)| of == build)).collect()
 }
 
 /// The source without comments and spaces, its variables with the names of the line `// names:`.

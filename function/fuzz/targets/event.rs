@@ -88,6 +88,7 @@ fn setups() -> [Setup; 2] {
         paths: Paths::Budget { new_a_day: 1, most: 1 },
         visitors: true,
         repeat_s: 10,
+        queued: true,
         public_stats: true,
         approximate: true,
         origin_secret: Some("secret".to_owned()),

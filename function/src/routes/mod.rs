@@ -38,6 +38,8 @@ pub struct Setup {
     pub public_stats: bool,
     /// Whether a page's hits are spread, so that a number just answered may miss some.
     pub approximate: bool,
+    /// Whether `POST /v1/hit` goes onto a queue, so that its answer has no numbers for the widget.
+    pub queued: bool,
     /// What proves that a request came through the owner's distribution.
     pub origin_secret: Option<String>,
     /// The id of the build, for `/healthz`.
@@ -191,7 +193,7 @@ impl<S: Store> Counter<S> {
             200,
             "text/javascript; charset=utf-8",
             Cache::Day,
-            widget::SCRIPT.to_owned(),
+            if self.setup.queued { widget::QUEUED } else { widget::SCRIPT }.to_owned(),
         )))
     }
 

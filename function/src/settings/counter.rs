@@ -1,8 +1,8 @@
 //! What the counter is told: which views count, and for whom its numbers are.
 
 use hitctl_config::contract::{
-    ENV_ALLOW_ORIGINS, ENV_BOTS, ENV_BUILD, ENV_GPC, ENV_KEEP_QUERY, ENV_ORIGIN_SECRET, ENV_PATHS,
-    ENV_PUBLIC_STATS, ENV_REPEAT,
+    ENV_ALLOW_ORIGINS, ENV_BOTS, ENV_BUILD, ENV_GPC, ENV_INGEST, ENV_KEEP_QUERY, ENV_ORIGIN_SECRET,
+    ENV_PATHS, ENV_PUBLIC_STATS, ENV_REPEAT,
 };
 
 use crate::http::Origins;
@@ -42,6 +42,7 @@ pub(super) fn read(set: &dyn Fn(&str) -> Option<String>, faults: &mut Vec<String
         paths,
         repeat_s,
         public_stats: set(ENV_PUBLIC_STATS).as_deref() == Some("1"),
+        queued: set(ENV_INGEST).as_deref() == Some("1"),
         origin_secret: set(ENV_ORIGIN_SECRET),
         build: set(ENV_BUILD).filter(|build| build.bytes().all(|byte| byte.is_ascii_graphic())),
         ..Setup::default()
@@ -80,7 +81,7 @@ mod tests {
         let (setup, faults) = settings(&[]);
         assert!(faults.is_empty());
         assert_eq!((setup.rules, setup.paths, setup.repeat_s), (Rules::default(), Paths::Open, 0));
-        assert!(!setup.public_stats && !setup.visitors);
+        assert!(!setup.public_stats && !setup.visitors && !setup.queued);
     }
 
     #[test]
@@ -93,12 +94,14 @@ mod tests {
             ("HITCTL_PATHS", "budget/1000/10000"),
             ("HITCTL_REPEAT_S", "10"),
             ("HITCTL_PUBLIC_STATS", "1"),
+            ("HITCTL_INGEST", "1"),
             ("HITCTL_ORIGIN_SECRET", "s3cret"),
             ("HITCTL_BUILD", "b1"),
         ]);
         assert!(faults.is_empty(), "{faults:?}");
         assert_eq!(setup.rules.keep_query, ["id", "lang"]);
-        assert!(setup.rules.ignore_bots && setup.rules.ignore_opted_out && setup.public_stats);
+        assert!(setup.rules.ignore_bots && setup.rules.ignore_opted_out);
+        assert!(setup.public_stats && setup.queued);
         assert_eq!(setup.rules.origins, Origins::Only(vec!["https://a.example".to_owned()]));
         assert_eq!(setup.paths, Paths::Budget { new_a_day: 1000, most: 10_000 });
         assert_eq!((setup.repeat_s, setup.build.as_deref()), (10, Some("b1")));

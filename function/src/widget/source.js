@@ -1,8 +1,9 @@
 // The widget: counts the page that it is on, and shows the numbers there. Keeps nothing in the browser, throws nothing, and
 // on any trouble leaves the page as its author wrote it.
 //
-// What is served is ../widget.js: this text without its comments and spaces, and with the short names of the line below,
-// which were chosen so that it compresses best. The tests beside this file hold the two together, and their sizes;
+// What is served is ../widget.js, or ../widget_queued.js where hits go onto a queue and are answered without numbers: this text
+// without its comments and spaces, without the lines that are marked as the other's, and with the short names of the line below,
+// which were chosen so that the first compresses best. The tests beside this file hold the two together, and their sizes;
 // `HITCTL_UPDATE_WIDGET=1 cargo test -p hit-counter widget` writes the served one. No regular expressions, and no single
 // quotes: the test's reader does not know them.
 //
@@ -30,11 +31,15 @@
     ).pathname)) {
       // A text makes a simple request, which needs no preflight; `keepalive`, which is anything true, gets it through even if
       // the reader leaves at once. A path has no quotes and no backslashes: URLs encode them.
-      numbers = await ask("hit", {
+      numbers = await // only: direct
+      ask("hit", {
         keepalive: page,
         body: `{"p":"${counted = path}","b":${+navigator.webdriver}}`,
         method: "post"
-      });
+      })
+      // The numbers are those of before this hit, which waits for its turn; and are shown even if it was not taken.
+      .catch(it => it); numbers = await ask("count?path=" + encodeURIComponent(path)) // only: queued
+      ;
       for (it of page.querySelectorAll("[data-hitctl]," + script.dataset.show))
         value = it.dataset.hitctl,
         value = value == "site" ? await ask("count") : numbers[value || "hits"],

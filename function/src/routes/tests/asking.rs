@@ -167,4 +167,7 @@ fn the_widget_is_a_script() {
     assert_eq!(answer.header("content-type"), Some("text/javascript; charset=utf-8"));
     assert_eq!(answer.header("cache-control"), Some("public, max-age=86400"));
     assert_eq!(answer.body, include_str!("../../widget.js"));
+    let setup = Setup { queued: true, ..Setup::default() };
+    let answer = get(&mut Counter::new(Memory::default(), setup), "/v1/widget.js", "");
+    assert_eq!(answer.body, include_str!("../../widget_queued.js"));
 }
