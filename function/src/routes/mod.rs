@@ -25,6 +25,7 @@ use crate::widget;
 
 /// What the owner decided, and what the deploy knows.
 #[derive(Clone, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct Setup {
     /// What counts.
     pub rules: Rules,
@@ -187,7 +188,7 @@ impl<S: Store> Counter<S> {
     }
 
     /// `/v1/widget.js`: the script that pages embed.
-    #[expect(clippy::unnecessary_wraps, clippy::unused_self, reason = "all routes have one type")]
+    #[expect(clippy::unnecessary_wraps, reason = "all routes have one type")]
     fn widget(&mut self, _: &Request, _: Moment) -> Result<Outcome, Stop> {
         Ok(Outcome::of(Answer::new(
             200,
