@@ -108,7 +108,7 @@ fn waiting(loaded: &Loaded) -> Option<String> {
     on_queue.then(|| {
         format!(
             "A view waits in a queue until it is counted, {with}: for about {} seconds, and for {} days at most. What cannot be counted is set \
-             aside for {} days at most, and then goes. The queue is encrypted{}.",
+             aside for {} days at most, and then goes. Whether its visitor asks not to be followed is in the view itself. The queue is encrypted{}.",
             app.queue.window_s,
             days(contract::QUEUE_RETENTION_S),
             days(contract::DEAD_LETTER_RETENTION_S),
@@ -219,7 +219,7 @@ mod tests {
             })
             .collect();
         insta::assert_snapshot!(said.join("\n\n"), @"
-        A view waits in a queue until it is counted, with the address and the user agent it came from, and the site of the page: for about 60 seconds, and for 4 days at most. What cannot be counted is set aside for 14 days at most, and then goes. The queue is encrypted.
+        A view waits in a queue until it is counted, with the address and the user agent it came from, and the site of the page: for about 60 seconds, and for 4 days at most. What cannot be counted is set aside for 14 days at most, and then goes. Whether its visitor asks not to be followed is in the view itself. The queue is encrypted.
 
         Views are also counted from the access logs of the site's distribution, in the bucket `my-logs`. They have the address and the user agent of each request; the counter reads them and changes nothing there, and how long they are kept is up to the bucket.
 

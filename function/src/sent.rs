@@ -14,6 +14,9 @@ struct Body {
     /// 1 where a program drives the browser.
     #[serde(default)]
     b: u8,
+    /// 1 where the visitor asks not to be followed.
+    #[serde(default)]
+    g: u8,
 }
 
 /// What a page says in the body of `/v1/hit`.
@@ -23,6 +26,8 @@ pub struct Sent {
     pub path: String,
     /// A program drives the browser, by its own word.
     pub automated: bool,
+    /// The visitor asks not to be followed, by the browser's word: a queue hands over no header that says so.
+    pub opted_out: bool,
 }
 
 impl Sent {
@@ -38,7 +43,7 @@ impl Sent {
         }
         let body: Body = serde_json::from_slice(body)
             .map_err(|error| format!("the body is not understood: {error}; {BODY_HELP}"))?;
-        Ok(Self { path: body.p, automated: body.b != 0 })
+        Ok(Self { path: body.p, automated: body.b != 0, opted_out: body.g != 0 })
     }
 }
 

@@ -9,7 +9,7 @@ const SOURCE: &str = include_str!("widget/source.js");
 
 /// Both builds: the mark of their lines, the file, what is served, and the most bytes that it may have compressed.
 const BUILDS: [(&str, &str, &str, usize); 2] =
-    [("direct", "widget.js", SCRIPT, 550), ("queued", "widget_queued.js", QUEUED, 575)];
+    [("direct", "widget.js", SCRIPT, 550), ("queued", "widget_queued.js", QUEUED, 610)];
 
 #[test]
 fn what_is_served_is_the_source_made_small() {

@@ -30,6 +30,8 @@ pub(super) struct Asked<'a> {
     pub(super) by_script: bool,
     /// The browser is driven by a program.
     pub(super) automated: bool,
+    /// The visitor asks not to be followed, by the script's word.
+    pub(super) opted_out: bool,
 }
 
 impl<S: Store> Counter<S> {
@@ -50,8 +52,8 @@ impl<S: Store> Counter<S> {
     pub(super) fn hit(&mut self, request: &Request, now: Moment) -> Result<Outcome, Stop> {
         let query = query(request)?;
         let quiet = flag(&query, "quiet", "be answered without a body")?;
-        let Sent { path, automated } = Sent::read(&request.body).map_err(|why| bad_param(&why))?;
-        let asked = Asked { path: &path, by_script: true, automated };
+        let Sent { path, automated, opted_out } = Sent::read(&request.body).map_err(|why| bad_param(&why))?;
+        let asked = Asked { path: &path, by_script: true, automated, opted_out };
         let tally = self.tally(request, asked, now)?;
         let mut outcome = self.answered(tally, true);
         if quiet {
@@ -85,7 +87,7 @@ impl<S: Store> Counter<S> {
             by_script: asked.by_script,
             automated: asked.automated,
             prefetched: headers.prefetched,
-            opted_out: headers.opted_out,
+            opted_out: headers.opted_out || asked.opted_out,
         };
         let (key, followed) = match self.setup.rules.judge(&view) {
             Verdict::Refused { why } => return Err(why.into()),

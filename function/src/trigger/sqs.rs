@@ -55,7 +55,7 @@ fn of_page(
     match Sent::read(body.as_bytes()) {
         // Its words may repeat what was sent.
         Err(_) => Content::Wrong("the body is not what /v1/hit takes".to_owned()),
-        Ok(Sent { path, automated }) => Content::Hits(vec![Said {
+        Ok(Sent { path, automated, opted_out }) => Content::Hits(vec![Said {
             by: By::Page,
             path,
             at: Some(sent),
@@ -65,6 +65,7 @@ fn of_page(
             // A variable that the request has no value for comes out empty, or as a dash.
             origin: origin.filter(|origin| !origin.is_empty() && origin != "-"),
             automated,
+            opted_out,
             ..Said::default()
         }]),
     }

@@ -104,6 +104,9 @@ fn what_a_page_sent_by_way_of_the_queue_is_a_view() {
     let read = |body, origin| batch(&record(body, origin)).remove(0).content;
     let sent = read(r#"{"p":"/x","r":"https://ref.example","b":1}"#, "https://a.example");
     assert_eq!(sent, Ok(Content::Hits(vec![expected.clone()])));
+    let asks = Said { automated: false, opted_out: true, ..expected.clone() };
+    let sent = read(r#"{"p":"/x","b":0,"g":1}"#, "https://a.example");
+    assert_eq!(sent, Ok(Content::Hits(vec![asks])));
     let silent = Said { origin: None, automated: false, ..expected };
     assert_eq!(read(r#"{"p":"/x"}"#, ""), Ok(Content::Hits(vec![silent])));
     for wrong in ["", "/x", "[]", r#"{"p":7}"#, &format!(r#"{{"p":"{}"}}"#, "x".repeat(2048))] {

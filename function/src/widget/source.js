@@ -34,7 +34,9 @@
       numbers = await // only: direct
       ask("hit", {
         keepalive: page,
-        body: `{"p":"${counted = path}","b":${+navigator.webdriver}}`,
+        body: `{"p":"${counted = path}","b":${+navigator.webdriver}}`, // only: direct
+        // The header that says so does not get onto a queue.
+        body: `{"p":"${counted = path}","b":${+navigator.webdriver},"g":${navigator.doNotTrack == 1 | navigator.globalPrivacyControl}}`, // only: queued
         method: "post"
       })
       // The numbers are those of before this hit, which waits for its turn; and are shown even if it was not taken.
