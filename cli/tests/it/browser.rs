@@ -2,6 +2,7 @@
 //! fails leaves the page as its author wrote it.
 
 mod numbers;
+mod queued;
 mod seen;
 mod stand;
 mod webdriver;

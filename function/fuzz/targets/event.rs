@@ -60,14 +60,14 @@ fn count(messages: &[Message]) {
         let mut counter = Counter::new(Memory::default(), setup);
         for delivery in 0..2 {
             let before = hits(&mut counter);
-            let counted = batch::count(&mut counter.tools(), messages, exact, NOON);
-            assert_eq!(hits(&mut counter) - before, counted.hits, "delivery {delivery}");
+            let outcome = batch::count(&mut counter.tools(), messages, exact, NOON);
+            assert_eq!(hits(&mut counter) - before, outcome.hits, "delivery {delivery}");
             let is_known = |message: &Message| !message.mark.is_empty();
             if exact && delivery == 1 && messages.iter().all(is_known) {
-                assert_eq!(counted.hits, 0, "counted again");
+                assert_eq!(outcome.hits, 0, "outcome again");
             }
             for (place, message) in messages.iter().enumerate() {
-                let failed = counted.failed.get(&place);
+                let failed = outcome.failed.get(&place);
                 assert!(message.content.is_ok() || failed.is_some(), "malformed, and not told");
                 assert!(failed.is_none_or(|failed| !failed.why().is_empty()), "refused without a word");
             }
