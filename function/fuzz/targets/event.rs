@@ -64,7 +64,7 @@ fn count(messages: &[Message]) {
             assert_eq!(hits(&mut counter) - before, outcome.hits, "delivery {delivery}");
             let is_known = |message: &Message| !message.mark.is_empty();
             if exact && delivery == 1 && messages.iter().all(is_known) {
-                assert_eq!(outcome.hits, 0, "outcome again");
+                assert_eq!(outcome.hits, 0, "counted again");
             }
             for (place, message) in messages.iter().enumerate() {
                 let failed = outcome.failed.get(&place);
