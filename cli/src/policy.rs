@@ -322,6 +322,10 @@ mod tests {
             let other = matches!(
                 call.operation,
                 "dynamodb:TransactWriteItems"
+                    // A batch takes the action of the call for one.
+                    | "sqs:ChangeMessageVisibilityBatch"
+                    | "sqs:DeleteMessageBatch"
+                    | "sqs:SendMessageBatch"
                     | "lambda:Invoke"
                     | "sts:GetCallerIdentity"
                     | "tagging:GetResources"
