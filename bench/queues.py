@@ -139,10 +139,13 @@ class Ours:
     def ask(self, *args):
         return json.loads(run([self.hitctl, "--env", "local", "--json", *args], cwd=self.home))
 
-    def deploy(self, exact, batch=BATCH, through=None):
+    def configure(self, exact, through=None):
         environment = f'{{ DYNAMODB_ENDPOINT = "{through}" }}' if through else "{}"
-        config = CONFIG.format(environment=environment, exact=str(exact).lower(), batch=batch)
+        config = CONFIG.format(environment=environment, exact=str(exact).lower(), batch=BATCH)
         (self.home / "hitctl.toml").write_text(config)
+
+    def deploy(self, exact, through=None):
+        self.configure(exact, through)
         self.ask("deploy", "--yes")
         resources = {row["address"]: row["outputs"] for row in self.ask("status")["resources"]}
         return {"queue": resources["queue.hits"]["url"], "url": resources["http_api.api"]["url"]}
@@ -161,9 +164,11 @@ def through(sends, program, queue, messages, total):
 
 
 def ours(hitctl, program, home, messages):
-    figures = {}
+    figures, ours = {}, Ours(hitctl, home)
+    # The cloud's state lies beside a configuration.
+    ours.configure(exact=False)
     with common.local_cloud(hitctl, home) as cloud:
-        ours, port = Ours(hitctl, home), int(cloud["table"].rsplit(":", 1)[1])
+        port = int(cloud["table"].rsplit(":", 1)[1])
         for name, exact in (("once", False), ("exact", True)):
             say(f"hitctl: {messages} messages, exact = {str(exact).lower()} ...")
             at = ours.deploy(exact)
