@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use hitctl_emulators::{Emulator, Fault, Wire};
 use serde_json::Value as Json;
 
-use super::scene::{Death, build, hit, left, try_to_ask};
+use super::scene::{Death, build, hit, hit_in_doubt, left, try_to_ask};
 use super::yard::AwsYard;
 use crate::support::{Ran, artifact};
 
@@ -205,7 +205,9 @@ fn a_first_deploy_can_be_cut_anywhere() {
         |case, n, way| case.cut(n, way, &["deploy", "--json", "--artifact", &case.zip]),
         |case, n| {
             let url = case.mended(&case.zip);
-            assert_eq!(hit(&url, "/counter?path=/").json()["hits"], 1, "after the cut of call {n}");
+            let (answer, doubts) = hit_in_doubt(&url, "/counter?path=/");
+            let hits = answer.json()["hits"].as_u64().unwrap();
+            assert!((1..=1 + doubts).contains(&hits), "{hits} after the cut of call {n}, {doubts} in doubt");
             case.wipe();
         },
     );
