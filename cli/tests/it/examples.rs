@@ -78,6 +78,18 @@ fn a_moment() {
     std::thread::sleep(Duration::from_millis(100));
 }
 
+/// Whether something becomes true while a hit may be on its way.
+pub(crate) fn eventually(look: impl Fn() -> bool) -> bool {
+    let since = Instant::now();
+    while !look() {
+        if since.elapsed() > ON_THE_WAY {
+            return false;
+        }
+        a_moment();
+    }
+    true
+}
+
 /// Waits until `counts get` answers that number.
 pub(crate) fn comes_to(run: &dyn Fn(&[&str]) -> Ran, args: &[&str], hits: u64) {
     let args = [args, &["--json"]].concat();
