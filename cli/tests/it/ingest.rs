@@ -126,6 +126,8 @@ fn hits_of_a_window_lead_to_one_invalidation() {
         drained(&yard);
     }
     until(&yard, &["status"], |json| json["hits"] == 200);
+    // It is asked for after the hits are counted and answered.
+    until(&yard, &["local", "status"], |json| !json["invalidations"].is_null());
     let asked = invalidated(&yard);
     // The day may have changed on the way.
     let windows = 1 + window() - first;
