@@ -109,7 +109,9 @@ impl Letter {
 
 /// Whether it is Lambda's record of a failed asynchronous invocation.
 fn is_envelope(json: &Json) -> bool {
-    json["requestContext"]["condition"].is_string() && json.get("requestPayload").is_some()
+    let context = &json["requestContext"];
+    (context["requestId"].is_string() || context["condition"].is_string())
+        && json.get("requestPayload").is_some()
 }
 
 /// With the id under which it counts once, unless the function finds one by itself: that of its first time on a queue.

@@ -133,7 +133,7 @@ fn what_is_put_into_buckets_comes_by_the_rule_and_the_queue() {
     let (site, logs) = ("buckets-site-of-a-test", "buckets-logs-of-a-test");
     telling(site);
     telling(logs);
-    let id = distribution();
+    let id = distribution("access-logs");
     let mut scene = Scene::new(
         Emulator::ministack(),
         "buckets",

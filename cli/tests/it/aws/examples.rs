@@ -88,7 +88,7 @@ fn the_bus_adds_there_and_what_died_counts_once_after_the_fix() {
 #[test]
 fn the_queue_counts_there_and_the_cache_is_told() {
     let name = "queue-invalidation";
-    let id = distribution();
+    let id = distribution(name);
     let there = There::new(name, |config| config.replace("E123EXAMPLE", &id));
     there.follow(name);
     // It is asked for after the hits are counted and answered.
@@ -110,15 +110,17 @@ fn invoked_asynchronously(function: &str, event: &Json) {
     });
 }
 
-/// A distribution of the emulator's, by its id.
-pub(super) fn distribution() -> String {
-    let config = br#"<DistributionConfig xmlns="http://cloudfront.amazonaws.com/doc/2020-05-31/"><CallerReference>example</CallerReference>
+/// A distribution of the emulator's, by its id: one a name, which is how CloudFront keeps from making it twice.
+pub(super) fn distribution(name: &str) -> String {
+    let config = format!(
+        r#"<DistributionConfig xmlns="http://cloudfront.amazonaws.com/doc/2020-05-31/"><CallerReference>{name}</CallerReference>
         <Origins><Quantity>1</Quantity><Items><Origin><Id>o</Id><DomainName>www.example.com</DomainName><CustomOriginConfig><HTTPPort>80</HTTPPort>
         <HTTPSPort>443</HTTPSPort><OriginProtocolPolicy>https-only</OriginProtocolPolicy></CustomOriginConfig></Origin></Items></Origins>
         <DefaultCacheBehavior><TargetOriginId>o</TargetOriginId><ViewerProtocolPolicy>allow-all</ViewerProtocolPolicy>
         <CachePolicyId>4135ea2d-6df8-44a3-9df3-4b5a84be39ad</CachePolicyId></DefaultCacheBehavior><Comment>of a test</Comment>
-        <Enabled>true</Enabled></DistributionConfig>"#;
-    let made = cloudfront("POST", "/2020-05-31/distribution", config);
+        <Enabled>true</Enabled></DistributionConfig>"#
+    );
+    let made = cloudfront("POST", "/2020-05-31/distribution", config.as_bytes());
     let id = made
         .body
         .split_once("<Id>")

@@ -8,7 +8,7 @@ use crate::support::Yard;
 /// Batches of a second, and a browser under a driver that counts as a visitor.
 const RULES: &str = "[counter]\nbots = \"count\"\nrepeat_window_s = 0\n\
                      [http]\nrate_per_second = 1000\nburst = 1000\n\
-                     [queue]\nenabled = true\ningest = \"http\"\nwindow_s = 1\n";
+                     [function]\nreserved_concurrency = \"none\"\n[queue]\nenabled = true\ningest = \"http\"\nwindow_s = 1\n";
 const HITS: &str = "document.querySelector('[data-hitctl=hits]').textContent";
 
 /// A site whose pages show their hits; under `/quiet` the visitor asks not to be followed.

@@ -10,7 +10,7 @@ use super::Queues;
 fn config(more: &str) -> String {
     format!(
         "function.timeout_s = 3\nfunction.reserved_concurrency = \"none\"\ncounter.exact = true\nevents.enabled = true\n{more}\
-         queue = {{ enabled = true, window_s = 1, batch_size = 50, max_receive_count = 3, visibility_s = 3 }}\n"
+         queue = {{ enabled = true, window_s = 1, batch_size = 50, max_receive_count = 3, visibility_s = 6 }}\n"
     )
 }
 
