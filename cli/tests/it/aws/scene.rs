@@ -148,8 +148,8 @@ pub(crate) fn hit(url: &str, target: &str) -> Answer {
     hit_in_doubt(url, target).0
 }
 
-/// As [`hit`], with how many of the refusals before may have counted all the same: a function that got no answer of its table, on
-/// an emulator with too much to do, cannot know, and nor can the gateway in front of it.
+/// As [`hit`], with how many of the refusals before may have counted all the same: what the gateway refuses never does, but a
+/// function that got no answer of its table, on an emulator with too much to do, cannot know, and says so with a word of its own.
 pub(crate) fn hit_in_doubt(url: &str, target: &str) -> (Answer, u64) {
     let mut doubts = 0;
     for _ in 0..10_000 {
@@ -157,7 +157,7 @@ pub(crate) fn hit_in_doubt(url: &str, target: &str) -> (Answer, u64) {
         if !matches!(answer.status, 429 | 503) {
             return (answer, doubts);
         }
-        doubts += u64::from(answer.status == 503);
+        doubts += u64::from(answer.body.contains("\"error\""));
     }
     panic!("{url}{target} has no room in 10,000 questions");
 }

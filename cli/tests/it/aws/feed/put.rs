@@ -176,11 +176,12 @@ fn a_run_that_fails_or_is_interrupted_says_how_to_go_on() {
 #[test]
 fn events_go_to_the_rules_of_the_bus() {
     let (mut scene, queues) = scene("emits");
+    scene.yard.configure(&of_source("emits"));
     rule("emits", &queues);
     scene.yard.yard.write(
         "events.json",
-        r#"[{"Source":"cli","DetailType":"move","Detail":{"coordinate":{"x":"5","y":"5"},"type":"walk"}},
-            {"Source":"cli","DetailType":"move","Detail":"{\"path\":\"/a\"}"},
+        r#"[{"Source":"emits","DetailType":"move","Detail":{"coordinate":{"x":"5","y":"5"},"type":"walk"}},
+            {"Source":"emits","DetailType":"move","Detail":"{\"path\":\"/a\"}"},
             {"Source":"other","DetailType":"move","Detail":{}}]"#,
     );
     let ran = scene.ok(&["emit", "--file", "events.json"]);
@@ -192,7 +193,7 @@ fn events_go_to_the_rules_of_the_bus() {
     let ran = scene.ok(&[
         "emit",
         "--source",
-        "cli",
+        "emits",
         "--detail-type",
         "move",
         "--detail",
@@ -210,10 +211,16 @@ fn events_go_to_the_rules_of_the_bus() {
     assert_eq!(scene.wire.names(), ["sts:GetCallerIdentity", "events:PutEvents"]);
 }
 
-/// A rule that brings events of the source `cli` to the queue of hits.
+/// Events of a source of that app alone: every rule of the emulator's one bus is asked about every event.
+fn of_source(app: &str) -> String {
+    format!("{ON}events.pattern = {{ source = [\"{app}\"] }}\n")
+}
+
+/// A rule that brings events of the app's own source to its queue of hits.
 fn rule(app: &str, queues: &Queues) {
     let client = aws_sdk_eventbridge::Client::new(&config(Emulator::ministack()));
-    let put = client.put_rule().name(format!("{app}-by-hand")).event_pattern(r#"{"source":["cli"]}"#);
+    let put = client.put_rule().name(format!("{app}-by-hand"));
+    let put = put.event_pattern(json!({ "source": [app] }).to_string());
     queues.runtime.block_on(put.send()).unwrap();
     let arn = format!("arn:aws:sqs:{}:{}:{app}-test-hits", Emulator::REGION, Emulator::ACCOUNT);
     let target = aws_sdk_eventbridge::types::Target::builder().id("queue").arn(arn).build().unwrap();
@@ -252,10 +259,10 @@ fn every_event_is_checked_before_any_is_sent() {
 
 #[test]
 fn an_event_that_the_bus_does_not_take_is_told_by_its_place() {
-    let scene = Scene::new(Emulator::ministack(), "emithalf", ON);
+    let scene = Scene::new(Emulator::ministack(), "emithalf", &of_source("emithalf"));
     scene.yard.yard.write(
         "two.json",
-        r#"[{"Source":"cli","DetailType":"t","Detail":{}},{"Source":"aws.s3","DetailType":"t","Detail":{}}]"#,
+        r#"[{"Source":"emithalf","DetailType":"t","Detail":{}},{"Source":"aws.s3","DetailType":"t","Detail":{}}]"#,
     );
     scene.wire.rule(|call| {
         let body = json!({
