@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::path::percent_encoded;
 use crate::sigv4::sha256;
 use crate::trigger::Object;
 
@@ -36,7 +37,7 @@ pub fn paths(objects: &[Object]) -> Vec<String> {
     }
     let mut paths = Vec::with_capacity(keys.len());
     for key in keys {
-        let path = format!("/{}", encoded(&key));
+        let path = format!("/{}", percent_encoded(&key, KEPT));
         if let Some(folder) = path.strip_suffix("index.html").filter(|folder| folder.ends_with('/')) {
             paths.push(folder.to_owned());
         }
@@ -45,21 +46,8 @@ pub fn paths(objects: &[Object]) -> Vec<String> {
     paths
 }
 
-/// A key as part of a path. Of what a path may hold unencoded only the star is encoded: at the end it would be any path.
-fn encoded(key: &str) -> String {
-    const HEX: &[u8; 16] = b"0123456789ABCDEF";
-    let mut out = String::with_capacity(key.len());
-    for byte in key.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~!$&'()+,;=:@/".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            out.push('%');
-            out.push(char::from(HEX[usize::from(byte >> 4)]));
-            out.push(char::from(HEX[usize::from(byte & 15)]));
-        }
-    }
-    out
-}
+/// What of a key stays as it is in a path: all that a path may hold but the star, which at the end would be any path.
+const KEPT: &[u8] = b"-._~!$&'()+,;=:@/";
 
 #[cfg(test)]
 mod tests {

@@ -215,6 +215,19 @@ fn upper_hex(value: u8) -> char {
     char::from(b"0123456789ABCDEF"[usize::from(value & 15)])
 }
 
+/// A text for a URL, where letters, digits and the bytes of `kept` stay as they are.
+pub fn percent_encoded(text: &str, kept: &[u8]) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || kept.contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.extend(['%', upper_hex(byte >> 4), upper_hex(byte)]);
+        }
+    }
+    out
+}
+
 /// RFC 3986's unreserved characters.
 fn is_unreserved(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')

@@ -56,7 +56,8 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
     if is_loopback(&url) {
         session.console.talk("this counter is on this machine: only pages that are opened here reach it");
     }
-    let (path, label) = (encode(key.as_str()), encode(&args.label));
+    let encoded = |text: &str| path::percent_encoded(text, KEPT);
+    let (path, label) = (encoded(key.as_str()), encoded(&args.label));
     let spa = if args.spa { " data-spa" } else { "" };
     let label = if args.label == "views" { String::new() } else { format!("&label={label}") };
     let hit = if args.count { "&hit=1" } else { "" };
@@ -93,21 +94,8 @@ async fn url(session: &Session, loaded: &Loaded, sink: &Sink) -> Result<String, 
     })
 }
 
-/// A value for a query string. The slash stays: the address is for people, too.
-fn encode(text: &str) -> String {
-    const HEX: &[u8; 16] = b"0123456789ABCDEF";
-    let mut out = String::new();
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            out.push('%');
-            out.push(char::from(HEX[usize::from(byte >> 4)]));
-            out.push(char::from(HEX[usize::from(byte & 15)]));
-        }
-    }
-    out
-}
+/// What stays as it is in a value of a query string. The slash does: the address is for people, too.
+const KEPT: &[u8] = b"-._~/";
 
 /// A text as the name of a picture.
 fn in_markdown(text: &str) -> String {
@@ -127,7 +115,7 @@ mod tests {
 
     #[test]
     fn values_are_encoded_and_names_escaped() {
-        assert_eq!(encode("/caf%C3%A9 x&y=\"<"), "/caf%25C3%25A9%20x%26y%3D%22%3C");
+        assert_eq!(path::percent_encoded("/caf%C3%A9 x&y=\"<", KEPT), "/caf%25C3%25A9%20x%26y%3D%22%3C");
         assert_eq!(in_markdown("my [views]\n`x`"), "my \\[views\\] \\`x\\`");
     }
 }

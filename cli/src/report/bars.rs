@@ -263,15 +263,15 @@ mod tests {
     fn nothing_is_drawn_before_a_quarter_of_a_second() {
         assert_eq!(screen(DEPLOY, 80, Some(250)), "");
         insta::assert_snapshot!(screen(DEPLOY, 80, Some(350)), @"
-          started   the local cloud                                 (84ms)
-        ⠸ building  the function for this machine (x86_64)          (0.2s)
+          started   the local cloud                                    (84ms)
+        ⠸ building  the function for this machine (x86_64)             (0.2s)
         ");
     }
 
     #[test]
     fn the_build_says_what_is_compiled() {
         insta::assert_snapshot!(screen(DEPLOY, 90, Some(14_050)), @"
-          started   the local cloud                                 (84ms)
+          started   the local cloud                                    (84ms)
         ⠋ building  the function for this machine (x86_64)  compiling hit-counter v0.1.0  (13.9s)
         ");
         insta::assert_snapshot!(screen(DEPLOY, 40, Some(14_050)), @"
@@ -284,30 +284,30 @@ mod tests {
     #[test]
     fn a_wait_says_why() {
         insta::assert_snapshot!(screen(DEPLOY, 100, Some(66_040)), @"
-          started   the local cloud                                 (84ms)
-          built     the function for this machine (x86_64)          (1m 04s)
-          read      what is deployed                                (19ms)
-          created   log_group.function      /aws/lambda/hits-local  (58ms)
-          created   role.function           hits-local              (0.2s)
-          created   table.hits              hits-local              (1.2s)
-        ⠋ replacing function.counter        waiting: the role is not visible yet, attempt 3  (1.5s)
+          started   the local cloud                                    (84ms)
+          built     the function for this machine (x86_64)             (1m 04s)
+          read      what is deployed                                   (19ms)
+          created   log_group.function         /aws/lambda/hits-local  (58ms)
+          created   role.function              hits-local              (0.2s)
+          created   table.hits                 hits-local              (1.2s)
+        ⠋ replacing function.counter           waiting: the role is not visible yet, attempt 3  (1.5s)
         ");
     }
 
     #[test]
     fn what_is_done_stays_as_text() {
         insta::assert_snapshot!(screen(DEPLOY, 80, None), @"
-          started   the local cloud                                 (84ms)
-          built     the function for this machine (x86_64)          (1m 04s)
-          read      what is deployed                                (19ms)
-          created   log_group.function      /aws/lambda/hits-local  (58ms)
-          created   role.function           hits-local              (0.2s)
-          created   table.hits              hits-local              (1.2s)
+          started   the local cloud                                    (84ms)
+          built     the function for this machine (x86_64)             (1m 04s)
+          read      what is deployed                                   (19ms)
+          created   log_group.function         /aws/lambda/hits-local  (58ms)
+          created   role.function              hits-local              (0.2s)
+          created   table.hits                 hits-local              (1.2s)
         interrupted: nothing new starts, letting function.counter finish; press Ctrl-C
           again to quit at once
-          failed    function.counter        failed to create function hits-local: the r…
-          skipped   http_api.api            since function.counter failed
-          skipped   permission.http_api     since the run was interrupted
+          failed    function.counter           failed to create function hits-local: th…
+          skipped   http_api.api               since function.counter failed
+          skipped   permission.http_api        since the run was interrupted
         ");
         insta::assert_snapshot!(screen(DEPLOY, 40, None), @"
           started   the local cloud  (84ms)
@@ -343,9 +343,9 @@ mod tests {
         replay(DEPLOY, &mut bars, Some(Duration::from_millis(350)));
         bars.say("warning: something\n");
         insta::assert_snapshot!(term.contents(), @"
-          started   the local cloud                                 (84ms)
+          started   the local cloud                                    (84ms)
         warning: something
-        ⠸ building  the function for this machine (x86_64)          (0.2s)
+        ⠸ building  the function for this machine (x86_64)             (0.2s)
         ");
     }
 

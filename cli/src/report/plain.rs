@@ -154,18 +154,18 @@ mod tests {
     #[test]
     fn one_line_for_each_event_worth_one() {
         insta::assert_snapshot!(lines(DEPLOY, false), @"
-        +0.0s    started   the local cloud                                 (84ms)
+        +0.0s    started   the local cloud                                    (84ms)
         +0.0s    building  the function for this machine (x86_64)
         +14.0s   building  compiling hit-counter v0.1.0
-        +1m 04s  built     the function for this machine (x86_64)          (1m 04s)
-        +1m 04s  created   log_group.function      /aws/lambda/hits-local  (58ms)
-        +1m 04s  created   role.function           hits-local              (0.2s)
-        +1m 04s  waiting   function.counter        the role is not visible yet, attempt 1
-        +1m 05s  created   table.hits              hits-local              (1.2s)
+        +1m 04s  built     the function for this machine (x86_64)             (1m 04s)
+        +1m 04s  created   log_group.function         /aws/lambda/hits-local  (58ms)
+        +1m 04s  created   role.function              hits-local              (0.2s)
+        +1m 04s  waiting   function.counter           the role is not visible yet, attempt 1
+        +1m 05s  created   table.hits                 hits-local              (1.2s)
         interrupted: nothing new starts, letting function.counter finish; press Ctrl-C again to quit at once
-        +1m 07s  failed    function.counter        failed to create function hits-local: the role cannot be assumed by Lambda
-        +1m 07s  skipped   http_api.api            since function.counter failed
-        +1m 07s  skipped   permission.http_api     since the run was interrupted
+        +1m 07s  failed    function.counter           failed to create function hits-local: the role cannot be assumed by Lambda
+        +1m 07s  skipped   http_api.api               since function.counter failed
+        +1m 07s  skipped   permission.http_api        since the run was interrupted
         ");
         assert_eq!(
             lines(QUICK, false),

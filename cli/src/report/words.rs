@@ -96,7 +96,8 @@ pub(crate) struct Line<'a> {
 }
 
 const VERB: usize = 9;
-const SUBJECT: usize = 22;
+/// The longest address is `event_source_mapping.hits`.
+const SUBJECT: usize = 25;
 const NAME: usize = 22;
 
 impl Line<'_> {

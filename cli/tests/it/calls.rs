@@ -173,14 +173,14 @@ fn the_life_of_a_deployment() {
       app hits, env local, on this machine
       +TIME building  zip from FUNCTION.zip
       +TIME built     zip from FUNCTION.zip  (TIME)
-      +TIME created   log_group.function      /aws/lambda/hits-local  (TIME)
-      +TIME created   role.function           hits-local              (TIME)
-      +TIME created   table.hits              hits-local              (TIME)
-      +TIME created   table.seen              hits-local-seen         (TIME)
-      +TIME created   function.counter        hits-local              (TIME)
-      +TIME created   http_api.api            hits-local              (TIME)
-      +TIME created   permission.http_api     hitctl-http-api         (TIME)
-      +TIME checked   http://127.0.0.1:PORT/healthz                  (TIME)
+      +TIME created   log_group.function         /aws/lambda/hits-local  (TIME)
+      +TIME created   role.function              hits-local              (TIME)
+      +TIME created   table.hits                 hits-local              (TIME)
+      +TIME created   table.seen                 hits-local-seen         (TIME)
+      +TIME created   function.counter           hits-local              (TIME)
+      +TIME created   http_api.api               hits-local              (TIME)
+      +TIME created   permission.http_api        hitctl-http-api         (TIME)
+      +TIME checked   http://127.0.0.1:PORT/healthz                     (TIME)
     calls
       the survey
       PUT log_group /aws/lambda/hits-local
@@ -208,7 +208,7 @@ fn the_life_of_a_deployment() {
       app hits, env local, on this machine
       +TIME building  zip from FUNCTION.zip
       +TIME built     zip from FUNCTION.zip  (TIME)
-      +TIME checked   http://127.0.0.1:PORT/healthz                  (TIME)
+      +TIME checked   http://127.0.0.1:PORT/healthz                     (TIME)
     calls
       the survey
     ");
@@ -262,12 +262,12 @@ fn the_life_of_a_deployment() {
         next  hitctl deploy --env local
     stderr
       app hits, env local, on this machine
-      +TIME deleted   permission.http_api     hitctl-http-api         (TIME)
-      +TIME deleted   http_api.api            hits-local              (TIME)
-      +TIME deleted   function.counter        hits-local              (TIME)
-      +TIME deleted   log_group.function      /aws/lambda/hits-local  (TIME)
-      +TIME deleted   role.function           hits-local              (TIME)
-      +TIME deleted   table.seen              hits-local-seen         (TIME)
+      +TIME deleted   permission.http_api        hitctl-http-api         (TIME)
+      +TIME deleted   http_api.api               hits-local              (TIME)
+      +TIME deleted   function.counter           hits-local              (TIME)
+      +TIME deleted   log_group.function         /aws/lambda/hits-local  (TIME)
+      +TIME deleted   role.function              hits-local              (TIME)
+      +TIME deleted   table.seen                 hits-local-seen         (TIME)
     calls
       the survey
       dynamodb:PutItem
@@ -300,7 +300,7 @@ fn the_life_of_a_deployment() {
     stderr
       app hits, env local, on this machine
       exported the counts to DIR/all.csv
-      +TIME deleted   table.hits              hits-local              (TIME)
+      +TIME deleted   table.hits                 hits-local              (TIME)
     calls
       the survey
       dynamodb:PutItem

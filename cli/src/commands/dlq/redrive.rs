@@ -15,7 +15,7 @@ use crate::cloud::{Cloud, Entry, Message, Queue};
 use crate::commands::feed;
 use crate::commands::logs::duration;
 use crate::commands::steps::millis;
-use crate::report::{Exit, Failure, RedriveView, Stuck};
+use crate::report::{Exit, Failure, RedriveView, Stuck, plural};
 use crate::session::Session;
 
 /// Send dead letters round again, after what was wrong is mended
@@ -87,7 +87,7 @@ async fn redrive(
     };
     let function = names::function(app, env);
     let way = Way { session, cloud: &*cloud, dead: &dead, hits, function, hide_s };
-    let detail = format!("redriving {}", dead.name());
+    let detail = format!("redriving the letters of {}", dead.name());
     sink.send(Event::PhaseStarted { phase: Phase::Send, detail });
     let mut view = RedriveView::new(env, dead.name());
     let mut held = Vec::new();
@@ -142,7 +142,7 @@ impl Way<'_> {
                 fresh.into_iter().partition(|message| !picks || wanted.remove(&message.id));
             held.extend(left);
             self.some(taken, view, held).await?;
-            let note = format!("{} letters", view.to_queue + view.to_function);
+            let note = plural(view.to_queue + view.to_function, "letter");
             sink.send(Event::PhaseNote { phase: Phase::Send, note });
         }
         view.missing = wanted.into_iter().collect();

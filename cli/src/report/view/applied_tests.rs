@@ -88,9 +88,9 @@ fn a_deploy_in_part_lists_everything() {
     insta::assert_snapshot!(Report::human(&view, WIDE), @r"
     Partly done, env local (this machine): 1 done, 1 failed, 1 not tried.
 
-      created   table.hits              hits-test               (1.2s)
-      failed    function.counter        failed to update function hits-local: not\u{7} allowed
-      skipped   http_api.api            since function.counter failed
+      created   table.hits                 hits-test               (1.2s)
+      failed    function.counter           failed to update function hits-local: not\u{7} allowed
+      skipped   http_api.api               since function.counter failed
     ");
     assert!(fits(&Report::human(&view, NARROW), NARROW));
     assert!(

@@ -101,7 +101,7 @@ impl Statement {
 }
 
 /// The one text of what may be a text, or a list of one.
-fn one(json: &Json) -> String {
+pub(crate) fn one(json: &Json) -> String {
     match json {
         Json::String(text) => text.clone(),
         Json::Array(items) if items.len() == 1 => one(&items[0]),

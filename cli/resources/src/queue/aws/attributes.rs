@@ -6,6 +6,7 @@ use aws_sdk_sqs::types::QueueAttributeName as Name;
 use hitctl_engine::Fault;
 use serde_json::{Value as Json, json};
 
+use crate::aws::policy::one;
 use crate::{QueueSpec, Redrive, Sender, Tags};
 
 /// Attributes by name.
@@ -188,15 +189,6 @@ fn flat(json: &Json) -> Json {
         Json::Array(items) if items.len() == 1 => flat(&items[0]),
         Json::String(text) if text.eq_ignore_ascii_case(SEND) => Json::from(SEND),
         other => other.clone(),
-    }
-}
-
-/// The one text of what may be a text, or a list of one.
-fn one(json: &Json) -> String {
-    match json {
-        Json::String(text) => text.clone(),
-        Json::Array(items) if items.len() == 1 => one(&items[0]),
-        other => other.to_string(),
     }
 }
 
