@@ -193,6 +193,7 @@ pub const CALLS: &[Call] = &[
     call("sqs:SendMessageBatch", &[("sqs:SendMessage", Queues)]),
     call("sqs:SetQueueAttributes", &[("sqs:SetQueueAttributes", Queues)]),
     call("sqs:TagQueue", &[("sqs:TagQueue", Queues)]),
+    call("sqs:UntagQueue", &[("sqs:UntagQueue", Queues)]),
     // Needs no permission: it works even under an explicit deny.
     call("sts:GetCallerIdentity", &[]),
     call("tagging:GetResources", &[("tag:GetResources", Account)]),

@@ -9,6 +9,8 @@ pub const TAG_APP: &str = "hitctl:app";
 pub const TAG_ENV: &str = "hitctl:env";
 /// Tag: `true` on everything that hitctl made.
 pub const TAG_MANAGED: &str = "hitctl:managed";
+/// Tag: when a queue was deleted, in seconds since 1970. SQS may go on showing it for a minute, and then it is no more.
+pub const TAG_DELETED: &str = "hitctl:deleted";
 
 /// The longest `{app}-{env}`: Lambda's and IAM's limit on names, the lowest of all.
 pub const MAX_BASE: usize = 64;

@@ -3,17 +3,17 @@
 mod attributes;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::QueueAttributeName;
-use hitctl_config::names;
+use hitctl_config::names::{self, TAG_DELETED};
 use hitctl_engine::{Cx, Fault, FieldDiff, HELD, Outputs, Wait};
 use tokio::time::Instant;
 
 use super::QueueSpec;
 use crate::aws::fault::{Doing, ToFault as _};
-use crate::aws::{Aws, Call, Found, Resource, check_ours, compared, to_set};
+use crate::aws::{Aws, Call, Found, Resource, check_ours, compared, now, to_set};
 use attributes::Attributes;
 
 /// What SQS says of a queue that is not there: by its code of old, and by its model's.
@@ -25,6 +25,9 @@ const EXISTS: &[&str] = &["QueueAlreadyExists", "QueueNameExists"];
 
 /// A name can be used again this long after its queue was deleted (SQS's API reference, `CreateQueue`).
 const REST: Duration = Duration::from_mins(1);
+/// For so long after its deletion what is still to be seen of a queue passes for one that is going: SQS takes "up to 60
+/// seconds" (`DeleteQueue`), and two clocks may differ. Afterwards it is one that was never deleted, only marked.
+const GOING: Duration = Duration::from_mins(2);
 
 /// For a new queue: the rest of its name, and some more. Looked at often, so that the countdown counts.
 const MAKING: Wait =
@@ -85,8 +88,10 @@ impl Queues {
         let (Some(attributes), Some(tags)) = (attributes, tags) else { return Ok(None) };
         let attributes = attributes.attributes.unwrap_or_default();
         let tags = tags.tags.unwrap_or_default().into_iter().collect();
-        let spec =
-            attributes::spec(&attributes, &self.arn(name), compared(&tags, want.map(|want| &want.tags)))?;
+        // What is going is never as it should be: its mark makes it differ from what is wanted.
+        let mut ours = compared(&tags, want.map(|want| &want.tags));
+        ours.extend(tags.get_key_value(TAG_DELETED).map(|(name, at)| (name.clone(), at.clone())));
+        let spec = attributes::spec(&attributes, &self.arn(name), ours)?;
         let outputs = self.outputs(name, &url);
         Ok(Some(Live { url, attributes, found: Found { spec, outputs, tags: Some(tags) } }))
     }
@@ -124,6 +129,16 @@ impl Queues {
                 return Ok(false);
             }
         }
+        if have.tags.contains_key(TAG_DELETED) {
+            let request = self.client.untag_queue().queue_url(url).tag_keys(TAG_DELETED);
+            let untagged = Call::new(cx, doing("untag", name, "sqs:UntagQueue"))
+                .absent_on(GONE)
+                .find(|| request.clone().send())
+                .await?;
+            if untagged.is_none() {
+                return Ok(false);
+            }
+        }
         let arn = self.arn(name);
         let set = attributes::delta(have, want, &arn);
         if set.is_empty() {
@@ -136,6 +151,16 @@ impl Queues {
         // and then believed.
         let Some(live) = self.live(cx, name, Some(want)).await? else { return Ok(false) };
         self.set(cx, name, url, attributes::delta(&live.found.spec, want, &arn)).await
+    }
+
+    /// Deletes the queue, if it is there.
+    async fn end(&self, cx: &Cx, name: &str, url: &str) -> Result<(), Fault> {
+        let request = self.client.delete_queue().queue_url(url);
+        Call::new(cx, doing("delete", name, "sqs:DeleteQueue"))
+            .absent_on(GONE)
+            .find(|| request.clone().send())
+            .await
+            .map(drop)
     }
 
     /// Makes the queue, or mends the one that is there.
@@ -161,6 +186,11 @@ impl Queues {
             // One that was being deleted was answered as if it were there.
             let Some(live) = self.live(cx, name, Some(want)).await? else { return Err(vanished(name)) };
             check_ours(&self.aws, name, &live.found)?;
+            if is_going(&live.found.spec, now()) {
+                // Whoever marked it may not have come to it.
+                self.end(cx, name, &live.url).await?;
+                return Err(vanished(name));
+            }
             if self.mend(cx, name, &live.url, &live.found.spec, want).await? {
                 Ok(self.outputs(name, &live.url))
             } else {
@@ -205,30 +235,40 @@ impl Resource for Queues {
         want: &QueueSpec,
         _fields: &[FieldDiff],
     ) -> Result<Outputs, Fault> {
-        let known = have.outputs.get("url").cloned();
+        let known = have.outputs.get("url").filter(|_| !is_going(&have.spec, now()));
         if let Some(url) = known
-            && Box::pin(self.mend(cx, name, &url, &have.spec, want)).await?
+            && Box::pin(self.mend(cx, name, url, &have.spec, want)).await?
         {
-            return Ok(self.outputs(name, &url));
+            return Ok(self.outputs(name, url));
         }
         // It was being deleted when it was read.
         self.create(cx, name, want).await
     }
 
-    /// Does not wait until the name is free again, which takes a minute: who makes the next one does.
+    /// Marks it first, since SQS may show it for another minute, and who deploys then must not take it for one that stays. Does
+    /// not wait until the name is free again: who makes the next one does.
     async fn delete(&self, cx: &Cx, name: &str, have: &Found<QueueSpec>) -> Result<(), Fault> {
         let url = match have.outputs.get("url") {
             Some(url) => Some(url.clone()),
             None => self.url(cx, name).await?,
         };
         let Some(url) = url else { return Ok(()) };
-        let request = self.client.delete_queue().queue_url(url);
-        Call::new(cx, doing("delete", name, "sqs:DeleteQueue"))
+        let at = now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+        let request = self.client.tag_queue().queue_url(&url).tags(TAG_DELETED, at.to_string());
+        Call::new(cx, doing("tag", name, "sqs:TagQueue"))
             .absent_on(GONE)
             .find(|| request.clone().send())
             .await?;
-        Ok(())
+        self.end(cx, name, &url).await
     }
+}
+
+/// Whether a queue was deleted just now, by the mark on it.
+fn is_going(found: &QueueSpec, now: SystemTime) -> bool {
+    let seconds = found.tags.get(TAG_DELETED).and_then(|at| at.parse().ok());
+    let at = seconds.and_then(|at| SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(at)));
+    // A clock that is ahead of ours has marked it in our future.
+    at.is_some_and(|at| now.duration_since(at).unwrap_or_else(|ahead| ahead.duration()) < GOING)
 }
 
 fn doing(verb: &'static str, name: &str, operation: &'static str) -> Doing {
@@ -252,6 +292,19 @@ fn vanished(name: &str) -> Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Tags;
+
+    #[test]
+    fn a_mark_counts_for_two_minutes_on_either_side() {
+        let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+        let with = |tags| attributes::spec(&Attributes::new(), "", tags).unwrap();
+        let marked = |mark: &str| with(Tags::from([(TAG_DELETED.to_owned(), mark.to_owned())]));
+        let is_going_at = |seconds| is_going(&marked("1000"), at(seconds));
+        assert!(is_going_at(1000) && is_going_at(1119) && is_going_at(881));
+        assert!(!is_going_at(1120) && !is_going_at(880));
+        assert!(!is_going(&marked("soon"), at(1000)) && !is_going(&marked("18446744073709551615"), at(1000)));
+        assert!(!is_going(&with(Tags::new()), at(0)));
+    }
 
     #[test]
     fn the_rest_of_a_name_is_counted_down() {

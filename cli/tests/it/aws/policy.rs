@@ -21,6 +21,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("sqs:PurgeQueue", "`dlq purge`"),
     ("sqs:ReceiveMessage", "`dlq list` and `dlq redrive`"),
     ("sqs:SendMessageBatch", "`send` and `dlq redrive`"),
+    ("sqs:UntagQueue", "when a queue bears the mark of a deletion that never came: as a test of faults does"),
 ];
 
 /// Everything that was called.

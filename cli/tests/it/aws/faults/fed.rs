@@ -1,5 +1,6 @@
 //! What goes wrong with queues, mappings, rules and what is done with failed events.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -117,6 +118,53 @@ fn a_name_that_rests_is_counted_down_and_then_used() {
     assert_eq!(count(&scene, "sqs:CreateQueue"), 3, "two queues, and once more: {:?}", scene.wire.names());
     converged(&mut scene, "rests");
     gone(&mut scene, "rests");
+}
+
+/// The tags of the app's queue of hits.
+fn tags(app: &str) -> HashMap<String, String> {
+    let client = aws_sdk_sqs::Client::new(&config(Emulator::ministack()));
+    ask(async {
+        let url =
+            client.get_queue_url().queue_name(format!("{app}-test-hits")).send().await.unwrap().queue_url;
+        client.list_queue_tags().set_queue_url(url).send().await.unwrap().tags.unwrap_or_default()
+    })
+}
+
+#[test]
+fn a_queue_that_is_still_to_be_seen_after_its_deletion_is_not_taken_for_one_that_stays() {
+    let mut scene = Scene::new(Emulator::ministack(), "lingers", "queue.enabled = true\n");
+    scene.deploy();
+    let destroy = ["destroy", "--delete-data", "--confirm", "test", "--export", "first.ndjson"];
+    bears(&mut scene, &destroy, |call| {
+        // As SQS does for up to a minute: the call is answered, and the queue still to be seen.
+        let (status, content_type) = (200, "application/x-amz-json-1.0".to_owned());
+        call.is("sqs:DeleteQueue").then(|| Fault::Answer { status, content_type, body: "{}".to_owned() })
+    });
+    assert!(tags("lingers").contains_key("hitctl:deleted"));
+    let plan = scene.ok(&["plan", "--json", "--artifact", &artifact()]);
+    assert_eq!(action(&plan, "queue.hits"), "update");
+    scene.deploy();
+    assert_eq!(count(&scene, "sqs:DeleteQueue"), 2, "what is going is not kept: {:?}", scene.wire.names());
+    assert!(!tags("lingers").contains_key("hitctl:deleted"), "it is another queue");
+    converged(&mut scene, "lingers");
+
+    // One that was marked long ago and is there all the same was never deleted.
+    mark("lingers", "1000000000");
+    scene.deploy();
+    assert_eq!(count(&scene, "sqs:DeleteQueue"), 0, "it is kept: {:?}", scene.wire.names());
+    assert!(!tags("lingers").contains_key("hitctl:deleted"));
+    converged(&mut scene, "lingers");
+    gone(&mut scene, "lingers");
+}
+
+/// Marks the app's queue of hits as deleted at that time, in seconds since 1970.
+fn mark(app: &str, at: &str) {
+    let client = aws_sdk_sqs::Client::new(&config(Emulator::ministack()));
+    ask(async {
+        let url =
+            client.get_queue_url().queue_name(format!("{app}-test-hits")).send().await.unwrap().queue_url;
+        client.tag_queue().set_queue_url(url).tags("hitctl:deleted", at).send().await.unwrap();
+    });
 }
 
 #[test]
