@@ -28,13 +28,17 @@ fn what_is_served_is_the_source_made_small() {
 }
 
 #[test]
-fn the_widget_is_small() {
+fn the_widget_is_small_and_the_readme_says_how_small() {
+    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
+    let readme = std::fs::read_to_string(readme).unwrap();
     for (_, file, script, most) in BUILDS {
         assert!(script.len() <= 1000, "{file}: {} bytes", script.len());
         let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
         gzip.write_all(script.as_bytes()).unwrap();
         let bytes = gzip.finish().unwrap().len();
         assert!(bytes <= most, "{file}: {bytes} bytes compressed");
+        let said = format!("has {} bytes ({bytes} compressed)", script.len());
+        assert!(readme.contains(&said), "{file}: the README does not say that it {said}");
     }
 }
 
