@@ -313,8 +313,8 @@ fn drawn(text: &str) -> String {
     out.trim().to_owned()
 }
 
-/// A text for XML, in an element or an attribute: all five characters that mean something there.
-fn escaped(text: &str) -> String {
+/// A text for XML and HTML, in an element or an attribute: all five characters that mean something there.
+pub fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

@@ -3,6 +3,8 @@
 
 use std::fmt::Write as _;
 
+use hit_counter::badge;
+
 use super::style::Style;
 use super::view::{Point, ReportView};
 use super::{human, text};
@@ -193,16 +195,5 @@ fn number(n: u64) -> String {
 
 /// A text as it may stand in HTML, within quotes too.
 fn escaped(raw: &str) -> String {
-    let mut out = String::with_capacity(raw.len());
-    for c in text::clean(raw).chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            c => out.push(c),
-        }
-    }
-    out
+    badge::escaped(&text::clean(raw))
 }
