@@ -120,7 +120,7 @@ fn a_pipe_and_ci_get_plain_lines_and_a_terminal_gets_bars() {
         progress.finish();
         s.stderr.text()
     };
-    assert_eq!(show(PIPE), "+0.0s    checked   the live URL                                    (3ms)\n");
+    assert_eq!(show(PIPE), "+0.0s    checked   the live URL                                       (3ms)\n");
     assert_eq!(show(Given { env: &[("CI", "true")], ..TTY }), show(PIPE));
     assert_eq!(show(Given { env: &[("TERM", "dumb")], ..TTY }), show(PIPE));
     assert_eq!(show(TTY), "", "a quick run on a terminal stays silent");

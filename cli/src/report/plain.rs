@@ -169,7 +169,7 @@ mod tests {
         ");
         assert_eq!(
             lines(QUICK, false),
-            "+0.0s    checked   http://127.0.0.1:8700/healthz                   (8ms)\n"
+            "+0.0s    checked   http://127.0.0.1:8700/healthz                      (8ms)\n"
         );
     }
 
