@@ -162,6 +162,17 @@ pub(crate) fn hit_in_doubt(url: &str, target: &str) -> (Answer, u64) {
     panic!("{url}{target} has no room in 10,000 questions");
 }
 
+/// One more hit of `/`, which had so many: one more is counted, and no more than the function itself is in doubt about.
+#[track_caller]
+pub(crate) fn one_more(url: &str, before: u64) {
+    let (answer, doubts) = hit_in_doubt(url, "/counter?path=/");
+    let hits = answer.json()["hits"].as_u64().unwrap();
+    assert!(
+        (1..=1 + doubts).contains(&(hits - before)),
+        "{before}, then {hits}, {doubts} in doubt: {answer:?}"
+    );
+}
+
 /// What SDK clients of an emulator are made of.
 pub(crate) fn config(emulator: &Emulator) -> SdkConfig {
     let credentials = Credentials::new(Emulator::ACCOUNT, "test", None, None, "test");
