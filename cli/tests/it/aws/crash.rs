@@ -3,6 +3,7 @@
 
 mod fed;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use hitctl_emulators::{Emulator, Fault, Wire};
@@ -37,8 +38,10 @@ enum Way {
 
 const WAYS: [Way; 4] = [Way::KilledBefore, Way::KilledAfter, Way::Lost, Way::Failed];
 
-/// An app of its own on the shared emulator, and the wire to it.
+/// An app of its own, the emulator that it is on, and the wire to it. Each loop has an emulator for itself: one that serves several
+/// of them may answer nobody for half a minute, since it ends processes one by one.
 struct Case {
+    emulator: Arc<Emulator>,
     yard: AwsYard,
     wire: Wire,
     zip: String,
@@ -47,12 +50,12 @@ struct Case {
 }
 
 impl Case {
-    fn new(subject: &str, way: Way) -> Self {
-        let wire = Wire::new(Emulator::ministack().endpoint());
+    fn new(emulator: &Arc<Emulator>, subject: &str, way: Way) -> Self {
+        let wire = Wire::new(emulator.endpoint());
         let app = format!("{subject}-{}", format!("{way:?}").to_lowercase());
         let yard = AwsYard::new(wire.endpoint(), &app, SMALL);
         let other = build(&yard, 1);
-        Self { yard, wire, zip: artifact(), other }
+        Self { emulator: Arc::clone(emulator), yard, wire, zip: artifact(), other }
     }
 
     /// Runs what must succeed.
@@ -94,7 +97,7 @@ impl Case {
 
     /// What the emulator says is there.
     fn left(&self) -> Vec<String> {
-        left(Emulator::ministack(), &self.yard.app)
+        left(&self.emulator, &self.yard.app)
     }
 
     /// Removes everything, counts too.
@@ -170,8 +173,9 @@ fn at_every_call(
     run: impl Fn(&Case, usize, Way) -> Option<bool> + Sync,
     look: impl Fn(&Case, usize) + Sync,
 ) {
+    let emulator = Arc::new(Emulator::new_ministack());
     let one_way = |way: Way| {
-        let case = Case::new(subject, way);
+        let case = Case::new(&emulator, subject, way);
         begin(&case);
         let mut n = 1;
         loop {

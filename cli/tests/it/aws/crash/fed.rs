@@ -1,5 +1,9 @@
 //! The crash loop with a queue, the way to it from the web, and events, which come to a counter that is there, and go again.
 
+use std::sync::Arc;
+
+use hitctl_emulators::Emulator;
+
 use super::{Case, SMALL, WAYS, Way};
 
 /// What comes and goes: two queues, a mapping, a rule, and the role for what goes to the queue without a function.
@@ -19,8 +23,8 @@ fn cut_and_mended(case: &Case, config: &str, n: usize, way: Way, url: &str) -> b
     cut.is_some()
 }
 
-fn one_way(at: usize, way: Way) {
-    let case = Case::new("fed", way);
+fn one_way(emulator: &Arc<Emulator>, at: usize, way: Way) {
+    let case = Case::new(emulator, "fed", way);
     let url = case.deploy();
     let fed = format!("{SMALL}{FED}");
     let mut n = LOOKS + at % STEP;
@@ -38,9 +42,13 @@ fn one_way(at: usize, way: Way) {
 
 #[test]
 fn a_queue_and_events_can_be_cut_anywhere_while_they_come_and_while_they_go() {
+    let emulator = &Arc::new(Emulator::new_ministack());
     std::thread::scope(|scope| {
-        let ways: Vec<_> =
-            WAYS.iter().enumerate().map(|(at, way)| scope.spawn(move || one_way(at, *way))).collect();
+        let ways: Vec<_> = WAYS
+            .iter()
+            .enumerate()
+            .map(|(at, way)| scope.spawn(move || one_way(emulator, at, *way)))
+            .collect();
         for way in ways {
             way.join().unwrap();
         }
