@@ -96,7 +96,7 @@ pub(crate) struct Line<'a> {
 }
 
 const VERB: usize = 9;
-/// The longest address is `event_source_mapping.hits`.
+/// As long as `event_source_mapping.hits`; of all addresses only `event_invoke_config.counter` is longer.
 const SUBJECT: usize = 25;
 const NAME: usize = 22;
 

@@ -16,7 +16,7 @@ use tokio::sync::Mutex;
 use super::Aws;
 use super::fault::{Doing, ToFault as _};
 use crate::AliasSpec;
-pub(crate) use statement::{Grant, Statement, one};
+pub(crate) use statement::{Grant, Statement, sole_text};
 
 /// One writer of function policies at a time, in this process.
 static TURN: Mutex<()> = Mutex::const_new(());

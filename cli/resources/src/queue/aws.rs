@@ -12,6 +12,7 @@ use hitctl_engine::{Cx, Fault, FieldDiff, HELD, Outputs, Wait};
 use tokio::time::Instant;
 
 use super::QueueSpec;
+use crate::Tags;
 use crate::aws::fault::{Doing, ToFault as _};
 use crate::aws::{Aws, Call, Found, Resource, check_ours, compared, now, to_set};
 use attributes::Attributes;
@@ -109,6 +110,16 @@ impl Queues {
         Ok(done.is_some())
     }
 
+    /// Sets tags. `false` when the queue is no longer there.
+    async fn tag(&self, cx: &Cx, name: &str, url: &str, tags: Tags) -> Result<bool, Fault> {
+        let request = self.client.tag_queue().queue_url(url).set_tags(Some(tags.into_iter().collect()));
+        let done = Call::new(cx, doing("tag", name, "sqs:TagQueue"))
+            .absent_on(GONE)
+            .find(|| request.clone().send())
+            .await?;
+        Ok(done.is_some())
+    }
+
     /// Makes a queue be as wanted, where it is not. `false` when it is no longer there.
     async fn mend(
         &self,
@@ -119,15 +130,8 @@ impl Queues {
         want: &QueueSpec,
     ) -> Result<bool, Fault> {
         let add = to_set(&have.tags, &want.tags);
-        if !add.is_empty() {
-            let request = self.client.tag_queue().queue_url(url).set_tags(Some(add.into_iter().collect()));
-            let tagged = Call::new(cx, doing("tag", name, "sqs:TagQueue"))
-                .absent_on(GONE)
-                .find(|| request.clone().send())
-                .await?;
-            if tagged.is_none() {
-                return Ok(false);
-            }
+        if !add.is_empty() && !self.tag(cx, name, url, add).await? {
+            return Ok(false);
         }
         if have.tags.contains_key(TAG_DELETED) {
             let request = self.client.untag_queue().queue_url(url).tag_keys(TAG_DELETED);
@@ -254,12 +258,8 @@ impl Resource for Queues {
         };
         let Some(url) = url else { return Ok(()) };
         let at = now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
-        let request = self.client.tag_queue().queue_url(&url).tags(TAG_DELETED, at.to_string());
-        Call::new(cx, doing("tag", name, "sqs:TagQueue"))
-            .absent_on(GONE)
-            .find(|| request.clone().send())
-            .await?;
-        self.end(cx, name, &url).await
+        let mark = Tags::from([(TAG_DELETED.to_owned(), at.to_string())]);
+        if self.tag(cx, name, &url, mark).await? { self.end(cx, name, &url).await } else { Ok(()) }
     }
 }
 
@@ -292,7 +292,6 @@ fn vanished(name: &str) -> Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Tags;
 
     #[test]
     fn a_mark_counts_for_two_minutes_on_either_side() {

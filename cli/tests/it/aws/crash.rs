@@ -207,9 +207,9 @@ fn a_first_deploy_can_be_cut_anywhere() {
         |_| {},
         |_, _| {},
         |case, n, way| case.cut(n, way, &["deploy", "--json", "--artifact", &case.zip]),
-        |case, _| {
+        |case, n| {
             let url = case.mended(&case.zip);
-            one_more(&url, 0);
+            one_more(&url, 0, &format!("after the cut of call {n}"));
             case.wipe();
         },
     );
@@ -276,8 +276,7 @@ fn a_destroy_can_be_cut_anywhere() {
                 "the table alone, after call {n}: {left:?}"
             );
             let url = case.deploy();
-            // The counts are those of before.
-            one_more(&url, case.hits());
+            one_more(&url, case.hits(), &format!("the counts are those of before the cut of call {n}"));
         },
     );
 }

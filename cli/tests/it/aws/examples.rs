@@ -70,7 +70,7 @@ fn the_bus_adds_there_and_what_died_counts_once_after_the_fix() {
     let name = "event-bus";
     // MiniStack knows what becomes of failed events for the function itself only, not for its aliases; and an event that meets
     // another one is refused and forgotten there, where Lambda keeps it.
-    // What it puts on the bus that every account has, would reach the rules of other tests.
+    // What it puts on the bus that every account has would reach the rules of other tests.
     let emulator = Emulator::new_ministack();
     let there = There::on(&emulator, name, |config| {
         format!("{config}\n[function]\npublish = false\nreserved_concurrency = \"none\"\n")

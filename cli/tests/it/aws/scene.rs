@@ -157,18 +157,18 @@ pub(crate) fn hit_in_doubt(url: &str, target: &str) -> (Answer, u64) {
         if !matches!(answer.status, 429 | 503) {
             return (answer, doubts);
         }
-        doubts += u64::from(answer.body.contains("\"error\""));
+        doubts += u64::from(answer.body.contains("\"unavailable\""));
     }
     panic!("{url}{target} has no room in 10,000 questions");
 }
 
 /// One more hit of `/`, which had so many: one more is counted, and no more than the function itself is in doubt about.
 #[track_caller]
-pub(crate) fn one_more(url: &str, before: u64) {
+pub(crate) fn one_more(url: &str, before: u64, when: &str) {
     let (answer, doubts) = hit_in_doubt(url, "/counter?path=/");
     let hits = answer.json()["hits"].as_u64().unwrap();
     let expected = before + 1..=before + 1 + doubts;
-    assert!(expected.contains(&hits), "{before}, then {hits}, {doubts} in doubt: {answer:?}");
+    assert!(expected.contains(&hits), "{when}: {before}, then {hits}, {doubts} in doubt: {answer:?}");
 }
 
 /// What SDK clients of an emulator are made of.

@@ -40,18 +40,18 @@ impl Statement {
     }
 
     fn of(json: &Map<String, Json>) -> Self {
-        let text = |key: &str| json.get(key).map(one).unwrap_or_default();
+        let text = |key: &str| json.get(key).map(sole_text).unwrap_or_default();
         let mut it = Self { resource: text("Resource"), ..Self::default() };
         it.grant.sid = text("Sid");
         it.grant.action = text("Action");
         it.grant.principal = match json.get("Principal") {
             Some(Json::Object(of)) => {
-                match of.get("Service").or_else(|| of.get("AWS").filter(|aws| one(aws) == "*")) {
-                    Some(who) if of.len() == 1 => one(who),
+                match of.get("Service").or_else(|| of.get("AWS").filter(|aws| sole_text(aws) == "*")) {
+                    Some(who) if of.len() == 1 => sole_text(who),
                     _ => Json::Object(of.clone()).to_string(),
                 }
             }
-            Some(who) => one(who),
+            Some(who) => sole_text(who),
             None => String::new(),
         };
         let conditions = json.get("Condition").and_then(Json::as_object);
@@ -65,9 +65,9 @@ impl Statement {
                 "Sid" | "Action" | "Principal" | "Resource" | "Condition" => {}
                 "Effect" if value == "Allow" => {}
                 // Moto leaves these as they were sent, where Lambda writes a condition.
-                "FunctionUrlAuthType" => it.grant.url_auth_type = Some(one(value)),
-                "InvokedViaFunctionUrl" => it.grant.via_url = one(value) == "true",
-                other => it.odd.push(format!("{other} {}", one(value))),
+                "FunctionUrlAuthType" => it.grant.url_auth_type = Some(sole_text(value)),
+                "InvokedViaFunctionUrl" => it.grant.via_url = sole_text(value) == "true",
+                other => it.odd.push(format!("{other} {}", sole_text(value))),
             }
         }
         it
@@ -76,11 +76,11 @@ impl Statement {
     fn condition(&mut self, operator: &str, key: &str, value: &Json) {
         let named = format!("{operator} {key}").to_ascii_lowercase();
         match named.as_str() {
-            "arnlike aws:sourcearn" => self.grant.source_arn = Some(one(value)),
-            "stringequals aws:sourceaccount" => self.grant.source_account = Some(one(value)),
-            "stringequals lambda:functionurlauthtype" => self.grant.url_auth_type = Some(one(value)),
-            "bool lambda:invokedviafunctionurl" if one(value) == "true" => self.grant.via_url = true,
-            _ => self.odd.push(format!("{operator} {key} {}", one(value))),
+            "arnlike aws:sourcearn" => self.grant.source_arn = Some(sole_text(value)),
+            "stringequals aws:sourceaccount" => self.grant.source_account = Some(sole_text(value)),
+            "stringequals lambda:functionurlauthtype" => self.grant.url_auth_type = Some(sole_text(value)),
+            "bool lambda:invokedviafunctionurl" if sole_text(value) == "true" => self.grant.via_url = true,
+            _ => self.odd.push(format!("{operator} {key} {}", sole_text(value))),
         }
     }
 
@@ -101,10 +101,10 @@ impl Statement {
 }
 
 /// The one text of what may be a text, or a list of one.
-pub(crate) fn one(json: &Json) -> String {
+pub(crate) fn sole_text(json: &Json) -> String {
     match json {
         Json::String(text) => text.clone(),
-        Json::Array(items) if items.len() == 1 => one(&items[0]),
+        Json::Array(items) if items.len() == 1 => sole_text(&items[0]),
         other => other.to_string(),
     }
 }

@@ -6,7 +6,7 @@ use aws_sdk_sqs::types::QueueAttributeName as Name;
 use hitctl_engine::Fault;
 use serde_json::{Value as Json, json};
 
-use crate::aws::policy::one;
+use crate::aws::policy::sole_text;
 use crate::{QueueSpec, Redrive, Sender, Tags};
 
 /// Attributes by name.
@@ -152,11 +152,11 @@ fn senders(text: &str, arn: &str) -> Result<BTreeSet<Sender>, Fault> {
 
 /// Who may send by that statement; with all of it, where it is none of ours.
 fn sender(statement: &Json, arn: &str) -> Sender {
-    let at = |pointer: &str| statement.pointer(pointer).map(one).unwrap_or_default();
+    let at = |pointer: &str| statement.pointer(pointer).map(sole_text).unwrap_or_default();
     let source = |operator: &str| {
         let keys = statement.pointer(&format!("/Condition/{operator}")).and_then(Json::as_object)?;
         let is_it = |(key, _): &(&String, &Json)| key.eq_ignore_ascii_case("aws:SourceArn");
-        keys.iter().find(is_it).map(|(_, value)| one(value))
+        keys.iter().find(is_it).map(|(_, value)| sole_text(value))
     };
     let service = at("/Principal/Service");
     let source_arn = source("ArnEquals").or_else(|| source("ArnLike")).unwrap_or_default();

@@ -120,14 +120,27 @@ fn a_name_that_rests_is_counted_down_and_then_used() {
     gone(&mut scene, "rests");
 }
 
+/// SQS, and the address of the app's queue of hits.
+async fn queue(app: &str) -> (aws_sdk_sqs::Client, String) {
+    let client = aws_sdk_sqs::Client::new(&config(Emulator::ministack()));
+    let found = client.get_queue_url().queue_name(format!("{app}-test-hits")).send().await.unwrap();
+    (client, found.queue_url.unwrap())
+}
+
 /// The tags of the app's queue of hits.
 fn tags(app: &str) -> HashMap<String, String> {
-    let client = aws_sdk_sqs::Client::new(&config(Emulator::ministack()));
     ask(async {
-        let url =
-            client.get_queue_url().queue_name(format!("{app}-test-hits")).send().await.unwrap().queue_url;
-        client.list_queue_tags().set_queue_url(url).send().await.unwrap().tags.unwrap_or_default()
+        let (client, url) = queue(app).await;
+        client.list_queue_tags().queue_url(url).send().await.unwrap().tags.unwrap_or_default()
     })
+}
+
+/// Marks the app's queue of hits as deleted at that time, in seconds since 1970.
+fn mark(app: &str, at: &str) {
+    ask(async {
+        let (client, url) = queue(app).await;
+        client.tag_queue().queue_url(url).tags("hitctl:deleted", at).send().await.unwrap();
+    });
 }
 
 #[test]
@@ -155,16 +168,6 @@ fn a_queue_that_is_still_to_be_seen_after_its_deletion_is_not_taken_for_one_that
     assert!(!tags("lingers").contains_key("hitctl:deleted"));
     converged(&mut scene, "lingers");
     gone(&mut scene, "lingers");
-}
-
-/// Marks the app's queue of hits as deleted at that time, in seconds since 1970.
-fn mark(app: &str, at: &str) {
-    let client = aws_sdk_sqs::Client::new(&config(Emulator::ministack()));
-    ask(async {
-        let url =
-            client.get_queue_url().queue_name(format!("{app}-test-hits")).send().await.unwrap().queue_url;
-        client.tag_queue().set_queue_url(url).tags("hitctl:deleted", at).send().await.unwrap();
-    });
 }
 
 #[test]
