@@ -13,6 +13,7 @@ mod gzip;
 mod pages;
 pub mod policy;
 pub mod privacy;
+mod project;
 pub mod report;
 mod session;
 mod smoke;

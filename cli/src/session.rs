@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use hitctl_config::{Loaded, Overrides};
+use hitctl_local::Places;
 use tokio_util::sync::CancellationToken;
 
 use crate::args::{Color, Global};
+use crate::project;
 use crate::report::{ColorChoice, Console, ConsoleOptions, Failure};
 use crate::world::World;
 
@@ -66,7 +68,7 @@ impl Session {
     pub fn load_quietly(&self) -> Result<Loaded, Failure> {
         let path = match &self.global.config {
             Some(path) => Some(self.cwd.join(path)),
-            None => hitctl_config::find(&self.cwd),
+            None => project::find_config(&self.cwd, &self.env)?,
         };
         let source = match path {
             Some(path) => {
@@ -90,18 +92,16 @@ impl Session {
         Overrides::new().region(self.global.region.clone(), from_env(&["AWS_REGION", "AWS_DEFAULT_REGION"]))
     }
 
-    /// Where the cloud on this machine keeps its state: beside the config, or in the user's state directory.
-    pub fn state_dir(&self, loaded: &Loaded) -> PathBuf {
-        match loaded.path.as_deref().and_then(Path::parent) {
-            Some(dir) => dir.join(".hitctl").join("local"),
-            None => {
-                self.user_dir("XDG_STATE_HOME", ".local/state", "Library/Application Support").join("local")
-            }
-        }
+    /// Where the cloud on this machine keeps the state of this project: never in the project itself, where a clone could have
+    /// brought it.
+    pub fn local_places(&self, loaded: &Loaded) -> Result<Places, Failure> {
+        let user = self.user_dir("XDG_STATE_HOME", ".local/state", "Library/Application Support")?;
+        let project = loaded.path.as_deref().and_then(Path::parent);
+        Ok(Places::new(&user, project.unwrap_or(&self.cwd), project.is_some()))
     }
 
     /// Where what can be made again is kept.
-    pub fn cache_dir(&self) -> PathBuf {
+    pub fn cache_dir(&self) -> Result<PathBuf, Failure> {
         self.user_dir("XDG_CACHE_HOME", ".cache", "Library/Caches")
     }
 
@@ -115,14 +115,15 @@ impl Session {
         file.unwrap_or_else(|| version.to_owned())
     }
 
-    fn user_dir(&self, variable: &str, unix: &str, macos: &str) -> PathBuf {
+    /// hitctl's directory among those of this user. Without a home there is none: the working directory may be anybody's.
+    fn user_dir(&self, variable: &str, unix: &str, macos: &str) -> Result<PathBuf, Failure> {
         let absolute = |name: &str| self.env.get(name).map(PathBuf::from).filter(|path| path.is_absolute());
-        let home = absolute("HOME").unwrap_or_else(|| self.cwd.clone());
-        let base = match absolute(variable) {
-            Some(dir) => dir,
-            None if cfg!(target_os = "macos") => home.join(macos),
-            None => home.join(unix),
-        };
-        base.join("hitctl")
+        let base = absolute(variable).or_else(|| {
+            absolute("HOME").map(|home| home.join(if cfg!(target_os = "macos") { macos } else { unix }))
+        });
+        base.map(|base| base.join("hitctl")).ok_or_else(|| {
+            Failure::new("no_home", "failed to find the home directory: HOME is not set")
+                .hinted(format!("set HOME, or set {variable} to an absolute path"))
+        })
     }
 }

@@ -1,9 +1,9 @@
 //! From the text of a file to the configuration of one env. Pure: the text, the env and what flags and the environment
-//! say are passed in. [`find`] and [`read`] are the only I/O of the crate.
+//! say are passed in. [`read`] is the only I/O of the crate.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{ErrorKind, Read};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
@@ -97,14 +97,6 @@ impl Overrides {
         };
         flag().or_else(ambient)
     }
-}
-
-/// The nearest `hitctl.toml`, from `cwd` upwards. One that cannot be looked at is found too, so that reading it says why.
-pub fn find(cwd: &Path) -> Option<PathBuf> {
-    cwd.ancestors().map(|dir| dir.join(FILE_NAME)).find(|path| match fs::metadata(path) {
-        Ok(_) => true,
-        Err(error) => !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory),
-    })
 }
 
 /// Reads a file: a plain one, in UTF-8, of at most [`MAX_FILE_BYTES`].

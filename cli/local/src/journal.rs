@@ -2,7 +2,6 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use hitctl_engine::Fault;
@@ -21,11 +20,7 @@ pub(crate) struct Journal {
 /// Opens the log of a state directory, for the daemon or as the stderr of one that is being started.
 pub(crate) fn open(dir: &StateDir) -> Result<File, Fault> {
     let path = dir.path().join(DAEMON_LOG);
-    let file = OpenOptions::new()
-        .read(true)
-        .append(true)
-        .create(true)
-        .mode(0o600)
+    let file = state::own(OpenOptions::new().read(true).append(true).create(true))
         .open(&path)
         .map_err(|error| state::fault("open", &path, &error))?;
     bound(&file, &path)?;

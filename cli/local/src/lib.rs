@@ -32,6 +32,7 @@ mod table;
 pub use client::Client;
 pub use daemon::ServeOptions;
 pub use driver::{Artifact, LocalDriver, Offline, deployments};
+pub use state::project::Places;
 
 /// The account that this cloud says it is.
 pub const ACCOUNT: &str = "000000000000";

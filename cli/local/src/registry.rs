@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
 use hitctl_engine::{Fault, Outputs};
-use hitctl_resources::{FunctionSpec, Spec as _};
+use hitctl_resources::{
+    FunctionSpec, FunctionUrlSpec, HttpApiSpec, LogGroupSpec, QueueSpec, RoleSpec, Spec as _, TableSpec,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
@@ -108,6 +110,23 @@ impl Registry {
 /// What a directory's registry says, without a daemon. Writes nothing.
 pub(crate) fn peek(dir: &StateDir) -> Result<Resources, Fault> {
     read(dir).map(|data| resources(&data))
+}
+
+/// The kinds that hold data or an address, and run nothing.
+const INERT: [&str; 6] = [
+    TableSpec::KIND,
+    QueueSpec::KIND,
+    LogGroupSpec::KIND,
+    RoleSpec::KIND,
+    HttpApiSpec::KIND,
+    FunctionUrlSpec::KIND,
+];
+
+/// A registry's text without functions and all that calls them: what is left runs nothing, and keeps data and addresses.
+pub(crate) fn without_code(text: &[u8]) -> serde_json::Result<Vec<u8>> {
+    let mut data: Data = serde_json::from_slice(text)?;
+    data.resources.retain(|kind, _| INERT.contains(&kind.as_str()));
+    serde_json::to_vec_pretty(&data)
 }
 
 fn resources(data: &Data) -> Resources {

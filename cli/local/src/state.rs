@@ -1,16 +1,23 @@
 //! The state directory: made, checked, locked and written here, and nowhere else.
 //!
 //! It is for this user only (0700, files 0600), it is ours only when it holds our marker, and every file that must not be
-//! half-written goes through [`StateDir::write`]. One daemon holds the lock for its life; the kernel gives it back when the
-//! daemon dies, however it dies, so that no stale lock exists.
+//! half-written goes through [`StateDir::write`]. No link in it is ever followed. One daemon holds the lock for its life; the
+//! kernel gives it back when the daemon dies, however it dies, so that no stale lock exists. Which directory belongs to which
+//! project is decided in [`project`].
+
+pub mod project;
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
+use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use hitctl_engine::Fault;
+use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
+
+use self::project::{Identity, Project};
 
 /// The layout that this program writes. Higher numbers are from newer programs.
 pub const STATE_VERSION: u32 = 1;
@@ -44,7 +51,7 @@ pub(crate) const CODE: &str = "code";
 pub(crate) const ZIPS: &str = "zips";
 
 /// The files and directories that we make; [`StateDir::remove_all`] removes nothing else.
-const OURS: &[&str] = &[
+pub(crate) const OURS: &[&str] = &[
     ENDPOINT,
     DAEMON_LOG,
     REGISTRY,
@@ -107,9 +114,34 @@ pub struct Endpoint {
     pub started_ms: u64,
 }
 
-#[derive(Serialize, Deserialize)]
-struct Marker {
+impl Endpoint {
+    /// Whether both addresses are this machine's own, as a daemon writes them: `http://127.0.0.1:PORT`.
+    fn is_loopback(&self) -> bool {
+        [&self.control, &self.table].iter().all(|url| {
+            let address = url.strip_prefix("http://").and_then(|address| address.parse::<SocketAddr>().ok());
+            address.is_some_and(|address| address.ip().is_loopback())
+        })
+    }
+}
+
+/// The content of the marker file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Marker {
+    /// The layout of the directory.
     v: u32,
+    /// The project whose state this is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) project: Option<Project>,
+    /// The directory that the state was copied from and that is still to be removed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) moved_from: Option<Identity>,
+}
+
+impl Marker {
+    /// A marker of the current layout.
+    pub(crate) fn of(project: Option<Project>, moved_from: Option<Identity>) -> Self {
+        Self { v: STATE_VERSION, project, moved_from }
+    }
 }
 
 impl StateDir {
@@ -130,9 +162,28 @@ impl StateDir {
         }
         let dir = Self { path };
         dir.guard_permissions()?;
-        let marker = serde_json::to_vec(&Marker { v: STATE_VERSION }).unwrap_or_default();
-        dir.write(MARKER, &marker)?;
+        dir.write_marker(&Marker::of(None, None))?;
         Ok(dir)
+    }
+
+    /// Makes a directory with the copied files of another one ours.
+    pub(crate) fn prepare_copied(path: &Path, marker: &Marker) -> Result<Self, Fault> {
+        let dir = Self { path: path.to_owned() };
+        dir.guard_permissions()?;
+        dir.write_marker(marker)?;
+        Ok(dir)
+    }
+
+    /// Says what the directory is and whose.
+    pub(crate) fn write_marker(&self, marker: &Marker) -> Result<(), Fault> {
+        self.write(MARKER, &serde_json::to_vec(marker).unwrap_or_default())
+    }
+
+    /// What the marker says.
+    pub(crate) fn marker(&self) -> Result<Marker, Fault> {
+        let path = self.path.join(MARKER);
+        let text = read_own(&path).map_err(|error| fault("read", &path, &error))?;
+        serde_json::from_slice(&text).map_err(|error| corrupt(&path, &error))
     }
 
     /// The directory when it is there and ours; makes nothing. `None` when there is none, or an empty one.
@@ -150,6 +201,7 @@ impl StateDir {
             .hinted("use that newer hitctl, or run `hitctl local reset` to begin anew; that loses the local counts"));
         }
         dir.guard_permissions()?;
+        dir.guard_links()?;
         Ok(Some(dir))
     }
 
@@ -161,7 +213,10 @@ impl StateDir {
     fn marked(path: &Path) -> Result<Option<(Self, Vec<u8>)>, Fault> {
         let path =
             std::path::absolute(path).map_err(|error| fault("find the state directory", path, &error))?;
-        match fs::read(path.join(MARKER)) {
+        if path.symlink_metadata().is_ok_and(|meta| meta.is_symlink()) {
+            return Err(link(&path));
+        }
+        match read_own(&path.join(MARKER)) {
             Ok(marker) => Ok(Some((Self { path }, marker))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => match is_empty(&path) {
                 Ok(false) => Err(foreign(&path)),
@@ -204,14 +259,19 @@ impl StateDir {
         Ok(())
     }
 
+    /// Refuses links: hitctl makes none, and following one would write to a file that somebody else chose.
+    fn guard_links(&self) -> Result<(), Fault> {
+        let is_link = |path: &PathBuf| path.symlink_metadata().is_ok_and(|meta| meta.is_symlink());
+        match OURS.iter().map(|name| self.path.join(name)).find(is_link) {
+            Some(path) => Err(link(&path)),
+            None => Ok(()),
+        }
+    }
+
     /// Takes the lock; `None` when another process has it.
     pub fn try_lock(&self) -> Result<Option<Lock>, Fault> {
         let path = self.path.join(LOCK);
-        let file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
+        let file = own(OpenOptions::new().write(true).create(true).truncate(false))
             .open(&path)
             .map_err(|error| fault("open the lock", &path, &error))?;
         match file.try_lock() {
@@ -241,12 +301,12 @@ impl StateDir {
         self.write(ENDPOINT, &serde_json::to_vec_pretty(endpoint).unwrap_or_default())
     }
 
-    /// Where the daemon says it is reached; it may be long dead. What cannot be read as such counts as none: a daemon
-    /// writes it anew.
+    /// Where the daemon says it is reached; it may be long dead. What cannot be read as such, or names another machine, counts
+    /// as none: a daemon writes it anew.
     pub fn endpoint(&self) -> Result<Option<Endpoint>, Fault> {
         let path = self.path.join(ENDPOINT);
-        match fs::read(&path) {
-            Ok(text) => Ok(serde_json::from_slice(&text).ok()),
+        match read_own(&path) {
+            Ok(text) => Ok(serde_json::from_slice(&text).ok().filter(Endpoint::is_loopback)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(fault("read", &path, &error)),
         }
@@ -298,6 +358,29 @@ impl StateDir {
         let all: Vec<&str> = text.lines().collect();
         all[all.len().saturating_sub(lines)..].join("\n")
     }
+}
+
+/// Opens no link, and makes files that only this user can read.
+pub(crate) fn own(options: &mut OpenOptions) -> &mut OpenOptions {
+    options.mode(0o600).custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
+}
+
+/// Makes an empty file for a database, unless it is there: SQLite makes its side files with the mode of the main one.
+pub(crate) fn make_private(path: &Path) -> io::Result<()> {
+    own(OpenOptions::new().append(true).create(true)).open(path).map(drop)
+}
+
+/// Reads a file that is no link.
+pub(crate) fn read_own(path: &Path) -> io::Result<Vec<u8>> {
+    let mut content = Vec::new();
+    own(OpenOptions::new().read(true)).open(path)?.read_to_end(&mut content)?;
+    Ok(content)
+}
+
+fn link(path: &Path) -> Fault {
+    Fault::fatal("local_state_link", format!("{} is a link, which hitctl does not follow", path.display()))
+        .caused_by("hitctl makes no links in its state directory")
+        .hinted("remove the link, then run the command again")
 }
 
 fn same_file(file: &File, path: &Path) -> bool {

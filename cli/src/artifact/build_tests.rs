@@ -90,7 +90,7 @@ impl Workshop {
         let path =
             if self.path("bin/cargo").exists() { path } else { self.path("bin").display().to_string() };
         let env = [("PATH".to_owned(), path), ("HOME".to_owned(), home)].into();
-        BuildRequest::new(target, self.dir.path(), &self.path("cache"), env)
+        BuildRequest::new(target, Source::Carried { cache: self.path("cache") }, env)
     }
 
     async fn build(&self, target: Target) -> Result<Artifact, Fault> {

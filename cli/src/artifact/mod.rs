@@ -68,9 +68,8 @@ pub struct BuildRequest {
 }
 
 impl BuildRequest {
-    /// A build of the sources around `cwd`, or of those that the program carries; see [`Source::locate`].
-    pub fn new(target: Target, cwd: &Path, cache: &Path, env: BTreeMap<String, String>) -> Self {
-        let source = Source::locate(cwd, cache);
+    /// A build of those sources; see [`Source::choose`].
+    pub fn new(target: Target, source: Source, env: BTreeMap<String, String>) -> Self {
         let out_dir = match &source {
             Source::Checkout { .. } => source.target_dir(&env),
             Source::Carried { cache } => cache.join("out"),
@@ -92,7 +91,7 @@ impl BuildRequest {
     }
 }
 
-/// How the function around `cwd` would be compiled here: in words, or what is missing for it.
+/// How the function would be compiled here: in words, or what is missing for it.
 pub fn how(facts: &Facts, target: Target, source: &Source) -> Result<String, Fault> {
     recipe::choose(target, facts, source.needs_c_compiler()).map(|recipe| recipe.to_string())
 }

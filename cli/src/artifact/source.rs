@@ -11,6 +11,7 @@ use hitctl_engine::Fault;
 
 use super::listing::{self, Locked};
 use super::store::{self, Hasher};
+use crate::project;
 
 /// The function's sources as they were when this program was built: relative path and content, sorted.
 static CARRIED: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/carried.rs"));
@@ -24,7 +25,7 @@ const BESIDE: [&str; 5] =
 /// Where the function is built from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// A checkout of this project: what is edited there is what is deployed.
+    /// A checkout of hitctl: what is edited there is what is deployed.
     Checkout {
         /// Its top folder.
         root: PathBuf,
@@ -37,13 +38,43 @@ pub enum Source {
 }
 
 impl Source {
-    /// The checkout that `cwd` is in, else the carried sources, unpacked below `cache` (see [`cache_dir`]) when a build
-    /// needs them.
-    pub fn locate(cwd: &Path, cache: &Path) -> Self {
-        let checkout = cwd.ancestors().find(|folder| is_checkout(folder));
-        match checkout {
-            Some(root) => Self::Checkout { root: root.to_owned() },
-            None => Self::Carried { cache: cache.to_owned() },
+    /// The sources to build from: those of the checkout that this program was built in, when `cwd` is in it; those of any other
+    /// checkout around `cwd` only when asked for, since its build runs its code; else the carried ones, which a build unpacks
+    /// below `cache`.
+    pub fn choose(
+        cwd: &Path,
+        cache: &Path,
+        from_source: bool,
+        env: &BTreeMap<String, String>,
+    ) -> Result<Self, Fault> {
+        if let Some(root) = own_checkout(cwd, env) {
+            return Ok(Self::Checkout { root });
+        }
+        if !from_source {
+            return Ok(Self::Carried { cache: cache.to_owned() });
+        }
+        let Some(root) = project::dirs(cwd).into_iter().find(|dir| is_checkout(dir)) else {
+            return Err(Fault::fatal(
+                "no_checkout",
+                format!("{} is in no checkout of hitctl", cwd.display()),
+            )
+            .hinted("leave out `--from-source`: this program carries the sources of the function"));
+        };
+        match project::check(&root.join("Cargo.toml"), cwd, env) {
+            Ok(()) => Ok(Self::Checkout { root }),
+            Err(why) => Err(Fault::fatal(
+                "untrusted_checkout",
+                format!("failed to trust the checkout in {}: {why}", root.display()),
+            )
+            .hinted("clone it yourself, then build from your clone")),
+        }
+    }
+
+    /// The folder in which tools are asked what they are: a toolchain file in the working directory must not choose them.
+    pub fn neutral_dir(&self) -> PathBuf {
+        match self {
+            Self::Checkout { root } => root.clone(),
+            Self::Carried { .. } => PathBuf::from("/"),
         }
     }
 
@@ -160,13 +191,25 @@ impl Source {
     }
 }
 
-/// Whether a folder is the top of a checkout of this project.
+/// The checkout that this program was built in, when `cwd` is in it and it is still this user's.
+fn own_checkout(cwd: &Path, env: &BTreeMap<String, String>) -> Option<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent()?.canonicalize().ok()?;
+    let inside = cwd.canonicalize().ok()?.starts_with(&root);
+    (inside && is_checkout(&root) && project::check(&root.join("Cargo.toml"), cwd, env).is_ok())
+        .then_some(root)
+}
+
+/// Whether a folder is the top of a checkout of this project: each of its packages is there, by its name.
 fn is_checkout(folder: &Path) -> bool {
-    let names = |file: &str, needle: &str| {
+    let has = |file: &str, needle: &str| {
         fs::read_to_string(folder.join(file))
             .is_ok_and(|text| text.lines().any(|line| line.trim_end() == needle))
     };
-    names("function/Cargo.toml", "name = \"hit-counter\"") && names("Cargo.toml", "[workspace]")
+    has("Cargo.toml", "[workspace]")
+        && has("Cargo.toml", concat!("repository = \"", env!("CARGO_PKG_REPOSITORY"), "\""))
+        && has("function/Cargo.toml", "name = \"hit-counter\"")
+        && has("config/Cargo.toml", "name = \"hitctl-config\"")
+        && has("cli/Cargo.toml", "name = \"hitctl\"")
 }
 
 /// A carried file; empty if there is none of that name.

@@ -10,15 +10,52 @@ fn env(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
-#[test]
-fn a_checkout_is_found_from_any_folder_within() {
-    let root = checkout();
-    let cache = Path::new("/cache");
-    for inner in ["", "function/src", "cli"] {
-        assert_eq!(Source::locate(&root.join(inner), cache), Source::Checkout { root: root.clone() });
+fn choose(cwd: &Path, from_source: bool) -> Result<Source, String> {
+    Source::choose(cwd, Path::new("/cache"), from_source, &BTreeMap::new()).map_err(|fault| fault.code)
+}
+
+/// A folder that looks like a checkout of hitctl, whoever made it.
+fn other_checkout() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    for file in ["Cargo.toml", "function/Cargo.toml", "config/Cargo.toml", "cli/Cargo.toml"] {
+        store::write_atomically(&dir.path().join(file), &fs::read(checkout().join(file)).unwrap()).unwrap();
     }
+    dir
+}
+
+#[test]
+fn choose_in_the_own_checkout_builds_it_from_any_folder_within() {
+    let root = checkout();
+    for inner in ["", "function/src", "cli"] {
+        assert_eq!(choose(&root.join(inner), false), Ok(Source::Checkout { root: root.clone() }));
+    }
+}
+
+#[test]
+fn choose_elsewhere_builds_the_carried_sources() {
     let elsewhere = tempfile::tempdir().unwrap();
-    assert_eq!(Source::locate(elsewhere.path(), cache), Source::Carried { cache: cache.to_owned() });
+    let carried = Source::Carried { cache: "/cache".into() };
+    assert_eq!(choose(elsewhere.path(), false), Ok(carried.clone()));
+    assert_eq!(choose(elsewhere.path(), true), Err("no_checkout".to_owned()));
+    assert_eq!(choose(other_checkout().path(), false), Ok(carried));
+}
+
+#[test]
+fn choose_builds_another_checkout_only_when_asked_to_and_only_a_whole_one() {
+    let dir = other_checkout();
+    let root = dir.path().canonicalize().unwrap();
+    assert_eq!(choose(&root.join("function"), true), Ok(Source::Checkout { root: root.clone() }));
+    // The name of the package alone makes no checkout.
+    fs::remove_file(root.join("cli/Cargo.toml")).unwrap();
+    assert_eq!(choose(&root, true), Err("no_checkout".to_owned()));
+}
+
+#[test]
+fn choose_refuses_a_checkout_that_any_user_can_write_to() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = other_checkout();
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    assert_eq!(choose(&dir.path().join("function"), true), Err("untrusted_checkout".to_owned()));
 }
 
 #[test]

@@ -17,6 +17,11 @@ const RUST_LIMIT: Duration = Duration::from_mins(10);
 /// Other tools have no reason to take long.
 const TOOL_LIMIT: Duration = Duration::from_secs(20);
 
+/// What `python3 -m ziglang` runs, in Python's isolated mode (`-I`): a `ziglang.py` in the working directory or on PYTHONPATH is
+/// not found, and what `pip install --user` installs still is.
+const ZIGLANG: &str = "import runpy, site, sys; sys.path.append(site.getusersitepackages()); \
+                       runpy.run_module('ziglang', run_name='__main__', alter_sys=True)";
+
 /// Environment variables that change what is compiled, by prefix.
 const RELEVANT: [&str; 13] = [
     "AR",
@@ -128,7 +133,7 @@ impl Tools<'_> {
             return Some(Tool { version: format!("zig {}", version.trim()), path });
         }
         let path = find_tool("python3", self.env)?;
-        let version = self.ask(&path, &["-m", "ziglang", "version"], TOOL_LIMIT).await.ok()?;
+        let version = self.ask(&path, &["-I", "-c", ZIGLANG, "version"], TOOL_LIMIT).await.ok()?;
         Some(Tool { version: format!("zig {} (ziglang)", version.trim()), path })
     }
 

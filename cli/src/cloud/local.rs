@@ -16,7 +16,7 @@ use futures::future::BoxFuture;
 use hitctl_config::{Loaded, names};
 use hitctl_engine::{Drivers, Event, Fault, Phase, Sink};
 use hitctl_local::logs::Query;
-use hitctl_local::{Client, LocalDriver, Offline};
+use hitctl_local::{Client, LocalDriver, Offline, client};
 use hitctl_resources::Tags;
 use serde_json::Value as Json;
 use tokio_util::sync::CancellationToken;
@@ -43,7 +43,17 @@ impl Local {
         access: Access,
         sink: &Sink,
     ) -> Result<Self, Failure> {
-        let state_dir = session.state_dir(loaded);
+        let places = session.local_places(loaded)?;
+        let state_dir = places.state_dir();
+        let note = match access {
+            // What only reads moves nothing.
+            Access::Read => client::pending(&places)?,
+            Access::Remove => client::relocate(&places).await?,
+            Access::Write => client::claim(&places).await?,
+        };
+        if let Some(note) = note {
+            session.console.warn(&note);
+        }
         let place = Place {
             partition: "aws".to_owned(),
             region: hitctl_local::REGION.to_owned(),

@@ -1,8 +1,6 @@
 //! `hitctl build`.
 
-use std::path::PathBuf;
-
-use crate::commands::steps::build;
+use crate::commands::steps::{FunctionArgs, build};
 use crate::report::{BuildView, Exit, Failure};
 use crate::session::Session;
 
@@ -10,16 +8,16 @@ use crate::session::Session;
 /// every machine
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Check and pack this zip or binary instead of compiling
-    #[arg(long, value_name = "FILE", env = "HITCTL_ARTIFACT", hide_env_values = true)]
-    pub artifact: Option<PathBuf>,
+    /// Where the function comes from.
+    #[command(flatten)]
+    pub function: FunctionArgs,
 }
 
 /// Builds.
 pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
     let loaded = session.load()?;
     let progress = session.console.progress();
-    let built = build(session, &loaded, args.artifact, &progress.sink()).await;
+    let built = build(session, &loaded, args.function, &progress.sink()).await;
     progress.finish();
     let artifact = built?;
     session.console.result(&BuildView {

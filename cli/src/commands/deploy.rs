@@ -1,6 +1,5 @@
 //! `hitctl deploy`: build, plan, apply, and a look at the live URL.
 
-use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::builder::FalseyValueParser;
@@ -9,7 +8,7 @@ use hitctl_engine::{Action, Done, Event, Phase, Sink};
 use hitctl_resources::{Spec as _, TableSpec};
 
 use crate::cloud::{Access, Drive};
-use crate::commands::steps::{self, PlanRun, millis};
+use crate::commands::steps::{self, FunctionArgs, PlanRun, millis};
 use crate::commands::turn::{Lock, Turn};
 use crate::report::{DeployView, Exit, Failure};
 use crate::session::Session;
@@ -22,9 +21,9 @@ use crate::stack::{Code, Place};
     after_help = "Examples:\n  hitctl deploy --env local\n  hitctl deploy --env local --artifact function.zip"
 )]
 pub struct Args {
-    /// Deploy this zip or binary instead of compiling
-    #[arg(long, value_name = "FILE", env = "HITCTL_ARTIFACT", hide_env_values = true)]
-    pub artifact: Option<PathBuf>,
+    /// Where the function comes from.
+    #[command(flatten)]
+    pub function: FunctionArgs,
     /// Take over resources of these names that are somebody else's
     #[arg(long)]
     pub adopt: bool,
@@ -62,7 +61,7 @@ async fn deploy(
     // Neither needs the other, and each may take a while the first time.
     let (cloud, artifact) = tokio::try_join!(
         steps::open(session, loaded, Access::Write, sink),
-        steps::build(session, loaded, args.artifact, sink),
+        steps::build(session, loaded, args.function, sink),
     )?;
     let code = Code { sha256: artifact.sha256.clone(), arch: artifact.arch };
     let drivers = cloud.drivers(Drive {

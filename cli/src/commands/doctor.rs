@@ -10,7 +10,7 @@ use hitctl_local::Client;
 
 use crate::artifact::{self, Arch, Tool, toolchain_facts};
 use crate::cloud::{self, Access, Cloud};
-use crate::commands::quota;
+use crate::commands::{quota, steps};
 use crate::report::{Check, CheckStatus, DoctorView, Exit, Failure};
 use crate::session::Session;
 use crate::stack::Place;
@@ -48,12 +48,14 @@ pub async fn run(session: &mut Session, _: Args) -> Result<Exit, Failure> {
             Target::Aws => checks.extend(account(session, loaded).await),
         }
     }
-    let cache = session.cache_dir();
-    checks.push(writable(
-        "cache directory",
-        &cache,
-        "Free space, or set XDG_CACHE_HOME to a directory that can be written.",
-    ));
+    checks.push(match session.cache_dir() {
+        Ok(cache) => writable(
+            "cache directory",
+            &cache,
+            "Free space, or set XDG_CACHE_HOME to a directory that can be written.",
+        ),
+        Err(failure) => fail("cache directory", failure.message.clone(), failure.hint.clone()),
+    });
     let view = DoctorView { checks };
     let exit = if view.worst() == CheckStatus::Fail { Exit::Error } else { Exit::Done };
     session.console.result(&view);
@@ -62,7 +64,11 @@ pub async fn run(session: &mut Session, _: Args) -> Result<Exit, Failure> {
 
 /// What builds the function, for this machine and for Lambda.
 async fn toolchain(session: &Session, loaded: Option<&Loaded>) -> Vec<Check> {
-    let facts = toolchain_facts(&session.env, &session.cwd, &session.stop).await;
+    let source = match steps::source(session, false) {
+        Ok(source) => source,
+        Err(failure) => return vec![fail("sources", failure.message.clone(), failure.hint.clone())],
+    };
+    let facts = toolchain_facts(&session.env, &source.neutral_dir(), &session.stop).await;
     let tool = |name: &str, tool: Option<&Tool>, hint: &str| match tool {
         Some(tool) => ok(name, tool.version.clone()),
         None => fail(name, "not found".to_owned(), Some(hint.to_owned())),
@@ -72,7 +78,6 @@ async fn toolchain(session: &Session, loaded: Option<&Loaded>) -> Vec<Check> {
         tool("rustc", facts.rustc.as_ref(), "Install Rust from https://rustup.rs."),
         tool("C compiler", facts.cc.as_ref(), "Install gcc or clang: Rust links with it."),
     ];
-    let source = artifact::Source::locate(&session.cwd, &session.cache_dir());
     let arch = loaded.map_or(Arch::default(), |loaded| loaded.app.function.arch);
     let mut builds = vec![("build for this machine", artifact::Target::Host, true)];
     // Who counts on this machine only has nothing to install for Lambda.
@@ -154,7 +159,10 @@ async fn concurrency(loaded: &Loaded, cloud: &dyn Cloud) -> Check {
 
 /// Whether the local cloud runs, or could.
 async fn local_cloud(session: &Session, loaded: &Loaded) -> Vec<Check> {
-    let dir = session.state_dir(loaded);
+    let dir = match session.local_places(loaded) {
+        Ok(places) => places.state_dir(),
+        Err(failure) => return vec![fail("state directory", failure.message.clone(), failure.hint.clone())],
+    };
     let running = match Client::connect(&dir).await {
         Ok(Some(client)) => client.status().await.map(Some),
         Ok(None) => Ok(None),
@@ -168,7 +176,14 @@ async fn local_cloud(session: &Session, loaded: &Loaded) -> Vec<Check> {
         Ok(None) => ok("local cloud", "does not run; `hitctl deploy --env local` starts it".to_owned()),
         Err(fault) => fail("local cloud", fault.message, fault.hint),
     };
-    vec![cloud, writable("state directory", &dir, "Move the project to a directory that can be written.")]
+    vec![
+        cloud,
+        writable(
+            "state directory",
+            &dir,
+            "Free space, or set XDG_STATE_HOME to a directory that can be written.",
+        ),
+    ]
 }
 
 /// Whether a directory can be written, or made. Makes nothing that stays.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use hitctl_local::client::{Started, Stopped};
 use hitctl_local::protocol::{Invalidation, Status};
-use hitctl_local::{Client, ServeOptions, daemon};
+use hitctl_local::{Client, ServeOptions, client, daemon};
 
 use crate::report::{Exit, Failure, InvalidationRow, InvalidationsView, LocalStatusView};
 use crate::session::Session;
@@ -48,9 +48,13 @@ const STOP_WITHIN: Duration = Duration::from_secs(30);
 /// Does it.
 pub async fn run(session: &mut Session, command: Command) -> Result<Exit, Failure> {
     let loaded = session.load_quietly()?;
-    let dir = session.state_dir(&loaded);
+    let places = session.local_places(&loaded)?;
+    let dir = places.state_dir();
     match command {
         Command::Start => {
+            if let Some(note) = client::claim(&places).await? {
+                session.console.talk(&note);
+            }
             let (_, started) = Client::ensure(&dir, &session.exe, &session.build_id()).await?;
             session.console.talk(match started {
                 Started::New => "started the local cloud",
@@ -59,6 +63,9 @@ pub async fn run(session: &mut Session, command: Command) -> Result<Exit, Failur
             });
         }
         Command::Stop => {
+            if let Some(note) = client::relocate(&places).await? {
+                session.console.talk(&note);
+            }
             let stopped = Client::stop(&dir, STOP_WITHIN).await?;
             session.console.talk(match stopped {
                 Stopped::NotRunning => "the local cloud does not run",
@@ -73,10 +80,16 @@ pub async fn run(session: &mut Session, command: Command) -> Result<Exit, Failur
         Command::Reset(args) => {
             let warning = format!("This removes everything in {}, counts too.", dir.display());
             session.console.confirm_loss(&warning, "local", args.confirm.as_deref()).await?;
+            // State that was never moved is to be removed as well.
+            client::relocate(&places).await?;
             Client::reset(&dir, STOP_WITHIN).await?;
             session.console.talk("the local cloud is as new");
         }
-        Command::Status | Command::Serve(_) => {}
+        Command::Status | Command::Serve(_) => {
+            if let Some(note) = client::pending(&places)? {
+                session.console.warn(&note);
+            }
+        }
     }
     let status = match Client::connect(&dir).await? {
         // A daemon of another version may not know of them.

@@ -1,10 +1,9 @@
 //! `hitctl plan`: a deploy that stops before it changes anything.
 
-use std::path::PathBuf;
 use std::time::Instant;
 
 use crate::cloud::{self, Access, Drive};
-use crate::commands::steps::{self, PlanRun};
+use crate::commands::steps::{self, FunctionArgs, PlanRun};
 use crate::report::{Exit, Failure};
 use crate::session::Session;
 use crate::stack::Code;
@@ -12,9 +11,9 @@ use crate::stack::Code;
 /// Show every change that a deploy would make, field by field, and why; only reads
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Plan with this zip or binary instead of compiling
-    #[arg(long, value_name = "FILE", env = "HITCTL_ARTIFACT", hide_env_values = true)]
-    pub artifact: Option<PathBuf>,
+    /// Where the function comes from.
+    #[command(flatten)]
+    pub function: FunctionArgs,
     /// Take over resources of these names that are somebody else's
     #[arg(long)]
     pub adopt: bool,
@@ -32,7 +31,7 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
     let planned = Box::pin(async {
         let (cloud, artifact) = tokio::try_join!(
             cloud::open(session, &loaded, Access::Read, &sink),
-            steps::build(session, &loaded, args.artifact, &sink),
+            steps::build(session, &loaded, args.function, &sink),
         )?;
         let code = Code { sha256: artifact.sha256.clone(), arch: artifact.arch };
         let drivers =

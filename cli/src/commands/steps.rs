@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Instant;
 
+use clap::builder::FalseyValueParser;
 use hitctl_config::{Loaded, Target, names};
 use hitctl_engine::{
     Action, Address, Drivers, Event, Finding, Graph, GraphError, Outcome, Outputs, Phase, Plan, Severity,
@@ -12,7 +13,7 @@ use hitctl_engine::{
 use hitctl_resources::{AliasSpec, FunctionSpec, FunctionUrlSpec, HttpApiSpec, Spec as _, TableSpec};
 use tokio_util::sync::CancellationToken;
 
-use crate::artifact::{self, Artifact, BuildRequest};
+use crate::artifact::{self, Artifact, BuildRequest, Source};
 use crate::cloud::{self, Access, Cloud};
 use crate::commands::{for_good, quota};
 use crate::cost::{self, Estimate};
@@ -29,19 +30,42 @@ pub(super) struct PlanRun {
     pub(super) findings: Vec<Finding>,
 }
 
+/// Where the function comes from.
+#[derive(Debug, Default, clap::Args)]
+pub struct FunctionArgs {
+    /// Use this zip or binary instead of compiling
+    #[arg(long, value_name = "FILE", env = "HITCTL_ARTIFACT", hide_env_values = true)]
+    pub artifact: Option<PathBuf>,
+    /// Compile the function of the hitctl checkout around the working directory; without it, only hitctl's own checkout is compiled
+    #[arg(
+        long,
+        conflicts_with = "artifact",
+        env = "HITCTL_FROM_SOURCE",
+        hide_env_values = true,
+        value_parser = FalseyValueParser::new()
+    )]
+    pub from_source: bool,
+}
+
+/// Chooses the sources that the function is compiled from.
+pub(super) fn source(session: &Session, from_source: bool) -> Result<Source, Failure> {
+    Ok(Source::choose(&session.cwd, &session.cache_dir()?, from_source, &session.env)?)
+}
+
 /// Builds the function for the environment's target, or checks and packs the file that the user gave.
 pub(super) async fn build(
     session: &Session,
     loaded: &Loaded,
-    given: Option<PathBuf>,
+    args: FunctionArgs,
     sink: &Sink,
 ) -> Result<Artifact, Failure> {
     let target = match loaded.target {
         Target::Local => artifact::Target::Host,
         Target::Aws => artifact::Target::Lambda(loaded.app.function.arch),
     };
-    let request = BuildRequest::new(target, &session.cwd, &session.cache_dir(), session.env.clone())
-        .given(given.map(|path| session.cwd.join(path)));
+    let source = source(session, args.from_source)?;
+    let request = BuildRequest::new(target, source, session.env.clone())
+        .given(args.artifact.map(|path| session.cwd.join(path)));
     Ok(artifact::build(&request, sink, &session.stop).await?)
 }
 

@@ -5,12 +5,11 @@ mod account;
 mod here;
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::time::Instant;
 
 use hitctl_config::{Loaded, Target};
 
-use crate::commands::steps::millis;
+use crate::commands::steps::{FunctionArgs, millis};
 use crate::commands::turn::Lock;
 use crate::cost::PRICES_AS_OF;
 use crate::report::{Exit, Failure, TuneView};
@@ -41,9 +40,9 @@ pub struct Args {
     /// Start so many processes a size [default: 5 on this machine, 3 in an account]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=20))]
     pub starts: Option<u32>,
-    /// Measure this zip or binary instead of compiling; on this machine only
-    #[arg(long, value_name = "FILE", env = "HITCTL_ARTIFACT", hide_env_values = true)]
-    pub artifact: Option<PathBuf>,
+    /// Where the function comes from; on this machine only.
+    #[command(flatten)]
+    pub function: FunctionArgs,
     /// How long to wait for a deploy.
     #[command(flatten)]
     pub lock: Lock,

@@ -25,8 +25,13 @@ fn env() -> BTreeMap<String, String> {
     std::env::vars().collect()
 }
 
+/// The sources that are built by default in a directory.
+fn source(cwd: &Path, cache: &Path) -> Source {
+    Source::choose(cwd, cache, false, &BTreeMap::new()).unwrap()
+}
+
 fn here() -> BuildRequest {
-    BuildRequest::new(Target::Host, &top(), Path::new("/nonexistent"), env())
+    BuildRequest::new(Target::Host, source(&top(), Path::new("/nonexistent")), env())
 }
 
 /// Builds, and keeps what it told on the way. On a thread of its own: the caller may be in a runtime already.
@@ -100,7 +105,7 @@ fn the_carried_sources_build_by_themselves() {
         env.insert(format!("CARGO_PROFILE_LAMBDA_{name}"), value.to_owned());
     }
     let elsewhere = tempfile::tempdir().unwrap();
-    let request = BuildRequest::new(Target::Host, elsewhere.path(), &cache, env);
+    let request = BuildRequest::new(Target::Host, source(elsewhere.path(), &cache), env);
     assert_eq!(request.source, Source::Carried { cache: cache.clone() });
     let artifact = run(&request).0.unwrap_or_else(|fault| panic!("{fault:#?}"));
     assert!(artifact.zip.starts_with(&cache));

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use hitctl::{Interrupts, World};
+use hitctl_local::Places;
 use serde_json::Value as Json;
 
 /// The program as cargo built it for these tests.
@@ -58,8 +59,9 @@ impl Yard {
         self.dir.path()
     }
 
+    /// The state directory of this directory's project.
     pub(crate) fn state(&self) -> PathBuf {
-        self.path().join(".hitctl/local")
+        Places::new(&self.path().join("home/.local/state/hitctl"), self.path(), true).state_dir()
     }
 
     /// Writes a file. A configuration that does not speak of the counter counts every hit.

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use hitctl_config::{FILE_NAME, Loaded, MAX_FILE_BYTES, Origin, Overrides, Target, find, load, read};
+use hitctl_config::{FILE_NAME, Loaded, MAX_FILE_BYTES, Origin, Overrides, Target, load, read};
 
 const TWO: &str = "region = 'eu-west-1'\n[env.prod]\n[env.test]\nregion = 'eu-west-2'\n";
 
@@ -135,17 +135,6 @@ fn so_many_origins_that_the_function_cannot_be_told_are_an_error() {
 }
 
 #[test]
-fn the_nearest_file_upwards_is_found() {
-    let dir = tempfile::tempdir().unwrap();
-    let inner = dir.path().join("a/b");
-    fs::create_dir_all(&inner).unwrap();
-    fs::write(dir.path().join(FILE_NAME), "").unwrap();
-    assert_eq!(find(&inner), Some(dir.path().join(FILE_NAME)));
-    fs::write(dir.path().join("a").join(FILE_NAME), "").unwrap();
-    assert_eq!(find(&inner), Some(dir.path().join("a").join(FILE_NAME)));
-}
-
-#[test]
 fn a_file_that_cannot_be_read_says_why() {
     let dir = tempfile::tempdir().unwrap();
     let why = |name: &str| {
@@ -161,7 +150,6 @@ fn a_file_that_cannot_be_read_says_why() {
     insta::assert_snapshot!(why("latin1.toml"), @"cannot read ../latin1.toml: line 2 is not UTF-8");
     insta::assert_snapshot!(why("large.toml"), @"cannot read ../large.toml: it is larger than 1,000,000 bytes");
     insta::assert_snapshot!(why("none.toml"), @"cannot read ../none.toml: No such file or directory (os error 2)");
-    assert_eq!(find(dir.path()), Some(dir.path().join(FILE_NAME)), "a directory is in the way, and said so");
     insta::assert_snapshot!(why(FILE_NAME), @"cannot read ../hitctl.toml: it is not a file");
     assert!(read(&dir.path().join("full.toml")).is_ok());
 }

@@ -25,7 +25,7 @@ pub(super) struct Store {
 impl Store {
     /// Opens it, or makes it, for this user only.
     pub(super) fn open(path: &Path) -> Result<Self, Fault> {
-        make_private(path).map_err(|error| crate::state::fault("open", path, &error))?;
+        crate::state::make_private(path).map_err(|error| crate::state::fault("open", path, &error))?;
         let open = || {
             let db = Connection::open(path)?;
             db.pragma_update(None, "journal_mode", "WAL")?;
@@ -102,12 +102,6 @@ impl Store {
             Fault::fatal(code, format!("could not {doing} {}", self.path.display())).caused_by(error)
         })
     }
-}
-
-/// SQLite makes its side files with the mode of the main one, so that is made first.
-fn make_private(path: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::OpenOptionsExt as _;
-    std::fs::OpenOptions::new().append(true).create(true).mode(0o600).open(path).map(drop)
 }
 
 fn text(job: &Job) -> String {

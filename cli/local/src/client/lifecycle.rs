@@ -179,7 +179,7 @@ impl Client {
         }
     }
 
-    async fn stop_and_lock(dir: &StateDir, within: Duration) -> Result<(Stopped, Lock), Fault> {
+    pub(super) async fn stop_and_lock(dir: &StateDir, within: Duration) -> Result<(Stopped, Lock), Fault> {
         if let Some(lock) = dir.try_lock()? {
             dir.remove_endpoint(&lock);
             return Ok((Stopped::NotRunning, lock));

@@ -1,9 +1,10 @@
 //! The caller's side of the control API: bounded calls, and faults that say what to do next.
 //!
-//! Starting and stopping the daemon is in `lifecycle`, reading counts in `items`.
+//! Starting and stopping the daemon is in `lifecycle`, bringing state to its place in `relocate`, reading counts in `items`.
 
 mod items;
 mod lifecycle;
+mod relocate;
 
 use std::path::Path;
 use std::time::Duration;
@@ -26,6 +27,7 @@ use crate::state::{Endpoint, StateDir};
 
 pub use items::ItemPage;
 pub use lifecycle::{Started, Stopped};
+pub use relocate::{claim, pending, relocate};
 
 /// How long a usual call may take.
 const CALL: Duration = Duration::from_secs(10);

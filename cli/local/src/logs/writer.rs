@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -12,6 +11,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use super::files::{self, Line};
 use crate::clock::now_ms;
+use crate::state::own;
 
 /// How often files are looked at for events past their retention.
 const SWEEP: Duration = Duration::from_hours(1);
@@ -222,7 +222,7 @@ impl Group {
 
 /// Opens a file for appending that only this user can read.
 fn create(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)
+    own(OpenOptions::new().read(true).append(true).create(true)).open(path)
 }
 
 /// Tells the one who waits; it may have given up.

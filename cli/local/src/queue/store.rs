@@ -126,14 +126,7 @@ where
 impl Store {
     /// Opens the file, or makes it, for this user only. Must be called within a tokio runtime.
     pub(super) fn open(path: &Path) -> Result<Self, Fault> {
-        use std::os::unix::fs::OpenOptionsExt as _;
-        // SQLite makes its side files with the mode of the main one, so that is made first.
-        std::fs::OpenOptions::new()
-            .append(true)
-            .create(true)
-            .mode(0o600)
-            .open(path)
-            .map_err(|error| crate::state::fault("open", path, &error))?;
+        crate::state::make_private(path).map_err(|error| crate::state::fault("open", path, &error))?;
         let open = || -> rusqlite::Result<Connection> {
             let db = Connection::open(path)?;
             db.pragma_update(None, "journal_mode", "WAL")?;

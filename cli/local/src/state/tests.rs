@@ -85,3 +85,66 @@ fn removing_leaves_what_is_not_ours() {
     dir.remove_all(dir.try_lock().unwrap().unwrap()).unwrap();
     assert!(!path.exists());
 }
+
+#[test]
+fn a_link_in_the_directory_is_refused_and_its_target_is_not_written() {
+    let temp = tempfile::tempdir().unwrap();
+    let target = temp.path().join("precious");
+    for name in OURS.iter().filter(|name| ![MARKER].contains(name)) {
+        fs::write(&target, "mine").unwrap();
+        let path = temp.path().join(format!("state-{name}"));
+        StateDir::prepare(&path).unwrap();
+        std::os::unix::fs::symlink(&target, path.join(name)).unwrap();
+        let fault = StateDir::prepare(&path).unwrap_err();
+        assert_eq!(
+            (fault.code.as_str(), fs::read_to_string(&target).unwrap().as_str()),
+            ("local_state_link", "mine")
+        );
+        let dir = StateDir { path };
+        if *name == LOCK {
+            dir.try_lock().unwrap_err();
+        }
+        if *name == DAEMON_LOG {
+            crate::journal::open(&dir).unwrap_err();
+        }
+    }
+    let path = temp.path().join("state");
+    StateDir::prepare(&path).unwrap();
+    std::os::unix::fs::symlink(&path, temp.path().join("link")).unwrap();
+    assert_eq!(StateDir::prepare(&temp.path().join("link")).unwrap_err().code, "local_state_link");
+}
+
+#[test]
+fn an_endpoint_of_another_machine_counts_as_none() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = StateDir::prepare(temp.path()).unwrap();
+    let mut endpoint = Endpoint {
+        v: STATE_VERSION,
+        pid: 1,
+        control: "http://127.0.0.1:1".to_owned(),
+        table: "http://127.0.0.1:2".to_owned(),
+        token: "t".to_owned(),
+        build_id: "b".to_owned(),
+        started_ms: 0,
+    };
+    dir.write_endpoint(&endpoint).unwrap();
+    assert_eq!(dir.endpoint().unwrap(), Some(endpoint.clone()));
+    for elsewhere in [
+        "http://203.0.113.7:80",
+        "http://127.0.0.1.evil.example:80",
+        "http://127.0.0.1:80@evil.example",
+        "http://evil.example:80/127.0.0.1:1",
+        "https://127.0.0.1:1",
+        "127.0.0.1:1",
+        "",
+    ] {
+        endpoint.control = elsewhere.to_owned();
+        dir.write_endpoint(&endpoint).unwrap();
+        assert_eq!(dir.endpoint().unwrap(), None, "control {elsewhere}");
+        endpoint.control = "http://127.0.0.1:1".to_owned();
+        endpoint.table = elsewhere.to_owned();
+        dir.write_endpoint(&endpoint).unwrap();
+        assert_eq!(dir.endpoint().unwrap(), None, "table {elsewhere}");
+        endpoint.table = "http://127.0.0.1:2".to_owned();
+    }
+}

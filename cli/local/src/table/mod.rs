@@ -38,7 +38,7 @@ pub(crate) struct Tables {
 impl Tables {
     /// Opens the file, or makes it, for this user only.
     pub(crate) fn open(path: &Path) -> Result<Self, Fault> {
-        make_private(path).map_err(|error| crate::state::fault("open", path, &error))?;
+        crate::state::make_private(path).map_err(|error| crate::state::fault("open", path, &error))?;
         let text = path.to_str().ok_or_else(|| {
             Fault::fatal("local_path", format!("the path {} is not UTF-8", path.display()))
                 .hinted("work in a directory whose name is UTF-8")
@@ -150,12 +150,6 @@ impl Tables {
             _ => fault,
         }
     }
-}
-
-/// SQLite makes its side files with the mode of the main one, so that is made first.
-fn make_private(path: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::OpenOptionsExt as _;
-    std::fs::OpenOptions::new().append(true).create(true).mode(0o600).open(path).map(drop)
 }
 
 fn is_full(error: &DynoxideError) -> bool {

@@ -28,7 +28,7 @@ pub(super) async fn measure(
     args: Args,
     sizes: &[u32],
 ) -> Result<Measured, Failure> {
-    if args.artifact.is_some() {
+    if args.function.artifact.is_some() {
         return Err(Failure::usage(
             "--artifact is for this machine: in an account, what is deployed is measured",
         )
@@ -131,7 +131,7 @@ impl Run<'_> {
         sink: &Sink,
         stop: &CancellationToken,
     ) -> Result<Vec<Figures>, Failure> {
-        let dir = Scratch::new(&self.session.cache_dir().join("tune")).map_err(|error| {
+        let dir = Scratch::new(&self.session.cache_dir()?.join("tune")).map_err(|error| {
             Failure::new("tune_io", "failed to prepare a directory for the function's code")
                 .caused_by(error)
                 .hinted("set XDG_CACHE_HOME to a directory that can be written")

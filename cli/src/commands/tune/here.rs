@@ -48,7 +48,7 @@ async fn under(
     sizes: &[u32],
     sink: &Sink,
 ) -> Result<Measured, Failure> {
-    let artifact = steps::build(session, loaded, args.artifact, sink).await?;
+    let artifact = steps::build(session, loaded, args.function, sink).await?;
     let place = Place {
         partition: "aws".to_owned(),
         region: hitctl_local::REGION.to_owned(),
@@ -73,7 +73,7 @@ async fn under(
                 ));
             })
             .ok();
-        let mut bench = Bench::open(&session.cache_dir().join("tune"), &graph, &artifact)?;
+        let mut bench = Bench::open(&session.cache_dir()?.join("tune"), &graph, &artifact)?;
         // Not counted: the first start reads the files from the disk.
         bench.start(loaded.app.function.memory_mb, None, 0).await?;
         let starts = args.starts.unwrap_or(STARTS);
