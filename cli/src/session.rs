@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use hitctl_config::{Loaded, Overrides};
+use hitctl_config::{Choice, Loaded, Overrides, Target};
 use hitctl_local::Places;
 use tokio_util::sync::CancellationToken;
 
@@ -64,8 +64,38 @@ impl Session {
         Ok(loaded)
     }
 
+    /// As [`Session::load`], for commands that write. Asks first where nobody named the env, and it is on AWS: `action` is what
+    /// would be done to it, such as "deploy to".
+    pub async fn load_for_writing(&mut self, action: &str) -> Result<Loaded, Failure> {
+        let loaded = self.load()?;
+        if loaded.target == Target::Aws && loaded.choice == Choice::Only {
+            let env = &loaded.env;
+            let question = format!(
+                "No environment is named. Is it right to {action} {env} on AWS, the only one in hitctl.toml?"
+            );
+            let hint = format!("pass `--env {env}`, or set `default_env = \"{env}\"` in hitctl.toml");
+            let agreed = self.console.agree(&question, self.global.yes).await;
+            agreed.map_err(|failure| failure.hinted(hint))?;
+        }
+        Ok(loaded)
+    }
+
     /// As [`Session::load`], for commands whose output the warnings would only disturb.
     pub fn load_quietly(&self) -> Result<Loaded, Failure> {
+        let loaded = self.load_any_env()?;
+        if loaded.choice != Choice::Open {
+            return Ok(loaded);
+        }
+        let declared = loaded.envs.iter().filter(|env| env.declared).map(|env| env.name.as_str());
+        Err(Failure::usage(format!(
+            "expected the name of an environment: hitctl.toml declares {}",
+            declared.collect::<Vec<_>>().join(", ")
+        ))
+        .hinted("pass `--env NAME`, or set `default_env = \"local\"` at the top of hitctl.toml"))
+    }
+
+    /// As [`Session::load_quietly`], for commands that need no env: where several are declared and none is named, it is `local`.
+    pub fn load_any_env(&self) -> Result<Loaded, Failure> {
         let path = match &self.global.config {
             Some(path) => Some(self.cwd.join(path)),
             None => project::find_config(&self.cwd, &self.env)?,

@@ -31,8 +31,8 @@ pub fn json_schema() -> String {
         "env".to_owned(),
         json!({
             "type": "object",
-            "description": "The envs by name. Each overlays the settings at the top; `local` is always there.",
-            "propertyNames": string(&shape::ENV),
+            "description": "The envs by name, or many by the beginning of their names and `*`. Each overlays the settings at the top; `local` and `test` are always there.",
+            "propertyNames": string(&shape::DECLARED_ENV),
             "additionalProperties": { "$ref": "#/definitions/env" },
         }),
     );

@@ -51,7 +51,7 @@ mod words;
 pub use {
     environment::fingerprint,
     json_schema::json_schema,
-    load::{Env, FILE_NAME, LOCAL, Loaded, MAX_FILE_BYTES, Overrides, load, read},
+    load::{Choice, Env, FILE_NAME, LOCAL, Loaded, MAX_FILE_BYTES, Overrides, TEST, load, read},
     problem::{At, Errors, Lint, Problem},
     resolve::Origin,
     schema::{App, CloudFront, Counter, Events, Function, Http, Queue, Table},

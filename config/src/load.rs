@@ -21,8 +21,10 @@ use crate::words::Target;
 
 /// The name of the file.
 pub const FILE_NAME: &str = "hitctl.toml";
-/// The env that is always there.
+/// The env that is always there, and is this machine.
 pub const LOCAL: &str = "local";
+/// The env that is always there, on AWS.
+pub const TEST: &str = "test";
 /// The largest file that is read, in bytes.
 pub const MAX_FILE_BYTES: u64 = 1_000_000;
 
@@ -33,17 +35,42 @@ pub struct Loaded {
     pub app: App,
     /// The env.
     pub env: String,
+    /// How the env was chosen.
+    pub choice: Choice,
     /// Where the env is deployed to.
     pub target: Target,
     /// The file, if there is one.
     pub path: Option<PathBuf>,
-    /// Every env there is, by name: those of the file in its order, `local`, and the one that was asked for.
+    /// Every env there is, by name or, with `*` at its end, by pattern: those of the file in its order, `local` and `test`, and
+    /// the one that was asked for.
     pub envs: Vec<Env>,
     /// Where each value came from, by key: `function.memory_mb`, `function.environment.NAME`.
     pub origins: BTreeMap<String, Origin>,
     /// What works and is probably not meant.
     pub lints: Vec<Lint>,
     pub(crate) resolved: Resolved,
+}
+
+impl Loaded {
+    /// Whether the configuration has an env of that name for that app.
+    pub fn has(&self, app: &str, env: &str) -> bool {
+        self.envs.iter().any(|known| known.app == app && walk::is_called(&known.name, env))
+    }
+}
+
+/// How an env was chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Choice {
+    /// By a flag or a variable.
+    Named,
+    /// By `default_env`.
+    Default,
+    /// It is the only one that the file declares.
+    Only,
+    /// The file declares none: it is `local`.
+    Fallback,
+    /// It was not: the file declares several, and `local` stands in for commands that need none.
+    Open,
 }
 
 /// An env, in brief.
@@ -128,7 +155,8 @@ pub fn read(path: &Path) -> Result<String, Errors> {
 }
 
 /// Loads the configuration of one env: `env`, else the `default_env` of the file, else the only env that it declares, else
-/// `local`. Without a file the defaults hold. Every problem of the whole file is an error, whichever env is meant.
+/// `local` if it declares none (see [`Choice`]). Without a file the defaults hold. Every problem of the whole file is an error,
+/// whichever env is meant.
 pub fn load(
     source: Option<(PathBuf, String)>,
     env: Option<&str>,
@@ -148,14 +176,14 @@ pub fn load(
     let mut gathered = Gathered::default();
     let layers = walk::walk(root.get_ref(), &source, &mut gathered);
     check_region(overrides, &mut gathered);
-    let chosen = choose(env, &layers, &source, &mut gathered);
+    let (chosen, choice) = choose(env, &layers, &source, &mut gathered);
 
     let mut all: Vec<(Resolved, bool)> = layers
         .envs
         .iter()
         .map(|(name, _)| (resolve(name, &layers, overrides, Some(&source)), true))
         .collect();
-    for name in [LOCAL, &chosen] {
+    for name in [LOCAL, TEST, &chosen] {
         if !all.iter().any(|(resolved, _)| resolved.name == name) {
             all.push((resolve(name, &layers, overrides, Some(&source)), false));
         }
@@ -169,7 +197,7 @@ pub fn load(
         }
     }
     gathered.into_result()?;
-    finish(path, &chosen, &all, &source)
+    finish(path, (&chosen, choice), &all, &source)
 }
 
 fn check_syntax(found: &[toml::de::Error], source: &Source<'_>, end: usize) -> Result<(), Errors> {
@@ -183,7 +211,7 @@ fn check_syntax(found: &[toml::de::Error], source: &Source<'_>, end: usize) -> R
 
 fn finish(
     path: Option<PathBuf>,
-    chosen: &str,
+    (chosen, choice): (&str, Choice),
     all: &[(Resolved, bool)],
     source: &Source<'_>,
 ) -> Result<Loaded, Errors> {
@@ -212,6 +240,7 @@ fn finish(
     });
     Ok(Loaded {
         env: chosen.to_owned(),
+        choice,
         target: app.target,
         path,
         envs,
@@ -222,49 +251,50 @@ fn finish(
     })
 }
 
-/// Decides which env is meant. An unknown one is a problem where the file declares envs, or where it looks like a slip;
-/// elsewhere any name will do, so that no file is needed to deploy.
-fn choose(env: Option<&str>, layers: &Layers, source: &Source<'_>, gathered: &mut Gathered) -> String {
+/// Decides which env is meant. `local` and `test` are always there; any other has to be declared, so that a slip of the
+/// finger never becomes a stack of its own.
+fn choose(
+    env: Option<&str>,
+    layers: &Layers,
+    source: &Source<'_>,
+    gathered: &mut Gathered,
+) -> (String, Choice) {
     let default = layers.top.entries.get("default_env");
-    let only = match layers.envs.as_slice() {
-        [(name, _)] => Some(name.as_str()),
-        _ => None,
+    let (name, choice, span) = match (env, default, layers.envs.as_slice()) {
+        (Some(name), ..) => (name, Choice::Named, None),
+        (None, Some(entry), _) => (entry.value.as_str().unwrap_or(LOCAL), Choice::Default, Some(&entry.span)),
+        (None, None, []) => (LOCAL, Choice::Fallback, None),
+        (None, None, [(name, _)]) if !walk::is_pattern(name) => (name.as_str(), Choice::Only, None),
+        (None, None, _) => (LOCAL, Choice::Open, None),
     };
-    let (name, span) = match (env, default) {
-        (Some(name), _) => (name, None),
-        (None, Some(entry)) => (entry.value.as_str().unwrap_or(LOCAL), Some(&entry.span)),
-        (None, None) => (only.unwrap_or(LOCAL), None),
-    };
-    if name == LOCAL || layers.env(name).is_some() {
-        return name.to_owned();
+    if name == LOCAL || name == TEST {
+        return (name.to_owned(), choice);
     }
     let problem = match walk::env_name(name) {
         Err(problem) => problem,
-        Ok(()) => match unknown_env(name, layers) {
-            Some(problem) => problem,
-            None => return name.to_owned(),
-        },
+        Ok(()) if layers.env(name).is_some() => return (name.to_owned(), choice),
+        Ok(()) => unknown_env(name, layers),
     };
     match span {
         Some(span) => gathered.push_at(problem, source, span),
         None => gathered.push(problem),
     }
-    LOCAL.to_owned()
+    (LOCAL.to_owned(), choice)
 }
 
-fn unknown_env(name: &str, layers: &Layers) -> Option<Problem> {
+fn unknown_env(name: &str, layers: &Layers) -> Problem {
     let mut known: Vec<&str> = layers.envs.iter().map(|(name, _)| name.as_str()).collect();
-    let declares_others = known.iter().any(|name| *name != LOCAL);
-    if !known.contains(&LOCAL) {
-        known.push(LOCAL);
+    for always in [LOCAL, TEST] {
+        if !known.contains(&always) {
+            known.push(always);
+        }
     }
-    let near = nearest(name, known.iter().copied());
-    if near.is_none() && !declares_others {
-        return None;
-    }
-    let meant = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-    let problem = Problem::new("unknown_env", format!("there is no env `{name}`{meant}"));
-    Some(problem.help(format!("known: {}; a line `[env.{name}]` in {FILE_NAME} adds it", known.join(", "))))
+    let meant = nearest(name, known.iter().copied()).map(|near| format!("; did you mean `{near}`?"));
+    let message = format!("there is no env `{name}`{}", meant.unwrap_or_default());
+    Problem::new("unknown_env", message).help(format!(
+        "known: {}; to add it, write the line `[env.{name}]` into {FILE_NAME}",
+        known.join(", ")
+    ))
 }
 
 fn check_region(overrides: &Overrides, gathered: &mut Gathered) {

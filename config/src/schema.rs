@@ -24,7 +24,7 @@ settings! {
     [""] struct App {
         /// Prefix of every name: resources are called `{app}-{env}`.
         app: String = "hits" => Kind::Text(&shape::APP);
-        /// The env that commands mean without `--env`; else the only one declared, else `local`.
+        /// The env that commands mean without `--env`; else the only one declared, else `local` if none is.
         default_env: Option<String> = (unset "local") => Kind::Text(&shape::ENV), only Top;
         /// The AWS region; else `AWS_REGION`, or that of the profile.
         region: Option<String> = (unset "eu-central-1") => Kind::Text(&shape::REGION);

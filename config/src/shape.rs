@@ -46,6 +46,15 @@ pub(crate) static ENV: Shape = Shape {
     guess: as_name,
 };
 
+/// What declares an env: its name, or the beginning of many names.
+pub(crate) static DECLARED_ENV: Shape = Shape {
+    what: "a name of lower-case letters, digits and single hyphens, beginning with a letter, at most 30 long; with `*` at its \
+           end it declares every env that begins so, as in `[env.\"pr-*\"]`",
+    pattern: "^[a-z][a-z0-9]*(-[a-z0-9]+)*(-?[*])?$",
+    max: 30,
+    guess: |text| format!("{}-*", as_name(text)),
+};
+
 /// The code of an AWS region.
 pub(crate) static REGION: Shape = Shape {
     what: "the code of an AWS region, such as `eu-central-1`",

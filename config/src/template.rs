@@ -27,7 +27,8 @@ pub fn template() -> String {
     out.push('\n');
     explain(
         &mut out,
-        "An env overlays any of the above, as in `function.memory_mb = 256`. `local` is always this machine.",
+        "An env overlays any of the above, as in `function.memory_mb = 256`. `local` is always this machine, and `test` is \
+         always there on AWS; any other has to be declared, as `[env.prod]`, or many at once, as `[env.\"pr-*\"]`.",
     );
     out.push_str("[env.local]\n\n#[env.prod]\n");
     for key in KEYS.iter().filter(|key| key.scope == Scope::Env) {
@@ -39,9 +40,11 @@ pub fn template() -> String {
 fn setting(out: &mut String, key: &Key) {
     explain(out, &key.description());
     let value = key.sample();
+    // Said from the start: a command that names no env never writes to AWS then.
+    let mark = if key.name == "default_env" { "" } else { "#" };
     let line = match key.kind {
-        Kind::Variables => format!("#{} = {{}}\n", key.name),
-        _ => format!("#{} = {value}\n", key.name),
+        Kind::Variables => format!("{mark}{} = {{}}\n", key.name),
+        _ => format!("{mark}{} = {value}\n", key.name),
     };
     out.push_str(&line);
 }
@@ -106,7 +109,7 @@ mod tests {
         assert_eq!(set, keys_in_order(), "every key, once");
         assert_eq!(loaded.app.region.as_deref(), Some("eu-central-1"));
         assert_eq!(loaded.app.account.as_deref(), Some("123456789012"));
-        assert_eq!(loaded.envs.len(), 2);
+        assert_eq!(loaded.envs.len(), 3, "prod, local and test");
         assert!(loaded.lints.is_empty(), "{:?}", loaded.lints);
     }
 
@@ -120,7 +123,7 @@ mod tests {
     fn it_reads_well() {
         let text = template();
         assert!(text.lines().all(|line| line.chars().count() <= 110), "lines fit a window");
-        let start: Vec<&str> = text.lines().take(14).collect();
+        let start: Vec<&str> = text.lines().take(15).collect();
         insta::assert_snapshot!(start.join("\n"), @r#"
         #:schema https://github.com/hitctl/hitctl/raw/main/config/hitctl.schema.json
 
@@ -129,8 +132,9 @@ mod tests {
 
         # Prefix of every name: resources are called `{app}-{env}`.
         #app = "hits"
-        # The env that commands mean without `--env`; else the only one declared, else `local`.
-        #default_env = "local"
+        # The env that commands mean without `--env`; else the only one declared, else `local` if none
+        # is.
+        default_env = "local"
         # The AWS region; else AWS_REGION, or that of the profile.
         #region = "eu-central-1"
         # A guard: the only AWS account to deploy into. Twelve digits, in quotes.

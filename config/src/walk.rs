@@ -40,8 +40,24 @@ pub(crate) struct Layers {
 }
 
 impl Layers {
+    /// The overlay of an env: the one of its name, else that of the longest pattern that it matches.
     pub(crate) fn env(&self, name: &str) -> Option<&Layer> {
-        self.envs.iter().find(|(env, _)| env == name).map(|(_, layer)| layer)
+        let exact = self.envs.iter().find(|(env, _)| env == name);
+        let matching = self.envs.iter().filter(|(env, _)| is_called(env, name));
+        exact.or_else(|| matching.max_by_key(|(env, _)| env.len())).map(|(_, layer)| layer)
+    }
+}
+
+/// Whether what an env is declared as is a pattern: `pr-*`.
+pub(crate) fn is_pattern(declared: &str) -> bool {
+    declared.ends_with('*')
+}
+
+/// Whether an env of that name is declared by a name or a pattern.
+pub(crate) fn is_called(declared: &str, name: &str) -> bool {
+    match declared.strip_suffix('*') {
+        Some(start) => name == declared || (name.len() > start.len() && name.starts_with(start)),
+        None => name == declared,
     }
 }
 
@@ -88,7 +104,12 @@ fn overlay(
         gathered.push_at(problem.help("an env is a table: `[env.NAME]`"), source, &written.span());
         return None;
     };
-    let fits = match env_name(name) {
+    let named = if is_pattern(name) {
+        check::text_of(&shape::DECLARED_ENV, "env", name).map(drop)
+    } else {
+        env_name(name)
+    };
+    let fits = match named {
         Ok(()) => true,
         Err(problem) => {
             gathered.push_at(problem, source, span);

@@ -3,9 +3,13 @@
 #[cfg(feature = "aws")]
 pub(crate) mod aws;
 
+use hitctl_engine::Keep;
 use serde::{Deserialize, Serialize};
 
 use crate::{Spec, Tags};
+
+/// The output of a live log group that says since when it may hold lines, in milliseconds since 1970.
+pub const OLDEST_MS: &str = "oldest_ms";
 
 /// A log group that forgets.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -18,4 +22,6 @@ pub struct LogGroupSpec {
 
 impl Spec for LogGroupSpec {
     const KIND: &'static str = "log_group";
+    // Its lines are deleted when their time is over, and not before the user says so.
+    const KEEP: Keep = Keep::AskBeforeLoss;
 }

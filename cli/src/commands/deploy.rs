@@ -4,13 +4,14 @@ use std::time::Instant;
 
 use clap::builder::FalseyValueParser;
 use hitctl_config::{Loaded, Paths};
-use hitctl_engine::{Action, Done, Event, Phase, Sink};
+use hitctl_engine::{Action, Done, Drivers, Event, Phase, Sink};
 use hitctl_resources::{Spec as _, TableSpec};
 
-use crate::cloud::{Access, Drive};
+use crate::cloud::{Access, Cloud, Drive};
+use crate::commands::irreversible;
 use crate::commands::steps::{self, FunctionArgs, PlanRun, millis};
 use crate::commands::turn::{Lock, Turn};
-use crate::report::{DeployView, Exit, Failure};
+use crate::report::{DeployView, Exit, Failure, PlanView};
 use crate::session::Session;
 use crate::smoke;
 use crate::stack::{Code, Place};
@@ -27,6 +28,9 @@ pub struct Args {
     /// Take over resources of these names that are somebody else's
     #[arg(long)]
     pub adopt: bool,
+    /// Confirm without a question what cannot be undone: the name of the environment
+    #[arg(long, value_name = "NAME")]
+    pub confirm: Option<String>,
     /// Do not ask the live URL at the end
     #[arg(long)]
     pub no_smoke: bool,
@@ -40,28 +44,46 @@ pub struct Args {
 
 /// Deploys.
 pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
-    let mut loaded = session.load()?;
+    let started = Instant::now();
+    let mut loaded = session.load_for_writing("deploy to").await?;
     loaded.app.function.publish &= !args.no_publish;
     let progress = session.console.progress();
-    let deployed = Box::pin(deploy(session, &loaded, args, &progress.sink())).await;
+    let prepared = Box::pin(prepare(session, &loaded, &args, &progress.sink())).await;
+    progress.finish();
+    let prepared = prepared?;
+    if !prepared.planned.losses.is_empty() {
+        let view = prepared.view(&loaded, started);
+        session.console.preview(&view.brief());
+        irreversible::confirm(session, &loaded, &prepared.planned.losses, args.confirm.as_deref()).await?;
+    }
+    let progress = session.console.progress();
+    let deployed = Box::pin(deploy(session, &loaded, prepared, &args, started, &progress.sink())).await;
     progress.finish();
     let (view, failure) = deployed?;
     session.console.result(&view);
     failure.map_or(Ok(Exit::Done), Err)
 }
 
-/// Deploys, and gives back what became of it and what failed.
-async fn deploy(
-    session: &Session,
-    loaded: &Loaded,
-    args: Args,
-    sink: &Sink,
-) -> Result<(DeployView, Option<Failure>), Failure> {
-    let started = Instant::now();
+/// A deploy that has written nothing yet.
+struct Prepared {
+    cloud: Box<dyn Cloud>,
+    code: Code,
+    drivers: Drivers,
+    planned: PlanRun,
+}
+
+impl Prepared {
+    fn view(&self, loaded: &Loaded, started: Instant) -> PlanView {
+        steps::plan_view("deploy", loaded, self.cloud.place(), &self.planned, started)
+    }
+}
+
+/// Opens the cloud, builds the function, and plans.
+async fn prepare(session: &Session, loaded: &Loaded, args: &Args, sink: &Sink) -> Result<Prepared, Failure> {
     // Neither needs the other, and each may take a while the first time.
     let (cloud, artifact) = tokio::try_join!(
         steps::open(session, loaded, Access::Write, sink),
-        steps::build(session, loaded, args.function, sink),
+        steps::build(session, loaded, args.function.clone(), sink),
     )?;
     let code = Code { sha256: artifact.sha256.clone(), arch: artifact.arch };
     let drivers = cloud.drivers(Drive {
@@ -70,10 +92,23 @@ async fn deploy(
         called_at_the_end: !args.no_smoke,
         tags: None,
     });
-    let mut planned = steps::plan_deploy(session, loaded, &*cloud, &code, &drivers, sink).await?;
-    let turn = Turn::take(session, loaded, &*cloud, &planned.plan, ("deploy", args.lock), sink).await?;
+    let planned = steps::plan_deploy(session, loaded, &*cloud, &code, &drivers, sink).await?;
+    Ok(Prepared { cloud, code, drivers, planned })
+}
+
+/// Carries out a deploy, and gives back what became of it and what failed.
+async fn deploy(
+    session: &Session,
+    loaded: &Loaded,
+    mut prepared: Prepared,
+    args: &Args,
+    started: Instant,
+    sink: &Sink,
+) -> Result<(DeployView, Option<Failure>), Failure> {
+    let plan = &prepared.planned.plan;
+    let turn = Turn::take(session, loaded, &*prepared.cloud, plan, ("deploy", args.lock), sink).await?;
     if turn.waited {
-        planned = match steps::plan_deploy(session, loaded, &*cloud, &code, &drivers, sink).await {
+        prepared.planned = match again(session, loaded, &prepared, sink).await {
             Ok(planned) => planned,
             Err(failure) => {
                 turn.end(None).await;
@@ -81,9 +116,9 @@ async fn deploy(
             }
         };
     }
-    let PlanRun { plan, findings } = planned;
-    let view = steps::plan_view("deploy", loaded, cloud.place(), &plan, &findings, started);
-    let outcome = steps::apply(&plan, &turn.drivers(&drivers), sink, turn.stop()).await;
+    let view = prepared.view(loaded, started);
+    let Prepared { cloud, code, drivers, planned } = prepared;
+    let outcome = steps::apply(&planned.plan, &turn.drivers(&drivers), sink, turn.stop()).await;
     let mut failure = Failure::outcome(&outcome, AGAIN);
     if let (None, false, Some(url)) = (&failure, args.no_smoke, steps::url(&outcome.outputs)) {
         failure = look(session, cloud.place(), &url, &code.build_id(), sink).await.err();
@@ -98,6 +133,21 @@ async fn deploy(
         view = view.next(format!("hitctl paths sync DIR --env {}", loaded.env));
     }
     Ok((view, failure))
+}
+
+/// Plans once more after another deploy has ended. What that one changed must not make this one lose more than was agreed to.
+async fn again(
+    session: &Session,
+    loaded: &Loaded,
+    prepared: &Prepared,
+    sink: &Sink,
+) -> Result<PlanRun, Failure> {
+    let Prepared { cloud, code, drivers, planned } = prepared;
+    let new = steps::plan_deploy(session, loaded, &**cloud, code, drivers, sink).await?;
+    if irreversible::covers(&planned.losses, &new.losses) {
+        return Ok(new);
+    }
+    Err(irreversible::changed_meanwhile())
 }
 
 /// Asks the live URL until that build answers; says why where it cannot be asked.

@@ -5,13 +5,14 @@ use std::time::Instant;
 
 use hitctl_config::Loaded;
 use hitctl_engine::{Action, Graph, Outcome, Plan, Sink};
+use hitctl_resources::{Spec as _, TableSpec};
 
 use crate::cloud::{self, Access, Cloud, Drive};
 use crate::commands::counts::{self, Format};
-use crate::commands::for_good;
+use crate::commands::irreversible;
 use crate::commands::steps::{self, PlanRun, millis};
 use crate::commands::turn::{Lock, Turn};
-use crate::report::{DestroyView, Exit, Failure, Left};
+use crate::report::{Confirmation, DestroyView, Exit, Failure, Left, Loss};
 use crate::session::Session;
 use crate::stack::Code;
 
@@ -34,7 +35,7 @@ pub struct Args {
 
 /// Destroys.
 pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
-    let loaded = session.load()?;
+    let loaded = session.load_for_writing("destroy").await?;
     destroy(session, &loaded, args).await
 }
 
@@ -47,24 +48,25 @@ pub(super) async fn destroy(session: &mut Session, loaded: &Loaded, args: Args) 
         // Nothing is started for what is not there, or what nobody agrees to.
         let cloud = steps::open(session, loaded, Access::Remove, &sink).await?;
         let graph = graph(loaded, &*cloud, args.delete_data)?;
-        let mut planned = steps::plan(session, &graph, &cloud.drivers(Drive::default()), &sink).await?;
-        planned.findings.extend(for_good::findings(&planned.plan, loaded.target));
+        let drivers = cloud.drivers(Drive::default());
+        let planned = steps::plan(session, loaded.target, &graph, &drivers, &sink).await?;
         Ok::<_, Failure>((cloud, planned))
     }
     .await;
     progress.finish();
-    let (cloud, PlanRun { plan, findings }) = planned?;
-    let view = steps::plan_view("destroy", loaded, cloud.place(), &plan, &findings, started);
+    let (cloud, planned) = planned?;
+    let view = steps::plan_view("destroy", loaded, cloud.place(), &planned, started);
+    let PlanRun { plan, losses, .. } = planned;
     let left = left(&plan);
     if plan.is_empty() {
         session.console.result(&DestroyView::new(view, &Outcome::default(), left));
         return Ok(Exit::Done);
     }
-    let loses = loses(&plan);
-    if args.confirm.is_none() && (loses || loaded.app.confirm || !session.global.yes) {
+    let by_name = losses.iter().any(|loss| loss.confirm == Confirmation::Name);
+    if args.confirm.is_none() && (by_name || loaded.app.confirm || !session.global.yes) {
         session.console.preview(&view.clone().brief());
     }
-    confirm(session, loaded, &plan, loses, args.confirm.as_deref()).await?;
+    confirm(session, loaded, &plan, &losses, args.confirm.as_deref()).await?;
     let cloud = if cloud.is_running() {
         cloud
     } else {
@@ -78,7 +80,7 @@ pub(super) async fn destroy(session: &mut Session, loaded: &Loaded, args: Args) 
     let turn = Turn::take(session, loaded, &*cloud, &plan, ("destroy", args.lock), &sink).await;
     progress.finish();
     let turn = turn?;
-    let carried_out = carry_out(session, loaded, &*cloud, plan, &turn, &args).await;
+    let carried_out = carry_out(session, loaded, &*cloud, (plan, &losses), &turn, &args).await;
     let outcome = carried_out.as_ref().ok();
     let lost = turn.end(outcome).await;
     let outcome = carried_out?;
@@ -100,16 +102,21 @@ async fn carry_out(
     session: &Session,
     loaded: &Loaded,
     cloud: &dyn Cloud,
-    mut plan: Plan,
+    (mut plan, agreed): (Plan, &[Loss]),
     turn: &Turn,
     args: &Args,
 ) -> Result<Outcome, Failure> {
     if turn.waited {
         // Whoever had the lease has changed something. What may be lost was agreed to before.
         let graph = graph(loaded, cloud, args.delete_data)?;
-        plan = steps::plan(session, &graph, &cloud.drivers(Drive::default()), &Sink::none()).await?.plan;
+        let drivers = cloud.drivers(Drive::default());
+        let planned = steps::plan(session, loaded.target, &graph, &drivers, &Sink::none()).await?;
+        if !irreversible::covers(agreed, &planned.losses) {
+            return Err(irreversible::changed_meanwhile());
+        }
+        plan = planned.plan;
     }
-    if loses(&plan) {
+    if loses_counts(&plan) {
         let file = export(session, loaded, cloud, args.export.clone()).await?;
         session.console.talk(&format!("exported the counts to {}", file.display()));
     }
@@ -120,12 +127,10 @@ async fn carry_out(
     Ok(outcome)
 }
 
-/// Whether counts are lost by it.
-fn loses(plan: &Plan) -> bool {
-    plan.changes.iter().any(|change| {
-        change.node.keep.asks(change.have.as_ref())
-            && matches!(change.action, Action::Delete | Action::Replace)
-    })
+/// Whether the table of counts is deleted by it.
+fn loses_counts(plan: &Plan) -> bool {
+    let table = plan.change(&TableSpec::address("hits"));
+    table.is_some_and(|change| matches!(change.action, Action::Delete | Action::Replace))
 }
 
 /// What stays, and why.
@@ -144,15 +149,12 @@ async fn confirm(
     session: &mut Session,
     loaded: &Loaded,
     plan: &Plan,
-    loses: bool,
+    losses: &[Loss],
     given: Option<&str>,
 ) -> Result<(), Failure> {
     let env = &loaded.env;
-    if loses {
-        return session
-            .console
-            .confirm_loss(&format!("This deletes every count of {env}."), env, given)
-            .await;
+    if losses.iter().any(|loss| loss.confirm == Confirmation::Name) {
+        return irreversible::confirm(session, loaded, losses, given).await;
     }
     if loaded.app.confirm {
         return session.console.confirm_loss(&format!("This removes {env}."), env, given).await;

@@ -63,7 +63,11 @@ const REASONS: SignedDuration = SignedDuration::from_hours(3 * 24);
 
 /// Does it.
 pub async fn run(session: &mut Session, command: Command) -> Result<Exit, Failure> {
-    let loaded = session.load()?;
+    let loaded = match command {
+        Command::List(_) => session.load()?,
+        Command::Redrive(_) => session.load_for_writing("redrive dead letters of").await?,
+        Command::Purge(_) => session.load_for_writing("delete the dead letters of").await?,
+    };
     if !loaded.app.has_dead_letters() {
         let env = &loaded.env;
         return Err(Failure::new(

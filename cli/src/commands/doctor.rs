@@ -26,7 +26,7 @@ pub struct Args {}
 /// Checks.
 pub async fn run(session: &mut Session, _: Args) -> Result<Exit, Failure> {
     let mut checks = Vec::new();
-    let loaded = match session.load_quietly() {
+    let loaded = match session.load_any_env() {
         Ok(loaded) => {
             let from = loaded
                 .path
@@ -81,7 +81,9 @@ async fn toolchain(session: &Session, loaded: Option<&Loaded>) -> Vec<Check> {
     let arch = loaded.map_or(Arch::default(), |loaded| loaded.app.function.arch);
     let mut builds = vec![("build for this machine", artifact::Target::Host, true)];
     // Who counts on this machine only has nothing to install for Lambda.
-    if loaded.is_some_and(|loaded| loaded.envs.iter().any(|env| env.target == Target::Aws)) {
+    if loaded.is_some_and(|loaded| {
+        loaded.envs.iter().any(|env| env.target == Target::Aws && (env.declared || env.name == loaded.env))
+    }) {
         let needed = loaded.is_some_and(|loaded| loaded.target == Target::Aws);
         builds.push(("build for Lambda", artifact::Target::Lambda(arch), needed));
     }

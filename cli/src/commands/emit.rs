@@ -44,7 +44,7 @@ const LARGEST: u64 = 64 * 1024 * 1024;
 
 /// Puts events on the bus.
 pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
-    let loaded = session.load()?;
+    let loaded = session.load_for_writing("send events to").await?;
     if !loaded.app.events.enabled {
         let env = &loaded.env;
         return Err(Failure::new("no_events", format!("env {env} counts no events"))

@@ -1,5 +1,7 @@
 //! `hitctl env list`.
 
+use hitctl_config::Choice;
+
 use crate::report::{EnvListView, EnvRow, Exit, Failure};
 use crate::session::Session;
 
@@ -13,14 +15,14 @@ pub enum Command {
 /// Lists the environments.
 pub fn run(session: &mut Session, command: &Command) -> Result<Exit, Failure> {
     let Command::List = command;
-    let loaded = session.load()?;
+    let loaded = session.load_any_env()?;
     let envs = loaded
         .envs
         .iter()
         .map(|env| EnvRow {
             name: env.name.clone(),
             target: env.target.to_string(),
-            current: env.name == loaded.env,
+            current: env.name == loaded.env && loaded.choice != Choice::Open,
         })
         .collect();
     session.console.result(&EnvListView { envs });

@@ -63,7 +63,7 @@ fn as_deployed(loaded: &Loaded, deployment: &str) -> Result<Loaded, Failure> {
             "{deployment:?} is not of the form APP/ENV, as `hitctl gc` lists them"
         )));
     };
-    if declared(loaded, app, env) {
+    if loaded.has(app, env) {
         let message = format!("{deployment} is in the configuration, and so is nothing left behind");
         return Err(Failure::usage(message).hinted(format!("run `hitctl destroy --env {env}`")));
     }
@@ -72,10 +72,6 @@ fn as_deployed(loaded: &Loaded, deployment: &str) -> Result<Loaded, Failure> {
     env.clone_into(&mut other.env);
     other.app.confirm = true;
     Ok(other)
-}
-
-fn declared(loaded: &Loaded, app: &str, env: &str) -> bool {
-    loaded.envs.iter().any(|known| known.app == app && known.name == env)
 }
 
 /// Every app and env of which something is there: found by tags, and then looked at, since tags outlive what bore them.
@@ -106,7 +102,7 @@ async fn look(session: &Session, loaded: &Loaded, sink: &Sink) -> Result<Vec<Dep
         let resources = live.iter().filter_map(|(_, live)| live).filter(ours).count();
         if resources > 0 {
             rows.push(DeploymentRow {
-                declared: declared(loaded, &other.app.app, &other.env),
+                declared: loaded.has(&other.app.app, &other.env),
                 has_counts: live.live(&TableSpec::address("hits")).is_some_and(|live| ours(&live)),
                 app: other.app.app,
                 env: other.env,

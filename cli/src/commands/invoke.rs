@@ -66,7 +66,8 @@ pub enum Kind {
 
 /// Invokes.
 pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
-    let loaded = session.load()?;
+    let loaded =
+        if args.print { session.load()? } else { session.load_for_writing("invoke the function of").await? };
     if args.count.is_some() && args.event != Some(Kind::Sqs) {
         return Err(Failure::usage("--count is for `--event sqs`: other events come one by one"));
     }

@@ -47,7 +47,7 @@ const STOP_WITHIN: Duration = Duration::from_secs(30);
 
 /// Does it.
 pub async fn run(session: &mut Session, command: Command) -> Result<Exit, Failure> {
-    let loaded = session.load_quietly()?;
+    let loaded = session.load_any_env()?;
     let places = session.local_places(&loaded)?;
     let dir = places.state_dir();
     match command {

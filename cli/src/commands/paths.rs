@@ -53,7 +53,10 @@ pub struct Sync {
 
 /// Does it.
 pub async fn run(session: &mut Session, command: Command) -> Result<Exit, Failure> {
-    let loaded = session.load()?;
+    let loaded = match &command {
+        Command::Sync(args) if !args.dry_run => session.load_for_writing("change the paths of").await?,
+        _ => session.load()?,
+    };
     let session = &*session;
     let Command::Sync(args) = command else {
         let cloud = cloud::open(session, &loaded, Access::Read, &Sink::none()).await?;

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use crate::cloud::{self, Access, Drive};
-use crate::commands::steps::{self, FunctionArgs, PlanRun};
+use crate::commands::steps::{self, FunctionArgs};
 use crate::report::{Exit, Failure};
 use crate::session::Session;
 use crate::stack::Code;
@@ -41,9 +41,9 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
     })
     .await;
     progress.finish();
-    let (cloud, PlanRun { plan, findings }) = planned?;
-    let changes = !plan.is_empty();
-    let view = steps::plan_view("plan", &loaded, cloud.place(), &plan, &findings, started);
-    session.console.result(&view.outputs(steps::outputs(&loaded, &plan.outputs())));
+    let (cloud, planned) = planned?;
+    let changes = !planned.plan.is_empty();
+    let view = steps::plan_view("plan", &loaded, cloud.place(), &planned, started);
+    session.console.result(&view.outputs(steps::outputs(&loaded, &planned.plan.outputs())));
     Ok(if changes && args.detailed_exitcode { Exit::Changes } else { Exit::Done })
 }

@@ -36,7 +36,7 @@ pub struct Args {
 
 /// Rolls back.
 pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
-    let loaded = session.load()?;
+    let loaded = if args.list { session.load()? } else { session.load_for_writing("roll back").await? };
     let progress = session.console.progress();
     let found = find(session, &loaded, &args, &progress.sink()).await;
     progress.finish();

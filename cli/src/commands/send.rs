@@ -65,7 +65,7 @@ fn prefix(text: &str) -> Result<String, String> {
 
 /// Sends.
 pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
-    let loaded = session.load()?;
+    let loaded = session.load_for_writing("send hits to").await?;
     enabled(&loaded)?;
     let prefix = args.id_prefix.clone().unwrap_or_else(unique);
     let keep_query = &loaded.app.counter.keep_query;

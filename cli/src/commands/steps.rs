@@ -15,9 +15,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::artifact::{self, Artifact, BuildRequest, Source};
 use crate::cloud::{self, Access, Cloud};
-use crate::commands::{for_good, quota};
+use crate::commands::{irreversible, quota};
 use crate::cost::{self, Estimate};
-use crate::report::{Exit, Failure, PlanView};
+use crate::report::{Exit, Failure, Loss, PlanView};
 use crate::session::Session;
 use crate::stack::{self, Code, Place};
 use crate::tune;
@@ -28,10 +28,12 @@ pub(super) struct PlanRun {
     pub(super) plan: Plan,
     /// What there is to say about that; none of them forbids it.
     pub(super) findings: Vec<Finding>,
+    /// What it loses for good; each is confirmed before the first write.
+    pub(super) losses: Vec<Loss>,
 }
 
 /// Where the function comes from.
-#[derive(Debug, Default, clap::Args)]
+#[derive(Clone, Debug, Default, clap::Args)]
 pub struct FunctionArgs {
     /// Use this zip or binary instead of compiling
     #[arg(long, value_name = "FILE", env = "HITCTL_ARTIFACT", hide_env_values = true)]
@@ -87,12 +89,13 @@ fn unfit(error: &GraphError) -> Failure {
 /// Reads what is live and plans what to do. Refuses a plan that must not be carried out.
 pub(super) async fn plan(
     session: &Session,
+    target: Target,
     graph: &Graph,
     drivers: &Drivers,
     sink: &Sink,
 ) -> Result<PlanRun, Failure> {
     let live = survey(session, graph, drivers, sink).await?;
-    checked(graph, &live)
+    checked(graph, &live, target)
 }
 
 /// As [`plan`], for the app as the configuration wants it and the account can carry it.
@@ -107,13 +110,12 @@ pub(super) async fn plan_deploy(
     let graph = design(loaded, cloud.place(), code)?;
     let live = survey(session, &graph, drivers, sink).await?;
     let (graph, finding) = quota::fit(loaded, cloud, code, graph, &live).await?;
-    let mut run = checked(&graph, &live)?;
-    run.findings.extend(for_good::findings(&run.plan, loaded.target));
+    let mut run = checked(&graph, &live, loaded.target)?;
     run.findings.extend(finding);
     Ok(run)
 }
 
-fn checked(graph: &Graph, live: &Snapshot) -> Result<PlanRun, Failure> {
+fn checked(graph: &Graph, live: &Snapshot, target: Target) -> Result<PlanRun, Failure> {
     let plan = hitctl_engine::plan(graph, live).map_err(|error| Failure::new("plan", error.to_string()))?;
     let findings = hitctl_engine::check(&plan);
     let (errors, findings): (Vec<_>, Vec<_>) =
@@ -121,7 +123,9 @@ fn checked(graph: &Graph, live: &Snapshot) -> Result<PlanRun, Failure> {
     if !errors.is_empty() {
         return Err(Failure::findings(&errors));
     }
-    Ok(PlanRun { plan, findings })
+    let now_ms = u64::try_from(jiff::Timestamp::now().as_millisecond()).unwrap_or(0);
+    let (losses, findings) = irreversible::split(&plan, findings, target, now_ms);
+    Ok(PlanRun { plan, findings, losses })
 }
 
 /// Reads what is live.
@@ -199,11 +203,11 @@ pub(super) fn plan_view(
     command: &str,
     loaded: &Loaded,
     place: &Place,
-    plan: &Plan,
-    findings: &[Finding],
+    PlanRun { plan, findings, losses }: &PlanRun,
     started: Instant,
 ) -> PlanView {
     PlanView::new(command, &loaded.env, &loaded.target.to_string(), plan)
+        .losses(losses.clone())
         .place(&place.account, &place.region)
         .warnings(
             findings

@@ -58,7 +58,7 @@ struct Measured {
 /// Measures, and recommends.
 pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
     let started = Instant::now();
-    let loaded = session.load()?;
+    let loaded = session.load_for_writing("measure").await?;
     let sizes: Vec<u32> = args.memory.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
     let (hits, within_ms) = (args.hits, args.within);
     let Measured { asks, rows, notes } = match loaded.target {

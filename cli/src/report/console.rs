@@ -97,6 +97,8 @@ pub struct Console {
     broken: AtomicBool,
 }
 
+/// What is said where a question cannot be asked: input or messages go elsewhere, in CI, or with `--no-input`.
+const NOT_INTERACTIVE: &str = "confirmation required, but this is not an interactive terminal";
 /// An answer longer than this is none.
 const LONGEST_ANSWER: u64 = 1024;
 /// Where nobody said how wide the terminal is.
@@ -271,8 +273,8 @@ impl Console {
             Answer::No => Err(declined()),
             Answer::Interrupted => Err(Failure::interrupted("interrupted; nothing was changed")),
             Answer::CannotAsk => {
-                Err(Failure::new("confirmation_needed", format!("nobody is there to ask: {question}"))
-                    .hinted("Run the same command with `--yes` to agree beforehand.")
+                Err(Failure::new("confirmation_needed", format!("{NOT_INTERACTIVE}: {question}"))
+                    .hinted("run the same command with `--yes` to agree beforehand")
                     .exits(Exit::Confirm))
             }
         }
@@ -286,7 +288,7 @@ impl Console {
         expected: &str,
         given: Option<&str>,
     ) -> Result<(), Failure> {
-        let hint = format!("Run the same command with `--confirm {expected}`.");
+        let hint = format!("run the same command with `--confirm {expected}`");
         let failure = |message: String| {
             Failure::new("confirmation_needed", message).hinted(hint.clone()).exits(Exit::Confirm)
         };
@@ -303,7 +305,7 @@ impl Console {
             Answer::Yes => Ok(()),
             Answer::No => Err(declined()),
             Answer::Interrupted => Err(Failure::interrupted("interrupted; nothing was changed")),
-            Answer::CannotAsk => Err(failure(format!("nobody is there to ask: {warning}"))),
+            Answer::CannotAsk => Err(failure(format!("{NOT_INTERACTIVE}: {warning}"))),
         }
     }
 

@@ -1,10 +1,12 @@
 //! Queues brought to life, and what is said of them at the time of asking.
 
 use hitctl_engine::{Fault, Outputs};
-use hitctl_resources::{EventSourceMappingSpec, QueueSpec, Spec as _};
+use hitctl_resources::{EventSourceMappingSpec, LogGroupSpec, OLDEST_MS, QueueSpec, Spec as _};
 
 use super::{Cloud, arn, invalid, outputs};
+use crate::clock::now_ms;
 use crate::lambda::uuid;
+use crate::logs::Query;
 use crate::registry::Entry;
 
 impl Cloud {
@@ -36,9 +38,19 @@ impl Cloud {
         Ok(outputs(&[("uuid", uuid), ("state", state.to_owned())]))
     }
 
-    /// What a resource offers that can only be said at the time of asking: how much a queue holds.
+    /// What a resource offers that can only be said at the time of asking: how much a queue holds, and how old the lines of a
+    /// log group are.
     pub(crate) async fn live(&self, kind: &str, name: &str) -> Outputs {
         let mut live = Outputs::new();
+        if kind == LogGroupSpec::KIND {
+            let (logs, group) = (self.logs.clone(), name.to_owned());
+            let first = Query { after: None, since_ms: 0, limit: 1 };
+            let page = tokio::task::spawn_blocking(move || logs.read(&group, &first)).await;
+            if let Ok(Ok(page)) = page {
+                let oldest_ms = page.events.first().map_or_else(now_ms, |event| event.timestamp);
+                live.insert(OLDEST_MS.to_owned(), oldest_ms.to_string());
+            }
+        }
         if kind == QueueSpec::KIND
             && let Some(queue) = self.queues.get(name)
             && let Ok(depth) = self.queues.depth(&queue).await

@@ -12,7 +12,7 @@ use hitctl_engine::{Cx, Fault, FieldDiff, Outputs, Wait};
 
 use crate::aws::fault::Doing;
 use crate::aws::{Aws, Call, Found, Resource, check_ours, compared, settled, to_set};
-use crate::{LogGroupSpec, Tags};
+use crate::{LogGroupSpec, OLDEST_MS, Tags};
 
 const GONE: &[&str] = &["ResourceNotFoundException"];
 
@@ -82,7 +82,9 @@ impl LogGroup {
         let Some(group) = self.describe(cx, name).await? else { return Ok(None) };
         let tags = self.tags(cx, name, &group).await?;
         let spec = spec(&group, compared(&tags, want.map(|want| &want.tags)));
-        Ok(Some(Found { spec, outputs: self.outputs(name), tags: Some(tags) }))
+        let mut outputs = self.outputs(name);
+        outputs.extend(group.creation_time().map(|ms| (OLDEST_MS.to_owned(), ms.to_string())));
+        Ok(Some(Found { spec, outputs, tags: Some(tags) }))
     }
 
     /// Makes a group be as wanted, where it is not.

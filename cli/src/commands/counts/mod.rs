@@ -45,8 +45,9 @@ pub enum Command {
 
 /// Does it.
 pub async fn run(session: &mut Session, command: Command) -> Result<Exit, Failure> {
-    let loaded = session.load()?;
     let reads = matches!(command, Command::List(_) | Command::Get(_) | Command::Export(_));
+    let loaded =
+        if reads { session.load()? } else { session.load_for_writing("change the counts of").await? };
     let sink = hitctl_engine::Sink::none();
     // Nothing is started for a table that is not there.
     let cloud = if reads {

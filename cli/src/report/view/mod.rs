@@ -32,7 +32,7 @@ pub use export::{Dropped, Numbers, csv, ndjson};
 pub use invoke::{EventView, InvokeView};
 pub use logs::{LogLine, LogsView};
 pub use paths::{PathListView, PathsView, Refused, Stray};
-pub use plan::PlanView;
+pub use plan::{Confirmation, Loss, PlanView};
 pub use report::{AddressRow, Point, ReportView, Span};
 pub use send::{EmitView, FailedEvent, RefusedLine, SendView};
 pub use simple::{

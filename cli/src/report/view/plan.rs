@@ -29,11 +29,34 @@ pub struct PlanView {
     summary: Summary,
     outputs: BTreeMap<String, String>,
     warnings: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    losses: Vec<Loss>,
     #[serde(skip_serializing_if = "Option::is_none")]
     estimate: Option<Estimate>,
     took_ms: u64,
     #[serde(skip)]
     brief: bool,
+}
+
+/// Something that a plan loses for good.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Loss {
+    /// The address of the resource.
+    pub address: String,
+    /// What is lost: a lower-case fragment.
+    pub loss: String,
+    /// What confirms it.
+    pub confirm: Confirmation,
+}
+
+/// What the user has to say before something is lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Confirmation {
+    /// Yes, or `--yes`.
+    Yes,
+    /// The name of the environment, typed or given with `--confirm`.
+    Name,
 }
 
 /// One resource of a plan.
@@ -72,6 +95,7 @@ impl PlanView {
             summary: plan.summary(),
             outputs: BTreeMap::new(),
             warnings: Vec::new(),
+            losses: Vec::new(),
             estimate: None,
             took_ms: 0,
             brief: false,
@@ -99,6 +123,13 @@ impl PlanView {
     #[must_use]
     pub fn warnings(mut self, warnings: Vec<String>) -> Self {
         self.warnings.extend(warnings);
+        self
+    }
+
+    /// Adds what is lost for good.
+    #[must_use]
+    pub fn losses(mut self, losses: Vec<Loss>) -> Self {
+        self.losses = losses;
         self
     }
 
@@ -168,6 +199,28 @@ impl PlanView {
         })
     }
 
+    /// What is lost for good, and how a deploy asks for it.
+    fn losses_text(&self, style: Style) -> String {
+        let mut out = String::new();
+        let head = style.paint(Tone::Warn, "cannot be undone:");
+        for Loss { address, loss, .. } in &self.losses {
+            let body = text::clean_lines(&format!("{address}: {loss}"));
+            let _ = writeln!(out, "{}", text::headed(&head, &body, 2, style));
+        }
+        if self.command == "plan" && !self.losses.is_empty() {
+            let env = text::clean(&self.env);
+            let asks = if self.losses.iter().any(|loss| loss.confirm == Confirmation::Name) {
+                format!(
+                    "`hitctl deploy` asks for the name of the environment first; `--confirm {env}` answers it"
+                )
+            } else {
+                "`hitctl deploy` asks first; `--yes` answers it".to_owned()
+            };
+            let _ = writeln!(out, "{}", text::wrap(&asks, 2, style));
+        }
+        out
+    }
+
     fn total(&self) -> String {
         let Summary { create, update, replace, delete, .. } = self.summary;
         let replace = if replace == 0 { String::new() } else { format!("{replace} to replace, ") };
@@ -195,6 +248,7 @@ impl View for PlanView {
             out.push('\n');
         }
         out.push_str(&self.warnings_text(style));
+        out.push_str(&self.losses_text(style));
         if self.is_empty() {
             let _ = writeln!(out, "Nothing to change.");
         } else {
