@@ -83,7 +83,11 @@ mod tests {
     fn as_it_is_it_says_what_no_file_says() {
         let loaded = load_text(template());
         let defaults = load(None, None, &Overrides::new()).unwrap();
-        assert_eq!(loaded.app, defaults.app);
+        assert_eq!(loaded.app.default_env.as_deref(), Some("local"));
+        assert_eq!(
+            loaded.app,
+            crate::schema::App { default_env: loaded.app.default_env.clone(), ..defaults.app }
+        );
         assert_eq!((loaded.env, loaded.lints), (defaults.env, defaults.lints));
     }
 
@@ -132,14 +136,14 @@ mod tests {
 
         # Prefix of every name: resources are called `{app}-{env}`.
         #app = "hits"
-        # The env that commands mean without `--env`; else the only one declared, else `local` if none
-        # is.
+        # The env that commands mean without `--env`; else the only one declared, else `local` if none is.
         default_env = "local"
         # The AWS region; else AWS_REGION, or that of the profile.
         #region = "eu-central-1"
         # A guard: the only AWS account to deploy into. Twelve digits, in quotes.
         #account = "123456789012"
         # Whether what AWS does not grant, such as reserved concurrency on a new account, is an error and
+        # not a warning.
         "#);
     }
 }

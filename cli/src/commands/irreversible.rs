@@ -120,13 +120,12 @@ mod tests {
         let node = Node::present(address.clone(), "name", want.clone().unwrap_or_else(|| json!({})));
         let graph = Graph::new(vec![node.present_if(want.is_some())]).unwrap();
         let mut live = Snapshot::default();
-        if let Some(spec) = have {
+        let found = have.map(|spec| {
             let mut outputs = Outputs::from([("url".to_owned(), "https://old".to_owned())]);
-            if let Some(ms) = spec.get("oldest") {
-                outputs.insert(OLDEST_MS.to_owned(), ms.to_string());
-            }
-            live.insert(address, Some(Live { spec, outputs, owner: Owner::Ours }));
-        }
+            outputs.extend(spec.get("oldest").map(|ms| (OLDEST_MS.to_owned(), ms.to_string())));
+            Live { spec, outputs, owner: Owner::Ours }
+        });
+        live.insert(address, found);
         let plan = hitctl_engine::plan(&graph, &live).unwrap();
         let (losses, _) = split(&plan, hitctl_engine::check(&plan), target, NOW_MS);
         losses.into_iter().map(|loss| (loss.loss, loss.confirm)).collect()

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod artifact;
 #[cfg(test)]
+mod attack;
+#[cfg(test)]
 mod aws;
 #[cfg(test)]
 mod browser;

@@ -1,0 +1,348 @@
+//! A hostile repository, cloned and used by every command: nothing of it runs, nothing is sent where it says, and no link of it is
+//! followed.
+//!
+//! Everything that the repository could have run leaves a mark. The marks are looked for after each command.
+
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use hitctl_local::Places;
+use serde_json::json;
+use zip::write::SimpleFileOptions;
+
+use crate::support::{Ran, Yard, artifact, get};
+
+/// A clone of a hostile repository, in a home of its own.
+struct Attack {
+    yard: Yard,
+    /// Where the address in the repository's state leads.
+    listener: TcpListener,
+}
+
+impl Attack {
+    fn new() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let attack = Self { yard: Yard::new(), listener };
+        fs::write(attack.victim(), "precious").unwrap();
+        attack.make_repository();
+        attack
+    }
+
+    /// What whatever runs leaves.
+    fn mark(&self) -> PathBuf {
+        self.yard.path().join("mark")
+    }
+
+    /// A file of the user that links lead to.
+    fn victim(&self) -> PathBuf {
+        self.yard.path().join("victim")
+    }
+
+    fn repository(&self) -> PathBuf {
+        self.yard.path().join("repository")
+    }
+
+    fn clone(&self) -> PathBuf {
+        self.yard.path().join("clone")
+    }
+
+    fn places(&self) -> Places {
+        Places::new(&self.yard.path().join("home/.local/state/hitctl"), &self.clone(), true)
+    }
+
+    /// A script that leaves the mark, and says what a tool would.
+    fn script(&self, name: &str) -> String {
+        format!("#!/bin/sh\necho {name} >> {}\necho '{name} 1.0'\n", self.mark().display())
+    }
+
+    fn write(&self, name: &str, content: &[u8], executable: bool) {
+        let path = self.repository().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, content).unwrap();
+        let mode = if executable { 0o755 } else { 0o644 };
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    fn make_repository(&self) {
+        self.write(
+            "hitctl.toml",
+            b"app = \"shop\"\ndefault_env = \"local\"\n[queue]\nenabled = true\nwindow_s = 1\n",
+            false,
+        );
+        // All that names a checkout of hitctl, with a build script.
+        let top = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        for manifest in
+            ["Cargo.toml", "Cargo.lock", "function/Cargo.toml", "config/Cargo.toml", "cli/Cargo.toml"]
+        {
+            self.write(manifest, &fs::read(top.join(manifest)).unwrap(), false);
+        }
+        let build = format!("fn main() {{ std::fs::write({:?}, \"build.rs\").unwrap(); }}", self.mark());
+        self.write("function/build.rs", build.as_bytes(), false);
+        self.write("function/src/main.rs", b"fn main() {}", false);
+        // A toolchain of its own, a wrapper of the compiler, and a module in place of zig.
+        self.write("rust-toolchain.toml", b"[toolchain]\npath = \"toolchain\"\n", false);
+        for tool in ["cargo", "rustc"] {
+            self.write(&format!("toolchain/bin/{tool}"), self.script(tool).as_bytes(), true);
+        }
+        self.write(".cargo/config.toml", b"[build]\nrustc-wrapper = \"./wrapper\"\n", false);
+        for tool in ["wrapper", "cargo", "rustc", "cc", "zig", "python3", "git", "bootstrap", "hitctl"] {
+            self.write(tool, self.script(tool).as_bytes(), true);
+        }
+        let python = format!("open({:?}, 'w').write('python')\n", self.mark());
+        for module in ["ziglang.py", "site.py", "sitecustomize.py", "runpy.py"] {
+            self.write(module, python.as_bytes(), false);
+        }
+        self.make_state();
+        self.git(&self.repository(), &["init", "-q"]);
+        self.git(&self.repository(), &["add", "-A", "-f"]);
+        self.git(
+            &self.repository(),
+            &["-c", "user.name=a", "-c", "user.email=a@example.com", "commit", "-q", "-m", "a"],
+        );
+        self.git(self.yard.path(), &["clone", "-q", "repository", "clone"]);
+    }
+
+    /// State as hitctl writes it, with a program that leaves the mark as the function and a message that waits for it.
+    fn make_state(&self) {
+        let state = self.repository().join(".hitctl/local");
+        let maker = Yard::with("app = \"shop\"\n[queue]\nenabled = true\nwindow_s = 1\n");
+        let zip = maker.path().join("function.zip");
+        let mut archive = zip::ZipWriter::new(fs::File::create(&zip).unwrap());
+        archive.start_file("bootstrap", SimpleFileOptions::default().unix_permissions(0o755)).unwrap();
+        std::io::Write::write_all(&mut archive, self.script("function").as_bytes()).unwrap();
+        archive.finish().unwrap();
+        let zip = zip.display().to_string();
+        let ran = maker.run(&["deploy", "--env", "local", "--no-smoke", "--artifact", &zip]);
+        assert_eq!(ran.code, 0, "{ran:?}");
+        let ran = maker.run(&["send", "--env", "local", "--path", "/", "--count", "3"]);
+        assert_eq!(ran.code, 0, "{ran:?}");
+        assert_eq!(maker.run(&["local", "stop"]).code, 0);
+        copy(&maker.state(), &state);
+        assert!(state.join("registry.json").exists() && state.join("queues.sqlite").exists());
+        let address = format!("http://{}", self.listener.local_addr().unwrap());
+        let endpoint = json!({
+            "v": 1, "pid": std::process::id(), "control": address, "table": address, "token": "0",
+            "build_id": "0", "started_ms": 0,
+        });
+        fs::write(state.join("daemon.json"), endpoint.to_string()).unwrap();
+        // What it left while it was made does not count.
+        drop(fs::remove_file(self.mark()));
+    }
+
+    fn git(&self, dir: &Path, args: &[&str]) -> String {
+        let output = Command::new("git")
+            .args(args)
+            .current_dir(dir)
+            .env("HOME", self.yard.path())
+            .env("GIT_CONFIG_NOSYSTEM", "1")
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{args:?}: {output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Runs a command in the clone, and looks for what it must not have done.
+    fn run(&self, args: &[&str]) -> Ran {
+        let ran = self.yard.run_as(args, |world| world.cwd = self.clone());
+        self.unharmed(&format!("{args:?}: {ran:?}"));
+        ran
+    }
+
+    #[track_caller]
+    fn unharmed(&self, after: &str) {
+        let mark = fs::read_to_string(self.mark());
+        assert!(mark.is_err(), "{mark:?} ran: {after}");
+        assert!(self.listener.accept().is_err(), "the repository's address was asked: {after}");
+        assert_eq!(fs::read_to_string(self.victim()).unwrap(), "precious", "a link was followed: {after}");
+    }
+}
+
+impl Drop for Attack {
+    fn drop(&mut self) {
+        drop(self.yard.run_as(&["local", "stop"], |world| world.cwd = self.clone()));
+    }
+}
+
+/// Copies a directory with the modes of everything in it, as an archive would.
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to.parent().unwrap()).unwrap();
+    assert!(Command::new("cp").arg("-a").arg(from).arg(to).status().unwrap().success());
+}
+
+/// Every command, as somebody would try it in a clone. Where one compiles, the tools of the test are asked.
+const COMMANDS: &[&[&str]] = &[
+    &["status"],
+    &["status", "--all"],
+    &["local", "status"],
+    &["local", "start"],
+    &["local", "stop"],
+    &["doctor"],
+    &["config", "show", "--origin"],
+    &["env", "list"],
+    &["init"],
+    &["explain", "--path", "/"],
+    &["privacy"],
+    &["policy", "function"],
+    &["policy", "deployer"],
+    &["snippet"],
+    &["report"],
+    &["logs"],
+    &["counts", "list"],
+    &["counts", "get", "/"],
+    &["counts", "add", "/", "1"],
+    &["counts", "export"],
+    &["paths", "list"],
+    &["gc"],
+    &["rollback", "--list"],
+    &["invoke", "--path", "/"],
+    &["send", "--path", "/"],
+    &["emit", "--source", "cli", "--detail-type", "t", "--detail", "{}"],
+    &["dlq", "list"],
+    &["dlq", "redrive"],
+    &["destroy", "--yes"],
+    &["local", "reset", "--confirm", "local"],
+    &["completions", "bash"],
+    &["man"],
+    &["build"],
+    &["plan"],
+    &["deploy"],
+    &["tune", "--starts", "1", "--memory", "128"],
+];
+
+#[test]
+fn cloned_repository_runs_nothing_and_is_sent_nothing_by_any_command() {
+    let attack = Attack::new();
+    // What compiles asks these, and they say from where.
+    let calls = attack.yard.path().join("calls");
+    let host = "x86_64-unknown-linux-gnu";
+    let rustc = format!(
+        "pwd >> {}; case $1 in -vV) printf 'rustc 1.95.0\\nhost: {host}\\n';; *) echo /sysroot;; esac",
+        calls.display()
+    );
+    attack.yard.tool("rustc", &rustc);
+    attack.yard.tool(
+        "cargo",
+        &format!("pwd >> {0}; echo \"$@\" >> {0}; [ \"$1\" = -V ] && echo cargo 1.95.0", calls.display()),
+    );
+    attack.yard.tool("cargo-zigbuild", &format!("pwd >> {}; echo cargo-zigbuild 0.20.0", calls.display()));
+    for args in COMMANDS {
+        attack.run(args);
+    }
+    let calls = fs::read_to_string(calls).unwrap();
+    assert!(calls.contains("--manifest-path"), "something was to be compiled: {calls}");
+    assert!(
+        !calls.contains(&attack.clone().display().to_string()),
+        "the clone was compiled, or asked for tools: {calls}"
+    );
+}
+
+/// rustup takes its toolchain from the nearest `rust-toolchain.toml`.
+#[test]
+fn doctor_asks_the_tools_of_this_machine_in_a_neutral_directory() {
+    let attack = Attack::new();
+    attack.yard.tool("cargo-zigbuild", "echo cargo-zigbuild 0.20.0");
+    let ran = attack.run(&["doctor", "--json"]);
+    let checks = ran.json()["checks"].clone();
+    let check = |name: &str| {
+        let found = checks.as_array().unwrap().iter().find(|check| check["name"] == name).cloned();
+        found.unwrap_or_else(|| panic!("no {name} in {checks}"))
+    };
+    assert!(check("rustc")["detail"].as_str().unwrap().starts_with("rustc "), "{checks}");
+}
+
+#[test]
+fn deploy_in_a_cloned_repository_runs_the_users_function_and_leaves_no_state_in_the_tree() {
+    let attack = Attack::new();
+    let ran = attack.run(&["deploy", "--json", "--artifact", &artifact()]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(ran.stderr.contains("not using the local state in"), "{ran:?}");
+    let url = ran.json()["outputs"]["url"].as_str().unwrap().to_owned();
+    assert_eq!(get(&url, "/v1/count?path=/").json()["hits"], 0, "no message of the repository was counted");
+    attack.unharmed("hits");
+    assert!(attack.places().state_dir().join("registry.json").exists());
+    assert_eq!(
+        attack.git(&attack.clone(), &["status", "--porcelain", "--ignored"]),
+        "",
+        "nothing to add by mistake"
+    );
+}
+
+/// An archive keeps modes, which a clone does not: what comes so looks like state of this user.
+#[test]
+fn unpacked_archive_gives_data_and_no_code() {
+    let attack = Attack::new();
+    fs::remove_dir_all(attack.clone().join(".hitctl")).unwrap();
+    copy(&attack.repository().join(".hitctl/local"), &attack.clone().join(".hitctl/local"));
+    let ran = attack.run(&["local", "start"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(ran.stderr.contains("Code is not moved"), "{ran:?}");
+    let state = attack.places().state_dir();
+    let names = |dir: PathBuf| fs::read_dir(dir).map_or(0, Iterator::count);
+    assert_eq!((names(state.join("code")), names(state.join("zips"))), (0, 0));
+    attack.unharmed("a start with the messages of the archive");
+    let ran = attack.run(&["deploy", "--json", "--artifact", &artifact()]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    attack.unharmed("a deploy with the messages of the archive");
+}
+
+#[test]
+fn links_of_a_repository_are_not_followed() {
+    for name in ["daemon.log", "tables.db", "registry.json", "code", "logs", "daemon.lock"] {
+        let attack = Attack::new();
+        let state = attack.clone().join(".hitctl/local");
+        fs::remove_dir_all(attack.clone().join(".hitctl")).unwrap();
+        copy(&attack.repository().join(".hitctl/local"), &state);
+        let path = state.join(name);
+        drop(fs::remove_file(&path));
+        drop(fs::remove_dir_all(&path));
+        symlink(attack.victim(), &path).unwrap();
+        let ran = attack.run(&["local", "start"]);
+        assert!(ran.stderr.contains("is a link"), "{name}: {ran:?}");
+        assert_eq!(attack.run(&["local", "stop"]).code, 0);
+    }
+}
+
+#[test]
+fn configuration_that_sets_what_a_program_loads_is_refused() {
+    let attack = Attack::new();
+    for variable in ["LD_PRELOAD", "LD_LIBRARY_PATH", "PATH", "DYLD_INSERT_LIBRARIES", "GCONV_PATH"] {
+        let text = format!("default_env = \"local\"\n[function.environment]\n{variable} = \"./evil\"\n");
+        fs::write(attack.clone().join("hitctl.toml"), text).unwrap();
+        let ran = attack.run(&["deploy", "--artifact", &artifact()]);
+        assert_eq!(ran.code, 64, "{variable}: {ran:?}");
+        assert!(ran.stderr.contains(variable) && ran.stderr.contains("hitctl.toml:3:1"), "{ran:?}");
+    }
+}
+
+#[test]
+fn configuration_above_the_repository_is_not_used() {
+    let attack = Attack::new();
+    fs::write(attack.yard.path().join("hitctl.toml"), "app = \"other\"\n").unwrap();
+    fs::remove_file(attack.clone().join("hitctl.toml")).unwrap();
+    assert_eq!(attack.run(&["config", "show", "--json"]).json()["config"]["app"], "hits");
+    // A link to a secret would be shown by the error about it.
+    fs::write(attack.victim(), "aws_secret_access_key = wJalrXUtnFEMI").unwrap();
+    symlink(attack.victim(), attack.clone().join("hitctl.toml")).unwrap();
+    let ran = attack.yard.run_as(&["plan"], |world| world.cwd = attack.clone());
+    assert_eq!(ran.code, 64, "{ran:?}");
+    assert!(ran.stderr.contains("is a link to") && !ran.stderr.contains("wJalrXUtnFEMI"), "{ran:?}");
+    fs::write(attack.victim(), "precious").unwrap();
+}
+
+#[test]
+fn missing_home_is_an_error_and_not_the_working_directory() {
+    let attack = Attack::new();
+    for args in [&["deploy"] as &[&str], &["build"], &["local", "start"], &["status"]] {
+        let ran = attack.yard.run_as(args, |world| {
+            world.cwd = attack.clone();
+            world.env.remove("HOME");
+        });
+        assert_eq!(ran.code, 1, "{args:?}: {ran:?}");
+        assert!(ran.stderr.contains("HOME is not set"), "{args:?}: {ran:?}");
+    }
+    attack.unharmed("no home");
+}
