@@ -23,6 +23,7 @@ use crate::lambda::InvokeError;
 use crate::logs;
 use crate::protocol::{Hold, Invalidation, Invoked, LogPage, Put, Resources, Status, Stored, bearer};
 use crate::registry::Entry;
+use crate::secret::equal;
 use crate::state::Endpoint;
 
 /// The largest spec, in bytes.
@@ -105,11 +106,6 @@ fn allowed(headers: &HeaderMap, token: &str) -> Result<(), Fault> {
         return Err(Fault::fatal("unauthorized", "the control port needs the token of daemon.json"));
     }
     Ok(())
-}
-
-/// Compares in a time that says nothing of where a difference is.
-fn equal(a: &[u8], b: &[u8]) -> bool {
-    a.len() == b.len() && a.iter().zip(b).fold(0, |differ, (a, b)| differ | (a ^ b)) == 0
 }
 
 async fn status(State(control): Shared) -> Json<Status> {

@@ -13,7 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::bus::Bus;
-use crate::clock::{hex, now_ms, pause, random};
+use crate::clock::{now_ms, pause};
 use crate::cloud::{Cloud, blocking};
 use crate::cloudfront::{self, CloudFront, Recorder};
 use crate::code::{self, CodeStore};
@@ -28,7 +28,7 @@ use crate::queue::Queues;
 use crate::registry::Registry;
 use crate::state::{self, Endpoint, Lock, STATE_VERSION, StateDir};
 use crate::table::Tables;
-use crate::{ACCOUNT, REGION, ports};
+use crate::{ACCOUNT, REGION, ports, secret};
 
 /// How many invocations run at once in this cloud: the pool of functions without reserved concurrency.
 const ACCOUNT_CONCURRENCY: u32 = 100;
@@ -183,7 +183,7 @@ impl Daemon {
             pid: std::process::id(),
             control: url_of(&listener)?,
             table,
-            token: hex(&token()?),
+            token: token()?,
             build_id,
             started_ms: now_ms(),
         };
@@ -302,8 +302,8 @@ fn stop_on_signals() -> Result<CancellationToken, Fault> {
     Ok(stop)
 }
 
-fn token() -> Result<[u8; 32], Fault> {
-    random()
+fn token() -> Result<String, Fault> {
+    secret::new()
         .map_err(|error| Fault::fatal("local_random", "the system gives no random bytes").caused_by(error))
 }
 

@@ -26,6 +26,7 @@ pub mod protocol;
 mod queue;
 mod registry;
 pub mod scratch;
+mod secret;
 pub mod state;
 mod table;
 

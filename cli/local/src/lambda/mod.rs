@@ -6,6 +6,7 @@
 //! the CPU is not throttled to the memory's share, and there is no limit of ten requests a second and process. This
 //! module knows nothing of HTTP APIs, and nothing of what a function is for.
 
+mod access;
 mod body;
 mod code;
 mod environment;
@@ -33,6 +34,7 @@ use hitctl_resources::FunctionSpec;
 use tokio::sync::Notify;
 
 use crate::logs::Logs;
+pub use access::{AccessDenied, RuntimeApiSecret};
 pub(crate) use body::{BodyError, read as read_body};
 pub use code::unpack;
 pub use environment::common as environment;

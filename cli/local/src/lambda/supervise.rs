@@ -11,6 +11,7 @@ use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::access::RuntimeApiSecret;
 use super::code::BOOTSTRAP;
 use super::function::Function;
 use super::output::Output;
@@ -27,7 +28,7 @@ const BUSY_TRIES: u32 = 20;
 
 /// Starts a process that begins with `job`. When it cannot be started, the job comes back with the reason.
 pub(super) async fn start(function: &Arc<Function>, job: Job) -> Result<(), (Job, io::Error)> {
-    let (child, listener, output) = match launch(function).await {
+    let Launched { child, listener, secret, output } = match launch(function).await {
         Ok(launched) => launched,
         Err(error) => return Err((job, error)),
     };
@@ -38,7 +39,8 @@ pub(super) async fn start(function: &Arc<Function>, job: Job) -> Result<(), (Job
     let process = Arc::new(Process::new(Arc::clone(function), pid, output, job));
     function.shared.born(&process);
     let exited = CancellationToken::new();
-    let conversation = tokio::spawn(runtime_api::serve(listener, Arc::clone(&process), exited.clone()));
+    let conversation =
+        tokio::spawn(runtime_api::serve(listener, secret, Arc::clone(&process), exited.clone()));
     tokio::spawn({
         let process = Arc::clone(&process);
         async move {
@@ -52,8 +54,17 @@ pub(super) async fn start(function: &Arc<Function>, job: Job) -> Result<(), (Job
     Ok(())
 }
 
-async fn launch(function: &Arc<Function>) -> io::Result<(Child, TcpListener, Output)> {
+/// A process that was just started, and its end of the Runtime API.
+struct Launched {
+    child: Child,
+    listener: TcpListener,
+    secret: RuntimeApiSecret,
+    output: Output,
+}
+
+async fn launch(function: &Arc<Function>) -> io::Result<Launched> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+    let secret = RuntimeApiSecret::new()?;
     let (read, write) = io::pipe()?;
     let output = Output::new(read, &function.group, function.shared.logs.clone())?;
     output.line(&format!(
@@ -64,7 +75,7 @@ async fn launch(function: &Arc<Function>) -> io::Result<(Child, TcpListener, Out
     command
         .env_clear()
         .envs(function.environment.iter().map(|(name, value)| (name, value)))
-        .env("AWS_LAMBDA_RUNTIME_API", listener.local_addr()?.to_string())
+        .env("AWS_LAMBDA_RUNTIME_API", secret.address(listener.local_addr()?))
         .env("AWS_LAMBDA_LOG_STREAM_NAME", format!("local/[$LATEST]{}", ids::uuid().replace('-', "")))
         .current_dir(&function.dir)
         .stdin(Stdio::null())
@@ -85,7 +96,7 @@ async fn launch(function: &Arc<Function>) -> io::Result<(Child, TcpListener, Out
             spawned => break spawned?,
         }
     };
-    Ok((child, listener, output))
+    Ok(Launched { child, listener, secret, output })
 }
 
 async fn supervise(
