@@ -142,6 +142,7 @@ async fn list(State(control): Shared) -> Json<Resources> {
     for (kind, names) in &mut all {
         for (name, stored) in names {
             stored.outputs.extend(control.cloud.live(kind, name).await);
+            stored.spec = control.cloud.reported(kind, name, stored.spec.take()).await;
         }
     }
     Json(all)
@@ -151,6 +152,7 @@ async fn read(State(control): Shared, Path((kind, name)): Path<(String, String)>
     match control.cloud.registry.get(&kind, &name) {
         Some(Entry { spec, mut outputs, .. }) => {
             outputs.extend(control.cloud.live(&kind, &name).await);
+            let spec = control.cloud.reported(&kind, &name, spec).await;
             Ok(Json(Stored { spec, outputs }))
         }
         None => Err(Refusal(Fault::fatal("not_found", format!("there is no {kind} {name}")))),
@@ -191,7 +193,9 @@ where
 }
 
 async fn has_code(State(control): Shared, Path(sha256): Path<String>) -> StatusCode {
-    if control.cloud.code.has(&sha256) { StatusCode::OK } else { StatusCode::NOT_FOUND }
+    let cloud = Arc::clone(&control.cloud);
+    let has = tokio::task::spawn_blocking(move || cloud.code.has(&sha256)).await;
+    if has.unwrap_or(false) { StatusCode::OK } else { StatusCode::NOT_FOUND }
 }
 
 async fn upload(

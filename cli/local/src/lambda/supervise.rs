@@ -5,6 +5,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
@@ -84,7 +85,7 @@ async fn launch(function: &Arc<Function>) -> io::Result<Launched> {
         // Its own group: a Ctrl-C in the daemon's terminal is not for it, and its children go with it.
         .process_group(0)
         .kill_on_drop(true);
-    let mut tries = 0;
+    let (mut tries, mut is_repaired) = (0, false);
     let child = loop {
         match command.spawn() {
             // Another thread was starting a child while the code was being written: that child holds the file open
@@ -93,10 +94,24 @@ async fn launch(function: &Arc<Function>) -> io::Result<Launched> {
                 tries += 1;
                 clock::pause(Duration::from_millis(5)).await;
             }
+            Err(error) if is_damaged(&error) && !is_repaired => {
+                is_repaired = true;
+                function.shared.repair(function).await.map_err(|fault| {
+                    let cause = fault.cause.map(|cause| format!(": {cause}")).unwrap_or_default();
+                    let hint = fault.hint.map(|hint| format!("; {hint}")).unwrap_or_default();
+                    io::Error::new(error.kind(), format!("{error}; {}{cause}{hint}", fault.message))
+                })?;
+            }
             spawned => break spawned?,
         }
     };
     Ok(Launched { child, listener, secret, output })
+}
+
+/// Whether a start failed because the program is missing or is not executable.
+fn is_damaged(error: &io::Error) -> bool {
+    let damaged = [Errno::NOENT, Errno::NOTDIR, Errno::LOOP, Errno::ACCESS, Errno::NOEXEC];
+    Errno::from_io_error(error).is_some_and(|errno| damaged.contains(&errno))
 }
 
 async fn supervise(
