@@ -29,6 +29,7 @@ pub mod scratch;
 mod secret;
 pub mod state;
 mod table;
+mod version;
 
 pub use client::Client;
 pub use daemon::ServeOptions;

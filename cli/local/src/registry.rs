@@ -11,6 +11,7 @@ use serde_json::Value as Json;
 
 use crate::protocol::{Resources, Stored};
 use crate::state::{self, STATE_VERSION, StateDir};
+use crate::version;
 
 /// A resource as it is kept.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -129,7 +130,7 @@ fn read(dir: &StateDir) -> Result<Data, Fault> {
         }
         Err(error) => return Err(state::fault("read", &path, &error)),
     };
-    serde_json::from_slice(&text).map_err(|error| state::corrupt(&path, &error))
+    version::parse(&path, &text)
 }
 
 #[cfg(test)]
@@ -162,13 +163,27 @@ mod tests {
         let temp = tempfile::tempdir().unwrap();
         let dir = StateDir::prepare(temp.path()).unwrap();
         let path = temp.path().join(state::REGISTRY);
-        for garbage in ["", "{\"v\":1,\"resou", "[]", "\0\0\0\0"] {
+        let no_version = r#"{"resources":{}}"#;
+        let version_0 = r#"{"v":0,"resources":{}}"#;
+        for garbage in ["", "{\"v\":1,\"resou", "[]", "\0\0\0\0", no_version, version_0] {
             std::fs::write(&path, garbage).unwrap();
             let fault = Registry::open(&dir).err().unwrap();
             assert_eq!(fault.code, "local_state_corrupt");
             assert!(fault.message.ends_with("registry.json is damaged; it was left as it is"), "{fault}");
             assert_eq!(std::fs::read_to_string(&path).unwrap(), garbage);
         }
+    }
+
+    #[test]
+    fn registry_of_newer_program_is_refused_and_left_as_it_is() {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = StateDir::prepare(temp.path()).unwrap();
+        let path = temp.path().join(state::REGISTRY);
+        let newer = r#"{"v":2,"resources":{}}"#;
+        std::fs::write(&path, newer).unwrap();
+        assert_eq!(Registry::open(&dir).err().unwrap().code, "local_state_newer");
+        assert_eq!(peek(&dir).unwrap_err().code, "local_state_newer");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), newer);
     }
 
     #[test]

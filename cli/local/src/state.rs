@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 use hitctl_engine::Fault;
 use serde::{Deserialize, Serialize};
 
+use crate::version;
+
 /// The layout that this program writes. Higher numbers are from newer programs.
 pub const STATE_VERSION: u32 = 1;
 
@@ -138,17 +140,7 @@ impl StateDir {
     /// The directory when it is there and ours; makes nothing. `None` when there is none, or an empty one.
     pub fn existing(path: &Path) -> Result<Option<Self>, Fault> {
         let Some((dir, marker)) = Self::marked(path)? else { return Ok(None) };
-        let marker: Marker =
-            serde_json::from_slice(&marker).map_err(|error| corrupt(&dir.path.join(MARKER), &error))?;
-        if marker.v > STATE_VERSION {
-            let shown = dir.path.display();
-            return Err(Fault::fatal(
-                "local_state_newer",
-                format!("the state directory {shown} was written by a newer hitctl"),
-            )
-            .caused_by(format!("its layout is version {}, this program knows up to {STATE_VERSION}", marker.v))
-            .hinted("use that newer hitctl, or run `hitctl local reset` to begin anew; that loses the local counts"));
-        }
+        version::parse::<Marker>(&dir.path.join(MARKER), &marker)?;
         dir.guard_permissions()?;
         Ok(Some(dir))
     }
@@ -241,12 +233,12 @@ impl StateDir {
         self.write(ENDPOINT, &serde_json::to_vec_pretty(endpoint).unwrap_or_default())
     }
 
-    /// Where the daemon says it is reached; it may be long dead. What cannot be read as such counts as none: a daemon
-    /// writes it anew.
+    /// Where the daemon says it is reached; it may be long dead. What cannot be read as such, or has a version that this
+    /// program does not know, counts as none: a daemon writes it anew.
     pub fn endpoint(&self) -> Result<Option<Endpoint>, Fault> {
         let path = self.path.join(ENDPOINT);
         match fs::read(&path) {
-            Ok(text) => Ok(serde_json::from_slice(&text).ok()),
+            Ok(text) => Ok(version::parse(&path, &text).ok()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(fault("read", &path, &error)),
         }
