@@ -28,7 +28,7 @@ use crate::queue::Queues;
 use crate::registry::{Entry, Registry};
 use crate::state::StateDir;
 use crate::table::Tables;
-use crate::{ACCOUNT, REGION, ports};
+use crate::{ACCOUNT, REGION, inventory, ports};
 
 /// The cloud, as one.
 pub(crate) struct Cloud {
@@ -54,12 +54,7 @@ impl Cloud {
         let _one = self.changing.lock().await;
         let old = self.registry.get(kind, name);
         let entry = self.bring(kind, name, spec, old.as_ref()).await?;
-        let kept = {
-            let (this, kind, name, entry) =
-                (Arc::clone(self), kind.to_owned(), name.to_owned(), entry.clone());
-            blocking(move || this.registry.put(&kind, &name, entry)).await
-        };
-        if let Err(fault) = kept {
+        if let Err(fault) = self.register(kind, name, entry.clone()).await {
             self.undo(kind, name, old).await;
             return Err(fault);
         }
@@ -82,9 +77,22 @@ impl Cloud {
         known(kind)?;
         let _one = self.changing.lock().await;
         let Some(old) = self.registry.get(kind, name) else { return Ok(()) };
-        self.end(kind, name, &old).await?;
+        if inventory::is_kept(kind) {
+            // Killed after this, the daemon does not miss what it had deleted already when it starts again.
+            self.register(kind, name, Entry { deleting: true, ..old.clone() }).await?;
+        }
+        if let Err(fault) = self.end(kind, name, &old).await {
+            // What cannot be written now only leaves the mark, and the next put takes that away.
+            drop(self.register(kind, name, old).await);
+            return Err(fault);
+        }
         let (this, kind, name) = (Arc::clone(self), kind.to_owned(), name.to_owned());
         blocking(move || this.registry.remove(&kind, &name)).await
+    }
+
+    async fn register(self: &Arc<Self>, kind: &str, name: &str, entry: Entry) -> Result<(), Fault> {
+        let (this, kind, name) = (Arc::clone(self), kind.to_owned(), name.to_owned());
+        blocking(move || this.registry.put(&kind, &name, entry)).await
     }
 
     /// Brings back everything that the registry has. What fails is said in the status, and does not stop the rest.
@@ -162,7 +170,7 @@ impl Cloud {
             PermissionSpec::KIND => self.bring_permission(name, &parse(kind, name, &spec)?, old)?,
             _ => return Err(unknown(kind)),
         };
-        Ok(Entry { spec, outputs, port })
+        Ok(Entry { spec, outputs, port, deleting: false })
     }
 
     async fn bring_table(
@@ -261,7 +269,8 @@ impl Cloud {
             Some(old) => self.bring(kind, name, old.spec.clone(), Some(&old)).await.map(drop),
             None if kind == TableSpec::KIND => Ok(()),
             None => {
-                let nothing = Entry { spec: Json::Null, outputs: Outputs::new(), port: None };
+                let nothing =
+                    Entry { spec: Json::Null, outputs: Outputs::new(), port: None, deleting: false };
                 self.end(kind, name, &nothing).await
             }
         };

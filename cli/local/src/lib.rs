@@ -16,6 +16,7 @@ pub mod driver;
 mod front;
 pub mod gateway;
 mod host;
+mod inventory;
 mod journal;
 pub mod lambda;
 pub mod logs;

@@ -23,6 +23,9 @@ pub(crate) struct Entry {
     /// The port that it listens on, when it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) port: Option<u16>,
+    /// Whether its deletion has begun: what it held may be gone already.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) deleting: bool,
 }
 
 /// The whole file.
@@ -54,6 +57,12 @@ impl Registry {
     /// The names and entries of one kind.
     pub(crate) fn of_kind(&self, kind: &str) -> BTreeMap<String, Entry> {
         self.locked(|data| data.resources.get(kind).cloned().unwrap_or_default())
+    }
+
+    /// The names of one kind, without those whose deletion has begun.
+    pub(crate) fn kept(&self, kind: &str) -> BTreeSet<String> {
+        let all = self.of_kind(kind).into_iter();
+        all.filter(|(_, entry)| !entry.deleting).map(|(name, _)| name).collect()
     }
 
     pub(crate) fn all(&self) -> Resources {
@@ -138,7 +147,7 @@ mod tests {
     use super::*;
 
     fn entry(n: u32) -> Entry {
-        Entry { spec: serde_json::json!({ "n": n }), outputs: Outputs::new(), port: None }
+        Entry { spec: serde_json::json!({ "n": n }), outputs: Outputs::new(), port: None, deleting: false }
     }
 
     #[test]

@@ -271,7 +271,8 @@ fn bootstrap(cloud: &Cloud) -> std::path::PathBuf {
 #[tokio::test]
 async fn start_of_damaged_program_unpacks_code_again() {
     use std::os::unix::fs::PermissionsExt as _;
-    let damages: [(&str, fn(&std::path::Path)); 5] = [
+    type Damage = fn(&std::path::Path);
+    let damages: [(&str, Damage); 5] = [
         ("empty", |path| std::fs::write(path, "").unwrap()),
         ("mode 644", |path| {
             std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o644)).unwrap();
