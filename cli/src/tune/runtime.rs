@@ -199,8 +199,10 @@ mod tests {
 
     async fn ask(address: &str, method: &str, path: &str, headers: &str) -> String {
         let mut stream = TcpStream::connect(address).await.unwrap();
+        let body = r#"{"statusCode":200}"#;
         let request = format!(
-            "{method} {path} HTTP/1.1\r\n{headers}connection: close\r\ncontent-length: 2\r\n\r\n{{}}"
+            "{method} {path} HTTP/1.1\r\n{headers}connection: close\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
         );
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = String::new();
