@@ -19,6 +19,8 @@ mod keys;
 #[cfg(feature = "load")]
 mod load;
 #[cfg(feature = "load")]
+mod local_environment;
+#[cfg(feature = "load")]
 pub mod names;
 #[cfg(feature = "load")]
 mod pattern;
@@ -52,6 +54,7 @@ pub use {
     environment::fingerprint,
     json_schema::json_schema,
     load::{Choice, Env, FILE_NAME, LOCAL, Loaded, MAX_FILE_BYTES, Overrides, TEST, load, read},
+    local_environment::{LocalVariableError, check_local_variable, is_loopback},
     problem::{At, Errors, Lint, Problem},
     resolve::Origin,
     schema::{App, CloudFront, Counter, Events, Function, Http, Queue, Table},

@@ -189,7 +189,8 @@ pub fn load(
         }
     }
     for (resolved, _) in &all {
-        for (problem, span) in rules::errors(resolved) {
+        let of_chosen = if resolved.name == chosen { rules::local_errors(resolved) } else { Vec::new() };
+        for (problem, span) in rules::errors(resolved).into_iter().chain(of_chosen) {
             match span {
                 Some(span) => gathered.push_at(problem, &source, &span),
                 None => gathered.push(problem),

@@ -5,7 +5,9 @@ use std::ops::Range;
 
 use toml::Value;
 
+use crate::check::tame;
 use crate::environment;
+use crate::local_environment::{LocalVariableError, check_local_variable};
 use crate::names::{self, MAX_BASE};
 use crate::problem::Problem;
 use crate::resolve::Resolved;
@@ -107,6 +109,33 @@ pub(crate) fn errors(env: &Resolved) -> Vec<Finding> {
         found.push((problem, env.span(key).or_else(first)));
     }
     found
+}
+
+/// Variables that a function may not have where it runs on this machine. Other envs of the same file may set them: Lambda
+/// allows them, and so this is asked of the chosen env only.
+pub(crate) fn local_errors(env: &Resolved) -> Vec<Finding> {
+    if !env.is_good(&["target"]) || env.text("target") != "local" {
+        return Vec::new();
+    }
+    let refused = env.variables().filter_map(|(name, value)| {
+        let shown = tame(name);
+        let (message, help) = match check_local_variable(name, value).err()? {
+            LocalVariableError::LoadsCode => (
+                format!(
+                    "`{shown}` can make a program run other code, here on this machine and with your rights"
+                ),
+                "remove it, or move it to the env on AWS that needs it: `[env.NAME.function.environment]`",
+            ),
+            LocalVariableError::LeavesMachine => (
+                format!("`{shown}` is not an address of this machine, so visitors' data would leave it"),
+                "use `http://127.0.0.1:PORT`, or move it to the env on AWS that needs it: \
+                 `[env.NAME.function.environment]`",
+            ),
+        };
+        let span = env.span(&format!("{}.{name}", environment::KEY));
+        Some((Problem::new("unsafe_variable", message).help(help), span))
+    });
+    refused.collect()
 }
 
 /// Queues, events and buckets that cannot be.

@@ -19,6 +19,8 @@ const BASE: &str = "/2018-06-01/runtime";
 struct Api {
     stream: BufReader<TcpStream>,
     host: String,
+    /// The path before each call: the secret of this process.
+    prefix: String,
 }
 
 impl Api {
@@ -32,7 +34,8 @@ impl Api {
         let mut request = Vec::with_capacity(256 + body.len());
         write!(
             request,
-            "{method} {BASE}{path} HTTP/1.1\r\nhost: {}\r\n{headers}content-length: {}\r\n\r\n",
+            "{method} {}{BASE}{path} HTTP/1.1\r\nhost: {}\r\n{headers}content-length: {}\r\n\r\n",
+            self.prefix,
             self.host,
             body.len()
         )
@@ -92,10 +95,12 @@ fn order(event: &str) -> (&str, &str) {
 }
 
 fn main() {
-    let host = variable("AWS_LAMBDA_RUNTIME_API");
+    let address = variable("AWS_LAMBDA_RUNTIME_API");
+    let (host, prefix) = address.split_at(address.find('/').unwrap_or(address.len()));
+    let (host, prefix) = (host.to_owned(), prefix.to_owned());
     let stream = TcpStream::connect(&host).expect("the Runtime API is there");
     stream.set_nodelay(true).expect("a live socket");
-    let mut api = Api { stream: BufReader::new(stream), host };
+    let mut api = Api { stream: BufReader::new(stream), host, prefix };
     match variable("INIT").as_str() {
         "crash" => std::process::exit(7),
         "hang" => sleep(60_000),

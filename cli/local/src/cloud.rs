@@ -19,7 +19,7 @@ use serde_json::Value as Json;
 use crate::bus::Bus;
 use crate::clock::random;
 use crate::cloudfront::CloudFront;
-use crate::code::CodeStore;
+use crate::code::{self, CodeStore};
 use crate::gateway::{Door, Gateway};
 use crate::lambda::Runner;
 use crate::logs::Logs;
@@ -28,7 +28,7 @@ use crate::queue::Queues;
 use crate::registry::{Entry, Registry};
 use crate::state::StateDir;
 use crate::table::Tables;
-use crate::{ACCOUNT, REGION, ports};
+use crate::{ACCOUNT, REGION, inventory, ports};
 
 /// The cloud, as one.
 pub(crate) struct Cloud {
@@ -54,17 +54,22 @@ impl Cloud {
         let _one = self.changing.lock().await;
         let old = self.registry.get(kind, name);
         let entry = self.bring(kind, name, spec, old.as_ref()).await?;
-        let kept = {
-            let (this, kind, name, entry) =
-                (Arc::clone(self), kind.to_owned(), name.to_owned(), entry.clone());
-            blocking(move || this.registry.put(&kind, &name, entry)).await
-        };
-        if let Err(fault) = kept {
+        if let Err(fault) = self.register(kind, name, entry.clone()).await {
             self.undo(kind, name, old).await;
             return Err(fault);
         }
+        self.forget_notices_of(kind, name);
         self.collect().await;
         Ok(entry)
+    }
+
+    /// Returns the spec of a resource as callers see it. A function whose code is missing or damaged has none: it then
+    /// differs from any spec that is wanted, so that the next deploy uploads the code and puts the function again.
+    pub(crate) async fn reported(&self, kind: &str, name: &str, mut spec: Json) -> Json {
+        if kind == FunctionSpec::KIND && !self.runner.has_intact_code(name).await {
+            code::forget(&mut spec);
+        }
+        spec
     }
 
     /// Removes a resource; one that is not there is fine.
@@ -72,9 +77,22 @@ impl Cloud {
         known(kind)?;
         let _one = self.changing.lock().await;
         let Some(old) = self.registry.get(kind, name) else { return Ok(()) };
-        self.end(kind, name, &old).await?;
+        if inventory::is_kept(kind) {
+            // Killed after this, the daemon does not miss what it had deleted already when it starts again.
+            self.register(kind, name, Entry { deleting: true, ..old.clone() }).await?;
+        }
+        if let Err(fault) = self.end(kind, name, &old).await {
+            // What cannot be written now only leaves the mark, and the next put takes that away.
+            drop(self.register(kind, name, old).await);
+            return Err(fault);
+        }
         let (this, kind, name) = (Arc::clone(self), kind.to_owned(), name.to_owned());
         blocking(move || this.registry.remove(&kind, &name)).await
+    }
+
+    async fn register(self: &Arc<Self>, kind: &str, name: &str, entry: Entry) -> Result<(), Fault> {
+        let (this, kind, name) = (Arc::clone(self), kind.to_owned(), name.to_owned());
+        blocking(move || this.registry.put(&kind, &name, entry)).await
     }
 
     /// Brings back everything that the registry has. What fails is said in the status, and does not stop the rest.
@@ -99,7 +117,9 @@ impl Cloud {
                 };
                 if let Err(fault) = kept {
                     let cause = fault.cause.map(|cause| format!(": {cause}")).unwrap_or_default();
-                    self.notice(format!("{kind} {name} was not brought back: {}{cause}", fault.message));
+                    let hint = fault.hint.map(|hint| format!("; {hint}")).unwrap_or_default();
+                    let lost = lost_notice(kind, &name);
+                    self.notice(format!("{lost}: {}{cause}{hint}", fault.message));
                 }
             }
         }
@@ -108,6 +128,13 @@ impl Cloud {
     /// Says something to the user, in the status.
     pub(crate) fn notice(&self, text: String) {
         self.notices.lock().unwrap_or_else(PoisonError::into_inner).push(text);
+    }
+
+    /// Takes back what was said of a resource that could not be brought back, once it is put again.
+    fn forget_notices_of(&self, kind: &str, name: &str) {
+        let lost = format!("{}: ", lost_notice(kind, name));
+        let mut notices = self.notices.lock().unwrap_or_else(PoisonError::into_inner);
+        notices.retain(|notice| !notice.starts_with(&lost));
     }
 
     /// Makes it so in the world. May be repeated.
@@ -143,7 +170,7 @@ impl Cloud {
             PermissionSpec::KIND => self.bring_permission(name, &parse(kind, name, &spec)?, old)?,
             _ => return Err(unknown(kind)),
         };
-        Ok(Entry { spec, outputs, port })
+        Ok(Entry { spec, outputs, port, deleting: false })
     }
 
     async fn bring_table(
@@ -164,12 +191,14 @@ impl Cloud {
         outputs(&[("arn", arn("logs", &format!("log-group:{name}"))), ("name", name.to_owned())])
     }
 
-    async fn bring_function(&self, name: &str, spec: &FunctionSpec) -> Result<Outputs, Fault> {
-        if !self.code.has(&spec.code_sha256) {
-            return Err(Fault::fatal("code_missing", format!("the code of the function {name} is not here"))
-                .caused_by(format!("no zip with SHA-256 {} was uploaded", spec.code_sha256))
-                .hinted("run `hitctl deploy --env local`, which uploads it"));
-        }
+    async fn bring_function(self: &Arc<Self>, name: &str, spec: &FunctionSpec) -> Result<Outputs, Fault> {
+        let (this, sha256) = (Arc::clone(self), spec.code_sha256.clone());
+        let verified = blocking(move || Ok(this.code.verify(&sha256))).await?;
+        verified.map_err(|why| {
+            Fault::fatal("code_missing", format!("the code of the function {name} is not here"))
+                .caused_by(why)
+                .hinted("run `hitctl deploy --env local`, which uploads it")
+        })?;
         self.runner.put(name, spec).await?;
         Ok(outputs(&[("arn", arn("lambda", &format!("function:{name}"))), ("name", name.to_owned())]))
     }
@@ -240,7 +269,8 @@ impl Cloud {
             Some(old) => self.bring(kind, name, old.spec.clone(), Some(&old)).await.map(drop),
             None if kind == TableSpec::KIND => Ok(()),
             None => {
-                let nothing = Entry { spec: Json::Null, outputs: Outputs::new(), port: None };
+                let nothing =
+                    Entry { spec: Json::Null, outputs: Outputs::new(), port: None, deleting: false };
                 self.end(kind, name, &nothing).await
             }
         };
@@ -287,6 +317,10 @@ fn unknown(kind: &str) -> Fault {
     Fault::fatal("unknown_kind", format!("the local cloud has no resources of kind {kind:?}"))
         .caused_by(format!("it knows {}", KINDS.join(", ")))
         .hinted("run `hitctl local stop`, then the command again: the daemon may be of an older program")
+}
+
+fn lost_notice(kind: &str, name: &str) -> String {
+    format!("{kind} {name} was not brought back")
 }
 
 fn known(kind: &str) -> Result<(), Fault> {

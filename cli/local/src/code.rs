@@ -1,21 +1,26 @@
 //! The zips of functions, by hash: taken in, verified, and collected once no function uses them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::{self, Write as _};
+use std::io::{self, Read, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use futures::{Stream, StreamExt as _};
 use hitctl_engine::Fault;
+use hitctl_resources::{FunctionSpec, Spec as _};
+use serde_json::Value as Json;
 use sha2::{Digest as _, Sha256};
 use tempfile::NamedTempFile;
 
 use crate::clock::{hex, now_ms};
+use crate::protocol::Resources;
 use crate::state;
 
 /// The largest zip that Lambda takes in a call, in bytes.
 pub(crate) const MAX_ZIP: usize = 50 * 1024 * 1024;
+/// The field of a function's spec that names its code.
+const SHA256: &str = "code_sha256";
 /// A zip that no function uses may belong to a deploy that is under way.
 const GRACE: Duration = Duration::from_mins(10);
 
@@ -40,8 +45,14 @@ impl CodeStore {
         self.dir.join(format!("{sha256}.zip"))
     }
 
+    /// Whether the zip of that hash is here, and has that hash. Reads all of it.
     pub(crate) fn has(&self, sha256: &str) -> bool {
-        is_sha256(sha256) && self.path(sha256).is_file()
+        self.verify(sha256).is_ok()
+    }
+
+    /// Checks that the zip of that hash is here, and has that hash. Reads all of it; says what is wrong otherwise.
+    pub(crate) fn verify(&self, sha256: &str) -> Result<(), String> {
+        verify(&self.dir, sha256)
     }
 
     /// Takes in a zip that must have that hash; it is there as a whole or not at all.
@@ -88,13 +99,69 @@ impl CodeStore {
             .hinted("run the command again; if the file changes while it is sent, build it anew"));
         }
         temp.as_file().sync_all().map_err(|error| failed(&error))?;
+        // What is there now is missing, damaged or no file: otherwise nothing is uploaded.
+        if fs::symlink_metadata(&path).is_ok_and(|meta| meta.is_dir()) {
+            fs::remove_dir_all(&path).map_err(|error| failed(&error))?;
+        }
         temp.persist(&path).map_err(|error| failed(&error.error))?;
-        Ok(())
+        fs::File::open(&self.dir).and_then(|dir| dir.sync_all()).map_err(|error| failed(&error))
     }
 
     /// Removes zips that no function uses, and torn uploads, except those that are new.
     pub(crate) fn collect(&self, in_use: &BTreeSet<String>) {
         collect(&self.dir, in_use);
+    }
+}
+
+/// Checks that a directory of zips has the one of that hash, as a file with that hash. Says what is wrong otherwise.
+pub(crate) fn verify(dir: &Path, sha256: &str) -> Result<(), String> {
+    if !is_sha256(sha256) {
+        return Err(format!("`{sha256}` is not a SHA-256 in hex"));
+    }
+    let path = dir.join(format!("{sha256}.zip"));
+    let shown = path.display();
+    let unreadable = |error: io::Error| match error.kind() {
+        io::ErrorKind::NotFound => format!("{shown} is missing"),
+        _ => format!("{shown} cannot be read: {error}"),
+    };
+    if !fs::symlink_metadata(&path).map_err(unreadable)?.is_file() {
+        return Err(format!("{shown} is not a file"));
+    }
+    let mut file = fs::File::open(&path).map_err(unreadable)?;
+    match sha256_of(&mut file).map_err(unreadable)? {
+        found if found == sha256 => Ok(()),
+        found => Err(format!("{shown} is damaged: its SHA-256 is {found}")),
+    }
+}
+
+/// Takes the hash of the code out of a function's spec, for one whose code is missing or damaged.
+pub(crate) fn forget(spec: &mut Json) {
+    if let Some(sha256) = spec.get_mut(SHA256) {
+        *sha256 = Json::Null;
+    }
+}
+
+/// Takes the hash of the code out of the specs of those functions whose zip, in that directory, is missing or damaged.
+pub(crate) fn forget_missing(resources: &mut Resources, zips: &Path) {
+    for function in resources.get_mut(FunctionSpec::KIND).into_iter().flat_map(BTreeMap::values_mut) {
+        let sha256 = function.spec.get(SHA256).and_then(Json::as_str);
+        if sha256.is_some_and(|sha256| verify(zips, sha256).is_err()) {
+            forget(&mut function.spec);
+        }
+    }
+}
+
+/// Returns the SHA-256 of everything that a reader gives, in hex.
+pub(crate) fn sha256_of(reader: &mut impl Read) -> io::Result<String> {
+    let mut hash = Sha256::new();
+    let mut chunk = vec![0; 64 * 1024];
+    loop {
+        match reader.read(&mut chunk) {
+            Ok(0) => return Ok(hex(&hash.finalize())),
+            Ok(read) => hash.update(&chunk[..read]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
     }
 }
 
@@ -148,6 +215,32 @@ mod tests {
         assert_eq!(store.take(SHA_OF_ABC, chunks(&["abd"])).await.unwrap_err().code, "code_mismatch");
         assert_eq!(store.take("../../etc", chunks(&["abc"])).await.unwrap_err().code, "invalid_request");
         assert_eq!(fs::read_dir(temp.path()).unwrap().count(), 0);
+    }
+
+    #[tokio::test]
+    async fn has_of_damaged_zip_is_false_and_upload_replaces_it() {
+        let temp = tempfile::tempdir().unwrap();
+        let store = CodeStore::open(temp.path().join("zips")).unwrap();
+        let path = store.path(SHA_OF_ABC);
+        assert_eq!(store.verify(SHA_OF_ABC), Err(format!("{} is missing", path.display())));
+        let elsewhere = temp.path().join("abc");
+        fs::write(&elsewhere, "abc").unwrap();
+        let damages: [(&str, &dyn Fn()); 5] = [
+            ("cut", &|| fs::write(&path, "ab").unwrap()),
+            ("empty", &|| fs::write(&path, "").unwrap()),
+            ("changed", &|| fs::write(&path, "abd").unwrap()),
+            ("directory", &|| fs::create_dir(&path).unwrap()),
+            ("link", &|| std::os::unix::fs::symlink(&elsewhere, &path).unwrap()),
+        ];
+        for (name, damage) in damages {
+            drop(fs::remove_file(&path));
+            damage();
+            assert!(!store.has(SHA_OF_ABC), "{name}");
+            store.take(SHA_OF_ABC, chunks(&["abc"])).await.unwrap();
+            assert!(store.has(SHA_OF_ABC), "{name}");
+            assert!(fs::symlink_metadata(&path).unwrap().is_file(), "{name}");
+        }
+        assert_eq!(fs::read(elsewhere).unwrap(), b"abc");
     }
 
     #[tokio::test]

@@ -23,6 +23,7 @@ use crate::lambda::InvokeError;
 use crate::logs;
 use crate::protocol::{Hold, Invalidation, Invoked, LogPage, Put, Resources, Status, Stored, bearer};
 use crate::registry::Entry;
+use crate::secret::equal;
 use crate::state::Endpoint;
 
 /// The largest spec, in bytes.
@@ -107,11 +108,6 @@ fn allowed(headers: &HeaderMap, token: &str) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Compares in a time that says nothing of where a difference is.
-fn equal(a: &[u8], b: &[u8]) -> bool {
-    a.len() == b.len() && a.iter().zip(b).fold(0, |differ, (a, b)| differ | (a ^ b)) == 0
-}
-
 async fn status(State(control): Shared) -> Json<Status> {
     let cloud = &control.cloud;
     let endpoint = &control.endpoint;
@@ -146,6 +142,7 @@ async fn list(State(control): Shared) -> Json<Resources> {
     for (kind, names) in &mut all {
         for (name, stored) in names {
             stored.outputs.extend(control.cloud.live(kind, name).await);
+            stored.spec = control.cloud.reported(kind, name, stored.spec.take()).await;
         }
     }
     Json(all)
@@ -155,6 +152,7 @@ async fn read(State(control): Shared, Path((kind, name)): Path<(String, String)>
     match control.cloud.registry.get(&kind, &name) {
         Some(Entry { spec, mut outputs, .. }) => {
             outputs.extend(control.cloud.live(&kind, &name).await);
+            let spec = control.cloud.reported(&kind, &name, spec).await;
             Ok(Json(Stored { spec, outputs }))
         }
         None => Err(Refusal(Fault::fatal("not_found", format!("there is no {kind} {name}")))),
@@ -195,7 +193,9 @@ where
 }
 
 async fn has_code(State(control): Shared, Path(sha256): Path<String>) -> StatusCode {
-    if control.cloud.code.has(&sha256) { StatusCode::OK } else { StatusCode::NOT_FOUND }
+    let cloud = Arc::clone(&control.cloud);
+    let has = tokio::task::spawn_blocking(move || cloud.code.has(&sha256)).await;
+    if has.unwrap_or(false) { StatusCode::OK } else { StatusCode::NOT_FOUND }
 }
 
 async fn upload(

@@ -13,7 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::bus::Bus;
-use crate::clock::{hex, now_ms, pause, random};
+use crate::clock::{now_ms, pause};
 use crate::cloud::{Cloud, blocking};
 use crate::cloudfront::{self, CloudFront, Recorder};
 use crate::code::{self, CodeStore};
@@ -28,7 +28,7 @@ use crate::queue::Queues;
 use crate::registry::Registry;
 use crate::state::{self, Endpoint, Lock, STATE_VERSION, StateDir};
 use crate::table::Tables;
-use crate::{ACCOUNT, REGION, ports};
+use crate::{ACCOUNT, REGION, inventory, ports, secret};
 
 /// How many invocations run at once in this cloud: the pool of functions without reserved concurrency.
 const ACCOUNT_CONCURRENCY: u32 = 100;
@@ -139,6 +139,7 @@ struct Daemon {
 impl Daemon {
     async fn open(dir: StateDir, build_id: String, stop: CancellationToken) -> Result<Self, Fault> {
         let registry = Registry::open(&dir)?;
+        inventory::check_files(&dir, &registry)?;
         let logs_dir = dir.path().join(state::LOGS);
         let logs = Logs::open(&logs_dir).map_err(|error| state::fault("open", &logs_dir, &error))?;
         let code = CodeStore::open(dir.path().join(state::ZIPS))?;
@@ -146,10 +147,12 @@ impl Daemon {
         let in_use = registry.code_in_use();
         code.collect(&in_use);
         code::collect(&code_dir, &in_use);
-        let tables = {
+        let (tables, found) = {
             let path = dir.path().join(state::TABLES);
-            blocking(move || Tables::open(&path)).await?
+            blocking(move || Tables::open(&path).and_then(|tables| Ok((tables.clone(), tables.names()?))))
+                .await?
         };
+        inventory::check_tables(&dir, &registry, &found)?;
         let (table_listener, moved) = listen_for_tables(&dir, &registry)?;
         let table = url_of(&table_listener)?;
         let queues = {
@@ -157,6 +160,7 @@ impl Daemon {
             let now = Arc::new(|| i64::try_from(now_ms()).unwrap_or(i64::MAX));
             blocking(move || Queues::open(&path, base, now)).await?
         };
+        inventory::check_queues(&dir, &registry, &queues.stored().await?)?;
         let listener = ports::listen(0).map_err(|error| no_port(&error))?;
         let runner = Runner::new(
             RunnerConfig {
@@ -183,7 +187,7 @@ impl Daemon {
             pid: std::process::id(),
             control: url_of(&listener)?,
             table,
-            token: hex(&token()?),
+            token: token()?,
             build_id,
             started_ms: now_ms(),
         };
@@ -302,8 +306,8 @@ fn stop_on_signals() -> Result<CancellationToken, Fault> {
     Ok(stop)
 }
 
-fn token() -> Result<[u8; 32], Fault> {
-    random()
+fn token() -> Result<String, Fault> {
+    secret::new()
         .map_err(|error| Fault::fatal("local_random", "the system gives no random bytes").caused_by(error))
 }
 

@@ -15,8 +15,8 @@ use serde_json::Value as Json;
 
 use crate::client::{Client, unreachable};
 use crate::protocol::{Resources, Stored};
-use crate::registry;
-use crate::state::StateDir;
+use crate::state::{self, StateDir};
+use crate::{code, registry};
 
 /// The tags that say whose a resource is.
 const OWNER_TAGS: [&str; 2] = ["hitctl:app", "hitctl:env"];
@@ -50,7 +50,11 @@ impl Offline {
     /// Reads it. Starts nothing and makes nothing.
     pub fn read(state_dir: &Path) -> Result<Self, Fault> {
         let resources = match StateDir::existing(state_dir)? {
-            Some(dir) => registry::peek(&dir)?,
+            Some(dir) => {
+                let mut resources = registry::peek(&dir)?;
+                code::forget_missing(&mut resources, &dir.path().join(state::ZIPS));
+                resources
+            }
             None => BTreeMap::new(),
         };
         Ok(Self { dir: state_dir.to_owned(), resources })

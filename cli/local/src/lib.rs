@@ -16,6 +16,7 @@ pub mod driver;
 mod front;
 pub mod gateway;
 mod host;
+mod inventory;
 mod journal;
 pub mod lambda;
 pub mod logs;
@@ -26,8 +27,10 @@ pub mod protocol;
 mod queue;
 mod registry;
 pub mod scratch;
+mod secret;
 pub mod state;
 mod table;
+mod version;
 
 pub use client::Client;
 pub use daemon::ServeOptions;

@@ -13,6 +13,7 @@ use serde_json::Value as Json;
 
 use crate::protocol::{Resources, Stored};
 use crate::state::{self, STATE_VERSION, StateDir};
+use crate::version;
 
 /// A resource as it is kept.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -24,6 +25,9 @@ pub(crate) struct Entry {
     /// The port that it listens on, when it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) port: Option<u16>,
+    /// Whether its deletion has begun: what it held may be gone already.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) deleting: bool,
 }
 
 /// The whole file.
@@ -55,6 +59,12 @@ impl Registry {
     /// The names and entries of one kind.
     pub(crate) fn of_kind(&self, kind: &str) -> BTreeMap<String, Entry> {
         self.locked(|data| data.resources.get(kind).cloned().unwrap_or_default())
+    }
+
+    /// The names of one kind, without those whose deletion has begun.
+    pub(crate) fn kept(&self, kind: &str) -> BTreeSet<String> {
+        let all = self.of_kind(kind).into_iter();
+        all.filter(|(_, entry)| !entry.deleting).map(|(name, _)| name).collect()
     }
 
     pub(crate) fn all(&self) -> Resources {
@@ -148,7 +158,7 @@ fn read(dir: &StateDir) -> Result<Data, Fault> {
         }
         Err(error) => return Err(state::fault("read", &path, &error)),
     };
-    serde_json::from_slice(&text).map_err(|error| state::corrupt(&path, &error))
+    version::parse(&path, &text)
 }
 
 #[cfg(test)]
@@ -156,7 +166,7 @@ mod tests {
     use super::*;
 
     fn entry(n: u32) -> Entry {
-        Entry { spec: serde_json::json!({ "n": n }), outputs: Outputs::new(), port: None }
+        Entry { spec: serde_json::json!({ "n": n }), outputs: Outputs::new(), port: None, deleting: false }
     }
 
     #[test]
@@ -181,13 +191,27 @@ mod tests {
         let temp = tempfile::tempdir().unwrap();
         let dir = StateDir::prepare(temp.path()).unwrap();
         let path = temp.path().join(state::REGISTRY);
-        for garbage in ["", "{\"v\":1,\"resou", "[]", "\0\0\0\0"] {
+        let no_version = r#"{"resources":{}}"#;
+        let version_0 = r#"{"v":0,"resources":{}}"#;
+        for garbage in ["", "{\"v\":1,\"resou", "[]", "\0\0\0\0", no_version, version_0] {
             std::fs::write(&path, garbage).unwrap();
             let fault = Registry::open(&dir).err().unwrap();
             assert_eq!(fault.code, "local_state_corrupt");
             assert!(fault.message.ends_with("registry.json is damaged; it was left as it is"), "{fault}");
             assert_eq!(std::fs::read_to_string(&path).unwrap(), garbage);
         }
+    }
+
+    #[test]
+    fn registry_of_newer_program_is_refused_and_left_as_it_is() {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = StateDir::prepare(temp.path()).unwrap();
+        let path = temp.path().join(state::REGISTRY);
+        let newer = r#"{"v":2,"resources":{}}"#;
+        std::fs::write(&path, newer).unwrap();
+        assert_eq!(Registry::open(&dir).err().unwrap().code, "local_state_newer");
+        assert_eq!(peek(&dir).unwrap_err().code, "local_state_newer");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), newer);
     }
 
     #[test]

@@ -18,6 +18,7 @@ use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 
 use self::project::{Identity, Project};
+use crate::version;
 
 /// The layout that this program writes. Higher numbers are from newer programs.
 pub const STATE_VERSION: u32 = 1;
@@ -183,23 +184,13 @@ impl StateDir {
     pub(crate) fn marker(&self) -> Result<Marker, Fault> {
         let path = self.path.join(MARKER);
         let text = read_own(&path).map_err(|error| fault("read", &path, &error))?;
-        serde_json::from_slice(&text).map_err(|error| corrupt(&path, &error))
+        version::parse(&path, &text)
     }
 
     /// The directory when it is there and ours; makes nothing. `None` when there is none, or an empty one.
     pub fn existing(path: &Path) -> Result<Option<Self>, Fault> {
         let Some((dir, marker)) = Self::marked(path)? else { return Ok(None) };
-        let marker: Marker =
-            serde_json::from_slice(&marker).map_err(|error| corrupt(&dir.path.join(MARKER), &error))?;
-        if marker.v > STATE_VERSION {
-            let shown = dir.path.display();
-            return Err(Fault::fatal(
-                "local_state_newer",
-                format!("the state directory {shown} was written by a newer hitctl"),
-            )
-            .caused_by(format!("its layout is version {}, this program knows up to {STATE_VERSION}", marker.v))
-            .hinted("use that newer hitctl, or run `hitctl local reset` to begin anew; that loses the local counts"));
-        }
+        version::parse::<Marker>(&dir.path.join(MARKER), &marker)?;
         dir.guard_permissions()?;
         dir.guard_links()?;
         Ok(Some(dir))
@@ -301,12 +292,12 @@ impl StateDir {
         self.write(ENDPOINT, &serde_json::to_vec_pretty(endpoint).unwrap_or_default())
     }
 
-    /// Where the daemon says it is reached; it may be long dead. What cannot be read as such, or names another machine, counts
-    /// as none: a daemon writes it anew.
+    /// Where the daemon says it is reached; it may be long dead. What cannot be read as such, has a version that this program
+    /// does not know, or names another machine, counts as none: a daemon writes it anew.
     pub fn endpoint(&self) -> Result<Option<Endpoint>, Fault> {
         let path = self.path.join(ENDPOINT);
         match read_own(&path) {
-            Ok(text) => Ok(serde_json::from_slice(&text).ok().filter(Endpoint::is_loopback)),
+            Ok(text) => Ok(version::parse(&path, &text).ok().filter(Endpoint::is_loopback)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(fault("read", &path, &error)),
         }

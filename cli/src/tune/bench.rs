@@ -103,6 +103,7 @@ impl Bench {
         };
         let io = |error: std::io::Error| failed(format!("its process was not started: {error}"));
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(io)?;
+        let api = RuntimeApi::new(events).map_err(io)?;
         let output = std::fs::File::create(&self.output).map_err(io)?;
         let mut command = Command::new("/bin/sh");
         command
@@ -110,7 +111,7 @@ impl Bench {
             .arg(&self.bootstrap)
             .env_clear()
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
-            .env("AWS_LAMBDA_RUNTIME_API", listener.local_addr().map_err(io)?.to_string())
+            .env("AWS_LAMBDA_RUNTIME_API", api.address(&listener).map_err(io)?)
             .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", memory_mb.to_string())
             .current_dir(self.bootstrap.parent().unwrap_or(Path::new("/")))
             .stdin(Stdio::piped())
@@ -122,7 +123,6 @@ impl Bench {
             share.add(pid).map_err(|error| failed(format!("it was not limited: {error}")))?;
         }
         let mut stdin = process.0.stdin.take().ok_or_else(|| failed("it has no input".to_owned()))?;
-        let api = RuntimeApi::new(events);
         let born = Instant::now();
         stdin.write_all(b"\n").await.map_err(io)?;
         let times = tokio::select! {

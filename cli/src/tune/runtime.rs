@@ -2,10 +2,12 @@
 //! under the CPU share of what it measures.
 
 use std::convert::Infallible;
+use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
+use hitctl_local::lambda::RuntimeApiSecret;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -46,15 +48,22 @@ struct State {
 
 /// The API of one process.
 pub(super) struct RuntimeApi {
+    secret: RuntimeApiSecret,
     events: Vec<Json>,
     state: Mutex<State>,
     over: Notify,
 }
 
 impl RuntimeApi {
-    /// One that hands out these events.
-    pub(super) fn new(events: Vec<Json>) -> Arc<Self> {
-        Arc::new(Self { events, state: Mutex::default(), over: Notify::new() })
+    /// Returns one that hands out these events to the process that is given its address.
+    pub(super) fn new(events: Vec<Json>) -> io::Result<Arc<Self>> {
+        let secret = RuntimeApiSecret::new()?;
+        Ok(Arc::new(Self { secret, events, state: Mutex::default(), over: Notify::new() }))
+    }
+
+    /// Returns the value of `AWS_LAMBDA_RUNTIME_API` for the process.
+    pub(super) fn address(&self, listener: &TcpListener) -> io::Result<String> {
+        Ok(self.secret.address(listener.local_addr()?))
     }
 
     /// Serves the process until it has answered every event, or has failed.
@@ -86,7 +95,10 @@ impl RuntimeApi {
     }
 
     async fn handle(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
-        let path = request.uri().path().to_owned();
+        let path = match self.secret.check(&request) {
+            Ok(path) => path.to_owned(),
+            Err(denied) => return denied.response(),
+        };
         let Some(call) = path.strip_prefix("/2018-06-01/runtime/") else {
             return answer(StatusCode::NOT_FOUND, "");
         };
@@ -177,4 +189,52 @@ fn answer(status: StatusCode, body: &'static str) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::from(body));
     *response.status_mut() = status;
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+
+    async fn ask(address: &str, method: &str, path: &str, headers: &str) -> String {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let body = r#"{"statusCode":200}"#;
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\n{headers}connection: close\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+
+    #[tokio::test]
+    async fn measured_process_is_asked_despite_calls_of_strangers() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let api = RuntimeApi::new(vec![serde_json::json!({ "a": 1 })]).unwrap();
+        let address = api.address(&listener).unwrap();
+        let served = tokio::spawn(async move { api.serve(&listener).await });
+        let (host, secret) = address.split_once('/').unwrap();
+        let base = "2018-06-01/runtime";
+        let own = format!("host: {host}\r\n");
+        let strangers = [
+            (format!("/{base}/invocation/next"), own.clone()),
+            (format!("/{base}/init/error"), own.clone()),
+            (format!("/{secret}/{base}/invocation/next"), "host: rebound.example\r\n".to_owned()),
+            (format!("/{secret}/{base}/init/error"), format!("{own}origin: https://page.example\r\n")),
+        ];
+        for (path, headers) in &strangers {
+            let method = if path.ends_with("next") { "GET" } else { "POST" };
+            let answer = ask(host, method, path, headers).await;
+            assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
+        }
+        let next = ask(host, "GET", &format!("/{secret}/{base}/invocation/next"), &own).await;
+        assert!(next.ends_with(r#"{"a":1}"#), "{next}");
+        let id = "00000000-0000-4000-8000-000000000000";
+        ask(host, "POST", &format!("/{secret}/{base}/invocation/{id}/response"), &own).await;
+        let times = served.await.unwrap().unwrap();
+        assert_eq!((times.given.len(), times.answered.len()), (1, 1));
+    }
 }

@@ -170,3 +170,42 @@ fn long_and_strange_lines_are_shown_in_part() {
        |                                         ^
     ");
 }
+
+#[test]
+fn variable_that_runs_other_code_is_refused_on_this_machine_only() {
+    let config = "[function.environment]\nTOKEN = 's3cret'\nLD_PRELOAD = '/tmp/evil.so'\n[env.test]\n[env.dev]\ntarget = 'local'\n";
+    for env in ["local", "dev"] {
+        let error = text(config, Some(env), &Overrides::new()).unwrap_err();
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(error, @"
+            hitctl.toml:3:14: `LD_PRELOAD` can make a program run other code, here on this machine and with your rights
+             3 | LD_PRELOAD = **************
+               |              ^^^^^^^^^^^^^^
+               = remove it, or move it to the env on AWS that needs it: `[env.NAME.function.environment]`
+            ");
+        }
+    }
+    let loaded = text(config, Some("test"), &Overrides::new()).unwrap();
+    assert_eq!(loaded.app.function.environment["LD_PRELOAD"], "/tmp/evil.so");
+    // In its own place it disturbs nobody.
+    let apart = "[function.environment]\nTOKEN = 's3cret'\n[env.test.function.environment]\nLD_PRELOAD = '/tmp/evil.so'\n";
+    let loaded = text(apart, Some("local"), &Overrides::new()).unwrap();
+    assert_eq!(loaded.app.function.environment.len(), 1);
+    text(apart, Some("test"), &Overrides::new()).unwrap();
+}
+
+#[test]
+fn endpoint_elsewhere_is_refused_on_this_machine_only() {
+    let config = |url: &str| {
+        format!("[env.test]\n[env.local.function.environment]\nAWS_ENDPOINT_URL_DYNAMODB = '{url}'\n")
+    };
+    let error = text(&config("https://s3cret.example"), Some("local"), &Overrides::new()).unwrap_err();
+    insta::assert_snapshot!(error, @"
+    hitctl.toml:3:29: `AWS_ENDPOINT_URL_DYNAMODB` is not an address of this machine, so visitors' data would leave it
+     3 | AWS_ENDPOINT_URL_DYNAMODB = ************************
+       |                             ^^^^^^^^^^^^^^^^^^^^^^^^
+       = use `http://127.0.0.1:PORT`, or move it to the env on AWS that needs it: `[env.NAME.function.environment]`
+    ");
+    text(&config("https://s3cret.example"), Some("test"), &Overrides::new()).unwrap();
+    text(&config("http://127.0.0.1:8000"), Some("local"), &Overrides::new()).unwrap();
+}

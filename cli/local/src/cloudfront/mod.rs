@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::{now_ms, random};
 use crate::protocol::Invalidation;
 use crate::state::{self, STATE_VERSION, StateDir};
+use crate::version;
 use batch::Batch;
 pub(crate) use service::{PREFIX, Recorder};
 
@@ -77,7 +78,7 @@ impl CloudFront {
     pub(crate) fn open(dir: &StateDir) -> Result<Self, Fault> {
         let path: PathBuf = dir.path().join(state::INVALIDATIONS);
         let data = match std::fs::read(&path) {
-            Ok(text) => serde_json::from_slice(&text).map_err(|error| state::corrupt(&path, &error))?,
+            Ok(text) => version::parse(&path, &text)?,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 Data { v: STATE_VERSION, in_progress_s: 0, asked: Vec::new() }
             }

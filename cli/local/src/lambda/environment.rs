@@ -1,7 +1,12 @@
 //! The environment variables that a function's process sees: Lambda's own, and those of its spec. Nothing is inherited.
+//!
+//! Variables that would make the process run other code, or send visitors' data away from this machine, are dropped, whoever
+//! put them in the spec.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
+use hitctl_config::check_local_variable;
 use hitctl_config::contract::{
     ENV_AWS_CLOUDFRONT_ENDPOINT, ENV_AWS_DYNAMODB_ENDPOINT, ENV_AWS_ENDPOINT, ENV_DYNAMODB_ENDPOINT,
 };
@@ -36,9 +41,11 @@ pub fn common(
     let mut all: Vec<(String, String)> = spec
         .variables()
         .filter(|(name, _)| !RESERVED.contains(name) && !name.starts_with("AWS_LAMBDA_"))
+        .filter(|(name, value)| check_local_variable(name, value).is_ok())
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect();
-    let has = |wanted: &str| spec.environment.contains_key(wanted);
+    let own: BTreeSet<String> = all.iter().map(|(name, _)| name.clone()).collect();
+    let has = |wanted: &str| own.contains(wanted);
     if !has(ENV_DYNAMODB_ENDPOINT) && !has(ENV_AWS_DYNAMODB_ENDPOINT) {
         all.push((ENV_DYNAMODB_ENDPOINT.to_owned(), endpoint.to_owned()));
     }
@@ -56,7 +63,7 @@ pub fn common(
             all.push((name.to_owned(), value.to_owned()));
         }
     }
-    let own = [
+    let lambdas = [
         ("_HANDLER", super::code::BOOTSTRAP),
         ("AWS_REGION", region),
         ("AWS_DEFAULT_REGION", region),
@@ -72,6 +79,61 @@ pub fn common(
         ("LAMBDA_TASK_ROOT", &code),
         ("LAMBDA_RUNTIME_DIR", &code),
     ];
-    all.extend(own.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    all.extend(lambdas.map(|(name, value)| (name.to_owned(), value.to_owned())));
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use hitctl_engine::Value;
+    use hitctl_resources::Arch;
+
+    use super::*;
+
+    fn environment(variables: &[(&str, &str)]) -> BTreeMap<String, String> {
+        let literal =
+            |(name, value): &(&str, &str)| ((*name).to_owned(), Value::Literal((*value).to_owned()));
+        let spec = FunctionSpec {
+            runtime: "provided.al2023".to_owned(),
+            arch: Arch::X86_64,
+            code_sha256: String::new(),
+            memory_mb: 128,
+            timeout_s: 10,
+            reserved_concurrency: None,
+            environment: variables.iter().map(literal).collect(),
+            role_arn: Value::Literal(String::new()),
+            log_format: "JSON".to_owned(),
+            log_group: Value::Literal("g".to_owned()),
+            tags: BTreeMap::new(),
+        };
+        common("f", &spec, "g", Path::new("/code"), "local", "http://127.0.0.1:9").into_iter().collect()
+    }
+
+    #[test]
+    fn variable_that_loads_code_is_dropped() {
+        let found = environment(&[("LD_PRELOAD", "/tmp/evil.so"), ("PATH", "/tmp/evil"), ("TOKEN", "t")]);
+        assert_eq!(found.get("LD_PRELOAD"), None);
+        assert_eq!(found["PATH"], "/usr/local/bin:/usr/bin:/bin:/opt/bin");
+        assert_eq!(found["TOKEN"], "t");
+    }
+
+    #[test]
+    fn endpoint_elsewhere_is_replaced_by_the_one_of_this_cloud() {
+        let elsewhere = "https://evil.example";
+        let found = environment(&[
+            ("DYNAMODB_ENDPOINT", elsewhere),
+            ("AWS_ENDPOINT_URL", elsewhere),
+            ("AWS_ENDPOINT_URL_DYNAMODB", elsewhere),
+            ("AWS_ENDPOINT_URL_CLOUDFRONT", elsewhere),
+            ("AWS_ENDPOINT_URL_S3", elsewhere),
+        ]);
+        assert!(found.values().all(|value| value != elsewhere), "{found:?}");
+        for name in ["DYNAMODB_ENDPOINT", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_CLOUDFRONT"] {
+            assert_eq!(found[name], "http://127.0.0.1:9", "{name}");
+        }
+        let own = environment(&[("DYNAMODB_ENDPOINT", "http://127.0.0.1:1")]);
+        assert_eq!(own["DYNAMODB_ENDPOINT"], "http://127.0.0.1:1");
+    }
 }

@@ -22,6 +22,7 @@ pub(super) struct Function {
     pub(super) memory_mb: u32,
     pub(super) timeout: Duration,
     pub(super) dir: PathBuf,
+    pub(super) code_sha256: String,
     pub(super) environment: Vec<(String, String)>,
     pub(super) shared: Arc<Shared>,
     pub(super) pool: Mutex<Pool>,

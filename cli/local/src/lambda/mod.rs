@@ -6,6 +6,7 @@
 //! the CPU is not throttled to the memory's share, and there is no limit of ten requests a second and process. This
 //! module knows nothing of HTTP APIs, and nothing of what a function is for.
 
+mod access;
 mod body;
 mod code;
 mod environment;
@@ -33,6 +34,7 @@ use hitctl_resources::FunctionSpec;
 use tokio::sync::Notify;
 
 use crate::logs::Logs;
+pub use access::{AccessDenied, RuntimeApiSecret};
 pub(crate) use body::{BodyError, read as read_body};
 pub use code::unpack;
 pub use environment::common as environment;
@@ -163,6 +165,20 @@ impl Shared {
         }
     }
 
+    /// Unpacks the code of the zip `sha`, unless it is there and intact. The caller holds [`Shared::code`].
+    async fn unpack(&self, sha: &str) -> Result<PathBuf, Fault> {
+        let (config, sha) = (self.config.clone(), sha.to_owned());
+        tokio::task::spawn_blocking(move || code::unpack(&config.code_dir, &config.zip_dir, &sha))
+            .await
+            .map_err(|error| Fault::fatal("internal", "the code could not be unpacked").caused_by(error))?
+    }
+
+    /// Unpacks the code of a function again, unless it is intact.
+    async fn repair(&self, function: &Function) -> Result<(), Fault> {
+        let _code = self.code.lock().await;
+        self.unpack(&function.code_sha256).await.map(drop)
+    }
+
     /// Removes unpacked code that nothing uses and that is older than `age`.
     async fn sweep(&self, age: Duration) {
         let _code = self.code.lock().await;
@@ -213,11 +229,7 @@ impl Runner {
     /// A change of the reservation, the role or the tags alone keeps the processes.
     pub async fn put(&self, name: &str, spec: &FunctionSpec) -> Result<(), Fault> {
         let _code = self.shared.code.lock().await;
-        let sha = spec.code_sha256.clone();
-        let config = self.shared.config.clone();
-        let dir = tokio::task::spawn_blocking(move || code::unpack(&config.code_dir, &config.zip_dir, &sha))
-            .await
-            .map_err(|error| Fault::fatal("internal", "the code could not be unpacked").caused_by(error))??;
+        let dir = self.shared.unpack(&spec.code_sha256).await?;
         let group = spec.log_group.get().cloned().unwrap_or_else(|| format!("/aws/lambda/{name}"));
         let version = || {
             let RunnerConfig { region, account, endpoint, .. } = &self.shared.config;
@@ -229,6 +241,7 @@ impl Runner {
                 memory_mb: spec.memory_mb,
                 timeout: Duration::from_secs(u64::from(spec.timeout_s)),
                 dir: dir.clone(),
+                code_sha256: spec.code_sha256.clone(),
                 shared: Arc::clone(&self.shared),
                 pool: Mutex::default(),
             })
@@ -324,6 +337,17 @@ impl Runner {
     /// Whether there is a function of that name.
     pub(crate) fn has(&self, name: &str) -> bool {
         read(&self.shared.functions).contains_key(name)
+    }
+
+    /// Whether there is a function of that name whose zip and unpacked code are intact. Reads all of both.
+    pub(crate) async fn has_intact_code(&self, name: &str) -> bool {
+        let _code = self.shared.code.lock().await;
+        let sha = read(&self.shared.functions).get(name).map(|entry| entry.spec.code_sha256.clone());
+        let Some(sha) = sha else { return false };
+        let config = self.shared.config.clone();
+        let is_unpacked =
+            tokio::task::spawn_blocking(move || code::is_unpacked(&config.code_dir, &config.zip_dir, &sha));
+        is_unpacked.await.unwrap_or(false)
     }
 
     /// How many invocations of a function may run at once at most; `None` if that is not reserved for it.

@@ -1,4 +1,5 @@
-//! The Lambda Runtime API, version 2018-06-01, for one process: it listens on a port of its own, so who asks is known.
+//! The Lambda Runtime API, version 2018-06-01, for one process: it listens on a port of its own, and only answers callers
+//! that show the secret of the address that the process was given.
 //!
 //! Beside the four calls of the Runtime API there are the two of the Extensions API that runtimes use on themselves: the
 //! official Rust runtime registers an internal extension so as to be told of a shutdown.
@@ -17,6 +18,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::access::RuntimeApiSecret;
 use super::body::{self, BodyError};
 use super::process::{Answer, Event, Process};
 use super::{MAX_RESPONSE_BYTES, ids};
@@ -35,14 +37,20 @@ const CONNECTIONS: usize = 64;
 type Answered = Response<Full<Bytes>>;
 
 /// Serves `process` until it is gone. Once it has `exited`, only what it said before is still heard.
-pub(super) async fn serve(listener: TcpListener, process: Arc<Process>, exited: CancellationToken) {
+pub(super) async fn serve(
+    listener: TcpListener,
+    secret: RuntimeApiSecret,
+    process: Arc<Process>,
+    exited: CancellationToken,
+) {
+    let secret = Arc::new(secret);
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept(), if connections.len() < CONNECTIONS => {
                 // A failed accept is the client's; one for want of files ends with the process, by its timeout.
                 if let Ok((stream, _)) = accepted {
-                    connections.spawn(converse(stream, Arc::clone(&process)));
+                    connections.spawn(converse(stream, Arc::clone(&secret), Arc::clone(&process)));
                 }
             }
             Some(_) = connections.join_next() => {}
@@ -57,12 +65,12 @@ pub(super) async fn serve(listener: TcpListener, process: Arc<Process>, exited: 
     }
 }
 
-async fn converse(stream: TcpStream, process: Arc<Process>) {
+async fn converse(stream: TcpStream, secret: Arc<RuntimeApiSecret>, process: Arc<Process>) {
     // Answers are small and awaited; without this some would wait for 40 ms. It cannot fail on a live socket.
     drop(stream.set_nodelay(true));
     let service = service_fn(move |request| {
-        let process = Arc::clone(&process);
-        async move { Ok::<_, Infallible>(handle(request, &process).await) }
+        let (secret, process) = (Arc::clone(&secret), Arc::clone(&process));
+        async move { Ok::<_, Infallible>(handle(request, &secret, &process).await) }
     });
     let connection = hyper::server::conn::http1::Builder::new()
         .auto_date_header(false)
@@ -71,8 +79,11 @@ async fn converse(stream: TcpStream, process: Arc<Process>) {
     drop(connection.await);
 }
 
-async fn handle(request: Request<Incoming>, process: &Arc<Process>) -> Answered {
-    let path = request.uri().path().to_owned();
+async fn handle(request: Request<Incoming>, secret: &RuntimeApiSecret, process: &Arc<Process>) -> Answered {
+    let path = match secret.check(&request) {
+        Ok(path) => path.to_owned(),
+        Err(denied) => return denied.response(),
+    };
     let Some(call) = path.strip_prefix(BASE) else {
         return extension(&request, &path, process).await;
     };

@@ -5,12 +5,14 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::access::RuntimeApiSecret;
 use super::code::BOOTSTRAP;
 use super::function::Function;
 use super::output::Output;
@@ -27,7 +29,7 @@ const BUSY_TRIES: u32 = 20;
 
 /// Starts a process that begins with `job`. When it cannot be started, the job comes back with the reason.
 pub(super) async fn start(function: &Arc<Function>, job: Job) -> Result<(), (Job, io::Error)> {
-    let (child, listener, output) = match launch(function).await {
+    let Launched { child, listener, secret, output } = match launch(function).await {
         Ok(launched) => launched,
         Err(error) => return Err((job, error)),
     };
@@ -38,7 +40,8 @@ pub(super) async fn start(function: &Arc<Function>, job: Job) -> Result<(), (Job
     let process = Arc::new(Process::new(Arc::clone(function), pid, output, job));
     function.shared.born(&process);
     let exited = CancellationToken::new();
-    let conversation = tokio::spawn(runtime_api::serve(listener, Arc::clone(&process), exited.clone()));
+    let conversation =
+        tokio::spawn(runtime_api::serve(listener, secret, Arc::clone(&process), exited.clone()));
     tokio::spawn({
         let process = Arc::clone(&process);
         async move {
@@ -52,8 +55,17 @@ pub(super) async fn start(function: &Arc<Function>, job: Job) -> Result<(), (Job
     Ok(())
 }
 
-async fn launch(function: &Arc<Function>) -> io::Result<(Child, TcpListener, Output)> {
+/// A process that was just started, and its end of the Runtime API.
+struct Launched {
+    child: Child,
+    listener: TcpListener,
+    secret: RuntimeApiSecret,
+    output: Output,
+}
+
+async fn launch(function: &Arc<Function>) -> io::Result<Launched> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+    let secret = RuntimeApiSecret::new()?;
     let (read, write) = io::pipe()?;
     let output = Output::new(read, &function.group, function.shared.logs.clone())?;
     output.line(&format!(
@@ -64,7 +76,7 @@ async fn launch(function: &Arc<Function>) -> io::Result<(Child, TcpListener, Out
     command
         .env_clear()
         .envs(function.environment.iter().map(|(name, value)| (name, value)))
-        .env("AWS_LAMBDA_RUNTIME_API", listener.local_addr()?.to_string())
+        .env("AWS_LAMBDA_RUNTIME_API", secret.address(listener.local_addr()?))
         .env("AWS_LAMBDA_LOG_STREAM_NAME", format!("local/[$LATEST]{}", ids::uuid().replace('-', "")))
         .current_dir(&function.dir)
         .stdin(Stdio::null())
@@ -73,7 +85,7 @@ async fn launch(function: &Arc<Function>) -> io::Result<(Child, TcpListener, Out
         // Its own group: a Ctrl-C in the daemon's terminal is not for it, and its children go with it.
         .process_group(0)
         .kill_on_drop(true);
-    let mut tries = 0;
+    let (mut tries, mut is_repaired) = (0, false);
     let child = loop {
         match command.spawn() {
             // Another thread was starting a child while the code was being written: that child holds the file open
@@ -82,10 +94,24 @@ async fn launch(function: &Arc<Function>) -> io::Result<(Child, TcpListener, Out
                 tries += 1;
                 clock::pause(Duration::from_millis(5)).await;
             }
+            Err(error) if is_damaged(&error) && !is_repaired => {
+                is_repaired = true;
+                function.shared.repair(function).await.map_err(|fault| {
+                    let cause = fault.cause.map(|cause| format!(": {cause}")).unwrap_or_default();
+                    let hint = fault.hint.map(|hint| format!("; {hint}")).unwrap_or_default();
+                    io::Error::new(error.kind(), format!("{error}; {}{cause}{hint}", fault.message))
+                })?;
+            }
             spawned => break spawned?,
         }
     };
-    Ok((child, listener, output))
+    Ok(Launched { child, listener, secret, output })
+}
+
+/// Whether a start failed because the program is missing or is not executable.
+fn is_damaged(error: &io::Error) -> bool {
+    let damaged = [Errno::NOENT, Errno::NOTDIR, Errno::LOOP, Errno::ACCESS, Errno::NOEXEC];
+    Errno::from_io_error(error).is_some_and(|errno| damaged.contains(&errno))
 }
 
 async fn supervise(

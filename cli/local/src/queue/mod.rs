@@ -12,8 +12,8 @@ mod rows;
 mod service;
 mod store;
 
-use std::collections::HashMap;
-use std::path::Path;
+use std::collections::{BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
@@ -30,6 +30,8 @@ use rows::{Rules, Taken};
 pub(crate) use store::Broken;
 use store::Store;
 
+use crate::cloud::blocking;
+use crate::inventory;
 use crate::lambda::{read, write};
 
 /// How often what has expired is removed from a queue that is used.
@@ -46,6 +48,7 @@ pub(crate) struct Queues {
 
 struct Inner {
     store: Store,
+    path: PathBuf,
     /// The endpoint, as in URLs of queues.
     base: String,
     now: Now,
@@ -119,7 +122,8 @@ impl Queues {
     /// Opens the file. `base` is the endpoint at which the queues answer. Must be called within a tokio runtime.
     pub(crate) fn open(path: &Path, base: String, now: Now) -> Result<Self, Fault> {
         let (queues, changed, stop) = (RwLock::default(), Notify::new(), CancellationToken::new());
-        let inner = Inner { store: Store::open(path)?, base, now, queues, changed, stop };
+        let store = Store::open(path)?;
+        let inner = Inner { store, path: path.to_owned(), base, now, queues, changed, stop };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -135,6 +139,9 @@ impl Queues {
         let (now, owned) = ((self.inner.now)(), name.to_owned());
         let made = self.inner.store.run(move |db| rows::queue(db, &owned, now)).await;
         let (id, created_ms) = made.map_err(|error| error.fault("make", name))?;
+        let path = self.inner.path.clone();
+        blocking(move || inventory::sync(&path).map_err(|error| crate::state::fault("write", &path, &error)))
+            .await?;
         let queue = Arc::new(Queue {
             name: name.to_owned(),
             arn,
@@ -159,6 +166,15 @@ impl Queues {
         }
         self.inner.changed.notify_waiters();
         Ok(())
+    }
+
+    /// The names of all queues that are in the file, whether or not they were put since it was opened.
+    pub(crate) async fn stored(&self) -> Result<BTreeSet<String>, Fault> {
+        let path = self.inner.path.clone();
+        self.inner.store.run(rows::names).await.map_err(|error| {
+            Fault::fatal("local_state_corrupt", format!("failed to read the queues in {}", path.display()))
+                .caused_by(error)
+        })
     }
 
     /// The queue of that name.

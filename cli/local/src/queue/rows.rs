@@ -1,5 +1,7 @@
 //! The messages as rows: what is done to them within one commit. Nothing here waits, and nothing reads a clock.
 
+use std::collections::BTreeSet;
+
 use rusqlite::{Connection, OptionalExtension as _, Row, named_params, params};
 
 use super::message::{Message, Outgoing, Receipt, Sent, md5_of, md5_of_attributes};
@@ -63,6 +65,12 @@ pub(super) fn queue(db: &Connection, name: &str, now: i64) -> rusqlite::Result<(
         .execute(params![name, now])?;
     db.prepare_cached("SELECT id, created_ms FROM queues WHERE name = ?1")?
         .query_row([name], |row| Ok((row.get(0)?, row.get(1)?)))
+}
+
+/// The names of all queues.
+pub(super) fn names(db: &Connection) -> rusqlite::Result<BTreeSet<String>> {
+    let mut query = db.prepare("SELECT name FROM queues")?;
+    query.query_map([], |row| row.get(0))?.collect()
 }
 
 /// Removes a queue, and what is on it.

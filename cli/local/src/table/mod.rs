@@ -9,11 +9,12 @@
 mod dispatch;
 mod expiry;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use dynoxide::actions::create_table::CreateTableRequest;
 use dynoxide::actions::delete_table::DeleteTableRequest;
+use dynoxide::actions::list_tables::ListTablesRequest;
 use dynoxide::actions::tag_resource::TagResourceRequest;
 use dynoxide::actions::untag_resource::UntagResourceRequest;
 use dynoxide::actions::update_table::UpdateTableRequest;
@@ -27,6 +28,7 @@ use hyper::StatusCode;
 use tokio_util::sync::CancellationToken;
 
 use crate::front::{Answer, JSON};
+use crate::inventory;
 
 /// The tables of this state directory.
 #[derive(Clone)]
@@ -69,6 +71,7 @@ impl Tables {
         let live = self.db.get_table_metadata(name).map_err(|error| self.fault("read", name, &error))?;
         if live.is_none() {
             self.db.create_table(create(name, spec)).map_err(|error| self.fault("create", name, &error))?;
+            inventory::sync(&self.path).map_err(|error| crate::state::fault("write", &self.path, &error))?;
             return self.expire(name, spec);
         }
         let key = self.partition_key(name)?;
@@ -93,6 +96,21 @@ impl Tables {
             .map_err(|error| self.fault("update", name, &error))?;
         self.retag(name, &spec.tags, old).map_err(|error| self.fault("tag", name, &error))?;
         self.expire(name, spec)
+    }
+
+    /// The names of all tables that are in the file.
+    pub(crate) fn names(&self) -> Result<BTreeSet<String>, Fault> {
+        let mut names = BTreeSet::new();
+        let mut after = None;
+        loop {
+            let request = ListTablesRequest { exclusive_start_table_name: after, limit: None };
+            let page = self.db.list_tables(request).map_err(|error| open_fault(&self.path, &error))?;
+            names.extend(page.table_names);
+            after = page.last_evaluated_table_name;
+            if after.is_none() {
+                return Ok(names);
+            }
+        }
     }
 
     /// Deletes a table and what it holds; refused while it is protected. Gone already is fine.

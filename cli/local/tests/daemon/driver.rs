@@ -12,7 +12,7 @@ use hitctl_resources::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::harness::{LONG, Machine, Raw, hits};
+use crate::harness::{LONG, Machine, Raw, echo_zip, hits};
 use crate::resources::{sha256_of, zip_of};
 
 const NAME: &str = "hits-local";
@@ -159,6 +159,92 @@ async fn deploy_again_changes_nothing_and_destroy_leaves_nothing() {
     assert_eq!(hits(&client, NAME, "/").await, 1);
     carried_out(&changed.all_absent().deleting_data(), online(&client)).await;
     assert!(client.resources().await.unwrap().is_empty());
+}
+
+/// The changes of a plan, as `ACTION ADDRESS: FIELDS`.
+fn changes(plan: &Plan) -> Vec<String> {
+    let changes = plan.changes.iter().filter(|change| change.action != Action::Keep);
+    let fields = |change: &hitctl_engine::Change| {
+        change.fields.iter().map(|field| field.field.clone()).collect::<Vec<_>>().join(", ")
+    };
+    changes.map(|change| format!("{:?} {}: {}", change.action, change.address(), fields(change))).collect()
+}
+
+const REPAIR: &str = "Update function.counter: code_sha256";
+
+#[tokio::test]
+async fn deploy_over_missing_or_damaged_zip_uploads_it_again() {
+    let machine = Machine::new();
+    let (zip, path) = (echo_zip(), machine.temp.path().join("function.zip"));
+    std::fs::write(&path, &zip).unwrap();
+    let code = Artifact { sha256: sha256_of(&zip), path };
+    let wanted = graph(&code.sha256, 128);
+    let online = |client: &Client| LocalDriver::new(client.clone(), tags("hits"), Some(code.clone()));
+    let offline = || LocalDriver::offline(Arc::new(Offline::read(&machine.dir()).unwrap()), tags("hits"));
+    let stored = machine.dir().join("zips").join(format!("{}.zip", code.sha256));
+    let damages: [(&str, &dyn Fn()); 4] = [
+        ("missing", &|| std::fs::remove_file(&stored).unwrap()),
+        ("empty", &|| std::fs::write(&stored, "").unwrap()),
+        ("cut", &|| std::fs::write(&stored, &zip[..zip.len() / 2]).unwrap()),
+        ("all code missing", &|| {
+            std::fs::remove_dir_all(machine.dir().join("zips")).unwrap();
+            std::fs::remove_dir_all(machine.dir().join("code")).unwrap();
+        }),
+    ];
+    carried_out(&wanted, online(&machine.start_new().await)).await;
+    for (name, damage) in damages {
+        Client::stop(&machine.dir(), LONG).await.unwrap();
+        damage();
+        assert_eq!(changes(&planned(&wanted, offline()).await.0), [REPAIR], "{name}");
+        let client = machine.start_new().await;
+        let notices = client.status().await.unwrap().notices;
+        assert_eq!(notices.len(), 1, "{name}: {notices:?}");
+        let start =
+            "function hits-local was not brought back: the code of the function hits-local is not here: ";
+        assert!(notices[0].starts_with(start), "{name}: {notices:?}");
+        assert!(notices[0].ends_with("run `hitctl deploy --env local`, which uploads it"), "{notices:?}");
+        assert_eq!(changes(&planned(&wanted, online(&client)).await.0), [REPAIR], "{name}");
+
+        carried_out(&wanted, online(&client)).await;
+        assert_eq!(std::fs::read(&stored).unwrap(), zip, "{name}");
+        assert!(planned(&wanted, online(&client)).await.0.is_empty(), "{name}");
+        assert_eq!(client.status().await.unwrap().notices, Vec::<String>::new(), "{name}");
+        let answer = client.invoke(NAME, "7".into()).await.unwrap();
+        assert_eq!((answer.payload, answer.function_error), (7.into(), None), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn damaged_unpacked_code_is_repaired_by_start_and_by_deploy() {
+    let machine = Machine::new();
+    let (zip, path) = (echo_zip(), machine.temp.path().join("function.zip"));
+    std::fs::write(&path, &zip).unwrap();
+    let code = Artifact { sha256: sha256_of(&zip), path };
+    let wanted = graph(&code.sha256, 128);
+    let online = |client: &Client| LocalDriver::new(client.clone(), tags("hits"), Some(code.clone()));
+    let bootstrap = machine.dir().join("code").join(&code.sha256).join("bootstrap");
+    let whole = std::fs::metadata(code.path.clone()).unwrap().len();
+    carried_out(&wanted, online(&machine.start_new().await)).await;
+    let cut = || {
+        let size = std::fs::metadata(&bootstrap).unwrap().len();
+        std::fs::File::options().write(true).open(&bootstrap).unwrap().set_len(size / 2).unwrap();
+    };
+
+    // While it runs: the program can be started, and ends at once.
+    let client = machine.start().await;
+    cut();
+    assert_eq!(changes(&planned(&wanted, online(&client)).await.0), [REPAIR]);
+    carried_out(&wanted, online(&client)).await;
+    assert!(planned(&wanted, online(&client)).await.0.is_empty());
+    assert_eq!(client.invoke(NAME, "7".into()).await.unwrap().payload, 7);
+
+    // While it is stopped: the next start sees to it.
+    Client::stop(&machine.dir(), LONG).await.unwrap();
+    cut();
+    let client = machine.start_new().await;
+    assert!(std::fs::metadata(&bootstrap).unwrap().len() > whole / 2);
+    assert!(planned(&wanted, online(&client)).await.0.is_empty());
+    assert_eq!(client.invoke(NAME, "8".into()).await.unwrap().payload, 8);
 }
 
 #[tokio::test]

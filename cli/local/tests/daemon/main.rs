@@ -11,6 +11,7 @@ mod crash;
 mod driver;
 mod ingest;
 mod lifecycle;
+mod loss;
 mod mappings;
 mod queues;
 mod resources;

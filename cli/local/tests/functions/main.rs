@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "these are tests; clippy knows only functions with #[test] as such")]
 
+mod damage;
 mod gateway;
 mod harness;
 mod runner;
+mod strangers;

@@ -24,6 +24,7 @@ impl Place {
         };
         let shared: Arc<Shared> = Runner::new(config, Logs::open(dir.path()).unwrap()).shared;
         let function = Arc::new(Function {
+            code_sha256: String::new(),
             name: "f".to_owned(),
             arn: String::new(),
             group: "g".to_owned(),

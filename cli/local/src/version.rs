@@ -1,0 +1,85 @@
+//! The version of the JSON files of a state directory: the field `v`, which says which layout a file has.
+//!
+//! A file of a newer layout may look like one of ours and mean something else, so its version is read before the rest.
+
+use std::path::Path;
+
+use hitctl_engine::Fault;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::state::{STATE_VERSION, corrupt};
+
+#[derive(Deserialize)]
+struct Versioned {
+    v: Option<u64>,
+}
+
+/// Parses a file of a state directory. One of a newer layout is refused, as is one that has no version or is no such file.
+pub(crate) fn parse<T: DeserializeOwned>(path: &Path, text: &[u8]) -> Result<T, Fault> {
+    let damaged = |error: &dyn std::fmt::Display| corrupt(path, error);
+    let found: Versioned = serde_json::from_slice(text).map_err(|error| damaged(&error))?;
+    match found.v {
+        None | Some(0) => Err(damaged(&"it has no version")),
+        Some(v) if v > u64::from(STATE_VERSION) => Err(newer(path.parent().unwrap_or(path), v)),
+        Some(_) => serde_json::from_slice(text).map_err(|error| damaged(&error)),
+    }
+}
+
+fn newer(dir: &Path, v: u64) -> Fault {
+    Fault::fatal(
+        "local_state_newer",
+        format!("the state directory {} was written by a newer hitctl", dir.display()),
+    )
+    .caused_by(format!("its layout is version {v}, this program knows up to {STATE_VERSION}"))
+    .hinted("use that newer hitctl, or run `hitctl local reset` to begin anew; that loses the local counts")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    struct File {
+        text: String,
+    }
+
+    fn parsed(text: &str) -> Result<String, Fault> {
+        parse::<File>(Path::new("/state/file.json"), text.as_bytes()).map(|file| file.text)
+    }
+
+    #[test]
+    fn parse_of_known_version_returns_file() {
+        assert_eq!(parsed(r#"{"v":1,"text":"a"}"#), Ok("a".to_owned()));
+    }
+
+    #[test]
+    fn parse_of_newer_version_is_refused_whatever_else_is_in_it() {
+        for text in [r#"{"v":2,"text":"a"}"#, r#"{"v":2}"#, r#"{"v":18446744073709551615,"text":1}"#] {
+            let fault = parsed(text).unwrap_err();
+            assert_eq!(fault.code, "local_state_newer", "{text}");
+            assert_eq!(fault.message, "the state directory /state was written by a newer hitctl", "{text}");
+        }
+        let cause = parsed(r#"{"v":2}"#).unwrap_err().cause.unwrap();
+        assert_eq!(cause, "its layout is version 2, this program knows up to 1");
+    }
+
+    #[test]
+    fn parse_without_version_is_damaged() {
+        for text in [
+            r#"{"v":0,"text":"a"}"#,
+            r#"{"text":"a"}"#,
+            r#"{"v":null,"text":"a"}"#,
+            r#"{"v":-1,"text":"a"}"#,
+            r#"{"v":"1","text":"a"}"#,
+            r#"{"v":1}"#,
+            "{",
+            "",
+            "[]",
+        ] {
+            let fault = parsed(text).unwrap_err();
+            assert_eq!(fault.code, "local_state_corrupt", "{text}");
+            assert_eq!(fault.message, "/state/file.json is damaged; it was left as it is", "{text}");
+        }
+    }
+}
