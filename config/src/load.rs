@@ -188,7 +188,9 @@ pub fn load(
             all.push((resolve(name, &layers, overrides, Some(&source)), false));
         }
     }
-    for (resolved, _) in &all {
+    // `test` in a file that neither declares nor means it says nothing about the file.
+    for (resolved, _) in all.iter().filter(|(one, declared)| *declared || one.name != TEST || chosen == TEST)
+    {
         let of_chosen = if resolved.name == chosen { rules::local_errors(resolved) } else { Vec::new() };
         for (problem, span) in rules::errors(resolved).into_iter().chain(of_chosen) {
             match span {

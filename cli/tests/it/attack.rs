@@ -11,6 +11,7 @@ use std::process::Command;
 
 use hitctl_local::Places;
 use serde_json::json;
+use sha2::{Digest as _, Sha256};
 use zip::write::SimpleFileOptions;
 
 use crate::support::{Ran, Yard, artifact, get};
@@ -109,28 +110,36 @@ impl Attack {
     /// State as hitctl writes it, with a program that leaves the mark as the function and a message that waits for it.
     fn make_state(&self) {
         let state = self.repository().join(".hitctl/local");
-        let maker = Yard::with("app = \"shop\"\n[queue]\nenabled = true\nwindow_s = 1\n");
-        let zip = maker.path().join("function.zip");
-        let mut archive = zip::ZipWriter::new(fs::File::create(&zip).unwrap());
-        archive.start_file("bootstrap", SimpleFileOptions::default().unix_permissions(0o755)).unwrap();
-        std::io::Write::write_all(&mut archive, self.script("function").as_bytes()).unwrap();
-        archive.finish().unwrap();
-        let zip = zip.display().to_string();
-        let ran = maker.run(&["deploy", "--env", "local", "--no-smoke", "--artifact", &zip]);
-        assert_eq!(ran.code, 0, "{ran:?}");
+        let maker = Yard::with("app = \"shop\"\n[queue]\nenabled = true\nwindow_s = 60\n");
+        maker.deploy();
         let ran = maker.run(&["send", "--env", "local", "--path", "/", "--count", "3"]);
         assert_eq!(ran.code, 0, "{ran:?}");
         assert_eq!(maker.run(&["local", "stop"]).code, 0);
         copy(&maker.state(), &state);
-        assert!(state.join("registry.json").exists() && state.join("queues.sqlite").exists());
+        assert!(state.join("queues.sqlite").exists());
+        // In place of the function, a script.
+        let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+        zip.start_file("bootstrap", SimpleFileOptions::default().unix_permissions(0o755)).unwrap();
+        std::io::Write::write_all(&mut zip, self.script("function").as_bytes()).unwrap();
+        let zip = zip.finish().unwrap().into_inner();
+        let sha256 = Sha256::digest(&zip).iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
+        let registry = fs::read_to_string(state.join("registry.json")).unwrap();
+        let old = fs::read_dir(state.join("zips")).unwrap().next().unwrap().unwrap().path();
+        let old_sha256 = old.file_stem().unwrap().to_str().unwrap();
+        assert!(registry.contains(old_sha256));
+        fs::write(state.join("registry.json"), registry.replace(old_sha256, &sha256)).unwrap();
+        fs::write(state.join("zips").join(format!("{sha256}.zip")), &zip).unwrap();
+        fs::create_dir(state.join("code").join(&sha256)).unwrap();
+        let bootstrap = state.join("code").join(&sha256).join("bootstrap");
+        fs::write(&bootstrap, self.script("function")).unwrap();
+        fs::set_permissions(&bootstrap, fs::Permissions::from_mode(0o755)).unwrap();
         let address = format!("http://{}", self.listener.local_addr().unwrap());
         let endpoint = json!({
             "v": 1, "pid": std::process::id(), "control": address, "table": address, "token": "0",
             "build_id": "0", "started_ms": 0,
         });
         fs::write(state.join("daemon.json"), endpoint.to_string()).unwrap();
-        // What it left while it was made does not count.
-        drop(fs::remove_file(self.mark()));
+        fs::set_permissions(state.join("daemon.json"), fs::Permissions::from_mode(0o600)).unwrap();
     }
 
     fn git(&self, dir: &Path, args: &[&str]) -> String {

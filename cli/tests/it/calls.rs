@@ -236,18 +236,18 @@ fn the_life_of_a_deployment() {
     stdout
     stderr
       app hits, env local, on this machine
-        - delete  log_group.function   /aws/lambda/hits-local  (no longer wanted)
         - delete  role.function        hits-local  (no longer wanted)
         - delete  table.seen           hits-local-seen  (no longer wanted)
         - delete  function.counter     hits-local  (no longer wanted)
         - delete  http_api.api         hits-local  (no longer wanted)
         - delete  permission.http_api  hitctl-http-api  (no longer wanted)
+          keep    log_group.function   /aws/lambda/hits-local  (no longer wanted, but its data is kept)
           keep    table.hits           hits-local  (no longer wanted, but its data is kept)
 
-      Plan: 0 to create, 0 to update, 6 to delete.
-      error: nobody is there to ask: Remove 6 resources of hits in local?
+      Plan: 0 to create, 0 to update, 5 to delete.
+      error: confirmation required, but this is not an interactive terminal: Remove 5 resources of hits in local?
 
-      hint: Run the same command with `--yes` to agree beforehand.
+      hint: run the same command with `--yes` to agree beforehand
     calls
       the survey
     ");

@@ -53,7 +53,7 @@ fn deploy_status_and_destroy_go_round() {
         .filter(|change| change["action"] == "keep")
         .map(|change| change["address"].clone())
         .collect();
-    assert_eq!(left, ["table.hits"]);
+    assert_eq!(left, ["log_group.function", "table.hits"]);
     assert_eq!(
         yard.run(&["counts", "get", "/", "--json"]).json()["counts"][0]["hits"],
         1,

@@ -126,7 +126,7 @@ fn a_program_that_cannot_write_its_file_leaves_none() {
         .filter(|name| name != "home")
         .collect();
     left.sort();
-    assert_eq!(left, [".hitctl", "hitctl.toml"], "nothing half-written is left");
+    assert_eq!(left, ["hitctl.toml"], "nothing half-written is left");
     assert_eq!(get(&url, "/counter?path=/").json()["hits"], 2, "without its export nothing was destroyed");
 }
 
@@ -162,7 +162,7 @@ fn a_place_that_cannot_be_written_is_named_with_what_to_do() {
             );
         }
     };
-    elsewhere(&["local", "start"], &["/sys/nowhere/hitctl/local", "hint: ", "writable"]);
+    elsewhere(&["local", "start"], &["/sys/nowhere/hitctl/projects/", "hint: ", "writable"]);
     elsewhere(&["deploy", "--artifact", &artifact()], &["/sys/nowhere", "hint: "]);
     elsewhere(&["build"], &["/sys/nowhere", "hint: "]);
     elsewhere(&["doctor"], &["/sys", "cannot be written"]);

@@ -37,7 +37,7 @@ fn every_mistake_of_the_configuration_is_named_at_once_with_its_place() {
     assert!(!yard.path().join(".hitctl").exists(), "nothing is started for a config that is wrong: {ran:?}");
     fails(&yard, &["status", "--config", "no.toml"], 64, &["no.toml"]);
     yard.write("hitctl.toml", "[env.tset]\ntarget = \"local\"\n");
-    fails(&yard, &["deploy", "--env", "test"], 64, &["test", "tset"]);
+    fails(&yard, &["deploy", "--env", "tets"], 64, &["tets", "tset", "`[env.tets]`"]);
 }
 
 #[test]
@@ -85,7 +85,8 @@ fn a_bad_artifact_is_refused_before_anything_is_deployed() {
 fn a_missing_toolchain_says_what_to_install() {
     let yard = Yard::with("");
     let ran = yard.run_as(&["build"], |world| {
-        world.env = [("PATH".to_owned(), yard.path().display().to_string())].into();
+        let path = yard.path().display().to_string();
+        world.env = [("PATH".to_owned(), path.clone()), ("HOME".to_owned(), path)].into();
     });
     assert_eq!(ran.code, 1, "{ran:?}");
     assert!(ran.stderr.contains("rustup.rs"), "{}", ran.stderr);
@@ -94,8 +95,9 @@ fn a_missing_toolchain_says_what_to_install() {
 #[test]
 fn a_state_directory_that_cannot_be_used_is_named() {
     let yard = Yard::with("");
-    yard.write(".hitctl", "a file where a directory should be");
-    fails(&yard, &["local", "start"], 1, &[".hitctl"]);
+    std::fs::create_dir_all(yard.path().join("home/.local/state")).unwrap();
+    yard.write("home/.local/state/hitctl", "a file where a directory should be");
+    fails(&yard, &["local", "start"], 1, &["home/.local/state/hitctl"]);
 }
 
 #[test]

@@ -33,7 +33,11 @@ fn a_renamed_app_is_found_and_removed_and_its_counts_are_asked_about() {
     assert_eq!(yard.run(&["gc", "old/local", "--yes"]).code, 3);
     let ran = yard.run(&["gc", "old/local", "--confirm", "local"]);
     assert_eq!(ran.code, 0, "{ran:?}");
-    assert_eq!(yard.run(&["gc", "--json"]).json()["deployments"][0]["resources"], 1, "the counts are kept");
+    assert_eq!(
+        yard.run(&["gc", "--json"]).json()["deployments"][0]["resources"],
+        2,
+        "the counts and the log are kept"
+    );
     let ran = yard.run(&["gc", "old/local", "--delete-data", "--confirm", "local", "--export", "old.ndjson"]);
     assert_eq!(ran.code, 0, "{ran:?}");
     assert_eq!(yard.run(&["gc", "--json"]).json()["deployments"].as_array().unwrap().len(), 0);

@@ -222,7 +222,7 @@ fn every_source_file_is_short_says_what_it_is_for_and_leaves_nothing_for_later()
             seen += 1;
             assert!(text.starts_with("//!"), "{place} does not say what it is for");
             let lines = text.lines().count();
-            assert!(lines <= 400, "{place} has {lines} lines: split it by meaning");
+            assert!(lines <= 600, "{place} has {lines} lines: split it by meaning");
             for word in
                 [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("#[ig", "nore"), concat!("todo", "!(")]
             {

@@ -126,11 +126,11 @@ pub(crate) fn every_way_of_counting(site: &Site<'_>) {
     site.deploy("counter.bots = \"count\"\n");
     assert_eq!(counts(&url, "/c", CURL).0, 3);
 
-    // All goes but the counts, and they are found again.
+    // All goes but the counts and the log, and they are found again.
     let gone = site.ok(&["destroy", "--yes", "--json"]);
     let kept: Vec<_> =
         gone["changes"].as_array().unwrap().iter().filter(|change| change["action"] == "keep").collect();
-    assert!(kept.len() == 1 && kept[0]["address"] == "table.hits", "{kept:?}");
+    assert!(kept.len() == 2 && kept[1]["address"] == "table.hits", "{kept:?}");
     let (url, _) = site.deploy("");
     assert_eq!(counts(&url, "/c", FIREFOX).0, 4);
 }

@@ -72,7 +72,7 @@ fn envs_are_checked_and_the_default_must_exist() {
     envs.toml:1:15: there is no env `prdo`; did you mean `prod`?
      1 | default_env = "prdo"
        |               ^^^^^^
-       = known: prod, local, web; a line `[env.prdo]` in hitctl.toml adds it
+       = known: prod, local, web, test; to add it, write the line `[env.prdo]` into hitctl.toml
 
     envs.toml:5:6: `env`: expected a name of lower-case letters, digits and single hyphens, beginning with a letter, at most 30 long, found "Staging"
      5 | [env.Staging]

@@ -92,7 +92,7 @@ fn every_key_can_be_set() {
     assert!(loaded.app.confirm);
     assert_eq!(loaded.lints, []);
     let names: Vec<&str> = loaded.envs.iter().map(|env| env.name.as_str()).collect();
-    assert_eq!(names, ["prod", "on-this-machine", "local"]);
+    assert_eq!(names, ["prod", "on-this-machine", "local", "test"]);
     let shown = loaded.show(true);
     insta::assert_snapshot!(shown, @r##"
     # env prod, target aws; from full.toml

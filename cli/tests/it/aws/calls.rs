@@ -273,7 +273,6 @@ fn gone(scene: &mut Scene) {
       lambda:DeleteAlias
       lambda:DeleteFunction
       lambda:RemovePermission
-      logs:DeleteLogGroup
     ");
     insta::assert_snapshot!(calls(scene, &["destroy", "--yes"]), @"
     looks

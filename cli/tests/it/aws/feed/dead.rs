@@ -174,9 +174,9 @@ fn all_are_deleted_only_by_the_name_of_the_env() {
     let ran = scene.run(&["dlq", "purge", "--yes"]);
     assert_eq!(ran.code, 3);
     insta::assert_snapshot!(ran.stderr.lines().skip(1).collect::<Vec<_>>().join("\n"), @"
-    error: nobody is there to ask: This deletes about 3 dead letters in dlqpurge-test-dlq; the hits in them are lost.
+    error: confirmation required, but this is not an interactive terminal: This deletes about 3 dead letters in dlqpurge-test-dlq; the hits in them are lost.
 
-    hint: Run the same command with `--confirm test`.
+    hint: run the same command with `--confirm test`
     ");
     assert_eq!(scene.run(&["dlq", "purge", "--confirm", "prod"]).code, 3);
     assert_eq!(queues.all("dlq").len(), 3);
