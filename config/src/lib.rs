@@ -2,9 +2,10 @@
 //!
 //! [`load`] turns the text of `hitctl.toml` into the [`App`] of one env, or into every problem that it has, each with its
 //! place and what was probably meant. The keys are declared once, in `schema.rs`; everything else follows from there.
-//! Without the feature `load` only [`contract`] is left, which needs no library.
+//! Without the feature `load` only [`contract`] and [`is_unsafe_to_show`] are left, which need no library.
 
 pub mod contract;
+mod display;
 
 #[cfg(feature = "load")]
 mod check;
@@ -47,6 +48,7 @@ mod walk;
 #[cfg(feature = "load")]
 mod words;
 
+pub use display::is_unsafe_to_show;
 #[cfg(feature = "load")]
 pub use {
     environment::fingerprint,

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use serde_json::{Value as Json, json};
 use toml::Value;
 
+use crate::display::is_unsafe_to_show;
 use crate::environment::{self, fingerprint};
 use crate::keys::{Key, Kind, Scope};
 use crate::load::Loaded;
@@ -79,7 +80,7 @@ impl Loaded {
     fn summary(&self) -> String {
         let from = match &self.path {
             Some(path) => {
-                format!("from {}", path.display().to_string().replace(char::is_control, "\u{fffd}"))
+                format!("from {}", path.display().to_string().replace(is_unsafe_to_show, "\u{fffd}"))
             }
             None => "no hitctl.toml, so these are the defaults".to_owned(),
         };
