@@ -10,6 +10,7 @@ pub mod cloud;
 pub mod commands;
 pub mod cost;
 mod gzip;
+mod machine_key;
 mod pages;
 pub mod policy;
 pub mod privacy;

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
-use hitctl_config::{Loaded, Overrides};
+use hitctl_config::{FingerprintKey, Loaded, Overrides};
+use hitctl_engine::Mask;
 use tokio_util::sync::CancellationToken;
 
 use crate::args::{Color, Global};
+use crate::machine_key;
 use crate::report::{ColorChoice, Console, ConsoleOptions, Failure};
 use crate::world::World;
 
@@ -24,6 +27,7 @@ pub struct Session {
     pub console: Console,
     /// Cancelled by the first Ctrl-C: start nothing new.
     pub stop: CancellationToken,
+    fingerprint_key: OnceLock<FingerprintKey>,
 }
 
 impl Session {
@@ -50,7 +54,15 @@ impl Session {
             no_input: global.no_input,
         })
         .stopped_by(stop.clone());
-        Self { global, env: world.env, cwd: world.cwd, exe: world.exe, console, stop }
+        Self {
+            global,
+            env: world.env,
+            cwd: world.cwd,
+            exe: world.exe,
+            console,
+            stop,
+            fingerprint_key: OnceLock::new(),
+        }
     }
 
     /// Reads the configuration in force: the named file, the nearest one, or the defaults. Shows its warnings.
@@ -103,6 +115,22 @@ impl Session {
     /// Where what can be made again is kept.
     pub fn cache_dir(&self) -> PathBuf {
         self.user_dir("XDG_CACHE_HOME", ".cache", "Library/Caches")
+    }
+
+    /// The key that secrets are fingerprinted with: kept in the user's state directory, else another one in each run.
+    pub fn fingerprint_key(&self) -> &FingerprintKey {
+        let absolute = |name: &str| self.env.get(name).is_some_and(|dir| Path::new(dir).is_absolute());
+        let has_home = absolute("XDG_STATE_HOME") || absolute("HOME");
+        self.fingerprint_key.get_or_init(|| {
+            let dir = self.user_dir("XDG_STATE_HOME", ".local/state", "Library/Application Support");
+            machine_key::load(Some(dir.as_path()).filter(|_| has_home))
+        })
+    }
+
+    /// What is shown in place of the secrets of a plan.
+    pub fn mask(&self) -> Mask {
+        let key = self.fingerprint_key().clone();
+        Mask::new(move |secret| key.fingerprint(secret))
     }
 
     /// Which build of the program this is: its version and, so that a rebuilt one counts as another, its file.

@@ -51,7 +51,7 @@ mod words;
 pub use display::is_unsafe_to_show;
 #[cfg(feature = "load")]
 pub use {
-    environment::fingerprint,
+    environment::FingerprintKey,
     json_schema::json_schema,
     load::{Env, FILE_NAME, LOCAL, Loaded, MAX_FILE_BYTES, Overrides, find, load, read},
     problem::{At, Errors, Lint, Problem},

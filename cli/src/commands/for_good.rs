@@ -59,7 +59,7 @@ mod tests {
         let outputs = Outputs::from([("url".to_owned(), "https://old".to_owned())]);
         let mut live = Snapshot::default();
         live.insert(address, Some(Live { spec: have, outputs, owner: Owner::Ours }));
-        let plan = hitctl_engine::plan(&graph, &live).unwrap();
+        let plan = hitctl_engine::plan(&graph, &live, &hitctl_engine::Mask::default()).unwrap();
         assert_eq!(findings(&plan, Target::Local), []);
         findings(&plan, Target::Aws).into_iter().map(|finding| finding.message).collect()
     }

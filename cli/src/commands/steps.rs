@@ -68,7 +68,7 @@ pub(super) async fn plan(
     sink: &Sink,
 ) -> Result<PlanRun, Failure> {
     let live = survey(session, graph, drivers, sink).await?;
-    checked(graph, &live)
+    checked(session, graph, &live)
 }
 
 /// As [`plan`], for the app as the configuration wants it and the account can carry it.
@@ -83,14 +83,15 @@ pub(super) async fn plan_deploy(
     let graph = design(loaded, cloud.place(), code)?;
     let live = survey(session, &graph, drivers, sink).await?;
     let (graph, finding) = quota::fit(loaded, cloud, code, graph, &live).await?;
-    let mut run = checked(&graph, &live)?;
+    let mut run = checked(session, &graph, &live)?;
     run.findings.extend(for_good::findings(&run.plan, loaded.target));
     run.findings.extend(finding);
     Ok(run)
 }
 
-fn checked(graph: &Graph, live: &Snapshot) -> Result<PlanRun, Failure> {
-    let plan = hitctl_engine::plan(graph, live).map_err(|error| Failure::new("plan", error.to_string()))?;
+fn checked(session: &Session, graph: &Graph, live: &Snapshot) -> Result<PlanRun, Failure> {
+    let plan = hitctl_engine::plan(graph, live, &session.mask())
+        .map_err(|error| Failure::new("plan", error.to_string()))?;
     let findings = hitctl_engine::check(&plan);
     let (errors, findings): (Vec<_>, Vec<_>) =
         findings.into_iter().partition(|finding| finding.severity == Severity::Error);
