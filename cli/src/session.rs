@@ -52,6 +52,7 @@ impl Session {
             quiet: global.quiet,
             verbose: global.verbose,
             no_input: global.no_input,
+            patience: world.patience,
         })
         .stopped_by(stop.clone());
         Self {
