@@ -68,6 +68,9 @@ pub struct Global {
     /// Send AWS calls to this endpoint, such as an emulator
     #[arg(long, global = true, env = "HITCTL_ENDPOINT_URL", hide_env_values = true, value_name = "URL")]
     pub endpoint_url: Option<String>,
+    /// Send credentials over plain http to other machines, too
+    #[arg(long, global = true, env = "HITCTL_INSECURE", hide_env_values = true, value_parser = FalseyValueParser::new())]
+    pub insecure: bool,
     /// Print exactly one JSON object on stdout
     #[arg(long, global = true, env = "HITCTL_JSON", hide_env_values = true, value_parser = FalseyValueParser::new())]
     pub json: bool,

@@ -21,6 +21,7 @@ fn every_global_flag_has_a_variable_and_help_names_it() {
         "PROFILE",
         "REGION",
         "ENDPOINT_URL",
+        "INSECURE",
         "JSON",
         "QUIET",
         "VERBOSE",
