@@ -210,17 +210,19 @@ fn signal(child: &Child, signal: Signal) {
 #[test]
 fn no_output_comes_before_signals_are_caught() {
     let yard = Yard::new();
-    // More than a pipe holds: the process is still in its first write when the first byte is read.
-    let mut child =
-        yard.command(&["completions", "bash"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-    let mut stdout = child.stdout.take().unwrap();
-    stdout.read_exact(&mut [0]).unwrap();
-    assert!(child.try_wait().unwrap().is_none(), "the output has to be longer than a pipe");
-    for caught in [Signal::INT, Signal::TERM] {
-        assert_eq!(catches(child.id(), caught), Some(true), "{caught:?}");
+    for round in 0..10 {
+        let mut command = yard.command(&["completions", "bash"]);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut stdout = child.stdout.take().unwrap();
+        // More than a pipe holds: the process is still in its first write when the first byte is read.
+        stdout.read_exact(&mut [0]).unwrap();
+        assert!(child.try_wait().unwrap().is_none(), "the output has to be longer than a pipe");
+        for caught in [Signal::INT, Signal::TERM] {
+            assert_eq!(catches(child.id(), caught), Some(true), "round {round}: {caught:?}");
+        }
+        std::io::copy(&mut stdout, &mut std::io::sink()).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(0));
     }
-    std::io::copy(&mut stdout, &mut std::io::sink()).unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(0));
 }
 
 #[test]
