@@ -68,6 +68,9 @@ pub struct Global {
     /// Send AWS calls to this endpoint, such as an emulator
     #[arg(long, global = true, env = "HITCTL_ENDPOINT_URL", hide_env_values = true, value_name = "URL")]
     pub endpoint_url: Option<String>,
+    /// Send credentials over plain http to other machines, too
+    #[arg(long, global = true, env = "HITCTL_INSECURE", hide_env_values = true, value_parser = FalseyValueParser::new())]
+    pub insecure: bool,
     /// Print exactly one JSON object on stdout
     #[arg(long, global = true, env = "HITCTL_JSON", hide_env_values = true, value_parser = FalseyValueParser::new())]
     pub json: bool,
@@ -182,4 +185,58 @@ pub enum Command {
     /// Say what the exit codes mean
     #[command(hide = true, long_about = exit_codes::TEXT, help_template = "{about}")]
     ExitCodes,
+}
+
+impl Command {
+    /// Whether a command changes anything besides the file or the text that it was asked for: in a cloud, or in the local
+    /// one. What only reads ends at the first Ctrl-C; what writes finishes its call first.
+    pub fn writes(&self) -> bool {
+        match self {
+            Self::Init(_)
+            | Self::Build(_)
+            | Self::Plan(_)
+            | Self::Status(_)
+            | Self::Report(_)
+            | Self::Logs(_)
+            | Self::Config(config::Command::Show(_))
+            | Self::Env(env::Command::List)
+            | Self::Explain(_)
+            | Self::Policy(policy::Command::Deployer(_) | policy::Command::Function(_))
+            | Self::Privacy(_)
+            | Self::Snippet(_)
+            | Self::Doctor(_)
+            | Self::Completions(_)
+            | Self::Man(_)
+            | Self::ExitCodes => false,
+            Self::Deploy(_) | Self::Destroy(_) | Self::Send(_) | Self::Emit(_) | Self::Tune(_) => true,
+            Self::Rollback(args) => !args.list,
+            Self::Invoke(args) => !args.print,
+            Self::Gc(args) => args.deployment.is_some(),
+            Self::Dlq(command) => match command {
+                // Listing hides the messages from others for a while, and shows them again at its end.
+                dlq::Command::List(_) | dlq::Command::Redrive(_) | dlq::Command::Purge(_) => true,
+            },
+            Self::Counts(command) => match command {
+                counts::Command::List(_) | counts::Command::Get(_) | counts::Command::Export(_) => false,
+                counts::Command::Add(_)
+                | counts::Command::Set(_)
+                | counts::Command::Reset(_)
+                | counts::Command::Merge(_)
+                | counts::Command::Rename(_)
+                | counts::Command::Delete(_)
+                | counts::Command::Import(_) => true,
+            },
+            Self::Paths(command) => match command {
+                paths::Command::List => false,
+                paths::Command::Sync(args) => !args.dry_run,
+            },
+            Self::Local(command) => match command {
+                local::Command::Status => false,
+                local::Command::Start
+                | local::Command::Stop
+                | local::Command::Reset(_)
+                | local::Command::Serve(_) => true,
+            },
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! hitctl: deploys a hit counter, onto this machine or into an AWS account.
 //!
 //! One way through: config -> graph ([`stack`]) -> survey -> plan -> apply -> report. This crate is the edge of it: the
-//! command line, the build of the function, and everything that is drawn. Tests enter at [`run`], in process.
+//! command line, the build of the function, and everything that is drawn. Tests enter at [`exit`], in process.
 
 pub mod args;
 pub mod artifact;
@@ -10,6 +10,7 @@ pub mod cloud;
 pub mod commands;
 pub mod cost;
 mod gzip;
+mod machine_key;
 mod pages;
 pub mod policy;
 pub mod privacy;
@@ -21,22 +22,53 @@ pub mod stack;
 pub mod tune;
 mod world;
 
+use std::io;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::FromArgMatches as _;
+use futures::FutureExt as _;
+use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
 
 pub use session::Session;
-pub use world::{Interrupts, World};
+pub use world::{Interrupts, Signals, World};
 
 use report::{Exit, Failure};
 
-/// Runs the program once.
-pub fn run(world: World) -> ExitCode {
-    ExitCode::from(exit(world))
+/// How long a command may take to end by itself after the first Ctrl-C, before the program ends without it (one that only
+/// reads) or says what it waits for (one that writes).
+const GRACE: Duration = Duration::from_millis(200);
+
+/// Runs the program once, as this process.
+pub fn run() -> ExitCode {
+    // Before anything else: a signal that comes from here on ends the program in its own words.
+    let started = runtime().and_then(|runtime| Ok((Interrupts::of_this_process(&runtime)?, runtime)));
+    ExitCode::from(match started {
+        Ok((interrupts, runtime)) => run_on(runtime, World::of_this_process(interrupts)),
+        Err(error) => failed_to_start(World::of_this_process(Interrupts::None), error),
+    })
 }
 
-/// Runs the program once, and gives back the exit code as a number.
-pub fn exit(mut world: World) -> u8 {
+/// Runs the program once in some world, and gives back the exit code as a number.
+pub fn exit(world: World) -> u8 {
+    match runtime() {
+        Ok(runtime) => run_on(runtime, world),
+        Err(error) => failed_to_start(world, error),
+    }
+}
+
+fn runtime() -> io::Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()
+}
+
+fn failed_to_start(world: World, error: io::Error) -> u8 {
+    let session = Session::new(world, args::Global::default());
+    let failure = Failure::new("runtime", "failed to start the program's threads").caused_by(error);
+    session.console.failure(&failure).code()
+}
+
+fn run_on(runtime: Runtime, mut world: World) -> u8 {
     let interrupts = std::mem::replace(&mut world.interrupts, Interrupts::None);
     let args = std::mem::take(&mut world.args);
     let json = args.iter().any(|arg| arg == "--json") || is_set(&world, "HITCTL_JSON");
@@ -44,7 +76,7 @@ pub fn exit(mut world: World) -> u8 {
         .try_get_matches_from(&args)
         .and_then(|matches| args::Cli::from_arg_matches(&matches));
     let exit: Exit = match parsed {
-        Ok(cli) => dispatch(world, interrupts, cli),
+        Ok(cli) => dispatch(runtime, world, interrupts, cli),
         Err(error) => usage(world, &error, json),
     };
     exit.code()
@@ -56,47 +88,69 @@ fn is_set(world: &World, name: &str) -> bool {
     value.is_some_and(|value| !matches!(value.as_str(), "" | "n" | "no" | "f" | "false" | "off" | "0"))
 }
 
-/// Runs a command on a runtime of its own, until it ends or is interrupted twice.
-fn dispatch(world: World, mut interrupts: Interrupts, cli: args::Cli) -> Exit {
+/// Runs a command until it ends or is interrupted: by the first Ctrl-C when it only reads, by the second when it writes.
+fn dispatch(runtime: Runtime, world: World, mut interrupts: Interrupts, cli: args::Cli) -> Exit {
     let args::Cli { global, command } = cli;
     let mut session = Session::new(world, global);
+    if interrupts.next().now_or_never().is_some() {
+        return session.console.failure(&Failure::interrupted("interrupted; nothing was changed"));
+    }
     if let args::Command::Local(commands::local::Command::Serve(args)) = command {
+        // The daemon has a runtime of its own, small enough to idle for days, and listens for signals by itself.
+        runtime.shutdown_background();
         return commands::local::serve(&session, args)
             .unwrap_or_else(|failure| session.console.failure(&failure));
     }
-    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            let failure = Failure::new("runtime", "failed to start the program's threads").caused_by(error);
-            return session.console.failure(&failure);
-        }
-    };
-    let stop = session.stop.clone();
-    let exit = runtime.block_on(async {
-        let quit = async {
-            interrupts.next().await;
-            stop.cancel();
-            interrupts.next().await;
-        };
-        tokio::select! {
-            result = commands::run(&mut session, command) => Some(result),
-            () = quit => None,
-        }
-    });
+    let writes = command.writes();
+    let ended = runtime.block_on(until_interrupted(&mut session, interrupts, command));
     // A blocking read of the terminal may still be under way: it must not keep the program.
     runtime.shutdown_background();
     let interrupted = session.stop.is_cancelled();
-    match exit {
+    match ended {
         Some(Ok(exit)) => session.console.end(exit),
-        // Whatever failed because it was told to stop did so because of the user.
-        Some(Err(failure)) if interrupted && failure.exit == Exit::Error => {
+        // Whatever failed because it was told to stop, its input too, did so because of the user.
+        Some(Err(failure)) if interrupted && matches!(failure.exit, Exit::Error | Exit::Usage) => {
             session.console.failure(&failure.exits(Exit::Interrupted))
         }
         Some(Err(failure)) => session.console.failure(&failure),
-        None => {
-            session.console.failure(&Failure::interrupted("interrupted; what was in flight may be half done"))
-        }
+        None if writes => session.console.failure(&Failure::interrupted(
+            "interrupted; the call in progress may or may not have taken effect",
+        )),
+        None => session.console.failure(&Failure::interrupted("interrupted")),
     }
+}
+
+/// Runs a command to its end; `None` when it is ended by Ctrl-C.
+async fn until_interrupted(
+    session: &mut Session,
+    mut interrupts: Interrupts,
+    command: args::Command,
+) -> Option<Result<Exit, Failure>> {
+    let (stop, notifier) = (session.stop.clone(), session.console.notifier().clone());
+    let (first, second) = (CancellationToken::new(), CancellationToken::new());
+    // Apart from the command, which may block its thread.
+    tokio::spawn({
+        let (first, second) = (first.clone(), second.clone());
+        async move {
+            interrupts.next().await;
+            stop.cancel();
+            first.cancel();
+            interrupts.next().await;
+            second.cancel();
+        }
+    });
+    let writes = command.writes();
+    let mut running = std::pin::pin!(commands::run(session, command));
+    tokio::select! {
+        result = &mut running => return Some(result),
+        () = first.cancelled() => {}
+    }
+    match tokio::time::timeout(GRACE, second.run_until_cancelled(&mut running)).await {
+        Ok(ended) => return ended,
+        Err(_) if !writes => return None,
+        Err(_) => notifier.interrupting(),
+    }
+    second.run_until_cancelled(running).await
 }
 
 /// Shows what clap has to say: help and version on stdout, mistakes on stderr.

@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
-use hitctl_config::{Choice, Loaded, Overrides, Target};
+use hitctl_config::{Choice, FingerprintKey, Loaded, Overrides, Target};
+use hitctl_engine::Mask;
 use hitctl_local::Places;
 use tokio_util::sync::CancellationToken;
 
 use crate::args::{Color, Global};
+use crate::machine_key;
 use crate::project;
 use crate::report::{ColorChoice, Console, ConsoleOptions, Failure};
 use crate::world::World;
@@ -26,6 +29,7 @@ pub struct Session {
     pub console: Console,
     /// Cancelled by the first Ctrl-C: start nothing new.
     pub stop: CancellationToken,
+    fingerprint_key: OnceLock<FingerprintKey>,
 }
 
 impl Session {
@@ -50,9 +54,18 @@ impl Session {
             quiet: global.quiet,
             verbose: global.verbose,
             no_input: global.no_input,
+            patience: world.patience,
         })
         .stopped_by(stop.clone());
-        Self { global, env: world.env, cwd: world.cwd, exe: world.exe, console, stop }
+        Self {
+            global,
+            env: world.env,
+            cwd: world.cwd,
+            exe: world.exe,
+            console,
+            stop,
+            fingerprint_key: OnceLock::new(),
+        }
     }
 
     /// Reads the configuration in force: the named file, the nearest one, or the defaults. Shows its warnings.
@@ -125,7 +138,7 @@ impl Session {
     /// Where the cloud on this machine keeps the state of this project: never in the project itself, where a clone could have
     /// brought it.
     pub fn local_places(&self, loaded: &Loaded) -> Result<Places, Failure> {
-        let user = self.user_dir("XDG_STATE_HOME", ".local/state", "Library/Application Support")?;
+        let user = self.user_state_dir()?;
         let project = loaded.path.as_deref().and_then(Path::parent);
         Ok(Places::new(&user, project.unwrap_or(&self.cwd), project.is_some()))
     }
@@ -133,6 +146,18 @@ impl Session {
     /// Where what can be made again is kept.
     pub fn cache_dir(&self) -> Result<PathBuf, Failure> {
         self.user_dir("XDG_CACHE_HOME", ".cache", "Library/Caches")
+    }
+
+    /// The key that secrets are fingerprinted with: kept in the user's state directory, else another one in each run.
+    pub fn fingerprint_key(&self) -> &FingerprintKey {
+        let absolute = |name: &str| self.env.get(name).is_some_and(|dir| Path::new(dir).is_absolute());
+        self.fingerprint_key.get_or_init(|| machine_key::load(self.user_state_dir().ok().as_deref()))
+    }
+
+    /// What is shown in place of the secrets of a plan.
+    pub fn mask(&self) -> Mask {
+        let key = self.fingerprint_key().clone();
+        Mask::new(move |secret| key.fingerprint(secret))
     }
 
     /// Which build of the program this is: its version and, so that a rebuilt one counts as another, its file.
@@ -143,6 +168,11 @@ impl Session {
             Some(format!("{version}+{:x}.{:x}", file.len(), age.as_nanos()))
         });
         file.unwrap_or_else(|| version.to_owned())
+    }
+
+    /// Where hitctl keeps what it must not lose, such as local counts.
+    fn user_state_dir(&self) -> Result<PathBuf, Failure> {
+        self.user_dir("XDG_STATE_HOME", ".local/state", "Library/Application Support")
     }
 
     /// hitctl's directory among those of this user. Without a home there is none: the working directory may be anybody's.

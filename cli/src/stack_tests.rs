@@ -57,7 +57,7 @@ fn live(graph: &Graph) -> Snapshot {
 }
 
 fn planned(from: &Graph, to: &Graph) -> Plan {
-    hitctl_engine::plan(to, &live(from)).expect("all was surveyed")
+    hitctl_engine::plan(to, &live(from), &hitctl_engine::Mask::default()).expect("all was surveyed")
 }
 
 /// What a plan changes: `delete table.seen`.

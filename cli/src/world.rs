@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{self, BufRead, BufReader, IsTerminal, Write};
 use std::path::PathBuf;
+use std::time::Duration;
 
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
 /// The process as the program sees it.
@@ -33,16 +36,29 @@ pub struct World {
     pub width: Option<u16>,
     /// Where Ctrl-C comes from.
     pub interrupts: Interrupts,
+    /// How long a host may take to answer before it is said that it is waited for.
+    pub patience: Duration,
 }
 
+/// How long a host may take to answer before it is said that it is waited for: a quick run says nothing.
+const PATIENCE: Duration = Duration::from_millis(1_500);
+
 /// Where interrupts come from.
+#[derive(Debug)]
 pub enum Interrupts {
     /// This process's SIGINT and SIGTERM.
-    Signals,
+    Signals(Signals),
     /// Nowhere.
     None,
     /// A test.
     Channel(mpsc::UnboundedReceiver<()>),
+}
+
+/// The signals of this process that ask it to stop.
+#[derive(Debug)]
+pub struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
 }
 
 impl World {
@@ -51,7 +67,7 @@ impl World {
         clippy::disallowed_methods,
         reason = "this is the edge: the one place that reads the environment"
     )]
-    pub fn of_this_process() -> Self {
+    pub fn of_this_process(interrupts: Interrupts) -> Self {
         let env = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect();
@@ -68,41 +84,32 @@ impl World {
             stdout: Box::new(stdout),
             stderr: Box::new(stderr),
             stdin: Box::new(BufReader::new(stdin)),
-            interrupts: Interrupts::Signals,
+            interrupts,
+            patience: PATIENCE,
         }
     }
 }
 
 impl Interrupts {
+    /// Begins to listen for the signals of this process, on a runtime. From now on none of them ends the process by itself.
+    pub(crate) fn of_this_process(runtime: &Runtime) -> io::Result<Self> {
+        let _context = runtime.enter();
+        let (interrupt, terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        Ok(Self::Signals(Signals { interrupt, terminate }))
+    }
+
     /// Waits for the next interrupt; for ever when none can come.
     pub(crate) async fn next(&mut self) {
-        match self {
-            Self::Channel(receiver) => {
-                if receiver.recv().await.is_none() {
-                    std::future::pending::<()>().await;
-                }
-            }
-            Self::None => std::future::pending().await,
-            Self::Signals => signal().await,
+        let came = match self {
+            Self::Channel(receiver) => receiver.recv().await.is_some(),
+            Self::None => false,
+            Self::Signals(Signals { interrupt, terminate }) => tokio::select! {
+                came = interrupt.recv() => came.is_some(),
+                came = terminate.recv() => came.is_some(),
+            },
+        };
+        if !came {
+            std::future::pending::<()>().await;
         }
-    }
-}
-
-#[cfg(unix)]
-async fn signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        result = tokio::signal::ctrl_c() => if result.is_err() { std::future::pending::<()>().await },
-        _ = terminate.recv() => {}
-    }
-}
-
-#[cfg(not(unix))]
-async fn signal() {
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
     }
 }

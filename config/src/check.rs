@@ -6,6 +6,7 @@ use toml::Spanned;
 use toml::Value;
 use toml::de::{DeArray, DeInteger, DeValue};
 
+use crate::display::is_unsafe_to_show;
 use crate::keys::Kind;
 use crate::problem::Problem;
 use crate::shape::Shape;
@@ -219,11 +220,11 @@ pub(crate) fn grouped(number: i64) -> String {
     if number < 0 { format!("-{text}") } else { text }
 }
 
-/// A user's text, fit to be shown: short and without what a terminal would obey.
+/// A user's text, fit to be shown: short, and without control, reordering and invisible characters.
 pub(crate) fn tame(text: &str) -> String {
     const MOST: usize = 60;
     let mut shown: String =
-        text.chars().take(MOST).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+        text.chars().take(MOST).map(|c| if is_unsafe_to_show(c) { '\u{fffd}' } else { c }).collect();
     if text.chars().nth(MOST).is_some() {
         shown.push_str("..");
     }

@@ -1,9 +1,11 @@
 //! Reads the function's extra environment variables. Their values are secrets: no message here may carry one.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
+use hmac::{Hmac, KeyInit, Mac as _};
 use serde_json::json;
-use sha2::{Digest, Sha256};
+use sha2::Sha256;
 use toml::Value;
 use toml::de::DeValue;
 
@@ -150,8 +152,51 @@ fn grouped(bytes: usize) -> String {
     crate::check::grouped(i64::try_from(bytes).unwrap_or(i64::MAX))
 }
 
-/// A secret as it may be shown: `#` and eight digits of its SHA-256, so that two can be told apart.
-pub fn fingerprint(secret: &str) -> String {
-    let digest = Sha256::digest(secret.as_bytes());
-    format!("#{:08x}", u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]))
+/// The key that secrets are fingerprinted with. It is known to one user of one machine only, so that nobody else can find
+/// out by trial which secret a fingerprint stands for.
+#[derive(Clone)]
+pub struct FingerprintKey([u8; 32]);
+
+impl FingerprintKey {
+    /// A key of random bytes.
+    pub const fn new(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// Returns a secret as it may be shown: `#` and the first eight hex digits of its HMAC-SHA-256, so that two can be told
+    /// apart.
+    pub fn fingerprint(&self, secret: &str) -> String {
+        // A key is filled up with zeros to a block.
+        let mut block = [0; 64];
+        block[..self.0.len()].copy_from_slice(&self.0);
+        let mut mac = <Hmac<Sha256> as KeyInit>::new(&block.into());
+        mac.update(secret.as_bytes());
+        let code = mac.finalize().into_bytes();
+        format!("#{:08x}", u32::from_be_bytes([code[0], code[1], code[2], code[3]]))
+    }
+}
+
+impl fmt::Debug for FingerprintKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FingerprintKey").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fingerprint_is_the_beginning_of_the_keyed_hash() {
+        // Test case 2 of RFC 4231, whose key is shorter: it is filled up with zeros all the same.
+        let mut key = [0; 32];
+        key[..4].copy_from_slice(b"Jefe");
+        let key = FingerprintKey::new(key);
+        assert_eq!(key.fingerprint("what do ya want for nothing?"), "#5bdcc146");
+        assert_ne!(
+            FingerprintKey::new([1; 32]).fingerprint("a"),
+            FingerprintKey::new([2; 32]).fingerprint("a")
+        );
+        assert_eq!(format!("{key:?}"), "FingerprintKey { .. }");
+    }
 }

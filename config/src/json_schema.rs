@@ -122,7 +122,9 @@ mod tests {
     #[test]
     fn names_and_defaults_are_those_of_the_loader() {
         let schema: Json = serde_json::from_str(&json_schema()).unwrap();
-        let loaded = load(None, Some("test"), &Overrides::new()).unwrap().to_json(false);
+        let loaded = load(None, Some("test"), &Overrides::new())
+            .unwrap()
+            .to_json(false, &crate::FingerprintKey::new([7; 32]));
         let mut seen = 0;
         for (table, settings) in loaded["settings"].as_object().unwrap() {
             let tables = [(&schema["definitions"][table]["properties"], settings)];

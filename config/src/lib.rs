@@ -2,9 +2,10 @@
 //!
 //! [`load`] turns the text of `hitctl.toml` into the [`App`] of one env, or into every problem that it has, each with its
 //! place and what was probably meant. The keys are declared once, in `schema.rs`; everything else follows from there.
-//! Without the feature `load` only [`contract`] is left, which needs no library.
+//! Without the feature `load` only [`contract`] and [`is_unsafe_to_show`] are left, which need no library.
 
 pub mod contract;
+mod display;
 
 #[cfg(feature = "load")]
 mod check;
@@ -49,9 +50,10 @@ mod walk;
 #[cfg(feature = "load")]
 mod words;
 
+pub use display::is_unsafe_to_show;
 #[cfg(feature = "load")]
 pub use {
-    environment::fingerprint,
+    environment::FingerprintKey,
     json_schema::json_schema,
     load::{Choice, Env, FILE_NAME, LOCAL, Loaded, MAX_FILE_BYTES, Overrides, TEST, load, read},
     local_environment::{LocalVariableError, check_local_variable, is_loopback},

@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Range;
 
+use crate::display::is_unsafe_to_show;
+
 /// A place in a file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct At {
@@ -264,7 +266,7 @@ impl<'a> Source<'a> {
         let shown = line.char_indices().skip(skip).take(Self::WINDOW).map(|(offset, c)| match c {
             _ if self.is_secret(start + offset) => '*',
             '\t' => ' ',
-            c if c.is_control() => '\u{fffd}',
+            c if is_unsafe_to_show(c) => '\u{fffd}',
             c => c,
         });
         Excerpt {

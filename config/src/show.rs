@@ -6,7 +6,8 @@ use std::fmt::Write as _;
 use serde_json::{Value as Json, json};
 use toml::Value;
 
-use crate::environment::{self, fingerprint};
+use crate::display::is_unsafe_to_show;
+use crate::environment::{self, FingerprintKey};
 use crate::keys::{Key, Kind, Scope};
 use crate::load::Loaded;
 use crate::resolve::{Setting, as_json};
@@ -23,7 +24,7 @@ struct Line {
 
 impl Loaded {
     /// The settings in force as TOML, in the order of the documentation; with `origins`, beside each where it came from.
-    pub fn show(&self, origins: bool) -> String {
+    pub fn show(&self, origins: bool, key: &FingerprintKey) -> String {
         let mut out = format!("# {}\n", self.summary());
         let mut lines = Vec::new();
         for (section, _) in SECTIONS {
@@ -31,16 +32,16 @@ impl Loaded {
                 lines.push(Line::plain(String::new()));
                 lines.push(Line::plain(format!("[{section}]")));
             }
-            let keys = KEYS.iter().filter(|key| key.section == *section && key.scope != Scope::Env);
-            lines.extend(keys.filter_map(|key| self.line(key, origins)));
+            let keys = KEYS.iter().filter(|one| one.section == *section && one.scope != Scope::Env);
+            lines.extend(keys.filter_map(|one| self.line(one, origins)));
             if environment::KEY.split('.').next() == Some(section) {
-                lines.extend(self.variables(origins));
+                lines.extend(self.variables(origins, key));
             }
         }
         lines.push(Line::plain(String::new()));
         lines.push(Line::plain(format!("[env.{}]", self.env)));
         lines.extend(
-            KEYS.iter().filter(|key| key.scope == Scope::Env).filter_map(|key| self.line(key, origins)),
+            KEYS.iter().filter(|one| one.scope == Scope::Env).filter_map(|one| self.line(one, origins)),
         );
 
         let width = lines.iter().filter(|line| !line.remark.is_empty()).map(|line| line.text.chars().count());
@@ -58,9 +59,9 @@ impl Loaded {
 
     /// The settings in force as one JSON object: `env`, `target`, `path`, `settings` by table, and with `origins` also
     /// those, by key.
-    pub fn to_json(&self, origins: bool) -> Json {
+    pub fn to_json(&self, origins: bool, key: &FingerprintKey) -> Json {
         let settings = self.resolved.nested(|path, value| match value.as_str() {
-            Some(secret) if is_variable(path) => json!(fingerprint(secret)),
+            Some(secret) if is_variable(path) => json!(key.fingerprint(secret)),
             _ => as_json(value),
         });
         let mut shown = json!({
@@ -79,7 +80,7 @@ impl Loaded {
     fn summary(&self) -> String {
         let from = match &self.path {
             Some(path) => {
-                format!("from {}", path.display().to_string().replace(char::is_control, "\u{fffd}"))
+                format!("from {}", path.display().to_string().replace(is_unsafe_to_show, "\u{fffd}"))
             }
             None => "no hitctl.toml, so these are the defaults".to_owned(),
         };
@@ -98,7 +99,7 @@ impl Loaded {
         Some(Line { text: format!("{} = {value}", key.name), remark: origin })
     }
 
-    fn variables(&self, origins: bool) -> Vec<Line> {
+    fn variables(&self, origins: bool, key: &FingerprintKey) -> Vec<Line> {
         let mut lines = Vec::new();
         for (name, secret) in self.resolved.variables() {
             if lines.is_empty() {
@@ -107,7 +108,7 @@ impl Loaded {
             }
             let setting: Option<&Setting> = self.resolved.get(&format!("{}.{name}", environment::KEY));
             let remark = setting.filter(|_| origins).map(|setting| setting.origin.to_string());
-            let value = Value::String(fingerprint(secret));
+            let value = Value::String(key.fingerprint(secret));
             lines.push(Line { text: format!("{name} = {value}"), remark: remark.unwrap_or_default() });
         }
         lines

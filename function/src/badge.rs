@@ -3,6 +3,8 @@
 
 use std::fmt::Write as _;
 
+use hitctl_config::is_unsafe_to_show;
+
 use crate::json::Object;
 
 /// More characters than this of a label or a message are not drawn.
@@ -288,18 +290,13 @@ pub fn message(n: u64, abbreviated: bool) -> String {
     }
 }
 
-/// A text without what XML cannot hold or what would turn the rest around, on one line, and no longer than is drawn.
+/// A text on one line, no longer than is drawn, without what XML cannot hold and without invisible and reordering characters.
 fn drawn(text: &str) -> String {
     let mut out = String::new();
     let legal = text.chars().filter_map(|c| match c {
         '\t' | '\n' | '\r' => Some(' '),
-        c if c.is_control() => None,
-        '\u{200e}'
-        | '\u{200f}'
-        | '\u{202a}'..='\u{202e}'
-        | '\u{2066}'..='\u{2069}'
-        | '\u{fffe}'
-        | '\u{ffff}' => None,
+        '\u{fffe}' | '\u{ffff}' => None,
+        c if is_unsafe_to_show(c) => None,
         c => Some(c),
     });
     for (at, c) in legal.enumerate() {

@@ -108,6 +108,12 @@ fn what_xml_cannot_hold_is_left_out() {
 }
 
 #[test]
+fn label_with_invisible_characters_is_drawn_without_them() {
+    let svg = Badge::new("vi\u{200b}e\u{61c}w\u{3164}s\u{e0041}", "\u{2764}\u{fe0f} 1\u{2060}").svg();
+    assert_eq!(seen(&svg), ["views", "\u{2764}\u{fe0f} 1"]);
+}
+
+#[test]
 fn a_long_label_is_cut() {
     let exact = "x".repeat(MAX_CHARS);
     assert_eq!(seen(&Badge::new(&exact, "1").svg()), [exact.as_str(), "1"]);

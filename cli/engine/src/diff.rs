@@ -5,15 +5,15 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
-use sha2::{Digest, Sha256};
 
+use crate::mask::Mask;
 use crate::path;
 use crate::value::{resolve, source, sources};
 
 /// What stands for a value that the server picks during the deploy.
 pub const UNKNOWN: &str = "(known after deploy)";
 
-/// One field that differs, fit for being shown: secret values are hashes here already.
+/// One field that differs, fit for being shown: secret values are masked here already.
 ///
 /// Serialises as `{"field","old","new"}`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -32,36 +32,36 @@ pub struct FieldDiff {
 /// The fields in which `want` differs from `have`, by path. Objects are compared field by field, lists as a whole;
 /// a field that is missing and one that is null are the same.
 ///
-/// `secret` names the fields (with all below them) whose values are replaced by a short hash. A reference to an output
+/// `secret` names the fields (with all below them) whose values are replaced by what `mask` shows of them. A reference to an output
 /// that is left in `want` differs from everything.
-pub fn diff(have: &Json, want: &Json, secret: &[String]) -> Vec<FieldDiff> {
+pub fn diff(have: &Json, want: &Json, secret: &[String], mask: &Mask) -> Vec<FieldDiff> {
     let (want, _) = resolve(want, &|_| None);
     let mut found = Vec::new();
-    compare("", have, &want, secret, &mut found);
+    compare("", have, &want, secret, mask, &mut found);
     found
 }
 
-fn compare(path: &str, have: &Json, want: &Json, secret: &[String], found: &mut Vec<FieldDiff>) {
+fn compare(path: &str, have: &Json, want: &Json, secret: &[String], mask: &Mask, found: &mut Vec<FieldDiff>) {
     match (have, want) {
         (Json::Object(old), Json::Object(new)) if source(want).is_none() => {
             let keys: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
             for key in keys {
                 let side = |map: &serde_json::Map<String, Json>| map.get(key).cloned().unwrap_or(Json::Null);
-                compare(&path::join(path, key), &side(old), &side(new), secret, found);
+                compare(&path::join(path, key), &side(old), &side(new), secret, mask, found);
             }
         }
         _ if have == want => {}
         _ => found.push(FieldDiff {
             field: path.to_owned(),
-            old: shown(path, have, secret),
-            new: shown(path, want, secret),
+            old: shown(path, have, secret, mask),
+            new: shown(path, want, secret, mask),
             unknown: !sources(want).is_empty(),
         }),
     }
 }
 
 /// The value as a plan may hold it: no secrets, no references.
-fn shown(path: &str, json: &Json, secret: &[String]) -> Json {
+fn shown(path: &str, json: &Json, secret: &[String], mask: &Mask) -> Json {
     if source(json).is_some() {
         return Json::from(UNKNOWN);
     }
@@ -69,24 +69,23 @@ fn shown(path: &str, json: &Json, secret: &[String]) -> Json {
     match json {
         Json::Object(map) => Json::Object(
             map.iter()
-                .map(|(key, value)| (key.clone(), shown(&path::join(path, key), value, secret)))
+                .map(|(key, value)| (key.clone(), shown(&path::join(path, key), value, secret, mask)))
                 .collect(),
         ),
         Json::Array(items) if !hidden => {
-            Json::Array(items.iter().map(|item| shown(path, item, secret)).collect())
+            Json::Array(items.iter().map(|item| shown(path, item, secret, mask)).collect())
         }
-        plain if hidden && !plain.is_null() => Json::from(hash(plain)),
+        plain if hidden && !plain.is_null() => Json::from(masked(plain, mask)),
         plain => plain.clone(),
     }
 }
 
-/// `#` and the first 8 hex digits of the SHA-256 of a text, or of the JSON of anything else.
-fn hash(json: &Json) -> String {
-    let digest = match json {
-        Json::String(text) => Sha256::digest(text.as_bytes()),
-        other => Sha256::digest(other.to_string().as_bytes()),
-    };
-    digest.iter().take(4).fold("#".to_owned(), |text, byte| format!("{text}{byte:02x}"))
+/// What is shown of a secret: of a text, or of the JSON of anything else.
+fn masked(json: &Json, mask: &Mask) -> String {
+    match json {
+        Json::String(text) => mask.of(text),
+        other => mask.of(&other.to_string()),
+    }
 }
 
 impl fmt::Display for FieldDiff {
@@ -109,9 +108,14 @@ mod tests {
     use super::*;
     use crate::{Address, Value};
 
+    /// Tells secrets apart by their last letter or digit: no hash is needed for that.
+    fn mask() -> Mask {
+        Mask::new(|secret| format!("#{:0>8}", secret.chars().rfind(|c| c.is_alphanumeric()).unwrap_or('-')))
+    }
+
     fn lines(have: &Json, want: &Json, secret: &[&str]) -> String {
         let secret: Vec<String> = secret.iter().map(ToString::to_string).collect();
-        diff(have, want, &secret).iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+        diff(have, want, &secret, &mask()).iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
     }
 
     #[test]
@@ -148,31 +152,31 @@ mod tests {
         api: "x7" -> (known after deploy)
         list: ["x7"] -> ["(known after deploy)","y"]
         "#);
-        assert!(diff(&have, &want, &[]).iter().all(|field| field.unknown));
-        let literal = diff(&json!({"a": 1}), &json!({"a": UNKNOWN}), &[]);
+        assert!(diff(&have, &want, &[], &mask()).iter().all(|field| field.unknown));
+        let literal = diff(&json!({"a": 1}), &json!({"a": UNKNOWN}), &[], &mask());
         assert!(!literal[0].unknown);
     }
 
     #[test]
-    fn secrets_are_hashed_wherever_they_are() {
+    fn secrets_are_masked_wherever_they_are() {
         let have = json!({"env": {"A": "hunter1", "N": 1}, "list": ["hunter2"], "deep": null});
         let want = json!({"env": {"A": "hunter3", "B": "hunter4"}, "list": ["hunter5"],
             "deep": {"token": "hunter6", "open": "seen", "items": [{"token": "hunter7"}]}});
         let text = lines(&have, &want, &["env", "list", "deep.token", "deep.items.token"]);
         assert!(!text.contains("hunter"), "{text}");
         insta::assert_snapshot!(text, @r##"
-        deep: (not set) -> {"items":[{"token":"#e38bdb91"}],"open":"seen","token":"#6ab62aa8"}
-        env.A: #73660a4f -> #fb8c2e2b
-        env.B: (not set) -> #18183dd9
-        env.N: #6b86b273 -> (not set)
-        list: #1def95a8 -> #8669144e
+        deep: (not set) -> {"items":[{"token":"#00000007"}],"open":"seen","token":"#00000006"}
+        env.A: #00000001 -> #00000003
+        env.B: (not set) -> #00000004
+        env.N: #00000001 -> (not set)
+        list: #00000002 -> #00000005
         "##);
     }
 
     #[test]
     fn a_field_serialises_as_the_contract_says() {
         let id = Value::<String>::output(Address::new("api", "http"), "id");
-        let found = diff(&json!({}), &json!({"api": id}), &[]);
+        let found = diff(&json!({}), &json!({"api": id}), &[], &mask());
         insta::assert_snapshot!(
             serde_json::to_string(&found).unwrap(),
             @r#"[{"field":"api","old":null,"new":"(known after deploy)"}]"#

@@ -5,14 +5,14 @@
 //! no await. Only [`survey`] and [`apply`] touch a driver; the first only reads.
 //!
 //! ```no_run
-//! # use hitctl_engine::{Drivers, Graph, Outcome, Severity, Sink, apply, check, plan, survey};
+//! # use hitctl_engine::{Drivers, Graph, Mask, Outcome, Severity, Sink, apply, check, plan, survey};
 //! # use tokio_util::sync::CancellationToken;
 //! # async fn run(wanted: &Graph, drivers: &Drivers, sink: &Sink, destroy: bool, delete_data: bool)
 //! #     -> Result<Option<Outcome>, Box<dyn std::error::Error>> {
 //! let graph = if destroy { wanted.all_absent() } else { wanted.clone() };
 //! let graph = if delete_data { graph.deleting_data() } else { graph };
 //! let stop = CancellationToken::new();
-//! let plan = plan(&graph, &survey(&graph, drivers, sink, &stop).await?)?;
+//! let plan = plan(&graph, &survey(&graph, drivers, sink, &stop).await?, &Mask::default())?;
 //! let allowed = if delete_data { Severity::Consent } else { Severity::Warning };
 //! if check(&plan).iter().any(|finding| finding.severity > allowed) {
 //!     return Ok(None);
@@ -34,6 +34,7 @@ mod driver;
 mod event;
 mod fault;
 mod graph;
+mod mask;
 mod path;
 mod plan;
 mod survey;
@@ -49,6 +50,7 @@ pub use driver::{Driver, Drivers, Limits, Live, Outputs, Owner};
 pub use event::{Event, Phase, Sink};
 pub use fault::{Fault, FaultKind};
 pub use graph::{Graph, GraphError, HELD, Keep, Lead, Node, Want};
+pub use mask::Mask;
 pub use plan::{Plan, PlanError, Summary, plan};
 pub use survey::{Snapshot, SurveyError, survey};
 pub use value::{References, Source, Value, references, resolve};

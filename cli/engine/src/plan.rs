@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
 use crate::value::{Source, resolve, sources};
-use crate::{Action, Address, Change, FieldDiff, Graph, Live, Node, Outputs, Owner, Snapshot, Want, Why};
+use crate::{
+    Action, Address, Change, FieldDiff, Graph, Live, Mask, Node, Outputs, Owner, Snapshot, Want, Why,
+};
 use crate::{diff, path};
 
 /// Everything that is to happen, in topological order. Applying it needs nothing else, and decides nothing.
@@ -84,14 +86,14 @@ impl Plan {
     }
 }
 
-/// Decides what to do to get from what is live to what is wanted.
-pub fn plan(graph: &Graph, live: &Snapshot) -> Result<Plan, PlanError> {
+/// Decides what to do to get from what is live to what is wanted. Secrets are in its fields as `mask` shows them.
+pub fn plan(graph: &Graph, live: &Snapshot, mask: &Mask) -> Result<Plan, PlanError> {
     let mut plan = Plan::default();
     for node in graph.nodes() {
         let have =
             live.get(&node.address).ok_or_else(|| PlanError::NotSurveyed(node.address.clone()))?.cloned();
         let change = match &node.want {
-            Want::Present(spec) => wanted(&plan, node, spec, have)?,
+            Want::Present(spec) => wanted(&plan, node, spec, have, mask)?,
             Want::Absent => match have {
                 Some(have) => unwanted(graph, node, have),
                 None => continue,
@@ -104,11 +106,17 @@ pub fn plan(graph: &Graph, live: &Snapshot) -> Result<Plan, PlanError> {
 }
 
 /// What happens to a resource that shall be there. `plan` has everything that it refers to.
-fn wanted(plan: &Plan, node: &Node, spec: &Json, have: Option<Live>) -> Result<Change, PlanError> {
+fn wanted(
+    plan: &Plan,
+    node: &Node,
+    spec: &Json,
+    have: Option<Live>,
+    mask: &Mask,
+) -> Result<Change, PlanError> {
     let (want, _) = resolve(spec, &|of| plan.change(of).and_then(Change::outputs));
     let change = |action, why, fields, have| Change { action, why, fields, node: node.clone(), have };
     let Some(have) = have else {
-        let fields = diff(&Json::Object(Map::new()), &want, &node.secret);
+        let fields = diff(&Json::Object(Map::new()), &want, &node.secret, mask);
         return Ok(change(Action::Create, Why::NotThere, fields, None));
     };
     if let Owner::Other(owner) = &have.owner {
@@ -117,7 +125,7 @@ fn wanted(plan: &Plan, node: &Node, spec: &Json, have: Option<Live>) -> Result<C
     }
     missing_output(plan, node, &want)?;
 
-    let fields = diff(&have.spec, &want, &node.secret);
+    let fields = diff(&have.spec, &want, &node.secret, mask);
     let fixed = |path: &str| node.replace_on.iter().any(|field| path::overlap(path, field));
     let names = |only: &dyn Fn(&FieldDiff) -> bool| -> Vec<String> {
         fields.iter().filter(|field| only(field)).map(|field| field.field.clone()).collect()

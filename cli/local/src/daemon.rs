@@ -69,9 +69,11 @@ pub fn run(options: ServeOptions) -> Result<(), Fault> {
 
 /// Runs the daemon until SIGTERM, SIGINT or a call of `/v1/stop`; then lets what runs come to its end, bounded.
 pub async fn serve(options: ServeOptions) -> Result<(), Fault> {
+    // First, so that no signal is missed.
+    let stop = stop_on_signals()?;
     let dir = StateDir::prepare(&options.state_dir)?;
     let journal = Journal::open(&dir)?;
-    let served = start_and_serve(&dir, &journal, options.build_id).await;
+    let served = start_and_serve(&dir, &journal, options.build_id, stop).await;
     if let Err(fault) = &served {
         let cause = fault.cause.as_deref().map(|cause| format!(": {cause}")).unwrap_or_default();
         journal.say(&format!("error: {}{cause}", fault.message));
@@ -82,8 +84,12 @@ pub async fn serve(options: ServeOptions) -> Result<(), Fault> {
     served
 }
 
-async fn start_and_serve(dir: &StateDir, journal: &Journal, build_id: String) -> Result<(), Fault> {
-    let stop = stop_on_signals()?;
+async fn start_and_serve(
+    dir: &StateDir,
+    journal: &Journal,
+    build_id: String,
+    stop: CancellationToken,
+) -> Result<(), Fault> {
     let lock = take_lock(dir).await?;
     dir.remove_endpoint(&lock);
     dir.sweep(&lock);

@@ -30,4 +30,6 @@ impl AliasSpec {
 impl Spec for AliasSpec {
     const KIND: &'static str = "alias";
     const REPLACE_ON: &'static [&'static str] = &["function_name"];
+    // The environment's values are in the hash: whoever saw it could try out a weak one.
+    const SECRET: &'static [&'static str] = &["release"];
 }

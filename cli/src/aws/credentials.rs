@@ -16,8 +16,9 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_types::os_shim_internal::{Env, Fs};
+use hitctl_resources::aws::error_in_words;
 
-use super::http::{chain, set};
+use super::http::set;
 use crate::report::{Exit, Failure};
 
 /// How long one question to the metadata service of an EC2 machine may take; elsewhere nothing answers there.
@@ -51,7 +52,7 @@ impl Profiles {
         .await
         .map_err(|error| {
             Failure::new("bad_aws_config", "the AWS config files cannot be read")
-                .caused_by(chain(&error))
+                .caused_by(error_in_words(&error))
                 .hinted("mend the file; AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE name others")
                 .exits(Exit::Credentials)
         })?;
@@ -91,6 +92,47 @@ impl Profiles {
             name = profile.get("source_profile")?;
         }
         None
+    }
+}
+
+/// The access key that calls will be signed with, as far as it is known before anything is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum AccessKey<'a> {
+    /// The id of one that stands in the environment or in the profile.
+    Static(&'a str),
+    /// One that is given for a while: by a sign-in, a role, a program.
+    Temporary,
+    /// None is configured. The machine itself may have one, if it is on AWS.
+    None,
+}
+
+impl<'a> AccessKey<'a> {
+    /// Looks where the provider of [`provider`] will look, in the same order.
+    pub(super) fn of(env: &'a BTreeMap<String, String>, profiles: &'a Profiles) -> Self {
+        /// What makes a profile ask for credentials that last for a while.
+        const TEMPORARY: [&str; 6] = [
+            "role_arn",
+            "sso_session",
+            "sso_start_url",
+            "credential_process",
+            "web_identity_token_file",
+            "login_session",
+        ];
+        if !profiles.explicit && keys(env).is_some() {
+            return set(env, &["AWS_ACCESS_KEY_ID"]).map_or(Self::None, Self::Static);
+        }
+        if TEMPORARY.iter().any(|key| profiles.get(key).is_some()) {
+            return Self::Temporary;
+        }
+        if let Some(id) = profiles.get("aws_access_key_id") {
+            return Self::Static(id);
+        }
+        let elsewhere = [
+            "AWS_WEB_IDENTITY_TOKEN_FILE",
+            "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+        ];
+        if !profiles.explicit && set(env, &elsewhere).is_some() { Self::Temporary } else { Self::None }
     }
 }
 
@@ -201,7 +243,7 @@ pub(super) fn renewal(env: &BTreeMap<String, String>, profiles: &Profiles) -> St
 
 /// What is said where no credentials could be had.
 pub(super) fn failed(error: &CredentialsError, profiles: &Profiles, endpoint: Option<&str>) -> Failure {
-    let cause = chain(error);
+    let cause = error_in_words(error);
     let failure = match (error, profiles.sso()) {
         (CredentialsError::CredentialsNotLoaded(_), None) => return none(profiles, endpoint),
         (CredentialsError::ProviderTimedOut(_), _) => Failure::new(

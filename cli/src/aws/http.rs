@@ -1,27 +1,24 @@
-//! How HTTP leaves the program: one connector for AWS's APIs and for the look at the live URL. TLS by rustls and ring, the
+//! How HTTP leaves the program, for AWS's APIs and for the look at the live URL. TLS by rustls and ring, the
 //! system's root certificates and those of `AWS_CA_BUNDLE`, proxies by the usual variables, and a bound on every wait.
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::sync::OnceLock;
 use std::time::Duration;
 
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 use aws_smithy_http_client::{Builder, Connector};
-use aws_smithy_runtime_api::client::http::{
-    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
-    SharedHttpConnector,
-};
+use aws_smithy_runtime_api::client::http::{HttpConnector as _, HttpConnectorSettings, SharedHttpClient};
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
-use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
+use hitctl_resources::aws::error_in_words;
 use http_body_util::{BodyExt as _, Limited};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
+use super::connector::{CallPolicy, Client};
 use crate::report::{Exit, Failure};
 
 /// How long a connection may take to come up: the SDK's own choice.
@@ -71,9 +68,10 @@ impl Web {
     }
 
     /// A client for the SDK. TLS and its roots are loaded when the first `https://` address is asked.
-    pub(crate) fn client(&self) -> SharedHttpClient {
+    pub(crate) fn client(&self, policy: CallPolicy) -> SharedHttpClient {
         let (plain, secure) = (self.clone(), self.clone());
         SharedHttpClient::new(Client {
+            policy,
             plain: Builder::new().build_with_connector_fn(move |settings, _| plain.plain(settings)),
             secure: Builder::new().build_with_connector_fn(move |settings, _| secure.secure(settings)),
         })
@@ -111,7 +109,7 @@ impl Web {
         request.set_uri(url).map_err(|error| error.to_string())?;
         // Some servers answer nobody who does not say who asks.
         request.headers_mut().insert("user-agent", concat!("hitctl/", env!("CARGO_PKG_VERSION")));
-        let answer = connector.call(request).await.map_err(|error| chain(&error))?;
+        let answer = connector.call(request).await.map_err(|error| error_in_words(&error))?;
         let status = answer.status().as_u16();
         let header = answer.headers().get(header).map(str::to_owned);
         let body = Limited::new(answer.into_body(), max_body).collect().await;
@@ -137,49 +135,6 @@ impl Web {
     }
 }
 
-/// The SDK's client: an emulator on this machine costs no TLS.
-#[derive(Debug)]
-struct Client {
-    plain: SharedHttpClient,
-    secure: SharedHttpClient,
-}
-
-impl HttpClient for Client {
-    fn http_connector(
-        &self,
-        settings: &HttpConnectorSettings,
-        components: &RuntimeComponents,
-    ) -> SharedHttpConnector {
-        SharedHttpConnector::new(ByScheme {
-            plain: self.plain.http_connector(settings, components),
-            secure: OnceLock::new(),
-            client: self.secure.clone(),
-            settings: settings.clone(),
-            components: components.clone(),
-        })
-    }
-}
-
-#[derive(Debug)]
-struct ByScheme {
-    plain: SharedHttpConnector,
-    secure: OnceLock<SharedHttpConnector>,
-    client: SharedHttpClient,
-    settings: HttpConnectorSettings,
-    components: RuntimeComponents,
-}
-
-impl HttpConnector for ByScheme {
-    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        if is_secure(request.uri()) {
-            let open = || self.client.http_connector(&self.settings, &self.components);
-            self.secure.get_or_init(open).call(request)
-        } else {
-            self.plain.call(request)
-        }
-    }
-}
-
 /// Where a redirection leads: another address, or another path at the same place. From TLS it must not lead out of it.
 fn redirected(from: &str, to: &str) -> Option<String> {
     let origin_ends = from.find("://").map(|at| at + 3)?;
@@ -193,7 +148,7 @@ fn redirected(from: &str, to: &str) -> Option<String> {
     (is_secure(&whole) || is_plain && !is_secure(from)).then_some(whole)
 }
 
-fn is_secure(url: &str) -> bool {
+pub(super) fn is_secure(url: &str) -> bool {
     url.get(..8).is_some_and(|start| start.eq_ignore_ascii_case("https://"))
 }
 
@@ -240,21 +195,6 @@ fn bundle(path: &str) -> Result<Vec<u8>, Failure> {
         return Err(wrong("there is no certificate in it".to_owned()));
     }
     Ok(pem)
-}
-
-/// An error and what it was caused by, once each.
-pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut parts: Vec<String> = Vec::new();
-    let mut next = Some(error);
-    while let Some(error) = next {
-        let text = error.to_string();
-        // Many wrap a cause and say it again.
-        if !text.is_empty() && !parts.iter().any(|part| part.contains(&text)) {
-            parts.push(text);
-        }
-        next = error.source();
-    }
-    parts.join(": ")
 }
 
 #[cfg(test)]

@@ -16,10 +16,13 @@ use aws_sdk_sts::operation::RequestId as _;
 use aws_sdk_sts::operation::get_caller_identity::GetCallerIdentityError;
 use aws_smithy_types::date_time::{DateTime, Format};
 use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
+use hitctl_resources::aws::error_in_words;
 
+use super::connector::CallPolicy;
 use super::credentials::{self, Profiles};
-use super::http::{CONNECT, Web, chain, set};
-use crate::report::{Exit, Failure};
+use super::http::{CONNECT, Web, set};
+use super::insecure::{self, InsecureEndpoint};
+use crate::report::{Exit, Failure, Notifier};
 use crate::stack::Place;
 
 /// Attempts of one call, the first included. Generous, so that a storm of throttling passes: an account's rates are
@@ -33,6 +36,8 @@ const ATTEMPT: Duration = Duration::from_mins(1);
 const OPERATION: Duration = Duration::from_mins(5);
 /// How long credentials may take: an assumed role is a call, a `credential_process` a program.
 const CREDENTIALS: Duration = Duration::from_secs(30);
+/// The variable that sets the endpoint of all services.
+pub(super) const ENDPOINT_VARIABLE: &str = "AWS_ENDPOINT_URL";
 /// Clocks further apart than this, in seconds, make signatures invalid; AWS takes up to five minutes.
 const SKEW_S: i64 = 240;
 
@@ -47,6 +52,12 @@ pub(crate) struct Wish<'a> {
     pub(crate) endpoint: Option<&'a str>,
     /// The only account to work in.
     pub(crate) account: Option<&'a str>,
+    /// Whether credentials may be sent unencrypted.
+    pub(crate) insecure: bool,
+    /// Where it is said that a host has not answered yet.
+    pub(crate) notifier: Option<&'a Notifier>,
+    /// How long one call may take with all its attempts, where that is not [`OPERATION`].
+    pub(crate) call_timeout: Option<Duration>,
 }
 
 /// A session with AWS.
@@ -83,17 +94,17 @@ impl Opening {
     pub(crate) async fn new(env: &BTreeMap<String, String>, wish: Wish<'_>) -> Result<Self, Failure> {
         let profiles = Profiles::load(env, wish.profile).await?;
         let region = wish.region.or_else(|| profiles.get("region")).ok_or_else(no_region)?.to_owned();
-        let ignored = |value: &str| value.eq_ignore_ascii_case("true");
-        let ambient = match set(env, &["AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"]) {
-            Some(value) if ignored(value) => None,
-            _ => set(env, &["AWS_ENDPOINT_URL"]).or_else(|| profiles.get("endpoint_url")),
-        };
+        let ignored = set(env, &["AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"])
+            .is_some_and(|value| value.eq_ignore_ascii_case("true"));
+        let configured = set(env, &[ENDPOINT_VARIABLE]).or_else(|| profiles.get("endpoint_url"));
+        let ambient = configured.filter(|_| !ignored);
         let endpoint = wish.endpoint.or(ambient).map(endpoint).transpose()?;
-        let client = Web::new(env)?.client();
+        let policy = CallPolicy { notifier: wish.notifier.cloned(), insecure: wish.insecure };
+        let client = Web::new(env)?.client(policy);
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(CONNECT)
             .operation_attempt_timeout(ATTEMPT)
-            .operation_timeout(OPERATION)
+            .operation_timeout(wish.call_timeout.unwrap_or(OPERATION))
             .build();
         // Credentials are asked of AWS itself, by few and short calls.
         let provider_config = ProviderConfig::without_region()
@@ -118,10 +129,14 @@ impl Opening {
             loader = loader.endpoint_url(endpoint);
         }
         let found = loader.load().await;
+        let services = Services { env: env.clone(), loaded: found.clone(), ignored };
+        if !wish.insecure {
+            insecure::check(env, &profiles, wish.endpoint, ambient, &services)
+                .map_err(|exposed| exposed.failure())?;
+        }
         let config = if wish.endpoint.is_some() {
             found
         } else {
-            let services = Services { env: env.clone(), loaded: found.clone() };
             let mut builder = found.into_builder().service_config(services);
             builder.set_endpoint_url(endpoint);
             builder.build()
@@ -148,6 +163,9 @@ impl Opening {
 
     /// Why AWS does not know who is asking, and what to do about it.
     fn refused(&self, error: &SdkError<GetCallerIdentityError>) -> Failure {
+        if let Some(exposed) = source::<InsecureEndpoint>(error) {
+            return exposed.failure();
+        }
         if let Some(error) = source::<CredentialsError>(error) {
             return credentials::failed(error, &self.profiles, self.config.endpoint_url());
         }
@@ -208,7 +226,7 @@ impl Opening {
                 "check the network, the proxy (HTTPS_PROXY, NO_PROXY) and that the region is spelt right",
             ),
         };
-        failure.caused_by(chain(error))
+        failure.caused_by(error_in_words(error))
     }
 }
 
@@ -255,6 +273,16 @@ fn endpoint(url: &str) -> Result<String, Failure> {
     Err(Failure::usage(format!("{url:?} is no endpoint")).hinted("give a URL such as http://127.0.0.1:4566"))
 }
 
+/// The host of a URL, and its port where there is one.
+pub(super) fn host(url: &str) -> String {
+    let authority = url.parse::<hyper::Uri>().ok().and_then(|uri| uri.authority().cloned());
+    // A URL may hold a password.
+    authority.map_or_else(String::new, |authority| {
+        let all = authority.as_str();
+        all.rsplit_once('@').map_or(all, |(_, host)| host).to_owned()
+    })
+}
+
 /// Whether a URL leads to this machine.
 pub(crate) fn is_loopback(url: &str) -> bool {
     let Ok(uri) = url.parse::<hyper::Uri>() else { return false };
@@ -266,15 +294,25 @@ pub(crate) fn is_loopback(url: &str) -> bool {
 
 /// The endpoints of single services, by the given environment first and the config files then.
 #[derive(Debug)]
-struct Services {
+pub(super) struct Services {
     env: BTreeMap<String, String>,
     loaded: SdkConfig,
+    /// Whether none of them counts.
+    ignored: bool,
+}
+
+/// The variable that sets something for one service, where `all` sets it for all of them.
+pub(super) fn service_variable(all: &str, service_id: &str) -> String {
+    format!("{all}_{}", service_id.to_uppercase().replace([' ', '-'], "_"))
 }
 
 impl LoadServiceConfig for Services {
     fn load_config(&self, key: ServiceConfigKey<'_>) -> Option<String> {
-        let service = key.service_id().to_uppercase().replace([' ', '-'], "_");
-        let own = set(&self.env, &[&format!("{}_{service}", key.env()), key.env()]).map(str::to_owned);
+        if self.ignored && key.env() == ENDPOINT_VARIABLE {
+            return None;
+        }
+        let one = service_variable(key.env(), key.service_id());
+        let own = set(&self.env, &[&one, key.env()]).map(str::to_owned);
         own.or_else(|| self.loaded.service_config()?.load_config(key))
     }
 }
@@ -297,6 +335,9 @@ fn source<'a, T: std::error::Error + 'static>(error: &'a (dyn std::error::Error 
     std::iter::successors(Some(error), |error| error.source()).find_map(|error| error.downcast_ref::<T>())
 }
 
+#[cfg(test)]
+#[path = "broken_tests.rs"]
+mod broken_tests;
 #[cfg(test)]
 #[path = "session_tests.rs"]
 mod tests;

@@ -16,8 +16,8 @@ fn error(code: &str, message: &str) -> String {
 }
 
 /// A server with one answer, and what it was asked.
-struct Sts {
-    url: String,
+pub(super) struct Sts {
+    pub(super) url: String,
     asked: Arc<Mutex<Vec<String>>>,
 }
 
@@ -45,7 +45,7 @@ impl Sts {
         Self { url, asked }
     }
 
-    async fn me() -> Self {
+    pub(super) async fn me() -> Self {
         Self::start(200, "", ME).await
     }
 
@@ -60,24 +60,25 @@ impl Sts {
 }
 
 /// A home with config files, and the environment of whoever lives there.
-struct Home(tempfile::TempDir);
+pub(super) struct Home(tempfile::TempDir);
 
 impl Home {
-    fn new(config: &str) -> Self {
+    pub(super) fn new(config: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join(".aws")).unwrap();
         std::fs::write(dir.path().join(".aws/config"), config).unwrap();
         Self(dir)
     }
 
-    fn env(&self, pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+    pub(super) fn env(&self, pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
         let home = self.0.path().display().to_string();
         let fixed = [("HOME", home.as_str()), ("AWS_EC2_METADATA_DISABLED", "true")];
         fixed.iter().chain(pairs).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
     }
 }
 
-const KEYS: [(&str, &str); 2] = [("AWS_ACCESS_KEY_ID", "AKIAENV"), ("AWS_SECRET_ACCESS_KEY", "secret")];
+pub(super) const KEYS: [(&str, &str); 2] =
+    [("AWS_ACCESS_KEY_ID", "AKIAENV"), ("AWS_SECRET_ACCESS_KEY", "secret")];
 
 const WORK: &str = "[default]\nregion = eu-west-1\naws_access_key_id = AKIADEFAULT\naws_secret_access_key = s\n\
     [profile work]\nregion = eu-north-1\naws_access_key_id = AKIAWORK\naws_secret_access_key = s\n\

@@ -22,7 +22,8 @@ use serde_json::Value as Json;
 use tokio_util::sync::CancellationToken;
 
 use super::{Access, Answer, Bus, Cloud, Drive, LogPage, Queue, Table};
-use crate::report::Failure;
+use crate::aws::connector;
+use crate::report::{Failure, Notifier};
 use crate::session::Session;
 use crate::stack::Place;
 
@@ -33,6 +34,8 @@ pub(super) struct Local {
     client: Option<Client>,
     /// What is deployed to it, while it does not run.
     stopped: Option<Arc<Offline>>,
+    /// Where it is said that it has not answered yet.
+    notifier: Notifier,
 }
 
 impl Local {
@@ -77,7 +80,7 @@ impl Local {
             Some(_) => None,
             None => Some(Arc::new(Offline::read(&state_dir)?)),
         };
-        Ok(Self { place, tags, client, stopped })
+        Ok(Self { place, tags, client, stopped, notifier: session.console.notifier().clone() })
     }
 
     fn running(&self) -> Result<&Client, Fault> {
@@ -91,7 +94,7 @@ impl Local {
 const CALL: Duration = Duration::from_secs(30);
 
 /// What clients of its endpoint are made of: no TLS, no file is read, and what is signed is signed for nobody.
-fn sdk(endpoint: &str) -> SdkConfig {
+fn sdk(endpoint: &str, notifier: &Notifier) -> SdkConfig {
     let credentials = Credentials::new("local", "local", None, None, "local");
     let bounds = TimeoutConfig::builder().connect_timeout(Duration::from_secs(2)).operation_timeout(CALL);
     SdkConfig::builder()
@@ -99,7 +102,7 @@ fn sdk(endpoint: &str) -> SdkConfig {
         .endpoint_url(endpoint)
         .region(Region::from_static(hitctl_local::REGION))
         .credentials_provider(SharedCredentialsProvider::new(credentials))
-        .http_client(aws_smithy_http_client::Builder::new().build_http())
+        .http_client(connector::local(notifier))
         .retry_config(RetryConfig::standard().with_initial_backoff(Duration::from_millis(20)))
         .timeout_config(bounds.build())
         .build()
@@ -184,11 +187,11 @@ impl Cloud for Local {
     }
 
     fn queue(&self, name: &str) -> Result<Queue, Fault> {
-        Ok(Queue::new(&sdk(&self.running()?.endpoint().table), name, true))
+        Ok(Queue::new(&sdk(&self.running()?.endpoint().table, &self.notifier), name, true))
     }
 
     fn bus(&self, name: &str) -> Result<Bus, Fault> {
-        Ok(Bus::new(&sdk(&self.running()?.endpoint().table), name))
+        Ok(Bus::new(&sdk(&self.running()?.endpoint().table, &self.notifier), name))
     }
 
     fn lines<'a>(

@@ -22,6 +22,9 @@ pub struct Show {
 pub fn run(session: &mut Session, command: &Command) -> Result<Exit, Failure> {
     let Command::Show(args) = command;
     let loaded = session.load()?;
-    session.console.result(&ConfigView { toml: loaded.show(args.origin), json: loaded.to_json(args.origin) });
+    let key = session.fingerprint_key();
+    session
+        .console
+        .result(&ConfigView { toml: loaded.show(args.origin, key), json: loaded.to_json(args.origin, key) });
     Ok(Exit::Done)
 }

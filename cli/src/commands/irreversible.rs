@@ -126,7 +126,7 @@ mod tests {
             Live { spec, outputs, owner: Owner::Ours }
         });
         live.insert(address, found);
-        let plan = hitctl_engine::plan(&graph, &live).unwrap();
+        let plan = hitctl_engine::plan(&graph, &live, &hitctl_engine::Mask::default()).unwrap();
         let (losses, _) = split(&plan, hitctl_engine::check(&plan), target, NOW_MS);
         losses.into_iter().map(|loss| (loss.loss, loss.confirm)).collect()
     }

@@ -42,7 +42,7 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
     progress.finish();
     let (cloud, versions) = found?;
     if args.list {
-        session.console.result(&VersionsView::new(&loaded.env, versions.iter().map(row).collect()));
+        session.console.result(&VersionsView::new(&loaded.env, rows(session, &versions)));
         return Ok(Exit::Done);
     }
     let (from, to) = choose(&versions, args.to)?;
@@ -128,7 +128,8 @@ async fn switch(
     let code = Code { sha256: String::new(), arch: loaded.app.function.arch };
     let graph = steps::design(loaded, cloud.place(), &code)?;
     let live = steps::survey(session, &graph, &cloud.drivers(Drive::default()), sink).await?;
-    let plan = hitctl_engine::plan(&graph, &live).map_err(|error| Failure::new("plan", error.to_string()))?;
+    let plan = hitctl_engine::plan(&graph, &live, &session.mask())
+        .map_err(|error| Failure::new("plan", error.to_string()))?;
     if from.number != to.number {
         cloud.switch(&cx(session, sink), to).await?;
     }
@@ -175,14 +176,17 @@ fn words(version: &Version) -> String {
     }
 }
 
-fn row(version: &Version) -> VersionRow {
-    VersionRow {
+fn rows(session: &Session, versions: &[Version]) -> Vec<VersionRow> {
+    let key = session.fingerprint_key();
+    let row = |version: &Version| VersionRow {
         version: version.number,
         live: version.live,
         build: version.build.clone(),
         published: version.published.clone(),
-        release: version.release.clone(),
-    }
+        // A hash of the environment, too: it is told apart, and not shown.
+        release: key.fingerprint(&version.release),
+    };
+    versions.iter().map(row).collect()
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! `hitctl snippet`: what to paste into a page or a README, with the URL of what is deployed.
 
 use hit_counter::path;
-use hitctl_config::Loaded;
+use hitctl_config::{Loaded, is_unsafe_to_show};
 use hitctl_engine::Sink;
 use hitctl_resources::{FunctionUrlSpec, HttpApiSpec, Spec as _};
 
@@ -100,7 +100,7 @@ const KEPT: &[u8] = b"-._~/";
 /// A text as the name of a picture.
 fn in_markdown(text: &str) -> String {
     let mut out = String::new();
-    for c in text.chars().map(|c| if c.is_control() { ' ' } else { c }) {
+    for c in text.chars().map(|c| if is_unsafe_to_show(c) { ' ' } else { c }) {
         if matches!(c, '[' | ']' | '\\' | '`' | '<' | '*' | '_') {
             out.push('\\');
         }
@@ -117,5 +117,6 @@ mod tests {
     fn values_are_encoded_and_names_escaped() {
         assert_eq!(path::percent_encoded("/caf%C3%A9 x&y=\"<", KEPT), "/caf%25C3%25A9%20x%26y%3D%22%3C");
         assert_eq!(in_markdown("my [views]\n`x`"), "my \\[views\\] \\`x\\`");
+        assert_eq!(in_markdown("a\u{202e}b\u{200b}c"), "a b c");
     }
 }

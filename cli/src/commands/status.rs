@@ -52,7 +52,8 @@ async fn look(session: &Session, loaded: &Loaded, sink: &Sink) -> Result<StatusV
     let code = live_code(&live, loaded).unwrap_or(code);
     let graph = steps::design(loaded, cloud.place(), &code)?;
     let (graph, _) = quota::fit(loaded, &*cloud, &code, graph, &live).await?;
-    let plan = hitctl_engine::plan(&graph, &live).map_err(|error| Failure::new("plan", error.to_string()))?;
+    let plan = hitctl_engine::plan(&graph, &live, &session.mask())
+        .map_err(|error| Failure::new("plan", error.to_string()))?;
     let mut resources: Vec<_> = plan.changes.iter().map(|change| row(change, &live)).collect();
     if cloud.is_running() {
         for queue in resources.iter_mut().filter(|row| row.present && row.kind == QueueSpec::KIND) {

@@ -95,7 +95,7 @@ pub(super) async fn plan(
     sink: &Sink,
 ) -> Result<PlanRun, Failure> {
     let live = survey(session, graph, drivers, sink).await?;
-    checked(graph, &live, target)
+    checked(session, graph, &live, target)
 }
 
 /// As [`plan`], for the app as the configuration wants it and the account can carry it.
@@ -110,13 +110,14 @@ pub(super) async fn plan_deploy(
     let graph = design(loaded, cloud.place(), code)?;
     let live = survey(session, &graph, drivers, sink).await?;
     let (graph, finding) = quota::fit(loaded, cloud, code, graph, &live).await?;
-    let mut run = checked(&graph, &live, loaded.target)?;
+    let mut run = checked(session, &graph, &live, loaded.target)?;
     run.findings.extend(finding);
     Ok(run)
 }
 
-fn checked(graph: &Graph, live: &Snapshot, target: Target) -> Result<PlanRun, Failure> {
-    let plan = hitctl_engine::plan(graph, live).map_err(|error| Failure::new("plan", error.to_string()))?;
+fn checked(session: &Session, graph: &Graph, live: &Snapshot, target: Target) -> Result<PlanRun, Failure> {
+    let plan = hitctl_engine::plan(graph, live, &session.mask())
+        .map_err(|error| Failure::new("plan", error.to_string()))?;
     let findings = hitctl_engine::check(&plan);
     let (errors, findings): (Vec<_>, Vec<_>) =
         findings.into_iter().partition(|finding| finding.severity == Severity::Error);

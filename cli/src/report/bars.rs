@@ -303,8 +303,7 @@ mod tests {
           created   log_group.function         /aws/lambda/hits-local  (58ms)
           created   role.function              hits-local              (0.2s)
           created   table.hits                 hits-local              (1.2s)
-        interrupted: nothing new starts, letting function.counter finish; press Ctrl-C
-          again to quit at once
+        interrupted: no further change starts; finishing function.counter
           failed    function.counter           failed to create function hits-local: th…
           skipped   http_api.api               since function.counter failed
           skipped   permission.http_api        since the run was interrupted
@@ -316,9 +315,8 @@ mod tests {
           created   log_group.function  (58ms)
           created   role.function  (0.2s)
           created   table.hits  (1.2s)
-        interrupted: nothing new starts, letting
-          function.counter finish; press Ctrl-C
-          again to quit at once
+        interrupted: no further change starts;
+          finishing function.counter
           failed    function.counter
                     failed to create function h…
           skipped   http_api.api
@@ -333,7 +331,7 @@ mod tests {
         let term = InMemoryTerm::new(10, 120);
         let mut bars = Bars::new(term.clone(), Style::PLAIN);
         bars.event(&Event::Interrupted { in_flight: vec![] }, Duration::from_millis(5));
-        insta::assert_snapshot!(term.contents(), @"interrupted: nothing new starts, letting what was begun finish; press Ctrl-C again to quit at once");
+        insta::assert_snapshot!(term.contents(), @"interrupted: no further change starts; finishing the calls in progress");
     }
 
     #[test]

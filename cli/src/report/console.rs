@@ -4,20 +4,21 @@
 //! is remembered until [`Console::end`].
 
 use std::collections::BTreeMap;
-use std::io::{self, BufRead, Read as _, Write};
+use std::io::{self, BufRead, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use serde_json::json;
-use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::bars::Bars;
 use super::failure::{self, Exit, Failure};
+use super::input::Input;
 use super::json_lines::JsonLines;
+use super::notifier::Notifier;
 use super::plain::Plain;
-use super::progress::{Progress, Slot};
+use super::progress::Progress;
 use super::style::{self, ColorChoice, Style, Tone};
 use super::term::{Shared, StreamTerm};
 use super::text;
@@ -55,6 +56,8 @@ pub struct ConsoleOptions<'a> {
     pub verbose: u8,
     /// `--no-input`: never ask.
     pub no_input: bool,
+    /// How long a host may take to answer before it is said that it is waited for.
+    pub patience: Duration,
 }
 
 /// What became of a question.
@@ -71,24 +74,16 @@ pub enum Answer {
 }
 
 /// Where everything is shown and asked.
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is a flag of the command line or a fact about a stream"
-)]
 pub struct Console {
     stdout: Shared,
-    stderr: Shared,
-    stdin: Arc<Mutex<Box<dyn BufRead + Send>>>,
+    /// Stderr, and how it is used.
+    notifier: Notifier,
+    stdin: Input,
     stop: CancellationToken,
     out: Style,
-    err: Style,
     /// Bars may be drawn on stderr.
     animate: bool,
     can_ask: bool,
-    json: bool,
-    quiet: bool,
-    verbose: u8,
-    slot: Slot,
     /// The one JSON object is written.
     answered: AtomicBool,
     /// Nobody reads stdout any more.
@@ -99,8 +94,6 @@ pub struct Console {
 
 /// What is said where a question cannot be asked: input or messages go elsewhere, in CI, or with `--no-input`.
 const NOT_INTERACTIVE: &str = "confirmation required, but this is not an interactive terminal";
-/// An answer longer than this is none.
-const LONGEST_ANSWER: u64 = 1024;
 /// Where nobody said how wide the terminal is.
 const USUAL_WIDTH: u16 = 80;
 
@@ -109,19 +102,17 @@ impl Console {
     pub fn new(options: ConsoleOptions<'_>) -> Self {
         let ConsoleOptions { env, color, width, .. } = options;
         let machine = style::is_ci(env);
+        let err = Style::decide(color, env, options.stderr_tty, width);
+        let notifier = Notifier::new(Shared::new(options.stderr), err, options.patience);
+        let (json, quiet, verbose) = (options.json, options.quiet, options.verbose);
         Self {
             out: Style::decide(color, env, options.stdout_tty, width),
-            err: Style::decide(color, env, options.stderr_tty, width),
             animate: options.stderr_tty && !machine && !style::is_dumb(env),
             can_ask: options.stdin_tty && options.stderr_tty && !machine && !options.no_input,
             stdout: Shared::new(options.stdout),
-            stderr: Shared::new(options.stderr),
-            stdin: Arc::new(Mutex::new(options.stdin)),
+            notifier: Notifier { json, quiet, verbose, ..notifier },
+            stdin: Input::new(options.stdin),
             stop: CancellationToken::new(),
-            json: options.json,
-            quiet: options.quiet,
-            verbose: options.verbose,
-            slot: Slot::default(),
             answered: AtomicBool::new(false),
             gone: AtomicBool::new(false),
             broken: AtomicBool::new(false),
@@ -135,6 +126,11 @@ impl Console {
         self
     }
 
+    /// What says things on stderr from elsewhere, such as from under a call of AWS.
+    pub fn notifier(&self) -> &Notifier {
+        &self.notifier
+    }
+
     /// How results look: for commands that choose between a long and a short form.
     pub fn style(&self) -> Style {
         self.out
@@ -142,30 +138,36 @@ impl Console {
 
     /// Whether `--json` was given.
     pub fn is_json(&self) -> bool {
-        self.json
+        self.notifier.json
     }
 
     /// Starts to show what happens: bars on a terminal, plain lines elsewhere, NDJSON with `--json -v`.
     pub fn progress(&self) -> Progress {
-        if self.json {
-            return match self.verbose {
+        if self.notifier.json {
+            return match self.notifier.verbose {
                 0 => Progress::none(),
-                _ => Progress::start(JsonLines::new(self.stderr.clone()), &self.slot),
+                _ => Progress::start(JsonLines::new(self.notifier.stderr.clone()), &self.notifier.slot),
             };
         }
-        if self.quiet {
+        if self.notifier.quiet {
             return Progress::none();
         }
         if self.animate {
-            let term = StreamTerm::new(self.stderr.clone(), self.err.width.unwrap_or(USUAL_WIDTH));
-            return Progress::start(Bars::new(term, self.err), &self.slot);
+            let term = StreamTerm::new(
+                self.notifier.stderr.clone(),
+                self.notifier.style.width.unwrap_or(USUAL_WIDTH),
+            );
+            return Progress::start(Bars::new(term, self.notifier.style), &self.notifier.slot);
         }
-        Progress::start(Plain::new(self.stderr.clone(), self.verbose > 0), &self.slot)
+        Progress::start(
+            Plain::new(self.notifier.stderr.clone(), self.notifier.verbose > 0),
+            &self.notifier.slot,
+        )
     }
 
     /// Shows what a command has found out. Ends a running progress first.
     pub fn result(&self, report: &dyn Report) {
-        let text = if self.json { report.json() + "\n" } else { report.human(self.out) };
+        let text = if self.notifier.json { report.json() + "\n" } else { report.human(self.out) };
         self.answered.store(true, Ordering::Relaxed);
         self.print(&text);
     }
@@ -173,7 +175,7 @@ impl Console {
     /// Writes a text to stdout as it is: scripts, manuals, exports; with `--json` as the `text` of the one object. A
     /// terminal is spared what it would obey.
     pub fn text(&self, text: &str) {
-        if self.json {
+        if self.notifier.json {
             self.answered.store(true, Ordering::Relaxed);
             self.print(&format!("{}\n", json!({ "v": 1, "text": text })));
         } else if self.out.tty {
@@ -186,7 +188,7 @@ impl Console {
     /// Says that the result is in a file, and with `--json` in which.
     pub fn wrote(&self, file: &Path, talk: &str) {
         self.talk(talk);
-        if self.json {
+        if self.notifier.json {
             self.answered.store(true, Ordering::Relaxed);
             self.print(&format!("{}\n", json!({ "v": 1, "file": file })));
         }
@@ -199,55 +201,50 @@ impl Console {
 
     /// Shows a log line as it comes: one object a line with `--json`. `false` when nobody reads any more.
     pub fn stream(&self, line: &LogLine) -> bool {
-        self.print(&if self.json { line.json() + "\n" } else { line.human(self.out) });
+        self.print(&if self.notifier.json { line.json() + "\n" } else { line.human(self.out) });
         !self.gone.load(Ordering::Relaxed) && !self.broken.load(Ordering::Relaxed)
     }
 
     /// Shows on stderr what is about to be asked about.
     pub fn preview(&self, report: &dyn Report) {
-        if !self.quiet && !self.json {
-            self.to_stderr(&report.human(self.err));
+        if !self.notifier.quiet && !self.notifier.json {
+            self.notifier.write(&report.human(self.notifier.style));
         }
     }
 
     /// Says something that is not the result.
     pub fn talk(&self, text: &str) {
-        if !self.quiet {
-            self.say("talk", text, &text::wrap(&text::clean_lines(text), 0, self.err));
-        }
+        self.notifier.talk(text);
     }
 
     /// Warns.
     pub fn warn(&self, text: &str) {
-        if !self.quiet {
-            let head = self.err.paint(Tone::Warn, "warning:");
-            self.say("warning", text, &text::headed(&head, &text::clean_lines(text), 2, self.err));
-        }
+        self.notifier.warn(text);
     }
 
     /// Writes a text of ours to stderr as it is, even with `--quiet`.
     pub fn complain(&self, text: &str) {
         let end = if text.ends_with('\n') { "" } else { "\n" };
-        self.to_stderr(&format!("{text}{end}"));
+        self.notifier.write(&format!("{text}{end}"));
     }
 
     /// Shows what went wrong, and says how the program ends: on stderr for people, as the one object on stdout with
     /// `--json`.
     pub fn failure(&self, failure: &Failure) -> Exit {
-        self.slot.end();
-        if self.json && !self.answered.swap(true, Ordering::Relaxed) {
+        self.notifier.slot.end();
+        if self.notifier.json && !self.answered.swap(true, Ordering::Relaxed) {
             self.print(&(failure::json(failure) + "\n"));
-        } else if self.json && self.verbose > 0 {
-            self.to_stderr(&(failure::json(failure) + "\n"));
+        } else if self.notifier.json && self.notifier.verbose > 0 {
+            self.notifier.write(&(failure::json(failure) + "\n"));
         } else {
-            self.to_stderr(&failure::human(failure, self.err));
+            self.notifier.write(&failure::human(failure, self.notifier.style));
         }
         failure.exit
     }
 
     /// How the program ends when it would end with `exit`: an unwritten result is an error.
     pub fn end(&self, exit: Exit) -> Exit {
-        self.slot.end();
+        self.notifier.slot.end();
         if exit == Exit::Done && self.broken.load(Ordering::Relaxed) { Exit::Error } else { exit }
     }
 
@@ -259,7 +256,7 @@ impl Console {
 
     /// Asks for a name to be typed.
     pub async fn confirm_typed(&self, expected: &str) -> Answer {
-        let name = self.err.paint(Tone::Strong, text::clean(expected));
+        let name = self.notifier.style.paint(Tone::Strong, text::clean(expected));
         self.ask(&format!("Type {name} to go on: "), |answer| answer == expected).await
     }
 
@@ -298,8 +295,8 @@ impl Console {
             None => {}
         }
         if self.can_ask {
-            let text = text::wrap(&text::clean_lines(warning), 0, self.err);
-            self.complain(&self.err.paint(Tone::Warn, text));
+            let text = text::wrap(&text::clean_lines(warning), 0, self.notifier.style);
+            self.complain(&self.notifier.style.paint(Tone::Warn, text));
         }
         match self.confirm_typed(expected).await {
             Answer::Yes => Ok(()),
@@ -309,32 +306,23 @@ impl Console {
         }
     }
 
-    /// Reads all of stdin, but no more than one byte over `max`, so that the caller can tell that it is too long.
+    /// Reads all of stdin, but no more than one byte over `max`, so that the caller can tell that it is too long. Fails
+    /// with [`io::ErrorKind::Interrupted`] on Ctrl-C.
     pub fn read_input(&self, max: u64, into: &mut Vec<u8>) -> io::Result<()> {
-        let mut stdin = self.stdin.lock().unwrap_or_else(PoisonError::into_inner);
-        (&mut *stdin).take(max.saturating_add(1)).read_to_end(into).map(drop)
+        self.stdin.read(max, &self.stop).map(|input| into.extend(input))
     }
 
     async fn ask(&self, question: &str, is_yes: impl Fn(&str) -> bool) -> Answer {
         if !self.can_ask {
             return Answer::CannotAsk;
         }
-        self.slot.end();
-        self.to_stderr(question);
-        let (send, receive) = oneshot::channel();
-        let stdin = Arc::clone(&self.stdin);
-        // A thread of its own: nothing can end a read of a terminal, and Ctrl-C has to be heard meanwhile.
-        let asking = std::thread::Builder::new().name("answer".to_owned()).spawn(move || {
-            // Whoever asked may have given up.
-            drop(send.send(read_answer(&mut **stdin.lock().unwrap_or_else(PoisonError::into_inner))));
-        });
-        if asking.is_err() {
-            return Answer::CannotAsk;
-        }
+        self.notifier.slot.end();
+        self.notifier.write(question);
+        let Ok(receive) = self.stdin.ask() else { return Answer::CannotAsk };
         let answer = tokio::select! {
             biased;
             () = self.stop.cancelled() => {
-                self.to_stderr("\n");
+                self.notifier.write("\n");
                 return Answer::Interrupted;
             }
             answer = receive => answer.ok().flatten(),
@@ -344,14 +332,14 @@ impl Console {
             Some(answer) if answer.ends_with('\n') => Answer::No,
             // The end of the input leaves the cursor after the question.
             _ => {
-                self.to_stderr("\n");
+                self.notifier.write("\n");
                 Answer::No
             }
         }
     }
 
     fn print(&self, text: &str) {
-        self.slot.end();
+        self.notifier.slot.end();
         if self.gone.load(Ordering::Relaxed) || self.broken.load(Ordering::Relaxed) {
             return;
         }
@@ -364,33 +352,10 @@ impl Console {
                 self.broken.store(true, Ordering::Relaxed);
                 let failure =
                     Failure::new("not_written", "failed to write the result to stdout").caused_by(error);
-                self.to_stderr(&failure::human(&failure, self.err));
+                self.notifier.write(&failure::human(&failure, self.notifier.style));
             }
         }
     }
-
-    fn say(&self, event: &str, text: &str, human: &str) {
-        if self.json && self.verbose > 0 {
-            // The stream of events stays one object a line.
-            self.to_stderr(&format!("{}\n", json!({ "v": 1, "event": event, "message": text })));
-        } else {
-            self.to_stderr(&format!("{human}\n"));
-        }
-    }
-
-    fn to_stderr(&self, text: &str) {
-        if !self.slot.say(text) {
-            // There is nobody left to tell.
-            drop(self.stderr.write(text.as_bytes()));
-        }
-    }
-}
-
-/// One line, with its end unless the input ends before.
-fn read_answer(stdin: &mut (dyn BufRead + Send)) -> Option<String> {
-    let mut answer = Vec::new();
-    stdin.take(LONGEST_ANSWER).read_until(b'\n', &mut answer).ok()?;
-    String::from_utf8(answer).ok()
 }
 
 fn declined() -> Failure {

@@ -52,6 +52,7 @@ fn with_stdout(given: Given, stdout: Box<dyn Write + Send>, stderr: &Captured) -
         quiet: given.quiet,
         verbose: given.verbose,
         no_input: given.no_input,
+        patience: Duration::from_mins(1),
     })
 }
 
@@ -181,7 +182,7 @@ async fn ctrl_c_ends_a_question() {
     let (_typist, terminal) = std::sync::mpsc::channel();
     let stop = CancellationToken::new();
     let mut console = s.console.stopped_by(stop.clone());
-    console.stdin = Arc::new(Mutex::new(Box::new(io::BufReader::new(Silent(terminal)))));
+    console.stdin = Input::new(Box::new(io::BufReader::new(Silent(terminal))));
     let asked = console.agree("Apply?", false);
     let (answer, ()) = tokio::join!(asked, async { stop.cancel() });
     assert_eq!(answer.unwrap_err().exit, Exit::Interrupted);

@@ -162,7 +162,7 @@ mod tests {
         +1m 04s  created   role.function              hits-local              (0.2s)
         +1m 04s  waiting   function.counter           the role is not visible yet, attempt 1
         +1m 05s  created   table.hits                 hits-local              (1.2s)
-        interrupted: nothing new starts, letting function.counter finish; press Ctrl-C again to quit at once
+        interrupted: no further change starts; finishing function.counter
         +1m 07s  failed    function.counter           failed to create function hits-local: the role cannot be assumed by Lambda
         +1m 07s  skipped   http_api.api               since function.counter failed
         +1m 07s  skipped   permission.http_api        since the run was interrupted

@@ -5,12 +5,13 @@
 
 use std::borrow::Cow;
 
+use hitctl_config::is_unsafe_to_show as is_unsafe;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::style::Style;
 
 /// One line without anything that a terminal would obey: control characters become `\n`, `\u{1b}` and so on, and so do
-/// the characters that turn the direction of writing.
+/// invisible characters and those that change the direction of writing.
 pub(crate) fn clean(text: &str) -> Cow<'_, str> {
     if !text.chars().any(is_unsafe) {
         return Cow::Borrowed(text);
@@ -32,10 +33,40 @@ pub(crate) fn clean_lines(text: &str) -> String {
     text.split('\n').map(clean).collect::<Vec<_>>().join("\n")
 }
 
-fn is_unsafe(c: char) -> bool {
-    // Bidirectional controls can make a line read as something else; U+2028/9 end a line in some terminals.
-    c.is_control()
-        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+/// A finished text for a terminal, its line ends, tabs and colours kept, and anything else that [`clean`] escapes escaped:
+/// for a view that has forgotten to.
+pub(crate) fn guard(text: &str) -> Cow<'_, str> {
+    let keeps = |c: char| matches!(c, '\n' | '\t') || !is_unsafe(c);
+    if text.chars().all(keeps) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 8);
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        let taken = match colour_code(rest) {
+            Some(length) => {
+                out.push_str(&rest[..length]);
+                length
+            }
+            None if keeps(c) => {
+                out.push(c);
+                c.len_utf8()
+            }
+            None => {
+                out.extend(c.escape_default());
+                c.len_utf8()
+            }
+        };
+        rest = &rest[taken..];
+    }
+    Cow::Owned(out)
+}
+
+/// The length of the colour code `ESC [ .. m` that a text begins with.
+fn colour_code(text: &str) -> Option<usize> {
+    let parameters = text.strip_prefix("\u{1b}[")?;
+    let end = parameters.find(|c: char| !c.is_ascii_digit() && c != ';')?;
+    parameters[end..].starts_with('m').then_some(end + 3)
 }
 
 /// How many columns `text` takes; colour codes take none.
@@ -167,9 +198,21 @@ mod tests {
         assert_eq!(clean("\u{1b}]0;owned\u{7}\u{1b}[2J"), "\\u{1b}]0;owned\\u{7}\\u{1b}[2J");
         assert_eq!(clean("a\r\nb\0\u{9b}"), "a\\r\\nb\\u{0}\\u{9b}");
         assert_eq!(clean("abc\u{202e}fdp.exe"), "abc\\u{202e}fdp.exe");
+        assert_eq!(clean("pay\u{200b}pal\u{61c}\u{e0041}"), "pay\\u{200b}pal\\u{61c}\\u{e0041}");
+        assert_eq!(clean_lines("a\u{2060}\nb\u{3164}"), "a\\u{2060}\nb\\u{3164}");
+        let kept = "\u{1f469}\u{200d}\u{1f680} \u{2764}\u{fe0f} \u{645}\u{6cc}\u{200c}\u{62e}";
+        assert_eq!(clean(kept), kept);
         assert_eq!(clean_lines("a\r\nb\tc\u{1b}\rd"), "a\nb    c\\u{1b}\\rd");
         let all: String = (0..0x300).filter_map(char::from_u32).collect();
         assert!(clean(&all).chars().all(|c| !c.is_control()));
+    }
+
+    #[test]
+    fn finished_text_keeps_colours_and_lines_and_nothing_else_that_is_obeyed() {
+        let fine = "\u{1b}[1;32mcreated\u{1b}[0m\ta\n";
+        assert!(matches!(guard("plain\ta\n"), Cow::Borrowed(_)));
+        assert_eq!(guard(fine), fine);
+        assert_eq!(guard("\u{1b}[2Ja\u{202e}\r\u{1b}"), "\\u{1b}[2Ja\\u{202e}\\r\\u{1b}");
     }
 
     #[test]

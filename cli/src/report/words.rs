@@ -70,8 +70,8 @@ pub(crate) fn waiting(attempt: u32, why: &str) -> String {
 /// What the user reads after the first Ctrl-C.
 pub(crate) fn interrupted(in_flight: &[Address]) -> String {
     let names: Vec<&str> = in_flight.iter().map(Address::as_str).collect();
-    let what = if names.is_empty() { "what was begun".to_owned() } else { list(&names) };
-    format!("interrupted: nothing new starts, letting {what} finish; press Ctrl-C again to quit at once")
+    let what = if names.is_empty() { "the calls in progress".to_owned() } else { list(&names) };
+    format!("interrupted: no further change starts; finishing {what}")
 }
 
 /// `a`, `a and b`, `a, b and c`.

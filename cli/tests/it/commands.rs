@@ -101,6 +101,33 @@ fn a_changed_setting_is_planned_field_by_field_and_applied() {
 }
 
 #[test]
+fn fingerprint_of_a_secret_is_the_same_in_one_home_and_another_in_the_next() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let config = "[function]\nenvironment = { TOKEN = \"hunter2\" }\n";
+    let (one, two) = (Yard::with(config), Yard::with(config));
+    let shown = |yard: &Yard| {
+        let ran = yard.run(&["config", "show", "--json"]);
+        let shown = ran.json()["settings"]["function"]["environment"]["TOKEN"].as_str().unwrap().to_owned();
+        assert!(shown.len() == 9 && shown.starts_with('#'), "{shown}");
+        let toml = yard.run(&["config", "show"]).stdout;
+        assert!(toml.contains(&format!("TOKEN = \"{shown}\"")), "{shown} is not in\n{toml}");
+        shown
+    };
+    assert_eq!(shown(&one), shown(&one));
+    assert_ne!(shown(&one), shown(&two));
+    let file = one.path().join("home/.local/state/hitctl/fingerprint.key");
+    assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+
+    // A plan shows the same one.
+    let plan = one.run(&["plan", "--json", "--artifact", &artifact()]);
+    assert!(plan.stdout.contains(&format!("\"TOKEN\":\"{}\"", shown(&one))), "{}", plan.stdout);
+    // SHA-256 of the secret, as it was shown once.
+    for ran in [plan.stdout, one.run(&["config", "show"]).stdout] {
+        assert!(!ran.contains("#f52fbd32"), "{ran}");
+    }
+}
+
+#[test]
 fn without_http_there_is_no_api_and_invoke_still_counts() {
     let yard = Yard::with("");
     let url = yard.deploy();

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 /// A crate and the only dependencies that it may name.
 const CRATES: &[(&str, &[&str])] = &[
-    ("config", &["regex-lite", "serde", "serde_json", "sha2", "strsim", "toml"]),
-    ("cli/engine", &["futures", "serde", "serde_json", "sha2", "thiserror", "tokio", "tokio-util"]),
+    ("config", &["hmac", "regex-lite", "serde", "serde_json", "sha2", "strsim", "toml"]),
+    ("cli/engine", &["futures", "serde", "serde_json", "thiserror", "tokio", "tokio-util"]),
     (
         "cli/resources",
         &[

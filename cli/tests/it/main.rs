@@ -21,6 +21,8 @@ mod crash;
 #[cfg(test)]
 mod disk;
 #[cfg(test)]
+mod endpoints;
+#[cfg(test)]
 mod errors;
 #[cfg(test)]
 mod examples;
@@ -36,6 +38,8 @@ mod house;
 mod importing;
 #[cfg(test)]
 mod ingest;
+#[cfg(test)]
+mod interrupts;
 #[cfg(test)]
 mod lease;
 #[cfg(test)]

@@ -93,6 +93,8 @@ fn commands_that_read_start_nothing_and_make_nothing() {
         let made: Vec<_> = files(yard.path())
             .into_keys()
             .filter(|name| !name.ends_with("hitctl.toml") && !name.contains("/home/.rustup"))
+            // The key of the fingerprints of secrets is made when the first one is shown.
+            .filter(|name| !name.ends_with("/.local/state/hitctl/fingerprint.key"))
             .collect();
         assert_eq!(made, Vec::<String>::new(), "{args:?}");
         assert!(!yard.path().join(".hitctl").exists(), "{args:?}");

@@ -113,6 +113,8 @@ impl Yard {
             stdin_tty: false,
             width: None,
             interrupts: Interrupts::None,
+            // A busy machine is slow; only the tests of this are impatient.
+            patience: Duration::from_mins(10),
         };
         change(&mut world);
         let code = hitctl::exit(world);

@@ -359,3 +359,17 @@ fn queues_events_and_buckets_that_cannot_be_are_refused() {
         = did you mean "/detail/n"?
     "#);
 }
+
+#[test]
+fn value_with_invisible_characters_is_shown_without_them() {
+    let text = "app = \"a\u{200b}b\u{61c}c\u{202e}d\"\n";
+    let errors = hitctl_config::load(
+        Some(("hitctl.toml".into(), text.to_owned())),
+        None,
+        &hitctl_config::Overrides::new(),
+    )
+    .unwrap_err()
+    .to_string();
+    assert!(!errors.contains(['\u{200b}', '\u{61c}', '\u{202e}']), "{errors:?}");
+    assert!(errors.contains("a\u{fffd}b\u{fffd}c\u{fffd}d"), "{errors:?}");
+}

@@ -73,7 +73,7 @@ fn a_flag_wins_over_the_file_and_the_file_over_what_every_aws_tool_reads() {
 
     let loaded = text(TWO, Some("test"), &Overrides::new()).unwrap();
     assert_eq!(loaded.origins["app"], Origin::Default);
-    assert_eq!(loaded.to_json(true)["origins"]["region"], "hitctl.toml:4:10 [env.test]");
+    assert_eq!(loaded.to_json(true, &crate::KEY)["origins"]["region"], "hitctl.toml:4:10 [env.test]");
 }
 
 #[test]

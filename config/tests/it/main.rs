@@ -9,7 +9,10 @@ mod valid;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use hitctl_config::{Errors, Loaded, Overrides, load};
+use hitctl_config::{Errors, FingerprintKey, Loaded, Overrides, load};
+
+/// The key that secrets are shown with here.
+pub(crate) static KEY: FingerprintKey = FingerprintKey::new([7; 32]);
 
 fn folder(kind: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/configs").join(kind)

@@ -9,7 +9,7 @@ fn answers(text: String) {
     let start = Instant::now();
     let result = load(Some(("hitctl.toml".into(), text)), None, &Overrides::new());
     let text = match result {
-        Ok(loaded) => loaded.show(true),
+        Ok(loaded) => loaded.show(true, &crate::KEY),
         Err(errors) => errors.to_string(),
     };
     assert!(!text.is_empty());

@@ -2,7 +2,7 @@
 
 use hitctl_config::{Overrides, load};
 
-use crate::valid;
+use crate::{KEY, valid};
 
 #[test]
 fn an_empty_file_is_the_defaults() {
@@ -10,7 +10,7 @@ fn an_empty_file_is_the_defaults() {
     let none = load(None, None, &Overrides::new()).unwrap();
     assert_eq!(empty.app, none.app);
     assert_eq!((empty.env.as_str(), none.env.as_str()), ("local", "local"));
-    insta::assert_snapshot!(none.show(false), @r#"
+    insta::assert_snapshot!(none.show(false, &KEY), @r#"
     # env local, target local; no hitctl.toml, so these are the defaults
     app = "hits"
     # default_env is not set
@@ -93,7 +93,7 @@ fn every_key_can_be_set() {
     assert_eq!(loaded.lints, []);
     let names: Vec<&str> = loaded.envs.iter().map(|env| env.name.as_str()).collect();
     assert_eq!(names, ["prod", "on-this-machine", "local", "test"]);
-    let shown = loaded.show(true);
+    let shown = loaded.show(true, &KEY);
     insta::assert_snapshot!(shown, @r##"
     # env prod, target aws; from full.toml
     app = "my-hits"                      # full.toml:1:7
@@ -112,8 +112,8 @@ fn every_key_can_be_set() {
     log_retention_days = 3653            # full.toml:13:22
 
     [function.environment]
-    EMPTY_ONE = "#e3b0c442"              # full.toml:14:51
-    GREETING = "#2cf24dba"               # full.toml:14:28
+    EMPTY_ONE = "#9dac6a74"              # full.toml:14:51
+    GREETING = "#290af183"               # full.toml:14:28
 
     [table]
     point_in_time_recovery = false       # full.toml:17:26
@@ -181,13 +181,13 @@ fn every_key_can_be_set() {
 #[test]
 fn an_env_overlays_the_top_key_by_key() {
     let test = valid("overlays.toml", Some("test"));
-    insta::assert_snapshot!(test.show(true).lines().filter(|line| line.contains("overlays")).collect::<Vec<_>>().join("\n"), @r##"
+    insta::assert_snapshot!(test.show(true, &KEY).lines().filter(|line| line.contains("overlays")).collect::<Vec<_>>().join("\n"), @r##"
     # env test, target aws; from overlays.toml
     region = "eu-west-1"                  # overlays.toml:7:10 [env.test]
     memory_mb = 512                       # overlays.toml:10:13 [env.test]
-    SHARED = "#9f86d081"                  # overlays.toml:11:26 [env.test]
-    TEST = "#d4735e3a"                    # overlays.toml:11:41 [env.test]
-    TOP = "#6b86b273"                     # overlays.toml:4:28
+    SHARED = "#0fb59b5a"                  # overlays.toml:11:26 [env.test]
+    TEST = "#73853487"                    # overlays.toml:11:41 [env.test]
+    TOP = "#886687e2"                     # overlays.toml:4:28
     "##);
     let prod = valid("overlays.toml", Some("prod"));
     assert_eq!((prod.app.app.as_str(), prod.app.http.burst, prod.app.function.memory_mb), ("shop", 40, 256));

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
 use hitctl_engine::{
-    Action, Address, Event, Graph, Outcome, Owner, Plan, Severity, Sink, Want, Why, apply, check, plan,
+    Action, Address, Event, Graph, Mask, Outcome, Owner, Plan, Severity, Sink, Want, Why, apply, check, plan,
     survey,
 };
 use proptest::prelude::*;
@@ -16,7 +16,8 @@ use crate::{recorder, run};
 
 async fn plan_for(cloud: &Cloud, graph: &Graph) -> Plan {
     let never = CancellationToken::new();
-    plan(graph, &survey(graph, &cloud.drivers(), &Sink::none(), &never).await.unwrap()).unwrap()
+    plan(graph, &survey(graph, &cloud.drivers(), &Sink::none(), &never).await.unwrap(), &Mask::default())
+        .unwrap()
 }
 
 async fn carry_out(cloud: &Cloud, plan: &Plan, sink: &Sink) -> Outcome {

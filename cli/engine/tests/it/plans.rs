@@ -1,10 +1,15 @@
 //! What a plan says: actions, fields and reasons, as users read them.
 
 use hitctl_engine::{
-    Address, Change, Graph, HELD, Keep, Live, Node, Outputs, Owner, Plan, PlanError, Snapshot, Value, Why,
-    check, plan,
+    Address, Change, Graph, HELD, Keep, Live, Mask, Node, Outputs, Owner, Plan, PlanError, Snapshot, Value,
+    Why, check, plan,
 };
 use serde_json::{Value as Json, json};
+
+/// Tells secrets apart by their last character.
+fn mask() -> Mask {
+    Mask::new(|secret| format!("#{:0>8}", secret.chars().next_back().unwrap_or('-')))
+}
 
 fn at(address: &str) -> Address {
     Address::try_from(address.to_owned()).unwrap()
@@ -67,7 +72,7 @@ fn with(address: &str, found: impl Into<Option<Live>>) -> Snapshot {
 }
 
 fn planned(nodes: Vec<Node>, live: &Snapshot) -> Plan {
-    plan(&Graph::new(nodes).unwrap(), live).unwrap()
+    plan(&Graph::new(nodes).unwrap(), live, &mask()).unwrap()
 }
 
 /// The plan and its findings as text, without what stays as wanted.
@@ -97,7 +102,7 @@ fn a_first_deploy_creates_everything_and_shows_what_is_not_known_yet() {
     + role.function: not there yet
         path: (not set) -> "/"
     + function.hits: not there yet
-        environment: (not set) -> {"TABLE":"hits-test","TOKEN":"#1ec1c26b"}
+        environment: (not set) -> {"TABLE":"hits-test","TOKEN":"#0000000t"}
         memory_mb: (not set) -> 128
         role: (not set) -> "arn:role"
     + api.http: not there yet
@@ -130,7 +135,7 @@ fn drift_is_an_update_that_names_the_fields() {
     insta::assert_snapshot!(text(&plan), @r##"
     ~ function.hits: environment.DEBUG, environment.TOKEN, memory_mb and 1 more differ
         environment.DEBUG: "1" -> (not set)
-        environment.TOKEN: #0ebe6736 -> #1ec1c26b
+        environment.TOKEN: #0000000r -> #0000000t
         memory_mb: 256 -> 128
         timeout_s: 3 -> (not set)
     "##);
@@ -184,7 +189,7 @@ fn losing_data_needs_consent_and_an_unwanted_table_is_kept_without_it() {
         hint: run `hitctl counts export` first, then run the command again with `--delete-data`
     "#);
     let gone = Graph::new(nodes()).unwrap().all_absent();
-    insta::assert_snapshot!(text(&plan(&gone, &deployed()).unwrap()), @r"
+    insta::assert_snapshot!(text(&plan(&gone, &deployed(), &mask()).unwrap()), @r"
     - role.function: no longer wanted
     - function.hits: no longer wanted
     - api.http: no longer wanted
@@ -192,7 +197,7 @@ fn losing_data_needs_consent_and_an_unwanted_table_is_kept_without_it() {
     - permission.http: no longer wanted
       table.hits: no longer wanted, but its data is kept
     ");
-    let lost = plan(&gone.deleting_data(), &with("api.http", None)).unwrap();
+    let lost = plan(&gone.deleting_data(), &with("api.http", None), &mask()).unwrap();
     insta::assert_snapshot!(text(&lost), @r"
     - role.function: no longer wanted
     - function.hits: no longer wanted
@@ -214,7 +219,7 @@ fn a_queue_is_kept_only_while_it_holds_something() {
         [(at("queue.hits"), Some(live))].into_iter().collect::<Snapshot>()
     };
     let graph = Graph::new(vec![queue]).unwrap();
-    let planned = |graph: &Graph, held| text(&plan(graph, &found(held)).unwrap());
+    let planned = |graph: &Graph, held| text(&plan(graph, &found(held), &mask()).unwrap());
     insta::assert_snapshot!(planned(&graph, None), @"- queue.hits: no longer wanted");
     insta::assert_snapshot!(planned(&graph, Some("3 messages")), @"  queue.hits: no longer wanted, but its data is kept");
     insta::assert_snapshot!(planned(&graph.deleting_data(), Some("3 messages")), @r"
@@ -274,16 +279,16 @@ fn what_is_not_ours_is_a_conflict_when_wanted_and_left_alone_when_not() {
 }
 
 fn plan_of(graph: &Graph, live: &Snapshot) -> Plan {
-    plan(graph, live).unwrap()
+    plan(graph, live, &mask()).unwrap()
 }
 
 #[test]
 fn mistakes_of_ours_are_errors() {
     let graph = Graph::new(nodes()).unwrap();
-    let err = plan(&graph, &Snapshot::default()).unwrap_err();
+    let err = plan(&graph, &Snapshot::default(), &mask()).unwrap_err();
     assert_eq!(err.to_string(), "role.function was not surveyed");
     let no_outputs = Live { outputs: Outputs::new(), ..live(json!({"function": "arn:f", "kind": "HTTP"})) };
-    let err = plan(&graph, &with("api.http", no_outputs)).unwrap_err();
+    let err = plan(&graph, &with("api.http", no_outputs), &mask()).unwrap_err();
     assert!(matches!(err, PlanError::NoOutput { .. }));
     assert_eq!(
         err.to_string(),
@@ -306,8 +311,8 @@ fn a_change_serialises_as_the_contract_says() {
       "fields": [
         {
           "field": "environment.TOKEN",
-          "old": "#0ebe6736",
-          "new": "#1ec1c26b"
+          "old": "#0000000r",
+          "new": "#0000000t"
         }
       ],
       "why": "environment.TOKEN differs"

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::{BoxFuture, pending};
 use hitctl_engine::{
-    Action, Address, Cx, Driver, Drivers, Event, Fault, FieldDiff, Graph, Limits, Live, Node, Outcome,
+    Action, Address, Cx, Driver, Drivers, Event, Fault, FieldDiff, Graph, Limits, Live, Mask, Node, Outcome,
     Outputs, Plan, Sink, Snapshot, Value, Want, apply, plan, survey,
 };
 use serde_json::{Value as Json, json};
@@ -35,7 +35,8 @@ fn graph(shape: u8) -> Graph {
 
 async fn plan_for(cloud: &Cloud, graph: &Graph) -> Plan {
     let stop = CancellationToken::new();
-    plan(graph, &survey(graph, &cloud.drivers(), &Sink::none(), &stop).await.unwrap()).unwrap()
+    plan(graph, &survey(graph, &cloud.drivers(), &Sink::none(), &stop).await.unwrap(), &Mask::default())
+        .unwrap()
 }
 
 async fn deploy(cloud: &Cloud, graph: &Graph, sink: &Sink) -> Outcome {
@@ -328,7 +329,7 @@ fn a_survey_stops_at_once() {
 fn an_output_that_was_promised_and_did_not_come_is_a_fault() {
     run(async {
         let nothing: Snapshot = graph(0).nodes().iter().map(|node| (node.address.clone(), None)).collect();
-        let plan = plan(&graph(0), &nothing).unwrap();
+        let plan = plan(&graph(0), &nothing, &Mask::default()).unwrap();
         let outcome =
             apply(&plan, &Drivers::all(Arc::new(Odd)), &Sink::none(), &CancellationToken::new()).await;
         assert_eq!(outcome.failed.len(), 1);

@@ -11,7 +11,6 @@ use std::time::SystemTime;
 
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
-use aws_smithy_types::error::display::DisplayErrorContext;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_types::request_id::RequestId;
 use hitctl_engine::{Fault, FaultKind};
@@ -58,6 +57,7 @@ where
             date: self.raw_response().and_then(|response| response.headers().get("date").map(str::to_owned)),
             request_id: self.request_id().map(str::to_owned),
             unanswered: unanswered(self),
+            not_sent: matches!(self, SdkError::DispatchFailure(failure) if failure.is_user()),
         };
         fault_of(doing, &said, super::now())
     }
@@ -87,6 +87,8 @@ pub struct Said {
     pub request_id: Option<String>,
     /// Why there is no answer at all, in the words of the connection.
     pub unanswered: Option<String>,
+    /// Whether this machine refused to send the call.
+    pub not_sent: bool,
 }
 
 /// The code of an error, without the decorations that some protocols give it.
@@ -103,8 +105,7 @@ where
 {
     match error {
         SdkError::ServiceError(_) => None,
-        SdkError::TimeoutError(_) => Some("no answer in time".to_owned()),
-        other => Some(DisplayErrorContext(other).to_string()),
+        other => Some(super::error_in_words(other)),
     }
 }
 
@@ -112,6 +113,7 @@ where
 pub fn fault_of(doing: &Doing, said: &Said, now: SystemTime) -> Fault {
     let Doing { verb, what, operation } = doing;
     let mut fault = match &said.unanswered {
+        Some(why) if said.not_sent => Fault::fatal("not_sent", why.clone()),
         Some(why) if said.code.is_none() => table::unanswered(why),
         _ => table::answered(operation, said, now),
     };
@@ -119,7 +121,9 @@ pub fn fault_of(doing: &Doing, said: &Said, now: SystemTime) -> Fault {
         "" => format!("failed to {verb} {what}"),
         why => format!("failed to {verb} {what}: {why}"),
     };
-    fault.cause = Some(cause(operation, said));
+    if !said.not_sent {
+        fault.cause = Some(cause(operation, said));
+    }
     fault.request_id.clone_from(&said.request_id);
     fault
 }

@@ -15,6 +15,7 @@ mod tags;
 pub(crate) mod together;
 pub(crate) mod typed;
 pub mod versions;
+mod words;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -30,6 +31,7 @@ pub use owner::{check_ours, owner_of};
 pub use quota::{Quota, concurrency_quota};
 pub(crate) use tags::settled;
 pub use tags::{compared, to_set};
+pub use words::error_in_words;
 
 /// An account and a region of it, as one app and env of ours sees them.
 #[derive(Clone, Debug)]

@@ -137,7 +137,7 @@ impl World {
         let live = survey(graph, &drivers, &Sink::none(), &CancellationToken::new())
             .await
             .map_err(|error| format!("{error:#?}"))?;
-        let plan = plan(graph, &live).map_err(|error| error.to_string())?;
+        let plan = plan(graph, &live, &hitctl_engine::Mask::default()).map_err(|error| error.to_string())?;
         Ok((live, plan))
     }
 

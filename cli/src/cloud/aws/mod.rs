@@ -62,6 +62,9 @@ pub(super) fn wish<'a>(session: &'a Session, loaded: &'a Loaded) -> Wish<'a> {
         region: loaded.app.region.as_deref(),
         endpoint: session.global.endpoint_url.as_deref().filter(|url| !url.is_empty()),
         account: loaded.app.account.as_deref(),
+        insecure: session.global.insecure,
+        notifier: Some(session.console.notifier()),
+        call_timeout: None,
     }
 }
 

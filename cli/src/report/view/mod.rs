@@ -60,7 +60,8 @@ pub trait Report {
 
 impl<T: View> Report for T {
     fn human(&self, style: Style) -> String {
-        self.render(style)
+        let text = self.render(style);
+        if style.tty { super::text::guard(&text).into_owned() } else { text }
     }
 
     fn json(&self) -> String {

@@ -27,7 +27,7 @@ pub struct VersionRow {
     pub build: Option<String>,
     /// When it was published, as AWS has it.
     pub published: String,
-    /// The release that it was published for.
+    /// A fingerprint of the release that it was published for.
     pub release: String,
 }
 

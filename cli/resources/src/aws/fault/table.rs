@@ -257,16 +257,18 @@ pub(super) fn answered(operation: &str, said: &Said, now: SystemTime) -> Fault {
 /// What it means that there was no answer.
 pub(super) fn unanswered(why: &str) -> Fault {
     let lower = why.to_ascii_lowercase();
+    // What the SDK says of credentials that could not be loaded, by each of its reasons.
     let credentials = [
         "no credentials",
-        "credentialsnotloaded",
+        "no providers in chain provided credentials",
         "the credential provider was not enabled",
+        "credentials provider timed out",
+        "the credentials provider was not properly configured",
+        "an error occurred while loading credentials",
+        "unexpected credentials error",
         "failed to load credentials",
-        "providererror",
     ];
-    if credentials.iter().any(|word| lower.contains(word))
-        || lower.contains("credentials") && lower.contains("identity")
-    {
+    if credentials.iter().any(|word| lower.contains(word)) {
         return Fault { kind: FaultKind::Credentials, ..Fault::fatal("no_credentials", "no credentials could be loaded") }
             .hinted("set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run `aws configure`; `hitctl doctor` says what is used");
     }

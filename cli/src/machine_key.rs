@@ -1,0 +1,128 @@
+//! The key of this user on this machine that secrets are fingerprinted with. It never leaves the machine, so that whoever
+//! reads a fingerprint in a log cannot try out secrets.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::Path;
+
+use hitctl_config::FingerprintKey;
+use rustix::fs::OFlags;
+
+/// The file that holds it.
+const FILE: &str = "fingerprint.key";
+/// Its size in bytes.
+const BYTES: usize = 32;
+
+/// Reads the key from a directory, or makes it there. Where it cannot be kept, it is another one in each run.
+pub(crate) fn load(dir: Option<&Path>) -> FingerprintKey {
+    let kept = dir.and_then(|dir| kept(dir).ok());
+    FingerprintKey::new(kept.unwrap_or_else(random))
+}
+
+fn kept(dir: &Path) -> io::Result<[u8; BYTES]> {
+    let file = dir.join(FILE);
+    match read(&file) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        read => return read,
+    }
+    DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+    let mut made = tempfile::Builder::new().prefix(".fingerprint").tempfile_in(dir)?;
+    made.write_all(&random())?;
+    made.as_file().sync_all()?;
+    match made.persist_noclobber(&file) {
+        Ok(_) => {}
+        // Another run was quicker: its key counts.
+        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(error.error),
+    }
+    read(&file)
+}
+
+/// Reads a key that is the user's own and nobody else's to read.
+fn read(path: &Path) -> io::Result<[u8; BYTES]> {
+    // Neither a link nor a pipe that somebody put there.
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let flags = i32::try_from(flags.bits()).map_err(io::Error::other)?;
+    let mut file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    let meta = file.metadata()?;
+    let ours = meta.uid() == rustix::process::geteuid().as_raw();
+    if !meta.is_file() || !ours || meta.mode() & 0o077 != 0 || meta.len() != BYTES as u64 {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    let mut key = [0; BYTES];
+    file.read_exact(&mut key)?;
+    Ok(key)
+}
+
+fn random() -> [u8; BYTES] {
+    let mut key = [0; BYTES];
+    if File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut key)).is_err() {
+        // The hash tables of the standard library have keys of the system, too.
+        for chunk in key.chunks_mut(8) {
+            let word = RandomState::new().build_hasher().finish().to_le_bytes();
+            chunk.copy_from_slice(&word[..chunk.len()]);
+        }
+    }
+    key
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    fn fingerprint(dir: &Path) -> String {
+        load(Some(dir)).fingerprint("hunter2")
+    }
+
+    #[test]
+    fn key_of_a_directory_stays_and_is_private() {
+        let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let dir = one.path().join("state/hitctl");
+        assert_eq!(fingerprint(&dir), fingerprint(&dir));
+        assert_ne!(fingerprint(&dir), fingerprint(two.path()));
+        let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&dir.join(FILE)), mode(&dir)), (0o600, 0o700));
+        assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 1, "nothing temporary stays");
+    }
+
+    #[test]
+    fn runs_at_once_get_one_key() {
+        let dir = tempfile::tempdir().unwrap();
+        let all: std::collections::BTreeSet<String> = std::thread::scope(|scope| {
+            let runs: Vec<_> = (0..8).map(|_| scope.spawn(|| fingerprint(dir.path()))).collect();
+            runs.into_iter().map(|run| run.join().unwrap()).collect()
+        });
+        assert_eq!(all.len(), 1, "{all:?}");
+    }
+
+    #[test]
+    fn key_that_others_may_know_or_have_placed_is_not_used() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join(FILE);
+        let unused = || fingerprint(dir.path()) != fingerprint(dir.path());
+        std::fs::write(&file, [7; BYTES]).unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(unused(), "one that others can read");
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+        assert!(!unused(), "the same, kept private");
+        std::fs::rename(&file, dir.path().join("elsewhere")).unwrap();
+        std::os::unix::fs::symlink("elsewhere", &file).unwrap();
+        assert!(unused(), "a link");
+        std::fs::remove_file(&file).unwrap();
+        std::fs::write(&file, [7; 5]).unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+        assert!(unused(), "one that is cut");
+        assert_eq!(std::fs::read(&file).unwrap(), [7; 5], "it is not overwritten");
+    }
+
+    #[test]
+    fn directory_that_cannot_be_made_gives_a_key_for_one_run() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        assert_ne!(fingerprint(&file.path().join("state")), fingerprint(&file.path().join("state")));
+        assert_ne!(load(None).fingerprint("a"), load(None).fingerprint("a"));
+    }
+}
