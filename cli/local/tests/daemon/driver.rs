@@ -98,7 +98,7 @@ fn graph(sha256: &str, memory_mb: u32) -> Graph {
 async fn planned(graph: &Graph, driver: LocalDriver) -> (Plan, Drivers) {
     let drivers = Drivers::all(Arc::new(driver));
     let live = survey(graph, &drivers, &Sink::none(), &CancellationToken::new()).await.unwrap();
-    (plan(graph, &live).unwrap(), drivers)
+    (plan(graph, &live, &hitctl_engine::Mask::default()).unwrap(), drivers)
 }
 
 async fn carried_out(graph: &Graph, driver: LocalDriver) -> Outcome {

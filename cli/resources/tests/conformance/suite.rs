@@ -142,7 +142,7 @@ async fn looks(world: &World, graph: &Graph, at: &Address, when: &str) -> Vec<St
     let open = world.open(&plan);
     assert!(open.is_empty(), "{kind:?}: left to do when {when}: {open:#?}");
     assert_eq!(live.owner, Owner::Ours, "{kind:?}: {when}");
-    let differ = hitctl_engine::diff(&live.spec, &want, &[]);
+    let differ = hitctl_engine::diff(&live.spec, &want, &[], &hitctl_engine::Mask::default());
     if differ.is_empty() {
         // The diff takes a missing field for null; a spec is to be read back whole.
         assert_eq!(live.spec, want, "{kind:?}: {when}");
