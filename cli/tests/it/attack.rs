@@ -332,7 +332,8 @@ fn configuration_above_the_repository_is_not_used() {
     let attack = Attack::new();
     fs::write(attack.yard.path().join("hitctl.toml"), "app = \"other\"\n").unwrap();
     fs::remove_file(attack.clone().join("hitctl.toml")).unwrap();
-    assert_eq!(attack.run(&["config", "show", "--json"]).json()["config"]["app"], "hits");
+    let shown = attack.run(&["config", "show"]);
+    assert!(shown.stdout.contains("app = \"hits\""), "{shown:?}");
     // A link to a secret would be shown by the error about it.
     fs::write(attack.victim(), "aws_secret_access_key = wJalrXUtnFEMI").unwrap();
     symlink(attack.victim(), attack.clone().join("hitctl.toml")).unwrap();

@@ -4,6 +4,7 @@ mod access_logs;
 mod adopt;
 mod at_once;
 mod calls;
+mod consent;
 mod crash;
 mod drift;
 mod examples;
