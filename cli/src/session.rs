@@ -150,7 +150,6 @@ impl Session {
 
     /// The key that secrets are fingerprinted with: kept in the user's state directory, else another one in each run.
     pub fn fingerprint_key(&self) -> &FingerprintKey {
-        let absolute = |name: &str| self.env.get(name).is_some_and(|dir| Path::new(dir).is_absolute());
         self.fingerprint_key.get_or_init(|| machine_key::load(self.user_state_dir().ok().as_deref()))
     }
 

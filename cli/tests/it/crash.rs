@@ -215,7 +215,8 @@ fn a_destroy_can_be_cut_anywhere() {
                 let status = case.ok(&["status", "--json"]).json();
                 let there =
                     status["resources"].as_array().unwrap().iter().filter(|one| one["present"] == true);
-                assert_eq!(there.map(|one| &one["address"]).collect::<Vec<_>>(), ["table.hits"], "{cut:?}");
+                let there: Vec<_> = there.map(|one| &one["address"]).collect();
+                assert_eq!(there, ["log_group.function", "table.hits"], "{cut:?}");
                 assert!(std::net::TcpStream::connect(url.trim_start_matches("http://")).is_err(), "{cut:?}");
                 // With nothing to remove, a destroy starts nothing.
                 case.ok(&["local", "start"]);

@@ -272,8 +272,8 @@ fn a_destroy_can_be_cut_anywhere() {
             case.ok(&["destroy", "--yes"]);
             let left = case.left();
             assert!(
-                left.len() == 1 && left[0].starts_with("destroy-"),
-                "the table alone, after call {n}: {left:?}"
+                left.len() == 2 && left[0].starts_with("destroy-") && left[1].contains(":log-group:"),
+                "the table and the log group alone, after call {n}: {left:?}"
             );
             let url = case.deploy();
             one_more(&url, case.hits(), &format!("the counts are those of before the cut of call {n}"));

@@ -137,7 +137,8 @@ fn mended(scene: &mut Scene, round: &[(String, String)], forgotten: &[&str]) {
             assert!(names(&differing(&status), change), "status: {change:?}: {status:?}");
         }
     }
-    scene.ok(&["deploy", "--json", "--artifact", &zip]);
+    // Backups that somebody switched on by hand are lost when they are switched off again.
+    scene.ok(&["deploy", "--json", "--confirm", "test", "--artifact", &zip]);
     for again in [&["plan", "--json", "--artifact", &zip] as &[&str], &["status", "--json"]] {
         let again = scene.ok(again);
         let rest: Vec<_> = differing(&again).into_iter().collect();

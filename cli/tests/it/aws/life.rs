@@ -147,9 +147,10 @@ fn gone_back(scene: &mut Scene, url: &str) {
 
 fn destroyed_and_found_again(scene: &mut Scene) {
     let destroyed = scene.ok(&["destroy", "--yes", "--json"]);
-    assert_eq!(summary(&destroyed)[3], 6, "{destroyed:?}");
+    assert_eq!(summary(&destroyed)[3], 5, "{destroyed:?}");
     let status = scene.run(&["status", "--json", "--detailed-exitcode"]);
-    assert_eq!((status.code, present(&status)), (2, vec!["table.hits".to_owned()]), "{status:?}");
+    let kept = vec!["log_group.function".to_owned(), "table.hits".to_owned()];
+    assert_eq!((status.code, present(&status)), (2, kept), "{status:?}");
     assert_eq!(hits(scene, "/"), HITS + 2, "the counts are kept");
 
     let url = scene.deploy().expect("an API has a URL");
@@ -179,7 +180,7 @@ pub(super) fn of_ways() -> &'static BTreeSet<String> {
         assert_eq!(hit(&url, "/counter?path=/").json()["hits"], 1);
 
         scene.yard.configure("http.expose = \"function-url\"\n");
-        let direct = scene.deploy().expect("a function URL");
+        let direct = scene.deploy_agreed().expect("a function URL");
         assert_ne!(direct, url);
         assert_eq!(hit(&direct, "/counter?path=/").json()["hits"], 2);
         assert_eq!(ask(&url, "/counter?path=/").status, 404, "the API is gone");
@@ -189,7 +190,7 @@ pub(super) fn of_ways() -> &'static BTreeSet<String> {
         scene.yard.configure(
             "http.expose = \"none\"\nfunction.publish = false\nfunction.reserved_concurrency = \"none\"\n",
         );
-        assert_eq!(scene.deploy(), None);
+        assert_eq!(scene.deploy_agreed(), None);
         assert_ne!(ask(&direct, "/counter?path=/").status, 200, "the URL is gone");
         assert_eq!(scene.ok(&["invoke", "--path", "/", "--json"]).json()["body"]["hits"], 3);
         assert_eq!(scene.run(&["status", "--detailed-exitcode"]).code, 0);
@@ -226,14 +227,14 @@ fn what_is_deployed_where_nothing_runs_is_seen_and_destroyed() {
     // this one does not.
     scene.yard.configure("http.expose = \"function-url\"\n");
     let zip = crate::support::artifact();
-    let deployed = scene.ok(&["deploy", "--json", "--no-smoke", "--artifact", &zip]);
+    let deployed = scene.ok(&["deploy", "--json", "--yes", "--no-smoke", "--artifact", &zip]);
     assert!(deployed.json()["outputs"]["url"].is_string(), "{deployed:?}");
     let there = present(&scene.ok(&["status", "--json"]));
     assert!(there.contains(&"function_url.counter".to_owned()), "{there:?}");
     assert!(!there.contains(&"http_api.api".to_owned()), "{there:?}");
 
-    assert_eq!(summary(&scene.ok(&["destroy", "--yes", "--json"]))[3], 5);
-    assert_eq!(present(&scene.ok(&["status", "--json"])), ["table.hits"]);
+    assert_eq!(summary(&scene.ok(&["destroy", "--yes", "--json"]))[3], 4);
+    assert_eq!(present(&scene.ok(&["status", "--json"])), ["log_group.function", "table.hits"]);
     scene.ok(&["destroy", "--delete-data", "--confirm", "test", "--export", "all.csv"]);
     assert_eq!(present(&scene.ok(&["status", "--json"])), Vec::<String>::new());
     assert_eq!(left(Emulator::moto(), "life"), Vec::<String>::new());

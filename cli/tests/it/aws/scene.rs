@@ -75,6 +75,12 @@ impl Scene {
         self.deploy_zip(&artifact())
     }
 
+    /// As [`deploy`](Self::deploy), with the user's yes to the end of the URL before.
+    pub(crate) fn deploy_agreed(&mut self) -> Option<String> {
+        let ran = self.ok(&["deploy", "--json", "--yes", "--artifact", &artifact()]);
+        ran.json()["outputs"]["url"].as_str().map(str::to_owned)
+    }
+
     /// Deploys that zip, and gives back the URL, if there is one.
     pub(crate) fn deploy_zip(&mut self, zip: &str) -> Option<String> {
         let ran = self.ok(&["deploy", "--json", "--artifact", zip]);
