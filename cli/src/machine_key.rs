@@ -25,6 +25,8 @@ fn kept(dir: &Path) -> io::Result<[u8; BYTES]> {
     let file = dir.join(FILE);
     match read(&file) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        // Cut by a full disk or a crash: it is nobody's key any more. What is no file of this user's stays.
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => drop(std::fs::remove_file(&file)),
         read => return read,
     }
     DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
@@ -48,8 +50,11 @@ fn read(path: &Path) -> io::Result<[u8; BYTES]> {
     let mut file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
     let meta = file.metadata()?;
     let ours = meta.uid() == rustix::process::geteuid().as_raw();
-    if !meta.is_file() || !ours || meta.mode() & 0o077 != 0 || meta.len() != BYTES as u64 {
+    if !meta.is_file() || !ours || meta.mode() & 0o077 != 0 {
         return Err(io::ErrorKind::InvalidData.into());
+    }
+    if meta.len() != BYTES as u64 {
+        return Err(io::ErrorKind::UnexpectedEof.into());
     }
     let mut key = [0; BYTES];
     file.read_exact(&mut key)?;
@@ -115,8 +120,8 @@ mod tests {
         std::fs::remove_file(&file).unwrap();
         std::fs::write(&file, [7; 5]).unwrap();
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
-        assert!(unused(), "one that is cut");
-        assert_eq!(std::fs::read(&file).unwrap(), [7; 5], "it is not overwritten");
+        assert!(!unused(), "one that is cut is made anew, once");
+        assert_eq!(std::fs::read(&file).unwrap().len(), BYTES);
     }
 
     #[test]

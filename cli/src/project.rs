@@ -19,7 +19,7 @@ const WORLD_WRITABLE: u32 = 0o002;
 const STICKY: u32 = 0o1000;
 
 /// The directories from `cwd` upwards in which the files of a project may lie: as far as the root of the repository, and not
-/// over a mount.
+/// into another file system.
 pub(crate) fn dirs(cwd: &Path) -> Vec<PathBuf> {
     let device = |dir: &Path| fs::metadata(dir).ok().map(|meta| meta.dev());
     let start = device(cwd);

@@ -65,6 +65,10 @@ const CODE: &[&str] = &[
 const CODE_PREFIXES: &[&str] =
     &["BASH_FUNC_", "BUNDLE_", "CORECLR_", "COR_", "DOTNET_", "DYLD_", "LD_", "LUA_", "MALLOC_", "PYTHON"];
 
+/// Variables, in any case, that send calls somewhere else.
+const LEADING_AWAY: &[&str] =
+    &["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "AWS_CONTAINER_CREDENTIALS_FULL_URI"];
+
 /// The reason why a function on this machine may not have a variable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LocalVariableError {
@@ -80,7 +84,10 @@ pub fn check_local_variable(name: &str, value: &str) -> Result<(), LocalVariable
         return Err(LocalVariableError::LoadsCode);
     }
     let is_of_service = name.strip_prefix(ENV_AWS_ENDPOINT).is_some_and(|rest| rest.starts_with('_'));
-    let is_endpoint = name == ENV_DYNAMODB_ENDPOINT || name == ENV_AWS_ENDPOINT || is_of_service;
+    let is_endpoint = name == ENV_DYNAMODB_ENDPOINT
+        || name == ENV_AWS_ENDPOINT
+        || is_of_service
+        || LEADING_AWAY.iter().any(|known| name.eq_ignore_ascii_case(known));
     if is_endpoint && !is_loopback_url(value) {
         return Err(LocalVariableError::LeavesMachine);
     }

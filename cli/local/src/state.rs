@@ -73,6 +73,8 @@ pub(crate) const OURS: &[&str] = &[
     MARKER,
 ];
 
+/// How often a write is tried again whose draft was swept away.
+const WRITE_TRIES: u32 = 5;
 /// The beginning of the name of a file that is being written.
 const TEMP: &str = ".writing-";
 
@@ -276,7 +278,14 @@ impl StateDir {
     /// Writes a file as a whole: after a crash at any moment there is the old content or the new one.
     pub fn write(&self, name: &str, content: &[u8]) -> Result<(), Fault> {
         let path = self.path.join(name);
-        self.write_inner(&path, content).map_err(|error| fault("write", &path, &error))
+        let mut tries = 0;
+        loop {
+            match self.write_inner(&path, content) {
+                // A daemon that starts sweeps what others are just writing: with the directory still there, it is written anew.
+                Err(error) if error.kind() == io::ErrorKind::NotFound && tries < WRITE_TRIES => tries += 1,
+                written => return written.map_err(|error| fault("write", &path, &error)),
+            }
+        }
     }
 
     fn write_inner(&self, path: &Path, content: &[u8]) -> io::Result<()> {
@@ -322,7 +331,15 @@ impl StateDir {
     /// The marker goes last, so that a run that was cut short is carried on by the next.
     pub(crate) fn remove_all(&self, lock: Lock) -> Result<(), Fault> {
         self.sweep(&lock);
-        for name in OURS {
+        // A directory that the user keeps something else in stays, and stays ours: its marker too.
+        let own = |name: &std::ffi::OsStr| OURS.iter().any(|own| name == *own);
+        let mut others = fs::read_dir(&self.path).into_iter().flatten().flatten();
+        let keeps_marker = others.any(|entry| !own(&entry.file_name()));
+        if keeps_marker {
+            // Anew: what is there may be why all of it is removed.
+            self.write_marker(&Marker::of(None, None))?;
+        }
+        for name in OURS.iter().filter(|name| **name != MARKER || !keeps_marker) {
             let path = self.path.join(name);
             let removed = match path.symlink_metadata() {
                 Ok(meta) if meta.is_dir() => fs::remove_dir_all(&path),
@@ -388,7 +405,10 @@ fn is_empty(path: &Path) -> Result<bool, Fault> {
 fn foreign(path: &Path) -> Fault {
     Fault::fatal("local_state_foreign", format!("{} is not a state directory of hitctl", path.display()))
         .caused_by(format!("it holds files, but no {MARKER}"))
-        .hinted("choose another directory, or an empty one")
+        .hinted(format!(
+            "move what you need out of {0}, remove it with `rm -r {0}`, then run the command again",
+            path.display()
+        ))
 }
 
 /// A file that is not what we wrote.

@@ -140,7 +140,9 @@ impl<'a> AccessKey<'a> {
 #[expect(deprecated, reason = "the new name of the type is in a crate that only this line would need")]
 pub(super) fn files(env: &BTreeMap<String, String>) -> aws_config::profile::profile_file::ProfileFiles {
     use aws_config::profile::profile_file::{ProfileFileKind, ProfileFiles};
-    let home = set(env, &["HOME", "USERPROFILE"]).unwrap_or_default();
+    // A relative one would lead into the working directory, which may be anybody's.
+    let home = set(env, &["HOME", "USERPROFILE"]).filter(|home| Path::new(home).is_absolute());
+    let home = home.unwrap_or("/nonexistent");
     let file = |variable: &str, name: &str| {
         let path = set(env, &[variable]).map_or_else(|| format!("{home}/.aws/{name}"), str::to_owned);
         match path.strip_prefix("~/") {
@@ -214,6 +216,26 @@ pub(super) fn provider(
         chain = chain.or_else("EC2 instance", machine);
     }
     SharedCredentialsProvider::new(chain)
+}
+
+/// Refuses keys with characters that no request can carry, such as a line end in the middle of one that was pasted.
+pub(super) fn check(env: &BTreeMap<String, String>, profiles: &Profiles) -> Result<(), Failure> {
+    let variables = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
+    let settings = ["aws_access_key_id", "aws_secret_access_key", "aws_session_token"];
+    let in_env = variables.iter().filter_map(|name| Some(((*name).to_owned(), set(env, &[name])?)));
+    let in_profile = settings
+        .iter()
+        .filter_map(|name| Some((format!("{name} of profile {}", profiles.name), profiles.get(name)?)));
+    let mut all = in_env.filter(|_| !profiles.explicit).chain(in_profile);
+    match all.find(|(_, value)| value.trim().chars().any(|c| c.is_control() || !c.is_ascii())) {
+        Some((name, _)) => Err(Failure::new(
+            "bad_credentials",
+            format!("expected printable ASCII characters in {name}, found others"),
+        )
+        .hinted("copy the key anew, whole and without line ends")
+        .exits(Exit::Credentials)),
+        None => Ok(()),
+    }
 }
 
 /// Credentials that stand in the environment itself.

@@ -130,6 +130,7 @@ impl Opening {
         }
         let found = loader.load().await;
         let services = Services { env: env.clone(), loaded: found.clone(), ignored };
+        credentials::check(env, &profiles)?;
         if !wish.insecure {
             insecure::check(env, &profiles, wish.endpoint, ambient, &services)
                 .map_err(|exposed| exposed.failure())?;

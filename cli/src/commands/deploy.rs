@@ -46,6 +46,7 @@ pub struct Args {
 pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
     let started = Instant::now();
     let mut loaded = session.load_for_writing("deploy to").await?;
+    irreversible::check_name(&loaded, args.confirm.as_deref())?;
     loaded.app.function.publish &= !args.no_publish;
     let progress = session.console.progress();
     let prepared = Box::pin(prepare(session, &loaded, &args, &progress.sink())).await;

@@ -42,6 +42,7 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
 /// Destroys one app in one env.
 pub(super) async fn destroy(session: &mut Session, loaded: &Loaded, args: Args) -> Result<Exit, Failure> {
     let started = Instant::now();
+    irreversible::check_name(loaded, args.confirm.as_deref())?;
     let progress = session.console.progress();
     let sink = progress.sink();
     let planned = async {

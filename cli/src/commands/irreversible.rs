@@ -88,6 +88,19 @@ pub(super) async fn confirm(
     session.console.agree(&question, session.global.yes || given == Some(env)).await
 }
 
+/// Refuses `--confirm` with another name than that of the environment, whatever is about to be lost.
+pub(super) fn check_name(loaded: &Loaded, given: Option<&str>) -> Result<(), Failure> {
+    match given {
+        Some(name) if name != loaded.env => Err(Failure::new(
+            "confirmation_needed",
+            format!("expected --confirm {}, found {name:?}", loaded.env),
+        )
+        .hinted("name the environment that is meant; nothing was changed")
+        .exits(Exit::Confirm)),
+        _ => Ok(()),
+    }
+}
+
 /// Whether every loss was agreed to already.
 pub(super) fn covers(agreed: &[Loss], losses: &[Loss]) -> bool {
     losses.iter().all(|loss| agreed.contains(loss))
@@ -117,8 +130,11 @@ mod tests {
         target: Target,
     ) -> Vec<(String, Confirmation)> {
         let address = hitctl_engine::Address::new(kind, "x");
-        let node = Node::present(address.clone(), "name", want.clone().unwrap_or_else(|| json!({})));
-        let graph = Graph::new(vec![node.present_if(want.is_some())]).unwrap();
+        let node = match want {
+            Some(spec) => Node::present(address.clone(), "name", spec),
+            None => Node::present(address.clone(), "name", json!({})).absent(),
+        };
+        let graph = Graph::new(vec![node]).unwrap();
         let mut live = Snapshot::default();
         let found = have.map(|spec| {
             let mut outputs = Outputs::from([("url".to_owned(), "https://old".to_owned())]);
@@ -153,7 +169,7 @@ mod tests {
         for old in [0, 14] {
             for target in [Target::Aws, Target::Local] {
                 let had = json!({"retention_days": old});
-                assert_eq!(losses("log_group", Some(had), week(), target), [lines.clone()]);
+                assert_eq!(losses("log_group", Some(had), week(), target), std::slice::from_ref(&lines));
             }
         }
         let had = json!({"retention_days": 14, "oldest": 92 * DAY_MS});

@@ -63,9 +63,7 @@ pub async fn run(session: &mut Session, command: Command) -> Result<Exit, Failur
             });
         }
         Command::Stop => {
-            if let Some(note) = client::relocate(&places).await? {
-                session.console.talk(&note);
-            }
+            client::stop_former(&places, STOP_WITHIN).await?;
             let stopped = Client::stop(&dir, STOP_WITHIN).await?;
             session.console.talk(match stopped {
                 Stopped::NotRunning => "the local cloud does not run",
@@ -78,12 +76,17 @@ pub async fn run(session: &mut Session, command: Command) -> Result<Exit, Failur
             });
         }
         Command::Reset(args) => {
+            if let Some(note) = client::follow(&places).await? {
+                session.console.talk(&note);
+            }
             let warning = format!("This removes everything in {}, counts too.", dir.display());
             session.console.confirm_loss(&warning, "local", args.confirm.as_deref()).await?;
-            // State that was never moved is to be removed as well.
-            client::relocate(&places).await?;
             Client::reset(&dir, STOP_WITHIN).await?;
             session.console.talk("the local cloud is as new");
+            // What an earlier version left was not named in the question, and is not removed.
+            if let Some(note) = client::pending(&places)? {
+                session.console.warn(&note);
+            }
         }
         Command::Status | Command::Serve(_) => {
             if let Some(note) = client::pending(&places)? {

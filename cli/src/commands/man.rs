@@ -1,6 +1,7 @@
 //! `hitctl man`.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use clap::CommandFactory as _;
 
@@ -16,16 +17,26 @@ pub struct Args {
     pub out: Option<PathBuf>,
 }
 
+/// Writes a page for each command. A page that is there is replaced as a whole, and a link is not followed.
+fn write(dir: &Path) -> io::Result<()> {
+    std::fs::create_dir_all(dir)?;
+    let draft = tempfile::tempdir_in(dir)?;
+    clap_mangen::generate_to(Cli::command(), draft.path())?;
+    for page in std::fs::read_dir(draft.path())? {
+        let page = page?;
+        std::fs::rename(page.path(), dir.join(page.file_name()))?;
+    }
+    Ok(())
+}
+
 /// Prints or writes the manual.
 pub fn run(session: &mut Session, args: &Args) -> Result<Exit, Failure> {
     if let Some(out) = &args.out {
         let dir = session.cwd.join(out);
-        std::fs::create_dir_all(&dir).and_then(|()| clap_mangen::generate_to(Cli::command(), &dir)).map_err(
-            |error| {
-                Failure::new("not_written", format!("failed to write the manual to {}", dir.display()))
-                    .caused_by(error)
-            },
-        )?;
+        write(&dir).map_err(|error| {
+            Failure::new("not_written", format!("failed to write the manual to {}", dir.display()))
+                .caused_by(error)
+        })?;
         session.console.wrote(&dir, &format!("wrote the manual to {}", dir.display()));
         return Ok(Exit::Done);
     }

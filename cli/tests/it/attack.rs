@@ -315,6 +315,34 @@ fn links_of_a_repository_are_not_followed() {
     }
 }
 
+/// Git carries links, also in place of a directory.
+#[test]
+fn link_in_place_of_the_state_directory_leads_to_no_other_project() {
+    let attack = Attack::new();
+    let other = attack.yard.path().join("other/.hitctl");
+    copy(&attack.repository().join(".hitctl/local"), &other.join("local"));
+    let before = fs::read_dir(other.join("local")).unwrap().count();
+    fs::remove_dir_all(attack.clone().join(".hitctl")).unwrap();
+    symlink("../other/.hitctl", attack.clone().join(".hitctl")).unwrap();
+    for args in
+        [&["local", "start"] as &[&str], &["local", "stop"], &["local", "reset", "--confirm", "local"]]
+    {
+        let ran = attack.run(args);
+        assert_eq!(ran.code, 0, "{args:?}: {ran:?}");
+        assert_eq!(fs::read_dir(other.join("local")).unwrap().count(), before, "{args:?}: {ran:?}");
+    }
+}
+
+#[test]
+fn manual_pages_are_not_written_through_links() {
+    let attack = Attack::new();
+    for page in ["hitctl.1", "hitctl-plan.1"] {
+        symlink(attack.victim(), attack.clone().join(page)).unwrap();
+    }
+    assert_eq!(attack.run(&["man", "--out", "."]).code, 0);
+    assert!(fs::read_to_string(attack.clone().join("hitctl.1")).unwrap().contains(".TH"));
+}
+
 #[test]
 fn configuration_that_sets_what_a_program_loads_is_refused() {
     let attack = Attack::new();

@@ -267,9 +267,10 @@ fn the_life_of_a_deployment() {
     insta::assert_snapshot!(seen(&yard, &wire, &["destroy", "--yes"]), @"
     exit 0
     stdout
-      Destroyed env local (this machine): 6 deleted in TIME.
+      Destroyed env local (this machine): 5 deleted in TIME.
 
       Left:
+        log_group.function  /aws/lambda/hits-local  (no longer wanted, but its data is kept)
         table.hits  hits-local  (no longer wanted, but its data is kept)
 
         next  hitctl deploy --env local
@@ -278,7 +279,6 @@ fn the_life_of_a_deployment() {
       +TIME deleted   permission.http_api        hitctl-http-api         (TIME)
       +TIME deleted   http_api.api               hits-local              (TIME)
       +TIME deleted   function.counter           hits-local              (TIME)
-      +TIME deleted   log_group.function         /aws/lambda/hits-local  (TIME)
       +TIME deleted   role.function              hits-local              (TIME)
       +TIME deleted   table.seen                 hits-local-seen         (TIME)
     calls
@@ -287,7 +287,6 @@ fn the_life_of_a_deployment() {
       DELETE permission hits-local:hitctl-http-api
       DELETE http_api hits-local
       DELETE function hits-local
-      DELETE log_group /aws/lambda/hits-local
       DELETE role hits-local
       DELETE table hits-local-seen
       dynamodb:DeleteItem
@@ -298,6 +297,7 @@ fn the_life_of_a_deployment() {
       Nothing to remove in env local (this machine).
 
       Left:
+        log_group.function  /aws/lambda/hits-local  (no longer wanted, but its data is kept)
         table.hits  hits-local  (no longer wanted, but its data is kept)
     stderr
       app hits, env local, on this machine
@@ -307,17 +307,19 @@ fn the_life_of_a_deployment() {
     insta::assert_snapshot!(seen(&yard, &wire, &["destroy", "--delete-data", "--confirm", "local", "--export", "all.csv"]), @"
     exit 0
     stdout
-      Destroyed env local (this machine): 1 deleted in TIME.
+      Destroyed env local (this machine): 2 deleted in TIME.
 
         next  hitctl deploy --env local
     stderr
       app hits, env local, on this machine
       exported the counts to DIR/all.csv
+      +TIME deleted   log_group.function         /aws/lambda/hits-local  (TIME)
       +TIME deleted   table.hits                 hits-local              (TIME)
     calls
       the survey
       dynamodb:PutItem
       dynamodb:Scan
+      DELETE log_group /aws/lambda/hits-local
       PUT table hits-local
       DELETE table hits-local
     ");

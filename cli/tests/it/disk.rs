@@ -186,3 +186,24 @@ fn a_damaged_registry_is_told_and_left_as_it_is() {
     std::fs::write(&registry, &whole).unwrap();
     assert_eq!(yard.run(&["local", "start"]).code, 0);
 }
+
+/// What is wrong with the state never keeps `local reset` from being the way out that the errors name.
+#[test]
+fn reset_is_a_way_out_of_every_damage() {
+    let damages: [(&str, &str); 3] =
+        [("hitctl-local.json", ""), ("hitctl-local.json", "{\"v\":9}"), ("registry.json", "{")];
+    for (file, content) in damages {
+        let yard = Yard::with("");
+        yard.deploy();
+        assert_eq!(yard.run(&["local", "stop"]).code, 0);
+        std::fs::write(yard.state().join(file), content).unwrap();
+        // A copy that the user made there does not make the directory unusable afterwards.
+        std::fs::write(yard.state().join("tables.db.bak"), "mine").unwrap();
+        let refused = yard.run(&["local", "start"]);
+        assert!(refused.code == 1 && refused.stderr.contains("`hitctl local reset`"), "{file}: {refused:?}");
+        let reset = yard.run(&["local", "reset", "--confirm", "local"]);
+        assert_eq!(reset.code, 0, "{file}: {reset:?}");
+        yard.deploy();
+        assert!(yard.state().join("tables.db.bak").exists());
+    }
+}

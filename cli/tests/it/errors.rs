@@ -117,3 +117,22 @@ fn a_closed_stdout_is_no_error() {
     drop(child.stdout.take());
     assert_eq!(child.wait().unwrap().code(), Some(0));
 }
+
+#[test]
+fn keys_that_no_request_can_carry_are_refused_by_the_name_of_their_variable() {
+    let yard = Yard::with("[env.test]\n");
+    for (name, value) in [
+        ("AWS_ACCESS_KEY_ID", "te\nst"),
+        ("AWS_SESSION_TOKEN", "to\u{1}ken"),
+        ("AWS_SECRET_ACCESS_KEY", "s\u{e9}"),
+    ] {
+        let ran = yard.run_as(&["status", "-e", "test", "--region", "eu-central-1"], |world| {
+            for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"] {
+                world.env.insert(name.to_owned(), "test".to_owned());
+            }
+            world.env.insert(name.to_owned(), value.to_owned());
+        });
+        assert_eq!(ran.code, 4, "{name}: {ran:?}");
+        assert!(ran.stderr.contains(&format!("characters in {name}")), "{name}: {ran:?}");
+    }
+}

@@ -35,16 +35,16 @@ fn the_env_is_the_one_asked_for_or_the_default_or_the_only_one_or_local() {
 fn an_unknown_env_is_an_error_that_lists_the_known() {
     insta::assert_snapshot!(env_of(TWO, Some("tset")).unwrap_err(), @"
     there is no env `tset`; did you mean `test`?
-      = known: prod, test, local; a line `[env.tset]` in hitctl.toml adds it
+      = known: prod, test, local; to add it, write the line `[env.tset]` into hitctl.toml
     ");
     insta::assert_snapshot!(env_of(TWO, Some("staging")).unwrap_err(), @"
     there is no env `staging`
-      = known: prod, test, local; a line `[env.staging]` in hitctl.toml adds it
+      = known: prod, test, local; to add it, write the line `[env.staging]` into hitctl.toml
     ");
     // Without a file any name will do, but not one that is nearly `local`: that would go to AWS.
     insta::assert_snapshot!(env_of("", Some("locla")).unwrap_err(), @"
     there is no env `locla`; did you mean `local`?
-      = known: local; a line `[env.locla]` in hitctl.toml adds it
+      = known: local, test; to add it, write the line `[env.locla]` into hitctl.toml
     ");
     insta::assert_snapshot!(env_of("", Some("Test")).unwrap_err(), @r#"
     `env`: expected a name of lower-case letters, digits and single hyphens, beginning with a letter, at most 30 long, found "Test"

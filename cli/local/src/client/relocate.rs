@@ -66,13 +66,37 @@ pub async fn relocate(places: &Places) -> Result<Option<String>, Fault> {
 
 /// Makes the state directory of a project, with the state that lies elsewhere so far. Says what was done.
 pub async fn claim(places: &Places) -> Result<Option<String>, Fault> {
-    let said = relocate(places).await?;
+    let mut said = relocate(places).await?;
     let dir = StateDir::prepare(&places.state_dir())?;
     let marker = dir.marker()?;
-    if marker.project.is_none() {
+    let other = marker.project.as_ref().is_some_and(|recorded| !places.is(recorded));
+    if other {
+        let path = places.project().display();
+        said = said.or_else(|| {
+            Some(format!("going on with the local state of the directory that was {path} before this one"))
+        });
+    }
+    if marker.project.is_none() || other {
+        // From now on it follows this directory, wherever that is moved.
         dir.write_marker(&Marker::of(places.record(), marker.moved_from))?;
     }
     Ok(said)
+}
+
+/// Brings the state of a project that was moved to its place. State of earlier versions stays where it is. Says what was done.
+pub async fn follow(places: &Places) -> Result<Option<String>, Fault> {
+    match places.moved() {
+        Some(dir) if !places.state_dir().exists() => take_over(places, &dir, &places.state_dir()).await,
+        _ => Ok(None),
+    }
+}
+
+/// Stops a daemon that serves the state of this project at a former place, if one runs.
+pub async fn stop_former(places: &Places, within: Duration) -> Result<(), Fault> {
+    if let Some(Former::Own(dir) | Former::InProject(dir)) = former(places) {
+        Client::stop_and_lock(&dir, within).await?;
+    }
+    Ok(())
 }
 
 /// Finds state at a former place: that of this project before it was moved first, since it is the newest.
@@ -96,6 +120,16 @@ fn refused(path: &Path, why: &str) -> String {
         path.display(),
         path.display()
     )
+}
+
+/// What to do about state in a project that cannot be moved.
+fn unusable(from: &Path, fault: Fault) -> Fault {
+    if fault.code == "local_state_corrupt" {
+        let from = from.display();
+        fault.hinted(format!("remove it with `rm -r {from}` to start again, which loses its local counts"))
+    } else {
+        fault
+    }
 }
 
 /// Moves a whole directory of this user.
@@ -126,7 +160,7 @@ async fn copy(places: &Places, from: &StateDir, to: &Path) -> Result<Option<Stri
         .prefix(".moving-")
         .tempdir_in(places.all())
         .map_err(|error| state::fault("write", &places.all(), &error))?;
-    copy_data(from.path(), draft.path())?;
+    copy_data(from.path(), draft.path()).map_err(|fault| unusable(from.path(), fault))?;
     let dir =
         StateDir::prepare_copied(draft.path(), &Marker::of(places.record(), Identity::of(from.path())))?;
     match fs::rename(dir.path(), to) {
@@ -152,7 +186,8 @@ fn finish(places: &Places, dir: &StateDir) -> Result<(), Fault> {
     let marker = dir.marker()?;
     let Some(identity) = marker.moved_from else { return Ok(()) };
     let from = places.in_project();
-    if Identity::of(&from) == Some(identity)
+    if !is_linked(&from)
+        && Identity::of(&from) == Some(identity)
         && let Some(from) = StateDir::to_remove(&from)?
         && let Some(lock) = from.try_lock()?
     {
@@ -182,6 +217,9 @@ fn make_parent(to: &Path) -> Result<(), Fault> {
 /// Checks that a directory in the project looks as hitctl writes it, or says why it does not: a clone gives directories and
 /// files that others can read, and may bring links.
 fn recognise(path: &Path) -> Result<StateDir, String> {
+    if is_linked(path) {
+        return Err("the directory around it is a link".to_owned());
+    }
     check(path, 0o700, true)?;
     for name in state::OURS {
         let path = path.join(name);
@@ -196,6 +234,11 @@ fn recognise(path: &Path) -> Result<StateDir, String> {
         Ok(None) => Err("it is empty".to_owned()),
         Err(fault) => Err(fault.message),
     }
+}
+
+/// Whether the directory around a state directory in a project is a link: git carries links, to anywhere.
+fn is_linked(path: &Path) -> bool {
+    path.parent().is_none_or(|folder| folder.symlink_metadata().is_ok_and(|meta| meta.is_symlink()))
 }
 
 /// Checks the owner, the kind and the mode of a file or directory.
@@ -405,6 +448,39 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn state_behind_a_link_is_refused_and_stays() {
+        let (victim, scenario) = (Scenario::new(), Scenario::new());
+        let precious = victim.in_project();
+        let before = names(&precious);
+        symlink(victim.project().join(".hitctl"), scenario.project().join(".hitctl")).unwrap();
+        let places = scenario.places(true);
+        let said = claim(&places).await.unwrap().unwrap();
+        assert!(said.contains("the directory around it is a link"), "{said}");
+        stop_former(&places, STOP).await.unwrap();
+        // Nor is it removed as the rest of a move that was cut short.
+        let dir = StateDir::existing(&places.state_dir()).unwrap().unwrap();
+        dir.write_marker(&Marker::of(places.record(), Identity::of(&precious))).unwrap();
+        claim(&places).await.unwrap();
+        assert_eq!(names(&precious), before);
+    }
+
+    #[tokio::test]
+    async fn state_of_a_path_goes_on_with_the_directory_that_uses_it_last() {
+        let scenario = Scenario::new();
+        let first = scenario.places(true);
+        claim(&first).await.unwrap();
+        fs::rename(scenario.project(), scenario.dir.path().join("old")).unwrap();
+        fs::create_dir(scenario.project()).unwrap();
+        let second = scenario.places(true);
+        let said = claim(&second).await.unwrap().unwrap();
+        assert!(said.starts_with("going on with the local state"), "{said}");
+        assert_eq!(claim(&second).await.unwrap(), None);
+        let old = Places::new(&scenario.dir.path().join("home"), &scenario.dir.path().join("old"), true);
+        assert_eq!(claim(&old).await.unwrap(), None, "it does not take what the other directory uses");
+        assert!(second.state_dir().exists());
+    }
+
+    #[tokio::test]
     async fn tables_with_triggers_are_not_moved() {
         let scenario = Scenario::new();
         let (from, places) = (scenario.in_project(), scenario.places(true));
@@ -417,6 +493,7 @@ mod tests {
         let fault = claim(&places).await.unwrap_err();
         assert_eq!(fault.code, "local_state_corrupt");
         assert!(fault.cause.unwrap().contains("triggers"));
+        assert!(fault.hint.unwrap().contains("rm -r "), "the way out is one that works");
         assert!(from.join(state::TABLES).exists() && !places.state_dir().exists());
         assert_eq!(names(&places.all()), Vec::<String>::new(), "nothing half-copied is left");
     }

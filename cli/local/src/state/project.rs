@@ -67,6 +67,11 @@ impl Places {
         self.user.join(PROJECTS)
     }
 
+    /// Whether this is the directory that the state was last used from, and not another one of its path.
+    pub(crate) fn is(&self, recorded: &Project) -> bool {
+        Identity::of(&self.project).is_none_or(|own| own == recorded.identity)
+    }
+
     /// Where earlier versions kept the state of this project: in the project itself, so that nothing there is trusted.
     pub(crate) fn in_project(&self) -> PathBuf {
         self.project.join(IN_PROJECT)

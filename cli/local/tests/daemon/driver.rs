@@ -152,10 +152,10 @@ async fn deploy_again_changes_nothing_and_destroy_leaves_nothing() {
     let mut raw = Raw::connect(&client.endpoint().table).await.unwrap();
     raw.hit(NAME, "/").await.unwrap();
 
-    // A destroy keeps the counts unless it is told otherwise.
+    // A destroy keeps the counts and the log unless it is told otherwise.
     carried_out(&changed.all_absent(), online(&client)).await;
     let left = client.resources().await.unwrap();
-    assert_eq!(left.keys().collect::<Vec<_>>(), ["table"]);
+    assert_eq!(left.keys().collect::<Vec<_>>(), ["log_group", "table"]);
     assert_eq!(hits(&client, NAME, "/").await, 1);
     carried_out(&changed.all_absent().deleting_data(), online(&client)).await;
     assert!(client.resources().await.unwrap().is_empty());

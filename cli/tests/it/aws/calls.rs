@@ -291,6 +291,7 @@ fn gone(scene: &mut Scene) {
       lambda:ListEventSourceMappings
       lambda:ListFunctionUrlConfigs
       logs:DescribeLogGroups
+      logs:ListTagsForResource
       sqs:GetQueueUrl x2
       sts:GetCallerIdentity
     writes

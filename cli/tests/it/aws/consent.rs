@@ -38,7 +38,12 @@ fn deploy_asks_before_a_url_stops_working_and_yes_is_enough() {
         );
         refuses(&mut scene, &["deploy", "--artifact", &zip], "will stop working");
         refuses(&mut scene, &["deploy", "--json", "--artifact", &zip], "confirmation_needed");
-        refuses(&mut scene, &["deploy", "--artifact", &zip, "--confirm", "prod"], "will stop working");
+        for wrong in [
+            &["deploy", "--artifact", &zip, "--yes", "--confirm", "prod"] as &[&str],
+            &["destroy", "--yes", "--confirm", "prod"],
+        ] {
+            refuses(&mut scene, wrong, "expected --confirm test");
+        }
     }
     let shown = scene.ok(&["plan", "--artifact", &zip]).stdout;
     assert!(
