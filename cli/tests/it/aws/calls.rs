@@ -315,12 +315,14 @@ fn gone(scene: &mut Scene) {
       lambda:ListEventSourceMappings
       lambda:ListFunctionUrlConfigs
       logs:DescribeLogGroups
+      logs:ListTagsForResource
       sqs:GetQueueUrl
       sts:GetCallerIdentity
     writes
       dynamodb:DeleteTable
       dynamodb:PutItem
       dynamodb:UpdateTable
+      logs:DeleteLogGroup
     ");
     let left = scene.ok(&["gc", "--json"]).json();
     assert_eq!(left["deployments"], serde_json::json!([]));
