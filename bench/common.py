@@ -26,6 +26,9 @@ SAM = {"aws-sam-cli": "1.167.0"}
 # What any AWS client of the run is given; nothing leaves this machine.
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1",
                "AWS_REGION": "us-east-1", "AWS_EC2_METADATA_DISABLED": "true"}
+# hitctl keeps the state of its local clouds here; it is removed with the run, and the user's own stays untouched.
+STATE = tempfile.TemporaryDirectory(prefix="hitctl-bench-state-")
+os.environ["XDG_STATE_HOME"] = STATE.name
 
 
 def say(text):

@@ -165,7 +165,7 @@ def through(sends, program, queue, messages, total):
 
 def ours(hitctl, program, home, messages):
     figures, ours = {}, Ours(hitctl, home)
-    # The cloud's state lies beside a configuration.
+    # The cloud's state is that of the directory with the configuration.
     ours.configure(exact=False)
     with common.local_cloud(hitctl, home) as cloud:
         port = int(cloud["table"].rsplit(":", 1)[1])

@@ -53,7 +53,7 @@ impl Cli {
 #[command(next_help_heading = "Global options")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag that stands by itself")]
 pub struct Global {
-    /// Use this environment [default: `default_env` of the config, else its only one, else local]
+    /// Use this environment [default: `default_env` of the config, else the only one it declares, else local if it declares none]
     #[arg(short, long, global = true, env = "HITCTL_ENV", hide_env_values = true, value_name = "NAME")]
     pub env: Option<String>,
     /// Read this file instead of the nearest hitctl.toml

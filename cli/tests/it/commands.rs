@@ -367,3 +367,41 @@ fn interrupt(child: &std::process::Child) {
     // An error means that it ended by itself.
     let _ = rustix::process::kill_process(pid, rustix::process::Signal::INT);
 }
+
+/// State that an earlier version kept in the project moves once, and nobody has to know.
+#[test]
+fn state_of_an_earlier_version_moves_with_its_url_and_its_counts() {
+    let yard = Yard::with("");
+    let url = yard.deploy();
+    assert_eq!(get(&url, "/counter?path=/").json()["hits"], 1);
+    assert_eq!(yard.run(&["local", "stop"]).code, 0);
+    std::fs::create_dir(yard.path().join(".hitctl")).unwrap();
+    std::fs::rename(yard.state(), yard.path().join(".hitctl/local")).unwrap();
+    let reads = yard.run(&["status"]);
+    assert!(
+        reads.stderr.contains("is still in") && !yard.state().exists(),
+        "what only reads moves nothing: {reads:?}"
+    );
+    let ran = yard.run(&["deploy", "--env", "local", "--json", "--artifact", &artifact()]);
+    assert_eq!((ran.code, &ran.json()["outputs"]["url"]), (0, &url.as_str().into()), "{ran:?}");
+    assert!(ran.stderr.contains("moved the local state of this project from"), "{ran:?}");
+    assert!(!yard.path().join(".hitctl").exists(), "nothing is left in the project");
+    assert_eq!(get(&url, "/counter?path=/").json()["hits"], 2);
+    assert!(!yard.run(&["status"]).stderr.contains("local state"), "it is said once");
+}
+
+#[test]
+fn several_declared_environments_without_a_default_are_listed() {
+    let yard = Yard::with("[env.prod]\n[env.staging]\n");
+    let ran = yard.run(&["status"]);
+    assert_eq!(ran.code, 64, "{ran:?}");
+    insta::assert_snapshot!(ran.stderr, @r#"
+    error: expected the name of an environment: hitctl.toml declares prod, staging
+
+    hint: pass `--env NAME`, or set `default_env = "local"` at the top of hitctl.toml
+    "#);
+    // What needs no environment works.
+    for args in [&["env", "list"] as &[&str], &["local", "status"], &["doctor", "--json"]] {
+        assert_ne!(yard.run(args).code, 64, "{args:?}");
+    }
+}

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use hitctl_config::{FILE_NAME, Loaded, MAX_FILE_BYTES, Origin, Overrides, Target, load, read};
+use hitctl_config::{Choice, FILE_NAME, Loaded, MAX_FILE_BYTES, Origin, Overrides, Target, load, read};
 
 const TWO: &str = "region = 'eu-west-1'\n[env.prod]\n[env.test]\nregion = 'eu-west-2'\n";
 
@@ -29,6 +29,52 @@ fn the_env_is_the_one_asked_for_or_the_default_or_the_only_one_or_local() {
     assert_eq!(env_of("[env.local]\nfunction.memory_mb = 256", None), found("local", Target::Local));
     assert_eq!(env_of("[env.dev]\ntarget = 'local'", None), found("dev", Target::Local));
     assert_eq!(env_of("", Some("test")), found("test", Target::Aws));
+}
+
+#[test]
+fn test_and_local_are_always_there_and_any_other_env_is_declared() {
+    for config in ["", "[env.prod]", "app = 'shop'"] {
+        assert_eq!(env_of(config, Some("test")), Ok(("test".to_owned(), Target::Aws)), "{config}");
+        assert_eq!(env_of(config, Some("local")), Ok(("local".to_owned(), Target::Local)), "{config}");
+        assert!(env_of(config, Some("prdo")).unwrap_err().contains("there is no env `prdo`"), "{config}");
+    }
+    assert!(env_of("[env.prod]", Some("prdo")).unwrap_err().contains("did you mean `prod`?"));
+}
+
+#[test]
+fn choice_of_an_env_says_who_made_it() {
+    let choice = |config: &str, env| text(config, env, &Overrides::new()).unwrap().choice;
+    assert_eq!(choice(TWO, Some("test")), Choice::Named);
+    assert_eq!(choice("default_env = 'prod'\n[env.prod]\n[env.test]", None), Choice::Default);
+    assert_eq!(choice("[env.prod]", None), Choice::Only);
+    assert_eq!(choice("", None), Choice::Fallback);
+    assert_eq!(choice(TWO, None), Choice::Open);
+    assert_eq!(choice("[env.'pr-*']", None), Choice::Open, "a pattern names none");
+}
+
+#[test]
+fn pattern_declares_every_env_that_begins_so() {
+    let config = "[env.'pr-*']\nfunction.memory_mb = 256\n[env.'pr-large-*']\nfunction.memory_mb = 512\n\
+                  [env.pr-large-1]\nfunction.memory_mb = 1024\n";
+    let memory = |env| text(config, Some(env), &Overrides::new()).map(|loaded| loaded.app.function.memory_mb);
+    assert_eq!(memory("pr-12"), Ok(256));
+    assert_eq!(memory("pr-large-2"), Ok(512), "the longest pattern counts");
+    assert_eq!(memory("pr-large-1"), Ok(1024), "a name counts more than any pattern");
+    for (env, why) in [
+        ("pr-", "`env`: expected"),
+        ("pr", "there is no env"),
+        ("pr-dlq", "no env can be called"),
+        ("pr-*", "`env`: expected"),
+    ] {
+        let error = memory(env).unwrap_err();
+        assert!(error.contains(why), "{env}: {error}");
+    }
+    let loaded = text(config, Some("pr-12"), &Overrides::new()).unwrap();
+    assert!(loaded.has("hits", "pr-77") && !loaded.has("hits", "prod") && !loaded.has("other", "pr-77"));
+    for bad in ["'*'", "'a*b'", "'-*'", "'a**'"] {
+        let error = env_of(&format!("[env.{bad}]"), None).unwrap_err();
+        assert!(error.contains("hitctl.toml:1:6"), "{bad}: {error}");
+    }
 }
 
 #[test]
