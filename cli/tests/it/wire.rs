@@ -117,16 +117,15 @@ fn replace(endpoint: &Path, content: &[u8]) {
     std::fs::rename(beside, endpoint).unwrap();
 }
 
-/// Reads go out all at once, and so do the changes of what depends on nothing.
+/// Reads go out all at once, and so do the changes of what depends on nothing: those of one resource stay in their order.
 fn in_order(mut calls: Vec<String>) -> Vec<String> {
     let alike = |call: &str| match call.split(' ').collect::<Vec<_>>()[..] {
-        ["GET", ..] => Some("GET"),
-        ["PUT", "table" | "role" | "log_group", _] => Some("PUT"),
-        ["DELETE", "table" | "role" | "log_group", _] => Some("DELETE"),
+        ["GET", ..] => Some("read"),
+        ["PUT" | "DELETE", "table" | "role" | "log_group", _] => Some("change"),
         _ => None,
     };
     for run in calls.chunk_by_mut(|a, b| alike(a).is_some() && alike(a) == alike(b)) {
-        run.sort();
+        run.sort_by_key(|call| call.split_once(' ').map(|(_, resource)| resource.to_owned()));
     }
     calls
 }
