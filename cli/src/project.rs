@@ -1,7 +1,7 @@
-//! Where the files of a project are looked for, and which of them may be used.
+//! Search for the files of a project, and the check that they may be used.
 //!
-//! What lies above the working directory may be anybody's. The search ends at the root of the repository and at mounts, and a
-//! file is not used that another user owns, or above the working directory could have put there. Reads metadata only.
+//! Directories above the working directory may belong to anybody. The search ends at the root of the repository and at the edge
+//! of the file system. A file is refused if another user owns it, or could have put it there. Reads metadata only.
 
 use std::collections::BTreeMap;
 use std::fs::{self, Metadata};

@@ -135,7 +135,7 @@ impl Session {
         Overrides::new().region(self.global.region.clone(), from_env(&["AWS_REGION", "AWS_DEFAULT_REGION"]))
     }
 
-    /// Where the cloud on this machine keeps the state of this project: never in the project itself, where a clone could have
+    /// The places of the local state of this project: never in the project itself, where a clone could have
     /// brought it.
     pub fn local_places(&self, loaded: &Loaded) -> Result<Places, Failure> {
         let user = self.user_state_dir()?;
@@ -153,7 +153,7 @@ impl Session {
         self.fingerprint_key.get_or_init(|| machine_key::load(self.user_state_dir().ok().as_deref()))
     }
 
-    /// What is shown in place of the secrets of a plan.
+    /// The text shown in place of the secrets of a plan.
     pub fn mask(&self) -> Mask {
         let key = self.fingerprint_key().clone();
         Mask::new(move |secret| key.fingerprint(secret))
@@ -169,7 +169,7 @@ impl Session {
         file.unwrap_or_else(|| version.to_owned())
     }
 
-    /// Where hitctl keeps what it must not lose, such as local counts.
+    /// The directory for what must not be lost, such as local counts.
     fn user_state_dir(&self) -> Result<PathBuf, Failure> {
         self.user_dir("XDG_STATE_HOME", ".local/state", "Library/Application Support")
     }

@@ -1,4 +1,4 @@
-//! Which environment variables a function may not have on this machine.
+//! Environment variables that a function may not have on this machine.
 //!
 //! On AWS a function is alone in its sandbox. Here it runs with the rights of the user, and the file that sets its
 //! variables may be a stranger's: it must neither make the program run other code nor send visitors' data elsewhere.
@@ -61,7 +61,7 @@ const CODE: &[&str] = &[
     "_JAVA_OPTIONS",
 ];
 
-/// What the names of further variables of that kind begin with.
+/// Prefixes of further variables of that kind.
 const CODE_PREFIXES: &[&str] =
     &["BASH_FUNC_", "BUNDLE_", "CORECLR_", "COR_", "DOTNET_", "DYLD_", "LD_", "LUA_", "MALLOC_", "PYTHON"];
 

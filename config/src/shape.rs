@@ -46,7 +46,7 @@ pub(crate) static ENV: Shape = Shape {
     guess: as_name,
 };
 
-/// What declares an env: its name, or the beginning of many names.
+/// The declaration of an env: its name, or the beginning of many names.
 pub(crate) static DECLARED_ENV: Shape = Shape {
     what: "a name of lower-case letters, digits and single hyphens, beginning with a letter, at most 30 long; with `*` at its \
            end it declares every env that begins so, as in `[env.\"pr-*\"]`",

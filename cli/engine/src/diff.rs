@@ -80,7 +80,7 @@ fn shown(path: &str, json: &Json, secret: &[String], mask: &Mask) -> Json {
     }
 }
 
-/// What is shown of a secret: of a text, or of the JSON of anything else.
+/// Returns what is shown in place of a secret: of a text, or of the JSON of anything else.
 fn masked(json: &Json, mask: &Mask) -> String {
     match json {
         Json::String(text) => mask.of(text),

@@ -1,4 +1,4 @@
-//! What is shown in place of a secret. The engine has no key: whoever plans brings one.
+//! The text shown in place of a secret. The engine has no key: the caller of `plan` passes one.
 
 use std::fmt;
 use std::sync::Arc;

@@ -182,7 +182,7 @@ impl StateDir {
         self.write(MARKER, &serde_json::to_vec(marker).unwrap_or_default())
     }
 
-    /// What the marker says.
+    /// Reads the marker.
     pub(crate) fn marker(&self) -> Result<Marker, Fault> {
         let path = self.path.join(MARKER);
         let text = read_own(&path).map_err(|error| fault("read", &path, &error))?;
@@ -301,7 +301,7 @@ impl StateDir {
         self.write(ENDPOINT, &serde_json::to_vec_pretty(endpoint).unwrap_or_default())
     }
 
-    /// Where the daemon says it is reached; it may be long dead. What cannot be read as such, has a version that this program
+    /// Reads the address of the daemon, which may be long dead. An address that cannot be read, has a version that this program
     /// does not know, or names another machine, counts as none: a daemon writes it anew.
     pub fn endpoint(&self) -> Result<Option<Endpoint>, Fault> {
         let path = self.path.join(ENDPOINT);

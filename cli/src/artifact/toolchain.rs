@@ -17,7 +17,7 @@ const RUST_LIMIT: Duration = Duration::from_mins(10);
 /// Other tools have no reason to take long.
 const TOOL_LIMIT: Duration = Duration::from_secs(20);
 
-/// What `python3 -m ziglang` runs, in Python's isolated mode (`-I`): a `ziglang.py` in the working directory or on PYTHONPATH is
+/// The equivalent of `python3 -m ziglang`, in Python's isolated mode (`-I`): a `ziglang.py` in the working directory or on PYTHONPATH is
 /// not found, and what `pip install --user` installs still is.
 const ZIGLANG: &str = "import runpy, site, sys; sys.path.append(site.getusersitepackages()); \
                        runpy.run_module('ziglang', run_name='__main__', alter_sys=True)";

@@ -5,7 +5,7 @@ use hitctl_resources::aws::fault::{Doing, ToFault as _};
 use super::tests::{Home, KEYS, Sts};
 use super::*;
 
-/// What a connection does instead of answering.
+/// The behaviour of a connection that does not respond.
 #[derive(Clone, Copy)]
 enum Broken {
     Closes,

@@ -17,10 +17,10 @@ use super::insecure;
 use super::session::host;
 use crate::report::Notifier;
 
-/// What holds for every call of a client.
+/// Rules for every call of a client.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct CallPolicy {
-    /// Where it is said that a host has not answered yet; nowhere by default.
+    /// Reports a host that has not answered yet; `None` reports nothing.
     pub(crate) notifier: Option<Notifier>,
     /// Whether credentials may be sent unencrypted: `--insecure`.
     pub(crate) insecure: bool,

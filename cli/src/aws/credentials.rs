@@ -109,7 +109,7 @@ pub(super) enum AccessKey<'a> {
 impl<'a> AccessKey<'a> {
     /// Looks where the provider of [`provider`] will look, in the same order.
     pub(super) fn of(env: &'a BTreeMap<String, String>, profiles: &'a Profiles) -> Self {
-        /// What makes a profile ask for credentials that last for a while.
+        /// Settings with which a profile asks for temporary credentials.
         const TEMPORARY: [&str; 6] = [
             "role_arn",
             "sso_session",

@@ -54,7 +54,7 @@ pub(crate) struct Wish<'a> {
     pub(crate) account: Option<&'a str>,
     /// Whether credentials may be sent unencrypted.
     pub(crate) insecure: bool,
-    /// Where it is said that a host has not answered yet.
+    /// Reports a host that has not answered yet.
     pub(crate) notifier: Option<&'a Notifier>,
     /// How long one call may take with all its attempts, where that is not [`OPERATION`].
     pub(crate) call_timeout: Option<Duration>,

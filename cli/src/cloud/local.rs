@@ -34,7 +34,7 @@ pub(super) struct Local {
     client: Option<Client>,
     /// What is deployed to it, while it does not run.
     stopped: Option<Arc<Offline>>,
-    /// Where it is said that it has not answered yet.
+    /// Reports that the local cloud has not answered yet.
     notifier: Notifier,
 }
 

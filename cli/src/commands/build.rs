@@ -8,7 +8,7 @@ use crate::session::Session;
 /// every machine
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Where the function comes from.
+    /// The origin of the function.
     #[command(flatten)]
     pub function: FunctionArgs,
 }

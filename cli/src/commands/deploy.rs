@@ -22,7 +22,7 @@ use crate::stack::{Code, Place};
     after_help = "Examples:\n  hitctl deploy --env local\n  hitctl deploy --env local --artifact function.zip"
 )]
 pub struct Args {
-    /// Where the function comes from.
+    /// The origin of the function.
     #[command(flatten)]
     pub function: FunctionArgs,
     /// Take over resources of these names that are somebody else's

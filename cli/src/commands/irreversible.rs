@@ -1,4 +1,4 @@
-//! What a plan does that no later deploy brings back, and the confirmation that it takes.
+//! Irreversible effects of a plan, and the confirmation that each needs.
 //!
 //! A URL that stops working takes a yes; the loss of data (counts, backups, log lines, messages) takes the name of the
 //! environment, as `--yes` never covers it. What was not there cannot be lost, and is not warned of.
@@ -35,7 +35,7 @@ pub(super) fn split(
     (data.chain(others).collect(), findings)
 }
 
-/// What is lost by a change besides the data that the resource itself holds.
+/// Returns the loss that a change causes besides the data that the resource itself holds.
 fn lost(change: &Change, target: Target, now_ms: u64) -> Option<(String, Confirmation)> {
     let have = change.have.as_ref()?;
     let removed = matches!(change.action, Action::Delete | Action::Replace);

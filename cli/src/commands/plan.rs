@@ -11,7 +11,7 @@ use crate::stack::Code;
 /// Show every change that a deploy would make, field by field, and why; only reads
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Where the function comes from.
+    /// The origin of the function.
     #[command(flatten)]
     pub function: FunctionArgs,
     /// Take over resources of these names that are somebody else's

@@ -28,11 +28,11 @@ pub(super) struct PlanRun {
     pub(super) plan: Plan,
     /// What there is to say about that; none of them forbids it.
     pub(super) findings: Vec<Finding>,
-    /// What it loses for good; each is confirmed before the first write.
+    /// Irreversible losses; each is confirmed before the first write.
     pub(super) losses: Vec<Loss>,
 }
 
-/// Where the function comes from.
+/// The origin of the function.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct FunctionArgs {
     /// Use this zip or binary instead of compiling

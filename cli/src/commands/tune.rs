@@ -40,7 +40,7 @@ pub struct Args {
     /// Start so many processes a size [default: 5 on this machine, 3 in an account]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=20))]
     pub starts: Option<u32>,
-    /// Where the function comes from; on this machine only.
+    /// The origin of the function; on this machine only.
     #[command(flatten)]
     pub function: FunctionArgs,
     /// How long to wait for a deploy.

@@ -92,7 +92,7 @@ pub struct Console {
     broken: AtomicBool,
 }
 
-/// What is said where a question cannot be asked: input or messages go elsewhere, in CI, or with `--no-input`.
+/// The error where a question cannot be asked: stdin or stderr is no terminal, `CI` is set, or `--no-input` was given.
 const NOT_INTERACTIVE: &str = "confirmation required, but this is not an interactive terminal";
 /// Where nobody said how wide the terminal is.
 const USUAL_WIDTH: u16 = 80;
@@ -126,7 +126,7 @@ impl Console {
         self
     }
 
-    /// What says things on stderr from elsewhere, such as from under a call of AWS.
+    /// Writes messages to stderr from elsewhere, such as during an AWS call.
     pub fn notifier(&self) -> &Notifier {
         &self.notifier
     }

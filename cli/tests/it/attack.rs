@@ -19,7 +19,7 @@ use crate::support::{Ran, Yard, artifact, get};
 /// A clone of a hostile repository, in a home of its own.
 struct Attack {
     yard: Yard,
-    /// Where the address in the repository's state leads.
+    /// Listens at the address in the repository's state.
     listener: TcpListener,
 }
 
@@ -33,7 +33,7 @@ impl Attack {
         attack
     }
 
-    /// What whatever runs leaves.
+    /// The file that every program of the repository writes when it runs.
     fn mark(&self) -> PathBuf {
         self.yard.path().join("mark")
     }

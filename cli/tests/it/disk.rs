@@ -187,7 +187,7 @@ fn a_damaged_registry_is_told_and_left_as_it_is() {
     assert_eq!(yard.run(&["local", "start"]).code, 0);
 }
 
-/// What is wrong with the state never keeps `local reset` from being the way out that the errors name.
+/// `local reset` works whatever is wrong with the state, since errors name it as the way out.
 #[test]
 fn reset_is_a_way_out_of_every_damage() {
     let damages: [(&str, &str); 3] =

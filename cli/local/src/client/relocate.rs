@@ -1,6 +1,6 @@
 //! Brings state to where it belongs: from the places of earlier versions, and after a project was moved.
 //!
-//! What lies in a project may have come with a clone, so that only data is copied from there (tables, messages, ports, logs) and
+//! Files in a project may have come with a clone, so only data is copied from there (tables, messages, ports, logs) and
 //! nothing that runs; it also has to look as hitctl writes it. A move that was cut short is finished by the next one.
 
 use std::fs::{self, DirBuilder};
@@ -33,7 +33,7 @@ enum Former {
     Refused(PathBuf, String),
 }
 
-/// What to tell the user about state that lies elsewhere and is moved by the next command that writes; `None` when there is
+/// Returns a message about state that lies elsewhere and is moved by the next command that writes; `None` when there is
 /// none. Changes nothing.
 pub fn pending(places: &Places) -> Result<Option<String>, Fault> {
     if StateDir::existing(&places.state_dir())?.is_some() {
@@ -122,7 +122,7 @@ fn refused(path: &Path, why: &str) -> String {
     )
 }
 
-/// What to do about state in a project that cannot be moved.
+/// Adds a hint that works to a fault about state in a project that cannot be moved.
 fn unusable(from: &Path, fault: Fault) -> Fault {
     if fault.code == "local_state_corrupt" {
         let from = from.display();

@@ -38,7 +38,7 @@ impl Cloud {
         Ok(outputs(&[("uuid", uuid), ("state", state.to_owned())]))
     }
 
-    /// What a resource offers that can only be said at the time of asking: how much a queue holds, and how old the lines of a
+    /// Reads the outputs of a resource that change by themselves: how much a queue holds, and how old the lines of a
     /// log group are.
     pub(crate) async fn live(&self, kind: &str, name: &str) -> Outputs {
         let mut live = Outputs::new();

@@ -1,4 +1,4 @@
-//! Which state directory belongs to which project.
+//! Maps a project to its state directory.
 //!
 //! State lies in the user's own state directory, under a name made of the project's path, and never in the project: whatever
 //! lies there, a clone or an archive may have brought. A project that was moved is recognised by its directory's identity on
@@ -17,9 +17,9 @@ use crate::clock::hex;
 
 /// The directory, within the user's state directory, that holds one directory per project.
 const PROJECTS: &str = "projects";
-/// Where versions before this one kept the state of a directory without a configuration, within the user's state directory.
+/// The place where earlier versions kept the state of a directory without a configuration, within the user's state directory.
 const SHARED: &str = "local";
-/// Where versions before this one kept the state of a project, within the project.
+/// The place where earlier versions kept the state of a project, within the project.
 const IN_PROJECT: &str = ".hitctl/local";
 /// How much of the directory's own name is in the name of its state, in characters: for people who look.
 const NAME_CHARS: usize = 32;
@@ -49,7 +49,7 @@ impl Places {
         &self.project
     }
 
-    /// Where the state is kept.
+    /// The directory that holds the state.
     pub fn state_dir(&self) -> PathBuf {
         let path = self.project.as_os_str().as_encoded_bytes();
         let name = self.project.file_name().unwrap_or_default().to_string_lossy();
@@ -72,17 +72,17 @@ impl Places {
         Identity::of(&self.project).is_none_or(|own| own == recorded.identity)
     }
 
-    /// Where earlier versions kept the state of this project: in the project itself, so that nothing there is trusted.
+    /// The directory in which earlier versions kept the state: in the project itself, so nothing there is trusted.
     pub(crate) fn in_project(&self) -> PathBuf {
         self.project.join(IN_PROJECT)
     }
 
-    /// Where earlier versions kept the state of every directory without a configuration.
+    /// The directory in which earlier versions kept the state of every directory without a configuration.
     pub(crate) fn shared(&self) -> Option<PathBuf> {
         (!self.configured).then(|| self.user.join(SHARED))
     }
 
-    /// What a state directory remembers of the project.
+    /// The project as its state directory records it.
     pub(crate) fn record(&self) -> Option<Project> {
         Some(Project { path: self.project.clone(), identity: Identity::of(&self.project)? })
     }
@@ -104,9 +104,9 @@ impl Places {
 /// A project as its state directory remembers it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Project {
-    /// Where it was.
+    /// The path at the time.
     pub(crate) path: PathBuf,
-    /// Which directory it was.
+    /// The identity of the directory.
     pub(crate) identity: Identity,
 }
 

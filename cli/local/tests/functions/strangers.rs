@@ -1,4 +1,4 @@
-//! What the Runtime API of a process answers to other users of this machine and to web pages.
+//! Responses of the Runtime API of a process to other users of this machine and to web pages.
 
 use hitctl_local::lambda::Invocation;
 use serde_json::Value as Json;

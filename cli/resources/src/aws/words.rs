@@ -3,7 +3,7 @@
 
 use std::error::Error;
 
-/// What layers of the SDK and of its HTTP client say of every error. It says nothing about the cause.
+/// Messages that layers of the SDK and its HTTP client give every error. They do not name the cause.
 const LAYERS: &[&str] = &[
     "dispatch failure",
     "service error",
@@ -23,7 +23,7 @@ const LAYERS: &[&str] = &[
 /// The longest text; what a server sent instead of an answer may be in it.
 const MAX_CHARS: usize = 400;
 
-/// What went wrong, in words: the causes that say something, outermost first, each once.
+/// Describes an error in words: the causes that carry information, outermost first, each once.
 pub fn error_in_words(error: &(dyn Error + 'static)) -> String {
     let mut parts: Vec<String> = Vec::new();
     let mut timed_out = false;

@@ -43,13 +43,13 @@ pub struct PlanView {
 pub struct Loss {
     /// The address of the resource.
     pub address: String,
-    /// What is lost: a lower-case fragment.
+    /// The loss: a lower-case fragment.
     pub loss: String,
-    /// What confirms it.
+    /// The confirmation that it needs.
     pub confirm: Confirmation,
 }
 
-/// What the user has to say before something is lost.
+/// The confirmation that the user gives before a loss.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Confirmation {
@@ -199,7 +199,7 @@ impl PlanView {
         })
     }
 
-    /// What is lost for good, and how a deploy asks for it.
+    /// Renders the losses, and how a deploy asks for them.
     fn losses_text(&self, style: Style) -> String {
         let mut out = String::new();
         let head = style.paint(Tone::Warn, "cannot be undone:");

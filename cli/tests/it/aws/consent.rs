@@ -1,4 +1,4 @@
-//! What cannot be undone is confirmed before the first write; what loses nothing is not.
+//! Irreversible changes are confirmed before the first write; harmless ones are not.
 
 use hitctl_emulators::Emulator;
 use serde_json::{Value as Json, json};

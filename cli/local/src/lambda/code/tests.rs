@@ -51,7 +51,7 @@ fn unpack_of_same_zip_keeps_intact_directory() {
 /// Something that can happen to unpacked code, by the name of the case.
 type Damage = (&'static str, fn(&Path));
 
-/// What can happen to a directory of unpacked code. Each is told from the zip.
+/// Kinds of damage to a directory of unpacked code. Each is distinguished from the content of the zip.
 const DAMAGES: &[Damage] = &[
     ("empty bootstrap", |dir| fs::write(dir.join(BOOTSTRAP), "").unwrap()),
     ("cut bootstrap", |dir| fs::write(dir.join(BOOTSTRAP), "#!/bin").unwrap()),

@@ -20,7 +20,7 @@ const MODE: u32 = 0o755;
 /// How much of two files is compared at once, in bytes.
 const CHUNK: usize = 64 * 1024;
 
-/// What is at a path.
+/// An entry at a path.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Entry {
     Directory,
