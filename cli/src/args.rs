@@ -131,7 +131,7 @@ pub enum Command {
     Deploy(deploy::Args),
     /// Show each resource, its drift, the URL and the hits
     Status(status::Args),
-    /// Remove what hitctl made; keeps the counts unless told otherwise
+    /// Remove what hitctl made; keeps the counts and the log unless told otherwise
     Destroy(destroy::Args),
     /// Let the version before the live one answer again
     Rollback(rollback::Args),

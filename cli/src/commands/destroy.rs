@@ -16,10 +16,10 @@ use crate::report::{Confirmation, DestroyView, Exit, Failure, Left, Loss};
 use crate::session::Session;
 use crate::stack::Code;
 
-/// Remove what hitctl made; keeps the table of counts unless `--delete-data` and the environment's name are given
+/// Remove what hitctl made; keeps the counts and the log unless `--delete-data` and the environment's name are given
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Delete the counts too; they are exported to a file first
+    /// Delete the counts and the log too; the counts are exported to a file first
     #[arg(long)]
     pub delete_data: bool,
     /// Confirm without a question: the name of the environment

@@ -20,7 +20,7 @@ pub struct Args {
     /// Remove this one; without it, they are listed
     #[arg(value_name = "APP/ENV")]
     pub deployment: Option<String>,
-    /// Delete its counts too; they are exported to a file first
+    /// Delete its counts and its log too; the counts are exported to a file first
     #[arg(long, requires = "deployment")]
     pub delete_data: bool,
     /// Confirm without a question: the name of the environment
