@@ -91,12 +91,7 @@ pub(super) async fn confirm(
 /// Refuses `--confirm` with another name than that of the environment, whatever is about to be lost.
 pub(super) fn check_name(loaded: &Loaded, given: Option<&str>) -> Result<(), Failure> {
     match given {
-        Some(name) if name != loaded.env => Err(Failure::new(
-            "confirmation_needed",
-            format!("expected --confirm {}, found {name:?}", loaded.env),
-        )
-        .hinted("name the environment that is meant; nothing was changed")
-        .exits(Exit::Confirm)),
+        Some(name) if name != loaded.env => Err(Failure::wrong_confirmation(&loaded.env, name)),
         _ => Ok(()),
     }
 }

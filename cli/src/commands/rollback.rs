@@ -183,7 +183,7 @@ fn rows(session: &Session, versions: &[Version]) -> Vec<VersionRow> {
         live: version.live,
         build: version.build.clone(),
         published: version.published.clone(),
-        // A hash of the environment, too: it is told apart, and not shown.
+        // The release is a hash of the environment as well: only its fingerprint is shown.
         release: key.fingerprint(&version.release),
     };
     versions.iter().map(row).collect()

@@ -285,13 +285,9 @@ impl Console {
         expected: &str,
         given: Option<&str>,
     ) -> Result<(), Failure> {
-        let hint = format!("run the same command with `--confirm {expected}`");
-        let failure = |message: String| {
-            Failure::new("confirmation_needed", message).hinted(hint.clone()).exits(Exit::Confirm)
-        };
         match given {
             Some(name) if name == expected => return Ok(()),
-            Some(name) => return Err(failure(format!("--confirm says {name:?}, but this is {expected:?}"))),
+            Some(name) => return Err(Failure::wrong_confirmation(expected, name)),
             None => {}
         }
         if self.can_ask {
@@ -302,7 +298,11 @@ impl Console {
             Answer::Yes => Ok(()),
             Answer::No => Err(declined()),
             Answer::Interrupted => Err(Failure::interrupted("interrupted; nothing was changed")),
-            Answer::CannotAsk => Err(failure(format!("{NOT_INTERACTIVE}: {warning}"))),
+            Answer::CannotAsk => {
+                Err(Failure::new("confirmation_needed", format!("{NOT_INTERACTIVE}: {warning}"))
+                    .hinted(format!("run the same command with `--confirm {expected}`"))
+                    .exits(Exit::Confirm))
+            }
         }
     }
 

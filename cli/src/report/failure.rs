@@ -140,6 +140,13 @@ impl Failure {
         Self::new("config", message).exits(Exit::Usage)
     }
 
+    /// `--confirm` names something else than what is about to be lost.
+    pub fn wrong_confirmation(expected: &str, found: &str) -> Self {
+        Self::new("confirmation_needed", format!("expected --confirm {expected}, found {found:?}"))
+            .hinted("check which one is meant; nothing was changed")
+            .exits(Exit::Confirm)
+    }
+
     /// The program was told to stop.
     pub fn interrupted(message: impl Into<String>) -> Self {
         Self::new("interrupted", message).exits(Exit::Interrupted)

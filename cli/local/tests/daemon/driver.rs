@@ -152,7 +152,7 @@ async fn deploy_again_changes_nothing_and_destroy_leaves_nothing() {
     let mut raw = Raw::connect(&client.endpoint().table).await.unwrap();
     raw.hit(NAME, "/").await.unwrap();
 
-    // A destroy keeps the counts and the log unless it is told otherwise.
+    // A destroy without `deleting_data` keeps the counts and the log.
     carried_out(&changed.all_absent(), online(&client)).await;
     let left = client.resources().await.unwrap();
     assert_eq!(left.keys().collect::<Vec<_>>(), ["log_group", "table"]);
