@@ -100,7 +100,7 @@ pub struct Piece {
     pub message: usize,
     /// Under what it is counted once.
     pub mark: Option<String>,
-    /// What it adds.
+    /// What it adds; nothing, where only its mark has to be written.
     pub parts: Vec<Part>,
 }
 
@@ -124,7 +124,7 @@ pub fn count<S: Store>(tools: &mut Tools<'_, S>, messages: &[Message], exact: bo
             Err(why) => drop(counted.failed.insert(place, Failed::Malformed(why.clone()))),
             Ok(Content::Wrong(why)) => counted.wrong.push((place, why.clone())),
             Ok(Content::Nothing | Content::Objects(_)) => {}
-            Ok(Content::Hits(hits)) => match judge(tools, place, message, hits, now) {
+            Ok(Content::Hits(hits)) => match judge(tools, place, message, hits, exact, now) {
                 Ok((of_message, views)) => {
                     pieces.extend(of_message);
                     for why in views {
@@ -192,12 +192,15 @@ fn ignore<S: Store>(store: &mut S, why: Ignored, views: u64, now: Moment, counte
     }
 }
 
-/// The pieces of a message, and the views in it that do not count.
+/// The pieces of a message, and the views in it that do not count. If `exact`, a piece of nothing but reloads is one too:
+/// whether a view is a reload is known to this process and for a moment only, and its mark keeps a second delivery of
+/// the message from counting it.
 fn judge<S>(
     tools: &mut Tools<'_, S>,
     place: usize,
     message: &Message,
     hits: &[Said],
+    exact: bool,
     now: Moment,
 ) -> Result<(Vec<Piece>, Vec<Ignored>), Failed> {
     let rules = &tools.setup.rules;
@@ -213,6 +216,7 @@ fn judge<S>(
     let mut pieces = Vec::new();
     for (number, chunk) in hits.chunks(HITS_IN_PIECE).enumerate() {
         let mut parts = Vec::with_capacity(chunk.len());
+        let mut has_reload = false;
         for (said, verdict) in chunk.iter().zip(verdicts.drain(..chunk.len())) {
             let (key, followed) = match verdict {
                 Verdict::Counted { key, followed } => (key, followed),
@@ -230,6 +234,7 @@ fn judge<S>(
             {
                 if tools.recent.repeats(visitor, &part.key, part.at) {
                     ignored.push(Ignored::Dup);
+                    has_reload = true;
                     continue;
                 }
                 part.remembered = true;
@@ -243,7 +248,7 @@ fn judge<S>(
             (false, mark) => Some(mark.to_owned()),
             (true, mark) => Some(format!("{mark}#{number}")),
         };
-        if !parts.is_empty() {
+        if !parts.is_empty() || exact && has_reload && mark.is_some() {
             pieces.push(Piece { message: place, mark, parts });
         }
     }

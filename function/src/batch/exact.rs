@@ -113,7 +113,8 @@ impl Run<'_> {
                 return self.fail(&pack, "there was no time left to write it");
             }
             let Actions { marks, sums, keys } = self.actions(&pack, refused);
-            if sums.is_empty() {
+            let only_marks = pack.iter().any(|place| self.pieces[*place].parts.is_empty());
+            if sums.is_empty() && !only_marks {
                 // Nothing of it may be counted.
                 return self.done(&pack, refused);
             }

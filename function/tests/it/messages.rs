@@ -107,6 +107,31 @@ fn the_same_message_twice_in_a_batch_counts_once_if_exact() {
 }
 
 #[test]
+fn a_reload_is_not_counted_when_its_message_comes_again_elsewhere() {
+    let engine = Engine::start();
+    let setup = Setup { repeat_s: 10, ..Setup::default() };
+    let body = json!({"p": "/a", "b": 0}).to_string();
+    let record = |id: &str| {
+        let attributes = json!({"ip": {"stringValue": "203.0.113.7"}, "ua": {"stringValue": "Mozilla/5.0"}});
+        json!({"eventSource": "aws:sqs", "messageId": id, "body": body, "messageAttributes": attributes})
+    };
+    let event =
+        |ids: &[&str]| json!({"Records": ids.iter().map(|id| record(id)).collect::<Vec<_>>()}).to_string();
+    let first = count(&mut counter(&engine, setup.clone()), &event(&["view", "reload"]), true);
+    assert_eq!((first.hits, first.ignored), (1, 1), "{first:?}");
+    // Another process, which has seen neither, gets the second message again.
+    let again = count(&mut counter(&engine, setup.clone()), &event(&["reload"]), true);
+    assert_eq!((again.hits, again.failed.len()), (0, 0), "{again:?}");
+    assert_eq!(engine.number("/a", "hits"), 1);
+    // Reloads alone are known again too.
+    let mut late = counter(&engine, setup.clone());
+    assert_eq!(count(&mut late, &event(&["later"]), true).hits, 1);
+    assert_eq!(count(&mut late, &event(&["once more"]), true).hits, 0);
+    assert_eq!(count(&mut counter(&engine, setup), &event(&["once more"]), true).hits, 0);
+    assert_eq!(engine.number("/a", "hits"), 2);
+}
+
+#[test]
 fn a_large_message_is_counted_in_pieces_that_are_known_again() {
     let hits: Vec<Value> = (0..500).map(|n| json!({"path": format!("/{n}")})).collect();
     let large = json!({"hits": hits}).to_string();
