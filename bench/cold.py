@@ -26,7 +26,7 @@ import coldstart
 import common
 from common import run, say
 
-SIZES = [128, 512, 1769, 0]
+SIZES = [0, 1769, 512, 128]
 SDK = common.BENCH / "peers" / "sdk"
 MAKE_TABLES = """
 import sys, boto3
@@ -51,7 +51,9 @@ class Program:
         return coldstart.measure(self.command, EVENT, invocations or self.invocations, tasks, 120, self.env)
 
     def figures(self, memory):
-        return {key: round(statistics.median(each[key] for each in self.runs[memory]), 2) for key in KEYS}
+        of = lambda key, pick: round(pick(each[key] for each in self.runs[memory]), 2)
+        medians = {key: of(key, statistics.median) for key in KEYS}
+        return {**medians, "first_answer_min_ms": of("first_answer_ms", min), "first_answer_max_ms": of("first_answer_ms", max)}
 
 
 EVENT = json.dumps(coldstart.EVENT).encode()
@@ -109,25 +111,28 @@ def instructions(count):
     return "not counted" if count is None else f"{count / 1e6:,.2f} M"
 
 
-def at_smallest(programs, size):
-    rows = []
-    base = programs[0].figures(size)["first_answer_ms"]
-    for program in programs:
-        f = program.figures(size)
-        rows.append([program.name, f"{f['first_answer_ms']:,.1f} ms", f"{base / f['first_answer_ms']:,.1f}x" if program is not programs[0] else "",
-                     f"{f['init_ms']:,.1f} ms", f"{f['warm_per_s']:,.0f}/s", f"{f['peak_rss_kib'] / 1024:,.1f} MiB",
-                     f"{program.zip_bytes:,}" if program.zip_bytes else "", instructions(program.instructions)])
-    head = ["program", "first answer", "sooner", "init", "warm", "peak memory", "zip, bytes", "instructions"]
-    return common.table(head, rows)
+def over(f, base):
+    """How many times sooner the first answer is."""
+    return f"{base['first_answer_ms'] / f['first_answer_ms']:,.1f}x"
 
 
-def other_sizes(programs, sizes):
+def at_size(groups, size):
+    """A row for each program. Each group is asked over the same connection, and compared with its own Python and plain SDK."""
     rows = []
-    for size in sizes:
-        for program in programs:
+    for programs in groups:
+        python, sdk = (program.figures(size) for program in programs[:2])
+        for place, program in enumerate(programs):
             f = program.figures(size)
-            rows.append([f"{size:,} MB" if size else "no limit", program.name, f"{f['first_answer_ms']:,.1f} ms", f"{f['init_ms']:,.1f} ms", f"{f['warm_per_s']:,.0f}/s"])
-    return common.table(["CPU share of", "program", "first answer", "init", "warm"], rows)
+            rows.append([program.name, f"{f['first_answer_ms']:,.1f} ms", f"{f['first_answer_min_ms']:,.1f} to {f['first_answer_max_ms']:,.1f}",
+                         over(f, python) if place > 0 else "", over(f, sdk) if place > 1 else "", f"{f['init_ms']:,.1f} ms", f"{f['warm_per_s']:,.0f}/s"])
+    return common.table(["program", "first answer", "min to max, ms", "sooner than Python", "than the SDK", "init", "warm"], rows)
+
+
+def whatever_the_share(groups, size):
+    """What does not depend on the CPU share, or hardly."""
+    rows = [[program.name, f"{program.figures(size)['peak_rss_kib'] / 1024:,.1f} MiB", f"{program.zip_bytes:,}" if program.zip_bytes else "",
+             instructions(program.instructions)] for programs in groups for program in programs]
+    return common.table(["program", "peak memory", "zip, bytes", "instructions"], rows)
 
 
 def judge(ours, sdk, python, size):
@@ -190,20 +195,26 @@ def main():
             python = Program("Python 3.11 + boto3", [binaries / "python", "-m", "awslambdaric", "app.handler"], 40, AWS_ENDPOINT_URL_DYNAMODB=plain,
                              PYTHONPATH=str(common.BENCH / "peers" / "python"), PYTHONDONTWRITEBYTECODE="1")
             sdk = Program("plain SDK", [rust], 200, rust_size, AWS_ENDPOINT_URL_DYNAMODB=plain)
-            ours = Program("**hitctl**", [function], 200, size, DYNAMODB_ENDPOINT=plain)
+            ours = Program("hitctl without visitors", [function], 200, size, DYNAMODB_ENDPOINT=plain)
+            python_tls = Program("Python 3.11 + boto3, over TLS", python.command, 40, AWS_ENDPOINT_URL_DYNAMODB=secure, AWS_CA_BUNDLE=str(root),
+                                 PYTHONPATH=str(common.BENCH / "peers" / "python"), PYTHONDONTWRITEBYTECODE="1")
             sdk_tls = Program("plain SDK, over TLS", [rust], 200, AWS_ENDPOINT_URL_DYNAMODB=secure, SSL_CERT_FILE=str(root))
-            ours_tls = Program("hitctl, over TLS", [function], 200, DYNAMODB_ENDPOINT=secure, AWS_CA_BUNDLE=str(root))
+            ours_tls = Program("hitctl without visitors, over TLS", [function], 200, DYNAMODB_ENDPOINT=secure, AWS_CA_BUNDLE=str(root))
             seen = {"HITS_SEEN_TABLE_NAME": "cold-seen", "HITCTL_VISITORS": "hash"}
-            visitors = Program("hitctl with visitors", [function], 200, DYNAMODB_ENDPOINT=plain, **seen)
-            visitors_tls = Program("hitctl with visitors, over TLS", [function], 200, DYNAMODB_ENDPOINT=secure, AWS_CA_BUNDLE=str(root), **seen)
-            programs = [python, sdk, ours, visitors, sdk_tls, ours_tls, visitors_tls]
+            visitors = Program("hitctl, defaults", [function], 200, DYNAMODB_ENDPOINT=plain, **seen)
+            visitors_tls = Program("**hitctl, defaults, over TLS**", [function], 200, DYNAMODB_ENDPOINT=secure, AWS_CA_BUNDLE=str(root), **seen)
+            groups = [[python_tls, sdk_tls, visitors_tls, ours_tls], [python, sdk, visitors, ours]]
+            programs = [program for group in groups for program in group]
             limited = take_turns(programs, sizes, runs)
     smallest = min(filter(None, sizes))
     goals = judge(ours, sdk, python, smallest)
-    shown = [f"At the CPU share of {smallest} MB:", at_smallest(programs, smallest),
-             common.table(["goal", "wanted", "found", "met"], [[*goal[:3], "yes" if goal[3] else "NO"] for goal in goals])]
-    if len(sizes) > 1:
-        shown.append("At other shares:\n\n" + other_sizes(programs[:3], [size for size in sizes if size != smallest]))
+    titles = {0: "Without a limit on the CPU (AWS gives a function more than its share while it starts):"}
+    shown = []
+    for size in sizes:
+        shown += [titles.get(size, f"At the CPU share of {size:,} MB:"), at_size(groups, size)]
+    shown += [f"At the share of {smallest} MB Python's start and the SDK's are throttled for as long as they take, so this is the row with the largest ratios.",
+              whatever_the_share(groups, sizes[0]), f"The goals, set for the share of {smallest} MB without TLS and visitors:",
+              common.table(["goal", "wanted", "found", "met"], [[*goal[:3], "yes" if goal[3] else "NO"] for goal in goals])]
     body = "\n\n".join(shown)
     if args.quick:
         print(body)
@@ -213,8 +224,8 @@ def main():
                  "cargo's release profile, stripped, as `cargo lambda build --release` does) and `bench/peers/python/app.py` under\n"
                  "`awslambdaric`, all against the table of one local cloud, which does not share their CPU limit. They take turns; medians of\n"
                  f"{runs} starts. Over TLS: the same table behind a server whose chain of three RSA 2048 certificates ends in a root made for\n"
-                 "the run, which `AWS_CA_BUNDLE` (hitctl) or `SSL_CERT_FILE` (SDK) names; Mozilla's roots are trusted without. With visitors: the\n"
-                 "day's salt is fetched during init, and the hit asks the table of visitors first. Instructions are\n"
+                 "the run, which `AWS_CA_BUNDLE` or `SSL_CERT_FILE` (SDK) names; Mozilla's roots are trusted without. By default hitctl counts\n"
+                 "visitors, which the others do not: the day's salt is fetched during init, and the hit asks the table of visitors first. Instructions are\n"
                  "those of the process from exec to its first answer, counted by valgrind. AWS gives more CPU during init than the share:\n"
                  "compare them with each other, predict nothing.")
         load = os.getloadavg()[1]

@@ -16,7 +16,7 @@ pub enum On {
     Apis,
     /// The tags of HTTP APIs.
     ApiTags,
-    /// The function, its versions and its aliases, and the copy of it that `tune` measures.
+    /// The functions, their versions and aliases, and the copy of it that `tune` measures.
     Function,
     /// The event source mappings of the function. AWS picks their ids, so that they are told by the function that they are to:
     /// by the key `lambda:FunctionArn`, which these four actions know (service authorization reference of Lambda).
@@ -29,11 +29,11 @@ pub enum On {
     Buses,
     /// The queues of hits and of dead letters.
     Queues,
-    /// The function's role, and that of the HTTP API that puts hits on the queue.
+    /// The functions' roles, and that of the HTTP API that puts hits on the queue.
     Role,
     /// The HTTP API's role, to be handed to it and to nothing else.
     RoleForApi,
-    /// The function's role, to be handed to Lambda and to nothing else.
+    /// The functions' roles, to be handed to Lambda and to nothing else.
     RoleForLambda,
     /// The rules on the default bus and on any other.
     Rules,
@@ -230,8 +230,10 @@ impl On {
             ApiTags => vec![api("/tags/*")],
             Function => {
                 let arn = at.function_arn(&names::function(app, env));
+                let reader = at.function_arn(&names::reader(app, env));
                 let tuned = names::tuned_function(app, env).map(|name| at.function_arn(&name));
-                [format!("{arn}:*"), arn].into_iter().chain(tuned).collect()
+                let ours = [format!("{arn}:*"), arn, format!("{reader}:*"), reader];
+                ours.into_iter().chain(tuned).collect()
             }
             LogGroup => {
                 let arn = at.log_group_arn(&names::log_group(app, env));
@@ -242,11 +244,13 @@ impl On {
             Queues => {
                 vec![at.queue_arn(&names::queue(app, env)), at.queue_arn(&names::dead_letter_queue(app, env))]
             }
-            Role => {
-                vec![at.role_arn(&names::role(app, env)), at.role_arn(&names::ingest_role(app, env))]
-            }
+            Role => [names::role(app, env), names::reader(app, env), names::ingest_role(app, env)]
+                .map(|name| at.role_arn(&name))
+                .into(),
             RoleForApi => vec![at.role_arn(&names::ingest_role(app, env))],
-            RoleForLambda => vec![at.role_arn(&names::role(app, env))],
+            RoleForLambda => {
+                vec![at.role_arn(&names::role(app, env)), at.role_arn(&names::reader(app, env))]
+            }
             Rules => [names::rule(app, env), names::bucket_rule(app, env)]
                 .iter()
                 .flat_map(|name| ["default", "*"].map(|bus| at.rule_arn(bus, name)))

@@ -1,6 +1,7 @@
 //! What a hit counter is made of. The only place that knows; it reads like a parts list. What feeds the function beside the web
 //! is in `stack/sources.rs`.
 
+mod reader;
 mod sources;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -55,8 +56,8 @@ const PREFLIGHT_MAX_AGE_S: u32 = 3600;
 pub fn design(app: &App, env: &str, place: &Place, code: &Code) -> Result<Graph, GraphError> {
     let parts =
         Parts { app, env, place, code, name: names::base(&app.app, env), tags: names::tags(&app.app, env) };
-    let function = parts.function();
-    let release = release(&function);
+    let release = release(&parts.function(), app.has_reader().then(|| parts.reader()).as_ref());
+    let with_reader = app.has_reader();
     let with_api = app.http.expose == Expose::Api;
     Graph::new(vec![
         parts.table(),
@@ -64,7 +65,11 @@ pub fn design(app: &App, env: &str, place: &Place, code: &Code) -> Result<Graph,
         parts.role(),
         parts.log_group(),
         parts.function().node("counter", &parts.name),
-        parts.alias(release).present_if(parts.publishes()),
+        parts.alias(release.clone()).present_if(parts.publishes()),
+        parts.reader_role().present_if(with_reader),
+        parts.reader().node("reader", &parts.reader_name()).present_if(with_reader),
+        parts.reader_alias(release).present_if(with_reader && parts.publishes()),
+        parts.reader_permission().present_if(with_reader),
         parts.function_url().present_if(app.http.expose == Expose::FunctionUrl),
         parts.http_api().present_if(with_api),
         parts.api_permission().present_if(with_api),
@@ -80,14 +85,19 @@ pub fn design(app: &App, env: &str, place: &Place, code: &Code) -> Result<Graph,
     ])
 }
 
-/// Code and configuration of a function, as a short hash: what a published version of it is found again by. What belongs to
-/// no version (tags, reserved concurrency) is not in it.
-pub fn release(function: &FunctionSpec) -> String {
-    let mut versioned = function.clone();
-    versioned.tags = Tags::new();
-    versioned.reserved_concurrency = None;
-    let spec = serde_json::to_value(versioned).unwrap_or(Json::Null);
-    let hash = Sha256::digest(hitctl_engine::resolve(&spec, &|_| None).0.to_string());
+/// Code and configuration of the functions, as a short hash: what published versions of them are found again by. Both have
+/// one release, so that they are deployed and rolled back together. What belongs to no version (tags, reserved concurrency)
+/// is not in it.
+pub fn release(counter: &FunctionSpec, reader: Option<&FunctionSpec>) -> String {
+    let mut hash = Sha256::new();
+    for function in [counter].into_iter().chain(reader) {
+        let mut versioned = function.clone();
+        versioned.tags = Tags::new();
+        versioned.reserved_concurrency = None;
+        let spec = serde_json::to_value(versioned).unwrap_or(Json::Null);
+        hash.update(hitctl_engine::resolve(&spec, &|_| None).0.to_string());
+    }
+    let hash = hash.finalize();
     hash.iter().take(8).fold(String::new(), |mut hex, byte| {
         // Writing to a string cannot fail.
         let _ = write!(hex, "{byte:02x}");
@@ -145,14 +155,16 @@ impl Parts<'_> {
         .keeping(Keep::Never)
     }
 
-    fn role(&self) -> Node {
+    /// Lets a function write its log.
+    fn logs_statement(&self) -> Statement {
         let group = names::log_group(&self.app.app, self.env);
+        let actions = ["logs:CreateLogStream", "logs:PutLogEvents"];
+        statement("Logs", &actions, self.arn("logs", &format!("log-group:{group}:*")))
+    }
+
+    fn role(&self) -> Node {
         let mut statements = vec![
-            statement(
-                "Logs",
-                &["logs:CreateLogStream", "logs:PutLogEvents"],
-                self.arn("logs", &format!("log-group:{group}:*")),
-            ),
+            self.logs_statement(),
             statement(
                 "Table",
                 &["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Scan", "dynamodb:UpdateItem"],
@@ -178,9 +190,23 @@ impl Parts<'_> {
     }
 
     fn function(&self) -> FunctionSpec {
+        let role_arn =
+            Value::known(RoleSpec::address("function"), self.arn("iam", &format!("role/{}", self.name)));
+        FunctionSpec {
+            reserved_concurrency: self.app.function.reserved_concurrency,
+            ..self.function_with(function_variables(self.app, self.env), role_arn)
+        }
+    }
+
+    /// What the functions have in common.
+    fn function_with(
+        &self,
+        variables: BTreeMap<&'static str, String>,
+        role_arn: Value<String>,
+    ) -> FunctionSpec {
         let function = &self.app.function;
-        let told = function_variables(self.app, self.env).into_iter().map(|(name, value)| {
-            // Tables are there before the function is told of them, and for as long as it is.
+        let told = variables.into_iter().map(|(name, value)| {
+            // Tables are there before a function is told of them, and for as long as it is.
             let value = match name {
                 contract::ENV_TABLE => Value::known(TableSpec::address("hits"), value),
                 contract::ENV_SEEN_TABLE => Value::known(TableSpec::address("seen"), value),
@@ -201,12 +227,9 @@ impl Parts<'_> {
             code_sha256: self.code.sha256.clone(),
             memory_mb: function.memory_mb,
             timeout_s: function.timeout_s,
-            reserved_concurrency: function.reserved_concurrency,
+            reserved_concurrency: None,
             environment,
-            role_arn: Value::known(
-                RoleSpec::address("function"),
-                self.arn("iam", &format!("role/{}", self.name)),
-            ),
+            role_arn,
             log_format: "JSON".to_owned(),
             log_group: Value::known(
                 LogGroupSpec::address("function"),
@@ -275,6 +298,7 @@ impl Parts<'_> {
         HttpApiSpec {
             function_arn: self.called_arn(),
             routes: set(&self.routes()),
+            reader: self.app.has_reader().then(|| self.reader_routes()),
             ingest: self.ingests().then(|| self.ingest()),
             cors: self.cors(),
             throttle: Throttle { rate_per_second: http.rate_per_second, burst: http.burst },
@@ -283,10 +307,15 @@ impl Parts<'_> {
         .node("api", &self.name)
     }
 
-    /// What the API lets through to the function.
+    /// What the API lets through to the counter.
     fn routes(&self) -> Vec<&'static str> {
+        let reading = if self.app.has_reader() { Vec::new() } else { self.reading_routes() };
+        [contract::COUNTING_ROUTES, &reading].concat()
+    }
+
+    fn reading_routes(&self) -> Vec<&'static str> {
         let stats = if self.app.counter.public_stats { contract::STATS_ROUTES } else { &[] };
-        [contract::ROUTES, stats].concat()
+        [contract::READING_ROUTES, stats].concat()
     }
 
     fn api_permission(&self) -> Node {

@@ -155,14 +155,90 @@ fn without_visitors_nothing_speaks_of_their_table() {
 
 #[test]
 fn lists_for_everybody_are_routes_of_their_own() {
-    let routes = |settings: &str| {
-        let api = spec(&design_of(settings), "http_api.api").unwrap();
-        api["routes"].as_array().unwrap().iter().map(|route| route.as_str().unwrap().to_owned()).collect()
-    };
-    let few: BTreeSet<String> = routes("");
-    assert_eq!(few, set(contract::ROUTES));
-    let more: BTreeSet<String> = routes("counter.public_stats = true\n");
+    let (_, few) = routes("");
+    let (_, more) = routes("counter.public_stats = true\n");
     assert_eq!(more.difference(&few).cloned().collect::<BTreeSet<_>>(), set(contract::STATS_ROUTES));
+}
+
+/// The routes of the HTTP API that go to the counter, and those that go to the reader.
+fn routes(settings: &str) -> (BTreeSet<String>, BTreeSet<String>) {
+    let api = spec(&design_of(settings), "http_api.api").unwrap();
+    let listed = |routes: &Json| {
+        let all = routes.as_array().into_iter().flatten();
+        all.map(|route| route.as_str().unwrap().to_owned()).collect()
+    };
+    (listed(&api["routes"]), listed(&api["reader"]["routes"]))
+}
+
+#[test]
+fn reader_answers_what_reads_where_the_counter_is_reserved() {
+    assert_eq!(routes(""), (set(contract::COUNTING_ROUTES), set(contract::READING_ROUTES)));
+    let graph = design_of("");
+    let reader = spec(&graph, "function.reader").unwrap();
+    assert_eq!(reader["reserved_concurrency"], Json::Null);
+    insta::assert_snapshot!(shown(&reader["environment"]), @r#"
+    {
+      "HITCTL_BOTS": "ignore",
+      "HITCTL_BUILD": "0123456789ab",
+      "HITCTL_COUNTER": "hits-test:live",
+      "HITCTL_PATHS": "budget/1000/10000",
+      "HITCTL_REPEAT_S": "10",
+      "HITCTL_VISITORS": "hash",
+      "HITS_TABLE_NAME": "hits-test",
+      "LOG_LEVEL": "info"
+    }
+    "#);
+    let role = spec(&graph, "role.reader").unwrap();
+    insta::assert_snapshot!(shown(&role["statements"]), @r#"
+    [
+      {
+        "actions": [
+          "lambda:InvokeFunction"
+        ],
+        "resources": [
+          "arn:aws:lambda:eu-central-1:123456789012:function:hits-test:live"
+        ],
+        "sid": "Counter"
+      },
+      {
+        "actions": [
+          "logs:CreateLogStream",
+          "logs:PutLogEvents"
+        ],
+        "resources": [
+          "arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/hits-test:*"
+        ],
+        "sid": "Logs"
+      },
+      {
+        "actions": [
+          "dynamodb:BatchGetItem",
+          "dynamodb:GetItem",
+          "dynamodb:Scan"
+        ],
+        "resources": [
+          "arn:aws:dynamodb:eu-central-1:123456789012:table/hits-test"
+        ],
+        "sid": "Table"
+      }
+    ]
+    "#);
+    let releases =
+        ["alias.live", "alias.reader"].map(|alias| spec(&graph, alias).unwrap()["release"].clone());
+    assert_eq!(releases[0], releases[1], "one release");
+}
+
+#[test]
+fn without_a_reservation_or_an_api_one_function_answers_everything() {
+    let unreserved = "function.reserved_concurrency = \"none\"\n";
+    let all = [contract::COUNTING_ROUTES, contract::READING_ROUTES].concat();
+    assert_eq!(routes(unreserved), (set(&all), BTreeSet::new()));
+    for settings in [unreserved, "http.expose = \"function-url\"\n", "http.expose = \"none\"\n"] {
+        let graph = design_of(settings);
+        for address in ["role.reader", "function.reader", "alias.reader", "permission.reader"] {
+            assert_eq!(spec(&graph, address), None, "{settings}{address}");
+        }
+    }
 }
 
 #[test]
@@ -171,13 +247,27 @@ fn visitors_can_be_switched_off_and_on_and_nobody_is_asked() {
     let off = planned(&with, &without);
     assert_eq!(
         changes(&off),
-        ["update role.function", "update function.counter", "update alias.live", "delete table.seen"]
+        [
+            "update role.function",
+            "update function.counter",
+            "update alias.live",
+            "update function.reader",
+            "update alias.reader",
+            "delete table.seen"
+        ]
     );
     assert_eq!(check(&off), [], "there is nothing in it that anybody could lose");
     let on = planned(&without, &with);
     assert_eq!(
         changes(&on),
-        ["update role.function", "create table.seen", "update function.counter", "update alias.live"]
+        [
+            "update role.function",
+            "create table.seen",
+            "update function.counter",
+            "update alias.live",
+            "update function.reader",
+            "update alias.reader"
+        ]
     );
 }
 

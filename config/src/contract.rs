@@ -60,6 +60,11 @@ pub const ENV_EVENT_AMOUNT: &str = "HITCTL_EVENT_AMOUNT";
 pub const ENV_AWS_CLOUDFRONT_ENDPOINT: &str = "AWS_ENDPOINT_URL_CLOUDFRONT";
 /// The AWS SDKs' own name for an S3 endpoint that is not AWS's; [`ENV_AWS_ENDPOINT`] is for all services.
 pub const ENV_AWS_S3_ENDPOINT: &str = "AWS_ENDPOINT_URL_S3";
+/// Environment variable of the reader: the counter that it forwards hits to, as `NAME` or `NAME:ALIAS`. Where it is set, the
+/// function writes to no table.
+pub const ENV_COUNTER: &str = "HITCTL_COUNTER";
+/// The AWS SDKs' own name for a Lambda endpoint that is not AWS's; [`ENV_AWS_ENDPOINT`] is for all services.
+pub const ENV_AWS_LAMBDA_ENDPOINT: &str = "AWS_ENDPOINT_URL_LAMBDA";
 /// Environment variable of the function, set by its owner under `[function.environment]`: what a `CloudFront`
 /// distribution sends in [`HEADER_ORIGIN_SECRET`], so that its word for a visitor's address is taken.
 pub const ENV_ORIGIN_SECRET: &str = "HITCTL_ORIGIN_SECRET";
@@ -156,18 +161,13 @@ pub const MAX_PATHS: usize = 20;
 /// The most items that a path's hits are spread over.
 pub const MAX_SHARDS: u32 = 64;
 
-/// The routes of the HTTP API, as API Gateway writes them. Any method, so that a wrong one is answered 405 with the
+/// The routes of the HTTP API that count, as API Gateway writes them. Any method, so that a wrong one is answered 405 with the
 /// methods that do work; everything else is answered 404 before it costs an invocation.
-pub const ROUTES: &[&str] = &[
-    "ANY /counter",
-    "ANY /v1/hit",
-    "ANY /v1/count",
-    "ANY /v1/badge.svg",
-    "ANY /v1/badge.json",
-    "ANY /v1/widget.js",
-    "ANY /healthz",
-];
+pub const COUNTING_ROUTES: &[&str] = &["ANY /counter", "ANY /v1/hit", "ANY /v1/pixel.svg"];
+/// The routes that read; they go to the reader, where there is one. A badge with `hit=1` is forwarded to the counter.
+pub const READING_ROUTES: &[&str] =
+    &["ANY /v1/count", "ANY /v1/badge.svg", "ANY /v1/badge.json", "ANY /v1/widget.js", "ANY /healthz"];
 /// The route that the HTTP API sends straight to the queue, with `ingest = "http"`.
 pub const INGEST_ROUTE: &str = "POST /v1/hit";
-/// The routes that are there only with `public_stats = true`.
+/// The routes that read and are there only with `public_stats = true`.
 pub const STATS_ROUTES: &[&str] = &["ANY /v1/top", "ANY /v1/series", "ANY /api/counters"];

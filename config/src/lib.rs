@@ -61,6 +61,6 @@ pub use {
     resolve::Origin,
     schema::{App, CloudFront, Counter, Events, Function, Http, Queue, Table},
     template::template,
-    variables::{BUILD_ID_CHARS, function_variables},
+    variables::{BUILD_ID_CHARS, function_variables, reader_variables},
     words::{Arch, Bots, Expose, Gpc, Ingest, LogLevel, Paths, Target, Visitors},
 };

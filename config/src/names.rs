@@ -15,7 +15,7 @@ pub const TAG_DELETED: &str = "hitctl:deleted";
 /// The longest `{app}-{env}`: Lambda's and IAM's limit on names, the lowest of all.
 pub const MAX_BASE: usize = 64;
 /// What names of other resources end in; no env may be called so, or two envs could want one name.
-pub const SUFFIXES: &[&str] = &["seen", "hits", "dlq", "tune", "ingest", "s3"];
+pub const SUFFIXES: &[&str] = &["seen", "hits", "dlq", "tune", "ingest", "s3", "reader"];
 
 /// `{app}-{env}`: the role, the function, the table of counts, the HTTP API and the rule.
 pub fn base(app: &str, env: &str) -> String {
@@ -35,6 +35,11 @@ pub fn ingest_role(app: &str, env: &str) -> String {
 /// The function.
 pub fn function(app: &str, env: &str) -> String {
     base(app, env)
+}
+
+/// The function that answers what only reads, and its role.
+pub fn reader(app: &str, env: &str) -> String {
+    format!("{}-reader", base(app, env))
 }
 
 /// The copy of the function that `tune` measures, and removes again; `None` where its name would be too long.
@@ -189,6 +194,7 @@ mod tests {
         assert_eq!(dead_letter_queue("hits", "test"), "hits-test-dlq");
         assert_eq!(ingest_role("hits", "test"), "hits-test-ingest");
         assert_eq!(bucket_rule("hits", "test"), "hits-test-s3");
+        assert_eq!(reader("hits", "test"), "hits-test-reader");
         assert_eq!(log_group("hits", "test"), "/aws/lambda/hits-test");
     }
 

@@ -159,7 +159,10 @@ fn impossible_sources(env: &Resolved) -> Vec<Finding> {
         }
     }
     let (app, is_set) = (env.text("app"), |key| env.setting(key).is_some());
+    let has_reader = env.text("http.expose") == "api"
+        && matches!(env.setting("function.reserved_concurrency"), Some(Value::Integer(_)));
     let names = [
+        ("function.reserved_concurrency", has_reader, names::reader(app, &env.name)),
         ("queue.ingest", env.text("queue.ingest") == "http", names::ingest_role(app, &env.name)),
         ("cloudfront.site_bucket", is_set("cloudfront.site_bucket"), names::bucket_rule(app, &env.name)),
         ("cloudfront.log_bucket", is_set("cloudfront.log_bucket"), names::bucket_rule(app, &env.name)),
@@ -167,7 +170,7 @@ fn impossible_sources(env: &Resolved) -> Vec<Finding> {
     for (key, wanted, name) in names {
         if wanted && env.is_good(&["app", key]) && name.len() > MAX_BASE {
             let message = format!(
-                "the name `{name}` is {} characters long; IAM and EventBridge take {MAX_BASE}",
+                "the name `{name}` is {} characters long; IAM, Lambda and EventBridge take {MAX_BASE}",
                 name.len()
             );
             find(message, "shorten `app` or the name of the env".to_owned(), key);
@@ -219,6 +222,15 @@ pub(crate) fn warnings(env: &Resolved) -> Vec<Finding> {
         let message =
             format!("the HTTP API gives up after {GATEWAY_PATIENCE_S} s: a longer `timeout_s` only costs");
         find("timeout_beyond_api", message, "function.timeout_s");
+    }
+    if let (true, Some(Value::Integer(reserved))) =
+        (env.text("http.expose") == "function-url", env.setting("function.reserved_concurrency"))
+    {
+        let message = format!(
+            "with a function URL one function counts and reads, and `reserved_concurrency = {reserved}` makes it refuse badges while it \
+             counts; set it to \"none\", or use `expose = \"api\"`, where reads have a function of their own"
+        );
+        find("reserved_function_url", message, "function.reserved_concurrency");
     }
     if env.number("http.rate_per_second") > ACCOUNT_RATE {
         let message = "`rate_per_second` is above 10,000, which is what an account lets through by default";

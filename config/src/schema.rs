@@ -186,6 +186,12 @@ impl App {
         self.queue.visibility_s.unwrap_or(6 * self.function.timeout_s + self.queue.window_s)
     }
 
+    /// Whether reads have a function of their own: where the HTTP API leads to one whose concurrency is reserved, which would
+    /// refuse a page's badges while it counts.
+    pub fn has_reader(&self) -> bool {
+        self.http.expose == Expose::Api && self.function.reserved_concurrency.is_some()
+    }
+
     /// Whether something tells the function of changed objects in buckets.
     pub fn has_buckets(&self) -> bool {
         self.cloudfront.site_bucket.is_some() || self.cloudfront.log_bucket.is_some()

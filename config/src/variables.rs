@@ -59,6 +59,27 @@ pub fn function_variables(app: &App, env: &str) -> BTreeMap<&'static str, String
     all
 }
 
+/// The environment of the reader, by the same terms: what it needs to judge views and to answer reads, and no more.
+pub fn reader_variables(app: &App, env: &str) -> BTreeMap<&'static str, String> {
+    const SHARED: &[&str] = &[
+        contract::ENV_ALLOW_ORIGINS,
+        contract::ENV_BOTS,
+        contract::ENV_GPC,
+        contract::ENV_INGEST,
+        contract::ENV_KEEP_QUERY,
+        contract::ENV_LOG_LEVEL,
+        contract::ENV_PATHS,
+        contract::ENV_PUBLIC_STATS,
+        contract::ENV_REPEAT,
+        contract::ENV_SHARDS,
+        contract::ENV_TABLE,
+        contract::ENV_VISITORS,
+    ];
+    let mut all = function_variables(app, env);
+    all.retain(|name, _| SHARED.contains(name));
+    all
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -41,6 +41,19 @@ impl Rest {
         deadline: Instant,
         limit: usize,
     ) -> Result<Response, Unanswered> {
+        self.exchange_with(method, path, &[("content-type", content_type)], body, deadline, limit)
+    }
+
+    /// As [`exchange`](Self::exchange), with other headers, their names in lower case; those without a value are left out.
+    pub fn exchange_with(
+        &mut self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+        deadline: Instant,
+        limit: usize,
+    ) -> Result<Response, Unanswered> {
         let failed = |endpoint: &Endpoint, why: &dyn std::fmt::Display| {
             Unanswered(format!("{}: {why}", endpoint.authority()))
         };
@@ -56,20 +69,25 @@ impl Rest {
             Connection::open(&self.endpoint, &mut self.tls, left)
                 .map_err(|error| failed(&self.endpoint, &error))?
         };
-        let request = self.request(method, path, content_type, body, now);
+        let request = self.request(method, path, headers, body, now);
         let answer = connection.exchange(&request, Some(deadline), limit);
         let response = answer.map_err(|lost| failed(&self.endpoint, &lost))?;
         self.idle = Some((connection, now));
         Ok(response)
     }
 
-    fn request(&mut self, method: &str, path: &str, content_type: &str, body: &[u8], now: Moment) -> Vec<u8> {
+    fn request(
+        &mut self,
+        method: &str,
+        path: &str,
+        more: &[(&str, &str)],
+        body: &[u8],
+        now: Moment,
+    ) -> Vec<u8> {
         let path = format!("{}{path}", self.endpoint.prefix);
         let (authority, hash) = (self.endpoint.authority(), sha256(body));
         let mut headers = vec![("host", authority.as_str()), ("x-amz-content-sha256", &hash)];
-        if !content_type.is_empty() {
-            headers.push(("content-type", content_type));
-        }
+        headers.extend(more.iter().filter(|(_, value)| !value.is_empty()));
         let signed = self.signer.sign_as(method, &path, &headers, body, now);
         let mut request = format!("{method} {path} HTTP/1.1\r\n");
         for (name, value) in headers {

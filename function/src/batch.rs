@@ -229,7 +229,7 @@ fn judge<S>(
             let agent = said.agent.get().unwrap_or_default();
             let visitor = said.address.get().filter(|_| followed).and_then(|ip| Visitor::new(ip, agent));
             let mut part = Part::new(key, said.at.unwrap_or(now), said.n, visitor);
-            if said.by == By::Page
+            if matches!(said.by, By::Page | By::Reader)
                 && let Some(visitor) = &part.visitor
             {
                 if tools.recent.repeats(visitor, &part.key, part.at) {
@@ -256,6 +256,13 @@ fn judge<S>(
 }
 
 fn verdict(rules: &crate::rules::Rules, said: &Said) -> Verdict {
+    if said.by == By::Reader {
+        return match (rules.key(&said.path), said.ignored) {
+            (Ok(key), Some(why)) => Verdict::Ignored { key, why },
+            (Ok(key), None) => Verdict::Counted { key, followed: true },
+            (Err(why), _) => Verdict::Refused { why },
+        };
+    }
     let view = View {
         path: &said.path,
         agent: said.agent.get(),

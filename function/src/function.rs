@@ -6,6 +6,7 @@ mod objects;
 mod services;
 
 pub use services::Access;
+use services::deadline;
 
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use crate::aws::Rest;
 
 use crate::batch::{self, Counted, Failed};
 use crate::failure::Failure;
+use crate::forward;
 use crate::http::Answer;
 use crate::json::{Object, string};
 use crate::lambda::Invocation;
@@ -21,7 +23,7 @@ use crate::routes::{Counter, Outcome};
 use crate::serve::Handler;
 use crate::settings::SourceSettings;
 use crate::store::DynamoDb;
-use crate::trigger::{Event, Message, Reply, payload};
+use crate::trigger::{Event, Forwarded, Message, Reply, forwarded, payload};
 
 /// What an invocation has if Lambda does not say: the default timeout of a function.
 const TIME_LEFT: Duration = Duration::from_secs(3);
@@ -33,6 +35,7 @@ pub struct Function {
     settings: SourceSettings,
     access: Access,
     cloudfront: Option<Rest>,
+    lambda: Option<Rest>,
     /// Whether this invocation counted anything.
     has_hits: bool,
     /// Before then, in seconds since 1970, nobody can take another window to invalidate in.
@@ -42,7 +45,7 @@ pub struct Function {
 impl Function {
     /// The function on its counter.
     pub fn new(counter: Counter<DynamoDb>, settings: SourceSettings, access: Access) -> Self {
-        Self { counter, settings, access, cloudfront: None, has_hits: false, not_before_s: 0 }
+        Self { counter, settings, access, cloudfront: None, lambda: None, has_hits: false, not_before_s: 0 }
     }
 
     fn cloudfront(&mut self) -> Result<&mut Rest, String> {
@@ -60,11 +63,31 @@ impl Function {
     fn request(&mut self, request: &crate::http::Request, invocation: &Invocation, log: &mut Log) -> String {
         let left = self.time_left(invocation);
         self.counter.store().begin(left);
-        let outcome = self.counter.answer(request, (self.access.clock)());
+        let mut outcome = self.counter.answer(request, (self.access.clock)());
+        if let Some(hit) = outcome.forward.take()
+            && let Err(why) = self.forward(&hit, invocation)
+        {
+            outcome = self.counter.not_forwarded(request, why);
+        }
         self.has_hits |= outcome.counted;
         self.notes(invocation, log);
         record(log, &invocation.id, &outcome, &request.route);
         payload(&outcome.answer)
+    }
+
+    /// Forwards a hit to the counter.
+    fn forward(&mut self, hit: &Forwarded, invocation: &Invocation) -> Result<(), String> {
+        let Some(counter) = self.settings.counter.clone() else {
+            return Err("there is no counter to forward hits to".to_owned());
+        };
+        let until = deadline(self.time_left(invocation));
+        let mut rest = match self.lambda.take() {
+            Some(rest) => rest,
+            None => self.access.lambda(&self.settings)?,
+        };
+        let sent = forward::send(&mut rest, &counter, &forwarded::event(hit, &invocation.id), until);
+        self.lambda = Some(rest);
+        sent
     }
 
     /// Counts messages, and says in the log what was not.
@@ -158,7 +181,7 @@ impl Handler for Function {
 
 /// One line for a request at debug, where each costs money; one at error if the store failed.
 fn record(log: &mut Log, id: &str, outcome: &Outcome, route: &str) {
-    let Outcome { answer: Answer { status, .. }, key, counted, ignored, trouble } = outcome;
+    let Outcome { answer: Answer { status, .. }, key, counted, ignored, trouble, .. } = outcome;
     let status = Field::Number((*status).into());
     if let Some(trouble) = trouble {
         let fields = [("status", status), ("cause", Field::Text(&trouble.to_string()))];

@@ -31,6 +31,8 @@ pub mod batch;
 #[cfg(feature = "runtime")]
 pub mod cloudfront;
 #[cfg(feature = "runtime")]
+pub mod forward;
+#[cfg(feature = "runtime")]
 pub mod function;
 #[cfg(feature = "runtime")]
 pub mod gzip;

@@ -100,6 +100,20 @@ impl Ignored {
     /// Every code, in the order of the alphabet: what the table counts refused views under.
     pub const CODES: [&'static str; 7] = ["bot", "dup", "full", "gpc", "origin", "path", "prefetch"];
 
+    /// The reason of a code, as far as a code tells it.
+    pub fn of_code(code: &str) -> Option<Self> {
+        let all = [
+            Self::Bot(Robot::Driven),
+            Self::Dup,
+            Self::Full,
+            Self::Gpc,
+            Self::Origin,
+            Self::Path,
+            Self::Prefetch,
+        ];
+        all.into_iter().find(|why| why.code() == code)
+    }
+
     /// The name of its number in the table: the word for programs, but for the one that the table's key has taken.
     pub fn attribute(self) -> &'static str {
         match self {

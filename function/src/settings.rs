@@ -3,11 +3,11 @@
 mod counter;
 mod sources;
 
-pub use sources::Settings as SourceSettings;
+pub use sources::{Settings as SourceSettings, Target};
 
 use hitctl_config::contract::{
-    ENV_AWS_DYNAMODB_ENDPOINT, ENV_AWS_ENDPOINT, ENV_DYNAMODB_ENDPOINT, ENV_LOG_LEVEL, ENV_SEEN_TABLE,
-    ENV_SHARDS, ENV_TABLE, ENV_VISITORS, MAX_SHARDS,
+    ENV_AWS_DYNAMODB_ENDPOINT, ENV_AWS_ENDPOINT, ENV_COUNTER, ENV_DYNAMODB_ENDPOINT, ENV_LOG_LEVEL,
+    ENV_SEEN_TABLE, ENV_SHARDS, ENV_TABLE, ENV_VISITORS, MAX_SHARDS,
 };
 
 use crate::log::Level;
@@ -57,7 +57,8 @@ impl Settings {
         let region = need("AWS_REGION", region, "Lambda sets it");
         let visitors = set(ENV_VISITORS).unwrap_or_else(|| "none".to_owned());
         let raw_days = visitors.strip_prefix("raw/").and_then(|days| days.parse().ok());
-        let seen = if visitors == "none" {
+        // The reader writes nothing there.
+        let seen = if visitors == "none" || set(ENV_COUNTER).is_some() {
             None
         } else {
             let table = need(ENV_SEEN_TABLE, set(ENV_SEEN_TABLE), "the DynamoDB table of visitors");
@@ -84,7 +85,7 @@ impl Settings {
         let marks = set(ENV_SEEN_TABLE);
         let counter = counter::read(&set, &mut faults);
         let sources = sources::read(&set, &mut faults);
-        let counter = Setup { visitors: seen.is_some(), approximate: shards > 1, ..counter };
+        let counter = Setup { visitors: visitors != "none", approximate: shards > 1, ..counter };
         let given = [ENV_DYNAMODB_ENDPOINT, ENV_AWS_DYNAMODB_ENDPOINT, ENV_AWS_ENDPOINT]
             .into_iter()
             .find_map(|name| set(name).map(|url| (name, url)));

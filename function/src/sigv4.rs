@@ -1,5 +1,5 @@
-//! AWS Signature Version 4 for the requests that are sent: without a query, and with paths that are encoded already. Pure:
-//! the time is passed in.
+//! AWS Signature Version 4 for the requests that are sent: with at most one parameter in the query, and with paths that are
+//! encoded already. Pure: the time is passed in.
 
 use ring::{digest, hmac};
 
@@ -66,7 +66,8 @@ impl Signer {
         for (name, value) in &all {
             canonical.extend([name, ":", value.trim(), "\n"]);
         }
-        let request = format!("{method}\n{path}\n\n{canonical}\n{signed}\n{}", sha256(body));
+        let (path, query) = path.split_once('?').unwrap_or((path, ""));
+        let request = format!("{method}\n{path}\n{query}\n{canonical}\n{signed}\n{}", sha256(body));
         let scope = format!("{date}/{}/{}/aws4_request", self.region, self.service);
         let text = format!("AWS4-HMAC-SHA256\n{time}\n{scope}\n{}", sha256(request.as_bytes()));
         let signature = hex(hmac::sign(&key, text.as_bytes()).as_ref());

@@ -5,11 +5,13 @@ mod body;
 mod cloudfront;
 mod eventbridge;
 pub(crate) mod fields;
+pub mod forwarded;
 mod http;
 mod message;
 mod s3;
 mod sqs;
 
+pub use forwarded::Forwarded;
 pub use http::payload;
 pub use message::{By, Content, Message, Object, Said, Sources, is_near};
 
@@ -104,6 +106,9 @@ impl Envelope<'_> {
             Ok(Event::Single(Message { id, mark: mark.unwrap_or_default(), content }, reply))
         };
         let Some(record) = self.record() else {
+            if forwarded::is_one(&self.event) {
+                return Some(single(forwarded::read(&self.event), Reply::Counted));
+            }
             if !self.event.has("detail-type") {
                 return None;
             }

@@ -75,6 +75,9 @@ pub struct Node {
     /// Which of its fields rise before another resource is changed, and fall after.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lead: Option<Lead>,
+    /// A resource that it needs, whose update has to wait for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before_update_of: Option<Address>,
 }
 
 impl Node {
@@ -89,6 +92,7 @@ impl Node {
             replace_on: Vec::new(),
             secret: Vec::new(),
             lead: None,
+            before_update_of: None,
         }
     }
 
@@ -97,6 +101,14 @@ impl Node {
     #[must_use]
     pub fn leading(mut self, field: &str, over: Address) -> Self {
         self.lead = Some(Lead { field: field.to_owned(), over });
+        self
+    }
+
+    /// Says that this resource, which needs the other one, is created before that is updated: the other one offers what is
+    /// needed already, and will use this one after its update. Nothing else that this one needs may need the other.
+    #[must_use]
+    pub fn before_update_of(mut self, other: Address) -> Self {
+        self.before_update_of = Some(other);
         self
     }
 

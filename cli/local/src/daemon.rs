@@ -20,6 +20,7 @@ use crate::code::{self, CodeStore};
 use crate::control::{Control, router};
 use crate::front::{Front, Services};
 use crate::gateway::Gateway;
+use crate::invoke::{self, Invocations};
 use crate::journal::Journal;
 use crate::lambda::{Runner, RunnerConfig};
 use crate::logs::Logs;
@@ -216,7 +217,11 @@ impl Daemon {
         let services = Services::new(cloud.tables.clone())
             .target("AmazonSQS.", Arc::new(cloud.queues.clone()))
             .target("AWSEvents.", Arc::new(cloud.bus.clone()))
-            .path(cloudfront::PREFIX, Arc::new(Recorder(Arc::clone(&cloud.cloudfront))));
+            .path(cloudfront::PREFIX, Arc::new(Recorder(Arc::clone(&cloud.cloudfront))))
+            .path(
+                invoke::PREFIX,
+                Arc::new(Invocations { runner: cloud.runner.clone(), bus: cloud.bus.clone() }),
+            );
         let front = Front::start(table_listener, services).map_err(|error| no_port(&error))?;
         cloud.restore().await;
         // Not before: an event on its way would find no target.

@@ -17,6 +17,7 @@ mod front;
 pub mod gateway;
 mod host;
 mod inventory;
+mod invoke;
 mod journal;
 pub mod lambda;
 pub mod logs;

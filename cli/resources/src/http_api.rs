@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Cors, Spec, Tags};
 
-/// An HTTP API (API Gateway v2) whose routes go to one function, with payload format 2.0, and to one queue, if it says so; on
-/// the stage `$default`.
+/// An HTTP API (API Gateway v2) whose routes go to one function or two, with payload format 2.0, and to one queue, if it
+/// says so; on the stage `$default`.
 ///
 /// Outputs: `api_id`, which the server picks, `call_arn`, as which it calls the function, and `url`, without a trailing
 /// slash.
@@ -21,6 +21,9 @@ pub struct HttpApiSpec {
     pub function_arn: Value<String>,
     /// Route keys, such as `GET /counter`. What matches none is answered 404 by the gateway.
     pub routes: BTreeSet<String>,
+    /// The routes that another function answers.
+    #[serde(default)]
+    pub reader: Option<Reader>,
     /// What goes to a queue without asking the function.
     #[serde(default)]
     pub ingest: Option<Ingest>,
@@ -30,6 +33,15 @@ pub struct HttpApiSpec {
     pub throttle: Throttle,
     /// Its tags.
     pub tags: Tags,
+}
+
+/// A second function behind the API, and its routes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Reader {
+    /// The function that answers.
+    pub function_arn: Value<String>,
+    /// Route keys; none of them is among those of the first function.
+    pub routes: BTreeSet<String>,
 }
 
 /// A route that puts each request's body on a queue: the integration `SQS-SendMessage`.

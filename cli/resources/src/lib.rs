@@ -36,7 +36,7 @@ pub use event_rule::EventRuleSpec;
 pub use event_source_mapping::EventSourceMappingSpec;
 pub use function::{Arch, FunctionSpec};
 pub use function_url::FunctionUrlSpec;
-pub use http_api::{HttpApiSpec, Ingest, Throttle};
+pub use http_api::{HttpApiSpec, Ingest, Reader, Throttle};
 pub use log_group::{LogGroupSpec, OLDEST_MS};
 pub use permission::PermissionSpec;
 pub use queue::{QueueSpec, Redrive, Sender};

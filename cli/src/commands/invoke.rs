@@ -41,6 +41,9 @@ pub struct Args {
     /// With `--event sqs`: so many messages in the batch
     #[arg(long, value_name = "N", requires = "event", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub count: Option<u32>,
+    /// Call the reader, the function that answers what only reads
+    #[arg(long, conflicts_with = "read_only")]
+    pub reader: bool,
     /// Only print the event, and call nothing
     #[arg(long, conflicts_with = "payload")]
     pub print: bool,
@@ -68,6 +71,9 @@ pub enum Kind {
 pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
     let loaded =
         if args.print { session.load()? } else { session.load_for_writing("invoke the function of").await? };
+    if args.reader {
+        check_reader(&loaded, &args)?;
+    }
     if args.count.is_some() && args.event != Some(Kind::Sqs) {
         return Err(Failure::usage("--count is for `--event sqs`: other events come one by one"));
     }
@@ -98,7 +104,8 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
             feed::deployed(session, &loaded, &*cloud, &FunctionSpec::address("counter"), &sink).await?;
             cloud = cloud::open(session, &loaded, Access::Write, &sink).await?;
         }
-        let function = names::function(&loaded.app.app, &loaded.env);
+        let (app, env) = (&loaded.app.app, &loaded.env);
+        let function = if args.reader { names::reader(app, env) } else { names::function(app, env) };
         let place = cloud.place();
         let event = match given {
             Some(event) => event,
@@ -134,6 +141,7 @@ fn generated(
         unique: unique(),
     };
     Ok(match args.event {
+        None | Some(Kind::Http) if args.reader => event::http_for_reader(path),
         None | Some(Kind::Http) => event::http(path, args.read_only),
         Some(Kind::Sqs) => making.sqs(args.count.unwrap_or(1)),
         Some(Kind::Cloudfront) => making.cloudfront(),
@@ -149,6 +157,21 @@ fn generated(
             event
         }
     })
+}
+
+/// Refuses what the reader is not there for.
+fn check_reader(loaded: &Loaded, args: &Args) -> Result<(), Failure> {
+    if !loaded.app.has_reader() {
+        return Err(Failure::usage(format!(
+            "env {} has no reader: its one function answers everything",
+            loaded.env
+        ))
+        .hinted("leave out --reader"));
+    }
+    if args.event.is_some_and(|event| event != Kind::Http) {
+        return Err(Failure::usage("--reader takes HTTP events only: everything else goes to the counter"));
+    }
+    Ok(())
 }
 
 fn site_bucket(loaded: &Loaded) -> Result<&str, Failure> {

@@ -130,9 +130,12 @@ async fn version(
     let Some(number) = alias.outputs.get("version").and_then(|version| version.parse().ok()) else {
         return Ok(None);
     };
-    let function = live.live(&FunctionSpec::address("counter"));
-    let function = function.and_then(|function| serde_json::from_value(function.spec.clone()).ok());
-    let newest = match function.map(|function: FunctionSpec| stack::release(&function)) {
+    let function = |role: &str| {
+        let found = live.live(&FunctionSpec::address(role));
+        found.and_then(|function| serde_json::from_value::<FunctionSpec>(function.spec.clone()).ok())
+    };
+    let release = function("counter").map(|counter| stack::release(&counter, function("reader").as_ref()));
+    let newest = match release {
         Some(release) if alias.spec.get("release").and_then(Json::as_str) != Some(&release) => {
             let cx = Cx::new(address, sink.clone(), session.stop.clone());
             let versions = cloud.versions(&cx).await?;

@@ -231,7 +231,9 @@ fn costs(command: &str, loaded: &Loaded) -> Option<Estimate> {
 fn other_release(plan: &Plan) -> Option<String> {
     let alias = plan.change(&AliasSpec::address("live")).filter(|alias| alias.action == Action::Update)?;
     let function = plan.change(&FunctionSpec::address("counter"))?;
-    let version = alias.have.as_ref()?.outputs.get("version").filter(|_| function.action == Action::Keep)?;
+    let reader = plan.change(&FunctionSpec::address("reader")).map_or(Action::Keep, |reader| reader.action);
+    let as_it_was = function.action == Action::Keep && reader == Action::Keep;
+    let version = alias.have.as_ref()?.outputs.get("version").filter(|_| as_it_was)?;
     Some(format!(
         "{}: version {version} answers, which is of another release than the function (rolled back, or a deploy did not come to its end); a deploy lets this release answer",
         alias.address()

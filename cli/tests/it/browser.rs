@@ -4,8 +4,8 @@
 mod numbers;
 mod queued;
 mod seen;
-mod stand;
-mod webdriver;
+pub(crate) mod stand;
+pub(crate) mod webdriver;
 mod widget;
 
 use std::path::{Path, PathBuf};

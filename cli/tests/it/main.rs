@@ -7,6 +7,8 @@ mod attack;
 #[cfg(test)]
 mod aws;
 #[cfg(test)]
+mod badges;
+#[cfg(test)]
 mod browser;
 #[cfg(test)]
 mod calls;

@@ -1,4 +1,5 @@
-//! The services beside the table that the function calls: `CloudFront`, to invalidate, and S3, to read access logs. Nothing of it
+//! The services beside the table that the function calls: `CloudFront`, to invalidate; S3, to read access logs; and, from the
+//! reader, Lambda, to forward hits. Nothing of it
 //! is made before it is first needed.
 
 use std::time::{Duration, Instant};
@@ -49,6 +50,14 @@ impl Access {
         };
         let endpoint = settings.cloudfront.clone().map_or_else(|| Endpoint::parse(url), Ok)?;
         Ok(self.rest(endpoint, region, "cloudfront"))
+    }
+
+    /// A client of Lambda, in the function's own region.
+    pub(super) fn lambda(&self, settings: &SourceSettings) -> Result<Rest, String> {
+        let suffix = if self.is_in_china() { "amazonaws.com.cn" } else { "amazonaws.com" };
+        let url = format!("https://lambda.{}.{suffix}", self.region);
+        let endpoint = settings.lambda.clone().map_or_else(|| Endpoint::parse(&url), Ok)?;
+        Ok(self.rest(endpoint, &self.region, "lambda"))
     }
 
     /// A client of S3 for a bucket, and the path of an object there. AWS has a host for each bucket; its certificate does not

@@ -77,21 +77,59 @@ fn color(query: &Query, name: &str) -> Result<Option<Color>, Stop> {
     Color::parse(text).map(Some).ok_or_else(|| bad_param(&message))
 }
 
-/// How a badge is written.
+/// How a picture, or what one is drawn from, is written.
 #[derive(Clone, Copy)]
-enum Form {
+pub(super) enum Form {
     Svg,
     Json,
+    /// The picture that only counts: nothing to be seen.
+    Pixel,
 }
 
 impl Form {
-    fn answer(self, badge: &Badge<'_>, cache: Cache) -> Answer {
-        match self {
-            Self::Svg => Answer::new(200, "image/svg+xml; charset=utf-8", cache, badge.svg())
-                .with("content-security-policy", POLICY),
-            Self::Json => Answer::json(200, cache, badge.json()),
+    /// The form of a route whose mistakes are drawn.
+    pub(super) fn of(route: &str) -> Option<Self> {
+        match route {
+            "/v1/badge.svg" => Some(Self::Svg),
+            "/v1/badge.json" => Some(Self::Json),
+            "/v1/pixel.svg" => Some(Self::Pixel),
+            _ => None,
         }
     }
+
+    fn answer(self, badge: &Badge<'_>, cache: Cache) -> Answer {
+        match self {
+            Self::Svg => picture(badge.svg(), cache),
+            Self::Json => Answer::json(200, cache, badge.json()),
+            Self::Pixel => pixel(cache),
+        }
+    }
+
+    /// The answer without a number.
+    pub(super) fn empty(self) -> Answer {
+        self.answer(&Badge::new("", ""), Cache::Never)
+    }
+
+    /// A mistake, with status 200: a broken picture tells nobody anything.
+    pub(super) fn error(self, stop: Stop) -> Outcome {
+        let Stop { code, trouble, answer, forward } = stop;
+        let badge = Badge::error(Show::Total.label());
+        let ignored = (code == "origin_not_allowed").then_some(Ignored::Origin);
+        let mut drawn = self.answer(&badge, Cache::Never).with(HEADER_ERROR, code);
+        if let Some(after) = answer.header("retry-after") {
+            drawn = drawn.with("retry-after", after.to_owned());
+        }
+        Outcome { ignored, trouble, forward, ..Outcome::of(drawn) }
+    }
+}
+
+/// The picture of `/v1/pixel.svg`: a badge that is not seen.
+fn pixel(cache: Cache) -> Answer {
+    picture(Badge { style: Style::None, ..Badge::new("", "") }.svg(), cache)
+}
+
+fn picture(svg: String, cache: Cache) -> Answer {
+    Answer::new(200, "image/svg+xml; charset=utf-8", cache, svg).with("content-security-policy", POLICY)
 }
 
 impl<S: Store> Counter<S> {
@@ -110,15 +148,7 @@ impl<S: Store> Counter<S> {
     fn badge(&mut self, request: &Request, now: Moment, form: Form) -> Outcome {
         match self.try_badge(request, now, form) {
             Ok(outcome) => outcome,
-            Err(Stop { code, trouble, answer }) => {
-                let badge = Badge::error(Show::Total.label());
-                let ignored = (code == "origin_not_allowed").then_some(Ignored::Origin);
-                let mut drawn = form.answer(&badge, Cache::Never).with(HEADER_ERROR, code);
-                if let Some(after) = answer.header("retry-after") {
-                    drawn = drawn.with("retry-after", after.to_owned());
-                }
-                Outcome { ignored, trouble, ..Outcome::of(drawn) }
-            }
+            Err(stop) => form.error(stop),
         }
     }
 
@@ -129,12 +159,12 @@ impl<S: Store> Counter<S> {
             return Err(bad_param("visitors are not counted here, so there is no number of them"));
         }
         let path = the_path(&query)?;
-        let Tally { key, counts, ignored } = if look.counts {
+        let Tally { key, counts, ignored, forward } = if look.counts {
             self.tally(request, Asked { path, ..Asked::default() }, now)?
         } else {
             let key = self.setup.rules.key(path)?;
             let counts = self.read_one(&key, now)?;
-            Tally { key, counts, ignored: None }
+            Tally { key, counts, ignored: None, forward: None }
         };
         let n = match look.show {
             Show::Total => counts.hits,
@@ -150,6 +180,7 @@ impl<S: Store> Counter<S> {
         };
         let cache = if look.counts { Cache::Never } else { Cache::FiveMinutes };
         let outcome = Outcome::about(form.answer(&badge, cache), Some(key));
-        Ok(Outcome { counted: look.counts && ignored.is_none(), ignored, ..outcome })
+        let counted = look.counts && ignored.is_none() && forward.is_none();
+        Ok(Outcome { counted, ignored, forward, ..outcome })
     }
 }

@@ -13,6 +13,7 @@ use crate::query::Query;
 use crate::rules::{Ignored, Verdict, View};
 use crate::sent::Sent;
 use crate::store::{Added, Met, Paths, Store};
+use crate::trigger::Forwarded;
 use crate::visitor::Visitor;
 
 /// What became of a view: the page's numbers after it, and why it did not count if it did not.
@@ -20,6 +21,8 @@ pub(super) struct Tally {
     pub(super) key: Key,
     pub(super) counts: Counts,
     pub(super) ignored: Option<Ignored>,
+    /// The hit, where it is the counter that has to count it.
+    pub(super) forward: Option<Forwarded>,
 }
 
 /// How a view was asked for.
@@ -42,7 +45,7 @@ impl<S: Store> Counter<S> {
         if flag(&query, "ro", "only read")? || request.method == "HEAD" {
             let key = self.setup.rules.key(path)?;
             let counts = self.read_one(&key, now)?;
-            return Ok(self.answered(Tally { key, counts, ignored: None }, false));
+            return Ok(self.answered(Tally { key, counts, ignored: None, forward: None }, false));
         }
         let tally = self.tally(request, Asked { path, ..Asked::default() }, now)?;
         Ok(self.answered(tally, true))
@@ -63,7 +66,7 @@ impl<S: Store> Counter<S> {
     }
 
     fn answered(&self, tally: Tally, was_to_count: bool) -> Outcome {
-        let Tally { key, counts, ignored } = tally;
+        let Tally { key, counts, ignored, forward } = tally;
         let counted = was_to_count && ignored.is_none();
         let object = self.setup.page(Object::new().number("v", 1), &key, counts);
         let object = object.raw("counted", if counted { "true" } else { "false" });
@@ -73,7 +76,8 @@ impl<S: Store> Counter<S> {
         };
         let cache = if was_to_count { Cache::No } else { Cache::Minute };
         let answer = Answer::json(200, cache, object.end());
-        Outcome { counted, ignored, ..Outcome::about(answer, Some(key)) }
+        let counted = counted && forward.is_none();
+        Outcome { counted, ignored, forward, ..Outcome::about(answer, Some(key)) }
     }
 
     /// Counts a view, if the rules let it.
@@ -89,7 +93,11 @@ impl<S: Store> Counter<S> {
             prefetched: headers.prefetched,
             opted_out: headers.opted_out || asked.opted_out,
         };
-        let (key, followed) = match self.setup.rules.judge(&view) {
+        let verdict = self.setup.rules.judge(&view);
+        if self.setup.forwards {
+            return self.forward(request, verdict, now);
+        }
+        let (key, followed) = match verdict {
             Verdict::Refused { why } => return Err(why.into()),
             Verdict::Ignored { key, why } => return self.ignored(key, why, now),
             Verdict::Counted { key, followed } => (key, followed),
@@ -110,6 +118,33 @@ impl<S: Store> Counter<S> {
         }
     }
 
+    /// Forwards a view to the counter, and answers with the number that it will make there: one more, unless it looks like a
+    /// reload or like a path that may not be counted. Views that do not count are forwarded too: the counter counts their
+    /// reasons.
+    fn forward(&mut self, request: &Request, verdict: Verdict, now: Moment) -> Result<Tally, Stop> {
+        let (key, followed, ignored) = match verdict {
+            Verdict::Refused { why } => return Err(why.into()),
+            Verdict::Ignored { key, why } => (key, false, Some(why)),
+            Verdict::Counted { key, followed } => (key, followed, None),
+        };
+        let visitor = if followed { self.visitor(request) } else { None };
+        let repeats = visitor.as_ref().is_some_and(|visitor| self.recent.repeats(visitor, &key, now));
+        let forward = Forwarded { key: key.clone(), at: now, visitor, ignored };
+        let with_it = |stop: Stop| Stop { forward: Some(forward.clone()), ..stop };
+        if ignored == Some(Ignored::Origin) {
+            return Err(with_it(origin_not_allowed()));
+        }
+        // A view is forwarded even if its number cannot be read.
+        let mut counts = self.read_one(&key, now).map_err(|error| with_it(error.into()))?;
+        let is_refused = self.setup.paths == Paths::Strict
+            && counts.hits == 0
+            && !self.store.knows(&key).map_err(|error| with_it(error.into()))?;
+        if ignored.is_none() && !repeats && !is_refused {
+            counts = counts.plus(Counts { hits: 1, today: 1, ..Counts::default() });
+        }
+        Ok(Tally { key, counts, ignored, forward: Some(forward) })
+    }
+
     /// Counts a hit, or says why its path may not have one.
     fn add(
         &mut self,
@@ -123,7 +158,7 @@ impl<S: Store> Counter<S> {
         };
         let added = self.meet_and_add(&key, visitor, now);
         match added {
-            Ok(Added::Counted(counts)) => Ok(Ok(Tally { key, counts, ignored: None })),
+            Ok(Added::Counted(counts)) => Ok(Ok(Tally { key, counts, ignored: None, forward: None })),
             Ok(Added::Unknown | Added::Full) => {
                 self.refused_on = Some(now.day());
                 Ok(Err((key, refused)))
@@ -169,17 +204,13 @@ impl<S: Store> Counter<S> {
         let noted = self.store.ignore(why, 1, now);
         let counts = match why {
             Ignored::Origin => {
-                let mut stop =
-                    Stop::new(403, "origin_not_allowed", "pages of this origin may not count here");
-                stop.answer = stop.answer.with(HEADER_IGNORED, why.code());
-                stop.trouble = noted.err();
-                return Err(stop);
+                return Err(Stop { trouble: noted.err(), ..origin_not_allowed() });
             }
             // These have no item.
             Ignored::Path | Ignored::Full => Counts::default(),
             _ => self.read_one(&key, now)?,
         };
-        Ok(Tally { key, counts, ignored: Some(why) })
+        Ok(Tally { key, counts, ignored: Some(why), forward: None })
     }
 
     /// Who asks: the address that the gateway saw, or, through the owner's distribution, the one that it saw. What a
@@ -194,6 +225,12 @@ impl<S: Store> Counter<S> {
         let address = viewer.or_else(|| request.source_address.get())?;
         Visitor::new(address, headers.user_agent.get().unwrap_or_default())
     }
+}
+
+fn origin_not_allowed() -> Stop {
+    let mut stop = Stop::new(403, "origin_not_allowed", "pages of this origin may not count here");
+    stop.answer = stop.answer.with(HEADER_IGNORED, Ignored::Origin.code());
+    stop
 }
 
 /// The path that has to be given once.

@@ -3,6 +3,7 @@
 mod badge;
 mod hit;
 mod numbers;
+mod pixel;
 mod read;
 
 use hitctl_config::contract::{HEADER_BUILD, HEADER_IGNORED, MAX_BODY_BYTES};
@@ -17,6 +18,7 @@ use crate::query::Query;
 use crate::recent::Recent;
 use crate::rules::{Ignored, Rules};
 use crate::store::{Pages, Paths, Store, StoreError};
+use crate::trigger::Forwarded;
 
 /// For how long all pages are remembered: reading them costs a read of the whole table. What this process counts itself
 /// is added to the site's total at once.
@@ -43,6 +45,8 @@ pub struct Setup {
     pub queued: bool,
     /// What proves that a request came through the owner's distribution.
     pub origin_secret: Option<String>,
+    /// Whether this is the reader: it writes nothing, and what counts is forwarded to the counter.
+    pub forwards: bool,
     /// The id of the build, for `/healthz`.
     pub build: Option<String>,
 }
@@ -74,11 +78,13 @@ pub struct Outcome {
     pub ignored: Option<Ignored>,
     /// Why the store failed, if it did.
     pub trouble: Option<StoreError>,
+    /// The hit that has to be forwarded to the counter before this is answered.
+    pub forward: Option<Forwarded>,
 }
 
 impl Outcome {
     fn of(answer: Answer) -> Self {
-        Self { answer, key: None, counted: false, ignored: None, trouble: None }
+        Self { answer, key: None, counted: false, ignored: None, trouble: None, forward: None }
     }
 
     fn about(answer: Answer, key: Option<Key>) -> Self {
@@ -93,11 +99,18 @@ struct Stop {
     /// The error's code, for badges.
     code: String,
     trouble: Option<StoreError>,
+    forward: Option<Forwarded>,
 }
 
 impl Stop {
     fn new(status: u16, code: &str, message: &str) -> Self {
-        Self { answer: Answer::error(status, code, message), code: code.to_owned(), trouble: None }
+        let answer = Answer::error(status, code, message);
+        Self { answer, code: code.to_owned(), trouble: None, forward: None }
+    }
+
+    fn outcome(self) -> Outcome {
+        let Self { answer, trouble, forward, .. } = self;
+        Outcome { trouble, forward, ..Outcome::of(answer) }
     }
 }
 
@@ -147,18 +160,21 @@ impl<S: Store> Counter<S> {
 
     /// Answers a request at the time `now`.
     pub fn answer(&mut self, request: &Request, now: Moment) -> Outcome {
-        let mut outcome = match self.route(request, now) {
+        let outcome = match self.route(request, now) {
             Ok(outcome) => outcome,
-            Err(Stop { answer, trouble, .. }) => Outcome { trouble, ..Outcome::of(answer) },
+            Err(stop) => stop.outcome(),
         };
-        if let Some(why) = outcome.ignored {
-            outcome.answer = outcome.answer.with(HEADER_IGNORED, why.code());
-        }
-        outcome.answer = outcome.answer.unless_known(request.headers.if_none_match.as_deref());
-        if request.method == "HEAD" {
-            outcome.answer.body.clear();
-        }
-        outcome
+        finish(outcome, request)
+    }
+
+    /// Answers a request whose hit could not be forwarded.
+    pub fn not_forwarded(&self, request: &Request, why: String) -> Outcome {
+        let stop = Stop::from(StoreError::Unavailable(why));
+        let outcome = match badge::Form::of(&request.route) {
+            Some(form) => form.error(stop),
+            None => stop.outcome(),
+        };
+        finish(outcome, request)
     }
 
     fn route(&mut self, request: &Request, now: Moment) -> Result<Outcome, Stop> {
@@ -166,6 +182,7 @@ impl<S: Store> Counter<S> {
         let (methods, route): Route<S> = match request.route.as_str() {
             "/counter" => (READING, Self::counter),
             "/v1/hit" => (&["POST"], Self::hit),
+            "/v1/pixel.svg" => (READING, Self::pixel),
             "/v1/count" => (READING, Self::count),
             "/v1/badge.svg" => (READING, Self::badge_svg),
             "/v1/badge.json" => (READING, Self::badge_json),
@@ -230,6 +247,18 @@ impl<S: Store> Counter<S> {
         };
         Ok(self.history.insert(history).1.clone())
     }
+}
+
+/// Adds what every answer has in common.
+fn finish(mut outcome: Outcome, request: &Request) -> Outcome {
+    if let Some(why) = outcome.ignored {
+        outcome.answer = outcome.answer.with(HEADER_IGNORED, why.code());
+    }
+    outcome.answer = outcome.answer.unless_known(request.headers.if_none_match.as_deref());
+    if request.method == "HEAD" {
+        outcome.answer.body.clear();
+    }
+    outcome
 }
 
 /// Whether what was read of the whole table may still be answered: of the same day, and less than a minute old.

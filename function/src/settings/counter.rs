@@ -1,8 +1,8 @@
 //! What the counter is told: which views count, and for whom its numbers are.
 
 use hitctl_config::contract::{
-    ENV_ALLOW_ORIGINS, ENV_BOTS, ENV_BUILD, ENV_GPC, ENV_INGEST, ENV_KEEP_QUERY, ENV_ORIGIN_SECRET,
-    ENV_PATHS, ENV_PUBLIC_STATS, ENV_REPEAT,
+    ENV_ALLOW_ORIGINS, ENV_BOTS, ENV_BUILD, ENV_COUNTER, ENV_GPC, ENV_INGEST, ENV_KEEP_QUERY,
+    ENV_ORIGIN_SECRET, ENV_PATHS, ENV_PUBLIC_STATS, ENV_REPEAT,
 };
 
 use crate::http::Origins;
@@ -44,6 +44,7 @@ pub(super) fn read(set: &dyn Fn(&str) -> Option<String>, faults: &mut Vec<String
         public_stats: set(ENV_PUBLIC_STATS).as_deref() == Some("1"),
         queued: set(ENV_INGEST).as_deref() == Some("1"),
         origin_secret: set(ENV_ORIGIN_SECRET),
+        forwards: set(ENV_COUNTER).is_some(),
         build: set(ENV_BUILD).filter(|build| build.bytes().all(|byte| byte.is_ascii_graphic())),
         ..Setup::default()
     }

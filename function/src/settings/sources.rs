@@ -1,9 +1,9 @@
 //! What the function is told about messages and events, and about what hits set off.
 
 use hitctl_config::contract::{
-    ENV_AWS_CLOUDFRONT_ENDPOINT, ENV_AWS_ENDPOINT, ENV_AWS_S3_ENDPOINT, ENV_EVENT_AMOUNT, ENV_EVENT_KEY,
-    ENV_EXACT, ENV_INVALIDATE, ENV_INVALIDATE_PATHS, ENV_LOG_BUCKET, ENV_SEEN_TABLE, ENV_SITE_BUCKET,
-    ENV_TABLE,
+    ENV_AWS_CLOUDFRONT_ENDPOINT, ENV_AWS_ENDPOINT, ENV_AWS_LAMBDA_ENDPOINT, ENV_AWS_S3_ENDPOINT, ENV_COUNTER,
+    ENV_EVENT_AMOUNT, ENV_EVENT_KEY, ENV_EXACT, ENV_INVALIDATE, ENV_INVALIDATE_PATHS, ENV_LOG_BUCKET,
+    ENV_SEEN_TABLE, ENV_SITE_BUCKET, ENV_TABLE,
 };
 
 use crate::net::Endpoint;
@@ -24,6 +24,35 @@ pub struct Settings {
     pub cloudfront: Option<Endpoint>,
     /// Where S3 is, if not at AWS.
     pub s3: Option<Endpoint>,
+    /// The counter that hits are forwarded to.
+    pub counter: Option<Target>,
+    /// Where Lambda is, if not at AWS.
+    pub lambda: Option<Endpoint>,
+}
+
+/// A function, and its alias if it has one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// The function's name.
+    pub function: String,
+    /// The alias.
+    pub alias: Option<String>,
+}
+
+impl Target {
+    /// Reads `NAME` or `NAME:ALIAS`.
+    fn parse(text: &str) -> Option<Self> {
+        let (function, alias) = match text.split_once(':') {
+            Some((function, alias)) => (function, Some(alias)),
+            None => (text, None),
+        };
+        let is_name = |name: &str| {
+            (1..=128).contains(&name.len())
+                && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+        };
+        (is_name(function) && alias.is_none_or(is_name))
+            .then(|| Self { function: function.to_owned(), alias: alias.map(str::to_owned) })
+    }
 }
 
 /// What is invalidated after hits.
@@ -74,6 +103,13 @@ pub(super) fn read(set: &dyn Fn(&str) -> Option<String>, faults: &mut Vec<String
             name: set("AWS_LAMBDA_FUNCTION_NAME").or_else(|| set(ENV_TABLE)).unwrap_or_default(),
         })
     });
+    let counter = set(ENV_COUNTER).and_then(|text| {
+        let target = Target::parse(&text);
+        if target.is_none() {
+            faults.push(format!("{ENV_COUNTER}: expected FUNCTION or FUNCTION:ALIAS, found `{text}`"));
+        }
+        target
+    });
     let mut endpoint = |name: &str| {
         let (name, url) = [name, ENV_AWS_ENDPOINT].into_iter().find_map(|name| Some((name, set(name)?)))?;
         let read = Endpoint::parse(url.trim());
@@ -81,7 +117,8 @@ pub(super) fn read(set: &dyn Fn(&str) -> Option<String>, faults: &mut Vec<String
     };
     let cloudfront = if invalidate.is_some() { endpoint(ENV_AWS_CLOUDFRONT_ENDPOINT) } else { None };
     let s3 = if sources.log_bucket.is_some() { endpoint(ENV_AWS_S3_ENDPOINT) } else { None };
-    Settings { sources, exact, remembers, invalidate, cloudfront, s3 }
+    let lambda = if counter.is_some() { endpoint(ENV_AWS_LAMBDA_ENDPOINT) } else { None };
+    Settings { sources, exact, remembers, invalidate, cloudfront, s3, counter, lambda }
 }
 
 #[cfg(test)]

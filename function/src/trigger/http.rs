@@ -1,6 +1,8 @@
 //! Payload format 2.0, which API Gateway's HTTP APIs and Lambda's function URLs share: event in, answer out.
 
-use hitctl_config::contract::{HEADER_ORIGIN_SECRET, MAX_BODY_BYTES, ROUTES, STATS_ROUTES};
+use hitctl_config::contract::{
+    COUNTING_ROUTES, HEADER_ORIGIN_SECRET, MAX_BODY_BYTES, READING_ROUTES, STATS_ROUTES,
+};
 use serde_json::value::RawValue;
 
 use super::fields::{Field, Fields, read_text};
@@ -58,7 +60,10 @@ pub(super) fn is_ahead(header: &str) -> bool {
 fn route<'a>(key: Option<&'a str>, path: &'a str, stage: Option<&str>) -> &'a str {
     let matched = key.and_then(|key| key.split_once(' ')).map(|(_, route)| route);
     if let Some(route) = matched
-        && ROUTES.iter().chain(STATS_ROUTES).any(|known| known.ends_with(&format!(" {route}")))
+        && [COUNTING_ROUTES, READING_ROUTES, STATS_ROUTES]
+            .into_iter()
+            .flatten()
+            .any(|known| known.ends_with(&format!(" {route}")))
     {
         return route;
     }

@@ -2,6 +2,7 @@
 
 use crate::http::Private;
 use crate::moment::Moment;
+use crate::rules::Ignored;
 
 /// The most hits that one entry of a message may stand for.
 pub(super) const MOST_AT_ONCE: u64 = 1_000_000;
@@ -62,6 +63,8 @@ pub enum By {
     Page,
     /// A viewer of a distribution: a robot names itself, and the page is the owner's.
     Viewer,
+    /// A page, by way of the reader, which has applied the rules of the web already.
+    Reader,
 }
 
 /// A hit, as it was said.
@@ -87,6 +90,8 @@ pub struct Said {
     pub prefetched: bool,
     /// The visitor asked not to be followed.
     pub opted_out: bool,
+    /// Why it does not count, by the rules that the reader has applied.
+    pub ignored: Option<Ignored>,
 }
 
 /// An object that was made in a bucket.

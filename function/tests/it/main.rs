@@ -13,6 +13,7 @@ mod invalidation;
 mod lifecycle;
 mod logs;
 mod messages;
+mod reader;
 mod redelivery;
 mod routes;
 mod tls;

@@ -85,6 +85,12 @@ pub(super) fn steps(changes: &[Change]) -> Vec<Step> {
             }
         }
     }
+    for (first, second) in created_before_updates(changes) {
+        if let (Some(first), Some(second)) = (make_of[first], make_of[second]) {
+            steps[first].needs.retain(|need| *need != second);
+            steps[second].needs.push(first);
+        }
+    }
     for (first, second) in led(changes) {
         if let (Some(first), Some(second)) = (make_of[first], make_of[second]) {
             steps[second].needs.push(first);
@@ -101,6 +107,17 @@ fn led(changes: &[Change]) -> Vec<(usize, usize)> {
         let diff = change.fields.iter().find(|diff| diff.field == lead.field)?;
         let (old, new) = (diff.old.as_f64()?, diff.new.as_f64()?);
         Some(if old < new { (leader, other) } else { (other, leader) })
+    });
+    pairs.collect()
+}
+
+/// The pairs of changes of which the first creates what the second, which is only updated, will use.
+fn created_before_updates(changes: &[Change]) -> Vec<(usize, usize)> {
+    let pairs = changes.iter().enumerate().filter_map(|(first, change)| {
+        let address = change.node.before_update_of.as_ref()?;
+        let second = changes.iter().position(|it| it.address() == address)?;
+        let is_update = changes[second].action == Action::Update && !changes[second].is_conflict();
+        (change.action == Action::Create && is_update).then_some((first, second))
     });
     pairs.collect()
 }

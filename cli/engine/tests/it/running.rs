@@ -124,6 +124,45 @@ fn a_rise_comes_before_what_it_leads_and_a_fall_after() {
 }
 
 #[test]
+fn resource_that_an_update_will_use_is_created_before_it() {
+    let graph = |uses_it: bool| {
+        let api = Node::present(at("a"), "a", json!({ "routes": usize::from(uses_it) }));
+        let permission = json!({ "source": hitctl_engine::Value::<String>::output(at("a"), "id") });
+        let permission = Node::present(at("p"), "p", permission).before_update_of(at("a"));
+        Graph::new(vec![api, permission.present_if(uses_it)]).unwrap()
+    };
+    run(async {
+        // Both are new: first what has the output.
+        let (sink, events) = recorder();
+        assert!(deploy(&Cloud::default(), &graph(true), &sink).await.is_ok());
+        assert_eq!(
+            lines(&events.lock().unwrap()),
+            "creating toy.a\ncreated toy.a in 10 ms\ncreating toy.p\ncreated toy.p in 10 ms"
+        );
+        // The one is there already and has its output.
+        let cloud = Cloud::default();
+        deploy(&cloud, &graph(false), &Sink::none()).await;
+        let (sink, events) = recorder();
+        assert!(deploy(&cloud, &graph(true), &sink).await.is_ok());
+        assert_eq!(
+            lines(&events.lock().unwrap()),
+            "creating toy.p\ncreated toy.p in 10 ms\nupdating toy.a\nupdated toy.a in 10 ms"
+        );
+        // And the other way round: it is deleted when nothing uses it any more.
+        let (sink, events) = recorder();
+        assert!(deploy(&cloud, &graph(false), &sink).await.is_ok());
+        assert_eq!(
+            lines(&events.lock().unwrap()),
+            "updating toy.a\nupdated toy.a in 10 ms\ndeleting toy.p\ndeleted toy.p in 10 ms"
+        );
+        // Where it cannot be created, the update that would use it does not take place.
+        cloud.trouble(&[("p".to_owned(), Trouble::Fail)].into());
+        let outcome = deploy(&cloud, &graph(true), &Sink::none()).await;
+        assert_eq!((outcome.failed.len(), outcome.skipped.len()), (1, 1));
+    });
+}
+
+#[test]
 fn replacements_are_taken_down_from_the_top_and_made_from_the_bottom() {
     run(async {
         let cloud = Cloud::default();

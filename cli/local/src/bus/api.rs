@@ -13,7 +13,6 @@ use serde_json::{Value as Json, json};
 use super::entry::{self, Entry};
 use super::{Bus, Inner, Rule};
 use crate::clock::now_ms;
-use crate::cloud::blocking;
 use crate::front::{Answer, Call, JSON_1_1, Service};
 use crate::lambda::read;
 
@@ -92,18 +91,7 @@ async fn put_events(inner: &Arc<Inner>, body: &[u8]) -> Result<Json, Refused> {
         }
     }
     if !jobs.is_empty() {
-        // On its way even if the caller hangs up.
-        let at = Arc::clone(inner);
-        let kept = tokio::spawn(async move {
-            let store = Arc::clone(&at);
-            let ids = blocking(move || store.store.add(&jobs, now)).await?;
-            at.schedule(ids.into_iter().map(|id| (now, id)));
-            Ok::<_, hitctl_engine::Fault>(())
-        });
-        let kept = kept
-            .await
-            .unwrap_or_else(|error| Err(hitctl_engine::Fault::fatal("local_bug", error.to_string())));
-        kept.map_err(|fault| {
+        inner.accept(jobs, now).await.map_err(|fault| {
             let cause = fault.cause.map(|cause| format!(": {cause}")).unwrap_or_default();
             (StatusCode::INTERNAL_SERVER_ERROR, "InternalException", format!("{}{cause}", fault.message))
         })?;

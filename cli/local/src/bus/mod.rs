@@ -26,6 +26,8 @@ use serde_json::Value as Json;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
+use crate::clock::now_ms;
+use crate::cloud::blocking;
 use crate::lambda::{Runner, lock, read, write};
 use crate::post::Post;
 use crate::{ACCOUNT, REGION};
@@ -108,6 +110,23 @@ impl Bus {
     /// How many events could not be delivered and found no dead letter queue.
     pub(crate) fn dropped(&self) -> u64 {
         self.inner.dropped.load(Ordering::Relaxed)
+    }
+
+    /// Accepts an event for a function, named with its alias if it has one: an asynchronous invocation. It is on disk when this
+    /// returns, and is tried again as the function's settings say.
+    pub(crate) async fn invoke_later(&self, function: &str, event: String) -> Result<(), Fault> {
+        let now = now_ms();
+        let job = Job {
+            rule_arn: String::new(),
+            target_arn: format!("arn:aws:lambda:{REGION}:{ACCOUNT}:function:{function}"),
+            max_retries: 0,
+            max_age_s: 0,
+            dead_letter_arn: String::new(),
+            since_ms: now,
+            failures: 0,
+            holder: Holder::Lambda { waits: 0 },
+        };
+        self.inner.accept(vec![(event, job)], now).await
     }
 
     /// Makes a rule, or changes it, and says its ARN.
@@ -199,6 +218,18 @@ impl Inner {
         let all = read(&self.settings);
         let of_it = all.values().find(|(of, _)| of == function);
         of_it.map(|(_, settings)| settings.clone()).unwrap_or_default()
+    }
+
+    /// Writes jobs to disk, and delivers them from then on, even if the caller hangs up.
+    async fn accept(self: &Arc<Self>, jobs: Vec<(String, Job)>, now_ms: u64) -> Result<(), Fault> {
+        let at = Arc::clone(self);
+        let accepted = tokio::spawn(async move {
+            let store = Arc::clone(&at);
+            let ids = blocking(move || store.store.add(&jobs, now_ms)).await?;
+            at.schedule(ids.into_iter().map(|id| (now_ms, id)));
+            Ok(())
+        });
+        accepted.await.unwrap_or_else(|error| Err(Fault::fatal("local_bug", error.to_string())))
     }
 
     /// Puts jobs among those that nobody carries.

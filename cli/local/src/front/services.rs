@@ -27,8 +27,17 @@ pub(crate) struct Call {
     pub(crate) method: Method,
     /// The path and the query, as they came.
     pub(crate) uri: Uri,
+    /// The headers.
+    pub(crate) headers: HeaderMap,
     /// The whole body.
     pub(crate) body: Bytes,
+}
+
+impl Call {
+    /// The value of a header, if it is text.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
 }
 
 /// A service of AWS as this cloud has it. Its operations are its own affair, unknown ones too.
@@ -121,7 +130,7 @@ impl Services {
             To::Path(service) => (service, String::new()),
         };
         let service = Arc::clone(service);
-        let call = Call { operation, method: head.method, uri: head.uri, body };
+        let call = Call { operation, method: head.method, uri: head.uri, headers: head.headers, body };
         service.answer(call).await.into_response()
     }
 

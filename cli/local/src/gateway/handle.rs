@@ -90,7 +90,8 @@ async fn serve(
         let post = front.gateway.post.get().map(|post| &**post);
         return ingest.take(post, &parts.headers, &body, peer.ip()).await;
     }
-    if !settings.is_url && !front.gateway.permitted(&settings.api_id, &settings.function) {
+    let function = settings.function(matched.key);
+    if !settings.is_url && !front.gateway.permitted(&settings.api_id, function) {
         return broken(settings);
     }
     let context = Context {
@@ -104,7 +105,7 @@ async fn serve(
     };
     let event = event(&parts, &body, &matched, &context);
     drop(body);
-    let invoked = front.gateway.runner.invoke(&settings.function, event.into());
+    let invoked = front.gateway.runner.invoke(function, event.into());
     match tokio::time::timeout(INTEGRATION_LIMIT, invoked).await {
         Ok(Ok(invocation)) if invocation.function_error.is_none() => {
             answer::answer(&invocation.payload).unwrap_or_else(|| broken(settings))

@@ -25,7 +25,7 @@ mod server;
 mod text;
 mod throttle;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, OnceLock, RwLock};
 use std::time::Instant;
 
@@ -93,6 +93,8 @@ pub enum Door<'a> {
 struct Settings {
     api_id: String,
     function: String,
+    /// The function that answers some of the routes, and their keys.
+    reader: Option<(String, BTreeSet<String>)>,
     routes: Routes,
     ingest: Option<Ingest>,
     cors: Rules,
@@ -104,8 +106,7 @@ struct Settings {
 impl<'a> Door<'a> {
     fn function(self) -> Option<&'a str> {
         match self {
-            // A version or alias may follow; here there is one version.
-            Self::Api(spec) => spec.function_arn.get()?.split_once(":function:")?.1.split(':').next(),
+            Self::Api(spec) => name_in(spec.function_arn.get()?),
             Self::Url(spec) => spec.function_name.get().map(String::as_str),
         }
     }
@@ -113,10 +114,18 @@ impl<'a> Door<'a> {
     fn routes(self) -> Result<Routes, Fault> {
         match self {
             Self::Api(spec) => {
-                Routes::parse(spec.routes.iter().chain(spec.ingest.as_ref().map(|ingest| &ingest.route)))
+                let of_reader = spec.reader.iter().flat_map(|reader| &reader.routes);
+                let of_queue = spec.ingest.as_ref().map(|ingest| &ingest.route);
+                Routes::parse(spec.routes.iter().chain(of_reader).chain(of_queue))
             }
             Self::Url(_) => Routes::parse(&["$default".to_owned()]),
         }
+    }
+
+    fn reader(self) -> Result<Option<(String, BTreeSet<String>)>, Fault> {
+        let Self::Api(HttpApiSpec { reader: Some(reader), .. }) = self else { return Ok(None) };
+        let function = reader.function_arn.get().and_then(|arn| name_in(arn)).ok_or_else(no_function)?;
+        Ok(Some((function.to_owned(), reader.routes.clone())))
     }
 
     fn ingest(self) -> Result<Option<Ingest>, Fault> {
@@ -144,13 +153,12 @@ impl<'a> Door<'a> {
 
 impl Settings {
     fn new(api_id: &str, door: Door<'_>, before: Option<&Self>) -> Result<Self, Fault> {
-        let function = door
-            .function()
-            .ok_or_else(|| Fault::fatal("bad_integration", "the HTTP API names no function"))?;
+        let function = door.function().ok_or_else(no_function)?;
         let is_url = matches!(door, Door::Url(_));
         Ok(Self {
             api_id: api_id.to_owned(),
             function: function.to_owned(),
+            reader: door.reader()?,
             routes: door.routes()?,
             ingest: door.ingest()?,
             cors: Rules::new(door.cors()),
@@ -158,6 +166,25 @@ impl Settings {
             is_url,
         })
     }
+}
+
+impl Settings {
+    /// The function that answers a route.
+    fn function(&self, route: &str) -> &str {
+        match &self.reader {
+            Some((reader, routes)) if routes.contains(route) => reader,
+            _ => &self.function,
+        }
+    }
+}
+
+/// The name of the function of an ARN. A version or alias may follow; here there is one version.
+fn name_in(function_arn: &str) -> Option<&str> {
+    function_arn.split_once(":function:")?.1.split(':').next()
+}
+
+fn no_function() -> Fault {
+    Fault::fatal("bad_integration", "the HTTP API names no function")
 }
 
 impl Inner {

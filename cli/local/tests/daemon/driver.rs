@@ -65,6 +65,7 @@ fn graph(sha256: &str, memory_mb: u32) -> Graph {
             arn("lambda", "function:hits-local"),
         ),
         routes: BTreeSet::from(["ANY /counter".into()]),
+        reader: None,
         ingest: None,
         cors: Cors {
             allow_origins: any(),

@@ -133,6 +133,7 @@ pub(crate) fn api() -> HttpApiSpec {
     HttpApiSpec {
         function_arn: Value::Literal("arn:aws:lambda:eu-central-1:000000000000:function:f".to_owned()),
         routes: set(&["ANY /{proxy+}"]),
+        reader: None,
         ingest: None,
         cors: Cors {
             allow_origins: set(&["*"]),

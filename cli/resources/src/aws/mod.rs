@@ -71,6 +71,12 @@ impl Aws {
         hitctl_config::names::base(tag(hitctl_config::names::TAG_APP), tag(hitctl_config::names::TAG_ENV))
     }
 
+    /// The name of the reader of the app and env that the tags name.
+    pub fn reader(&self) -> String {
+        let tag = |name: &str| self.tags.get(name).map_or("", String::as_str);
+        hitctl_config::names::reader(tag(hitctl_config::names::TAG_APP), tag(hitctl_config::names::TAG_ENV))
+    }
+
     /// The ARN of a resource of this account and region.
     pub fn arn(&self, service: &str, resource: &str) -> String {
         format!("arn:{}:{service}:{}:{}:{resource}", self.partition, self.region, self.account)

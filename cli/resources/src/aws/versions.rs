@@ -41,9 +41,17 @@ pub async fn list(aws: &Aws, cx: &Cx) -> Result<Vec<Version>, Fault> {
     Ok(found)
 }
 
-/// Lets that version answer: in one step, and for all visitors.
+/// Lets that version answer, in one step and for all visitors, and the reader's version of the same release: first the
+/// reader's, so that a switch that was interrupted is made again as a whole. A release without a reader leaves it as it is.
 pub async fn switch(aws: &Aws, cx: &Cx, to: &Version) -> Result<(), Fault> {
-    let (client, name) = (Client::new(&aws.config), aws.base());
+    let (client, name, reader) = (Client::new(&aws.config), aws.base(), aws.reader());
+    let of_reader = published(cx, &client, &reader).await?;
+    if let Some(same) = of_reader.iter().find(|version| version.release == to.release) {
+        cx.wait(&SWITCH, "switching the reader's alias", || {
+            point(&client, &reader, same.number, &same.release)
+        })
+        .await?;
+    }
     cx.wait(&SWITCH, "switching the alias", || async {
         if point(&client, &name, to.number, &to.release).await? {
             return Ok(());

@@ -27,6 +27,8 @@ pub(super) struct AwsCloud {
     aws: Aws,
     /// The name of the deployed function.
     function: String,
+    /// The name of the reader.
+    reader: String,
     /// The alias that requests to it go to, where versions are published.
     alias: Option<&'static str>,
     /// How long the function may run, in seconds.
@@ -51,7 +53,8 @@ impl AwsCloud {
         };
         let alias = (app.function.publish && place.has_versions).then_some(AliasSpec::NAME);
         let function = names::function(&app.app, &loaded.env);
-        Ok(Self { aws, function, alias, timeout_s: app.function.timeout_s, session })
+        let reader = names::reader(&app.app, &loaded.env);
+        Ok(Self { aws, function, reader, alias, timeout_s: app.function.timeout_s, session })
     }
 }
 
@@ -111,8 +114,9 @@ impl Cloud for AwsCloud {
     }
 
     fn invoke<'a>(&'a self, function: &'a str, event: &'a Json) -> BoxFuture<'a, Result<Answer, Fault>> {
-        // No other function has versions.
-        let alias = self.alias.filter(|_| function == self.function);
+        // The copy that `tune` measures has no versions.
+        let alias =
+            self.alias.filter(|_| [&self.function, &self.reader].into_iter().any(|name| name == function));
         invoke::invoke(&self.session.config, function, alias, self.timeout_s, event).boxed()
     }
 

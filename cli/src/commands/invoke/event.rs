@@ -44,6 +44,16 @@ pub(super) fn http(path: &str, read_only: bool) -> Json {
     })
 }
 
+/// The event that the HTTP API would send to the reader for `GET /v1/count?path=PATH`.
+pub(super) fn http_for_reader(path: &str) -> Json {
+    let mut event = http(path, false);
+    event["routeKey"] = json!("ANY /v1/count");
+    event["rawPath"] = json!("/v1/count");
+    event["requestContext"]["routeKey"] = json!("ANY /v1/count");
+    event["requestContext"]["http"]["path"] = json!("/v1/count");
+    event
+}
+
 impl Making<'_> {
     /// A batch of messages from the queue of hits.
     pub(super) fn sqs(&self, count: u32) -> Json {

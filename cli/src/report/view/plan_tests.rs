@@ -22,6 +22,7 @@ fn change(address: (&str, &str), action: Action, why: Why, fields: Vec<FieldDiff
         secret: Vec::new(),
         needs: References::new(),
         lead: None,
+        before_update_of: None,
     };
     Change { action, why, fields, node, have: None }
 }

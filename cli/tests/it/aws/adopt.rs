@@ -35,7 +35,7 @@ fn what_is_somebody_elses_is_taken_over_only_when_asked() {
     assert_eq!(adopted.code, 0, "{adopted:?}");
     assert_eq!(adopted.json()["summary"]["create"], 0, "nothing is made twice: {adopted:?}");
     assert_eq!(adopted.json()["outputs"]["url"], first.json()["outputs"]["url"], "the URL stays");
-    assert_eq!(left(emulator, "adopt-x").len(), 5);
+    assert_eq!(left(emulator, "adopt-x").len(), 7);
 
     let again = deploy(&yard, "adopt-x", "test", &[]);
     assert_eq!((again.code, &again.json()["summary"]["update"]), (0, &0.into()), "it is ours now: {again:?}");

@@ -33,7 +33,7 @@ fn three_first_deploys_at_once_make_one_api() {
     }
     assert_eq!(urls.len(), 1, "{urls:?}");
     let left = left(Emulator::ministack(), "at-once");
-    assert_eq!(left.len(), 5, "table, role, log group, function and one API: {left:?}");
+    assert_eq!(left.len(), 7, "table, log group, two functions with their roles, and one API: {left:?}");
     let plan = yard.run(&["plan", "--detailed-exitcode", "--artifact", &zip]);
     assert_eq!(plan.code, 0, "{plan:?}");
     let calls = wire.names();

@@ -33,6 +33,14 @@ fn an_earlier_version_answers_until_the_next_deploy() {
     let versions: Vec<_> = listed["versions"].as_array().unwrap().iter().map(live).collect();
     assert_eq!(versions, [(Some(2), Some(false)), (Some(1), Some(true))]);
     assert!(listed["versions"][0]["build"].is_string(), "{listed}");
+    // The reader goes back to the same release.
+    let resources = yard.run(&["status", "--json"]).json()["resources"].clone();
+    let alias = |address: &str| {
+        let rows = resources.as_array().unwrap();
+        rows.iter().find(|row| row["address"] == address).map(|row| row["outputs"]["version"].clone())
+    };
+    assert_eq!(alias("alias.live"), Some("1".into()), "{resources}");
+    assert_eq!(alias("alias.reader"), Some("1".into()), "{resources}");
 
     let status = yard.run(&["status"]);
     assert!(status.stdout.contains("rolled back: version 1 answers, 2 is the newest"), "{status:?}");

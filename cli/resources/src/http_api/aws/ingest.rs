@@ -203,16 +203,6 @@ impl HttpApis {
         }
         Ok(there.target())
     }
-
-    /// Removes the integration; its routes are gone already.
-    pub(super) async fn remove_ingest(&self, api_id: &str, there: &Integration) -> Result<(), Fault> {
-        let doing = Self::doing("delete", "the way to the queue", api_id, "apigateway:DeleteIntegration");
-        match self.client.delete_integration().api_id(api_id).integration_id(&there.id).send().await {
-            Ok(_) => Ok(()),
-            Err(error) if error.is(NOT_FOUND) => Ok(()),
-            Err(error) => Err(error.fault(&doing)),
-        }
-    }
 }
 
 #[cfg(test)]

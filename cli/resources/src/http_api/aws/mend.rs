@@ -8,7 +8,7 @@ use futures::{FutureExt as _, StreamExt as _, stream};
 use hitctl_engine::Fault;
 
 use super::find::{Api, cors_for};
-use super::parts::{Integration, PAYLOAD, Parts, Route, TIMEOUT_MS};
+use super::parts::{Integration, PAYLOAD, Parts, READER, Route, TIMEOUT_MS};
 use super::{HttpApis, NOT_FOUND, STAGE, not_visible};
 use crate::aws::fault::ToFault as _;
 use crate::aws::to_set;
@@ -27,10 +27,10 @@ struct RouteChanges<'a> {
 }
 
 /// Which routes have to be made, changed or removed so that exactly the wanted ones go to that target. Routes to other
-/// targets that are not wanted are somebody's own, and the spared one goes elsewhere.
+/// targets that are not wanted are somebody's own, and the spared ones go elsewhere.
 fn changes<'a>(
     want: &BTreeSet<&'a str>,
-    spared: Option<&str>,
+    spared: &[&str],
     routes: &'a [Route],
     target: &str,
 ) -> RouteChanges<'a> {
@@ -56,13 +56,13 @@ fn changes<'a>(
 /// The routes to that target that are not wanted.
 fn left<'a>(
     want: &BTreeSet<&str>,
-    spared: Option<&str>,
+    spared: &[&str],
     routes: &'a [Route],
     target: &str,
 ) -> impl Iterator<Item = &'a Route> {
     let is_left = move |route: &&Route| {
         let key = route.key.as_str();
-        route.target == target && !want.contains(key) && Some(key) != spared
+        route.target == target && !want.contains(key) && !spared.contains(&key)
     };
     routes.iter().filter(is_left)
 }
@@ -73,19 +73,33 @@ impl HttpApis {
         let id = api.id.as_str();
         self.mend_api(api, want).await?;
         let wanted = want.function_arn.get().map(String::as_str).unwrap_or_default();
-        let target = self.mend_integration(id, parts.integration(Some(wanted)), wanted).await?;
-        let keys = want.routes.iter().map(String::as_str).collect();
-        let spared = want.ingest.as_ref().map(|ingest| ingest.route.as_str());
-        self.mend_routes(id, &changes(&keys, spared, &parts.routes, &target), &target).await?;
+        let target = self.mend_integration(id, parts.integration(Some(wanted)), (wanted, None)).await?;
+        let keys: BTreeSet<&str> = want.routes.iter().map(String::as_str).collect();
+        let of_reader = want.reader.iter().flat_map(|reader| &reader.routes).map(String::as_str);
+        let of_queue = want.ingest.iter().map(|ingest| ingest.route.as_str());
+        // A route that goes elsewhere from now on is changed, and never removed in between.
+        let spared: Vec<&str> = keys.iter().copied().chain(of_reader).chain(of_queue).collect();
+        if let Some(reader) = &want.reader {
+            let wanted = reader.function_arn.get().map(String::as_str).unwrap_or_default();
+            let target = self.mend_integration(id, parts.reader(), (wanted, Some(READER))).await?;
+            let keys = reader.routes.iter().map(String::as_str).collect();
+            self.mend_routes(id, &changes(&keys, &spared, &parts.routes, &target), &target).await?;
+        }
+        self.mend_routes(id, &changes(&keys, &spared, &parts.routes, &target), &target).await?;
+        if let Some(reader) = parts.reader().filter(|_| want.reader.is_none()) {
+            let remove = left(&keys, &spared, &parts.routes, &reader.target()).collect();
+            self.mend_routes(id, &RouteChanges { remove, ..RouteChanges::default() }, &target).await?;
+            self.remove_integration(id, reader).await?;
+        }
         if let Some(ingest) = &want.ingest {
             let target = self.mend_ingest(id, parts, ingest).await?;
             let key = BTreeSet::from([ingest.route.as_str()]);
-            self.mend_routes(id, &changes(&key, None, &parts.routes, &target), &target).await?;
+            self.mend_routes(id, &changes(&key, &[], &parts.routes, &target), &target).await?;
         } else if let Some((ingest, _)) = parts.ingest() {
             // An integration goes after its routes; those that are the function's lead there already.
-            let remove = left(&keys, None, &parts.routes, &ingest.target()).collect();
+            let remove = left(&keys, &spared, &parts.routes, &ingest.target()).collect();
             self.mend_routes(id, &RouteChanges { remove, ..RouteChanges::default() }, &target).await?;
-            self.remove_ingest(id, ingest).await?;
+            self.remove_integration(id, ingest).await?;
         }
         self.mend_stage(id, parts, &want.throttle).await
     }
@@ -111,7 +125,7 @@ impl HttpApis {
         &self,
         api_id: &str,
         there: Option<&Integration>,
-        wanted: &str,
+        (wanted, description): (&str, Option<&str>),
     ) -> Result<String, Fault> {
         let Some(there) = there else {
             let call = self
@@ -122,7 +136,8 @@ impl HttpApis {
                 .integration_method("POST")
                 .integration_uri(wanted)
                 .payload_format_version(PAYLOAD)
-                .timeout_in_millis(TIMEOUT_MS);
+                .timeout_in_millis(TIMEOUT_MS)
+                .set_description(description.map(str::to_owned));
             let doing = Self::doing("create", "the integration", api_id, "apigateway:CreateIntegration");
             let made = call.send().await.map_err(|error| fault(error.is(NOT_FOUND), error.fault(&doing)))?;
             return Ok(format!("integrations/{}", made.integration_id.unwrap_or_default()));
@@ -171,6 +186,16 @@ impl HttpApis {
     async fn remove_route(&self, api_id: &str, route: &Route) -> Result<(), Fault> {
         let doing = Self::doing("delete", &format!("route {}", route.key), api_id, "apigateway:DeleteRoute");
         match self.client.delete_route().api_id(api_id).route_id(&route.id).send().await {
+            Ok(_) => Ok(()),
+            Err(error) if error.is(NOT_FOUND) => Ok(()),
+            Err(error) => Err(error.fault(&doing)),
+        }
+    }
+
+    /// Removes an integration; its routes are gone already.
+    async fn remove_integration(&self, api_id: &str, there: &Integration) -> Result<(), Fault> {
+        let doing = Self::doing("delete", "an integration", api_id, "apigateway:DeleteIntegration");
+        match self.client.delete_integration().api_id(api_id).integration_id(&there.id).send().await {
             Ok(_) => Ok(()),
             Err(error) if error.is(NOT_FOUND) => Ok(()),
             Err(error) => Err(error.fault(&doing)),
@@ -237,7 +262,7 @@ mod tests {
             route("r6", "GET /a", "theirs"),
             route("r7", "POST /v1/hit", "ours"),
         ];
-        let found = changes(&want, Some("POST /v1/hit"), &there, "ours");
+        let found = changes(&want, &["POST /v1/hit"], &there, "ours");
         let ids = |routes: &[&Route]| routes.iter().map(|it| it.id.clone()).collect::<Vec<_>>().join(" ");
         assert_eq!(found.make, ["GET /c"]);
         assert_eq!(ids(&found.change), "r2 r5");

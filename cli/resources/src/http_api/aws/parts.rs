@@ -11,12 +11,14 @@ use super::ingest::ToQueue;
 use super::{HttpApis, NOT_FOUND, STAGE, not_visible};
 use crate::aws::compared;
 use crate::aws::fault::ToFault as _;
-use crate::{HttpApiSpec, Throttle};
+use crate::{HttpApiSpec, Reader, Throttle};
 
 /// So many integrations or routes come in one page at most: more than there can be.
 const PAGE: &str = "500";
 /// The event that the function understands.
 pub(super) const PAYLOAD: &str = "2.0";
+/// The description of the integration to the reader, which tells it from the other one.
+pub(super) const READER: &str = "hitctl: reads";
 /// As long as an integration may take, in ms; the function has a limit of its own.
 pub(super) const TIMEOUT_MS: i32 = 30_000;
 
@@ -36,6 +38,7 @@ pub(super) struct Integration {
     pub(super) uri: String,
     pub(super) payload: String,
     pub(super) timeout_ms: i32,
+    description: String,
     /// What it says if it goes to a queue.
     pub(super) to_queue: Option<ToQueue>,
 }
@@ -48,6 +51,7 @@ impl From<types::Integration> for Integration {
             kind: it.integration_type.map_or_else(String::new, |kind| kind.as_str().to_owned()),
             uri: function_in(&it.integration_uri.unwrap_or_default()).to_owned(),
             payload: it.payload_format_version.unwrap_or_default(),
+            description: it.description.unwrap_or_default(),
             timeout_ms: it.timeout_in_millis.unwrap_or(TIMEOUT_MS),
         }
     }
@@ -67,6 +71,10 @@ impl Integration {
             odd.push(format!("timeout {} ms", self.timeout_ms));
         }
         marked(&self.uri, &odd)
+    }
+
+    fn is_readers(&self) -> bool {
+        self.description == READER
     }
 
     /// What a route that goes to it says.
@@ -132,31 +140,46 @@ fn throttle_of(settings: &types::RouteSettings) -> Throttle {
 }
 
 impl Parts {
-    /// The integration to our function: the one that already goes where it should, then the one with most routes.
+    /// The integration to our function: the one that already goes where it should, then the one with most routes. That of the
+    /// reader is none of them.
     pub(super) fn integration(&self, wanted: Option<&str>) -> Option<&Integration> {
         let rank = |it: &Integration| {
             let routes = self.routes.iter().filter(|route| route.target == it.target()).count();
             (Some(it.uri.as_str()) == wanted, routes)
         };
         // The first of those that are equal.
-        self.integrations.iter().rev().filter(|it| it.to_queue.is_none()).max_by_key(|it| rank(it))
+        self.to_functions().rev().filter(|it| !it.is_readers()).max_by_key(|it| rank(it))
+    }
+
+    /// The integration to the reader: the one that we described so.
+    pub(super) fn reader(&self) -> Option<&Integration> {
+        self.to_functions().find(|it| it.is_readers())
+    }
+
+    fn to_functions(&self) -> impl DoubleEndedIterator<Item = &Integration> {
+        self.integrations.iter().filter(|it| it.to_queue.is_none())
+    }
+
+    /// The keys of the routes that anybody may use and that go to an integration.
+    fn open_routes(&self, to: &Integration) -> BTreeSet<String> {
+        let goes_there = |route: &&Route| route.is_open && route.target == to.target();
+        self.routes.iter().filter(goes_there).map(|route| route.key.clone()).collect()
+    }
+
+    fn reader_spec(&self) -> Option<Reader> {
+        let reader = self.reader()?;
+        Some(Reader { function_arn: reader.function_arn().into(), routes: self.open_routes(reader) })
     }
 
     /// What it comes to, as far as it can be compared with what is wanted.
     pub(super) fn spec(&self, api: &Api, want: Option<&HttpApiSpec>) -> HttpApiSpec {
         let integration = self.integration(want.and_then(|want| want.function_arn.get()).map(String::as_str));
-        let target = integration.map(Integration::target);
         let open = if api.is_open { &[][..] } else { &["its endpoint is disabled".to_owned()] };
         let function_arn = integration.map(Integration::function_arn).unwrap_or_default();
-        let routes: BTreeSet<String> = self
-            .routes
-            .iter()
-            .filter(|route| route.is_open && Some(&route.target) == target.as_ref())
-            .map(|route| route.key.clone())
-            .collect();
         HttpApiSpec {
             function_arn: marked(&function_arn, open).into(),
-            routes,
+            routes: integration.map(|it| self.open_routes(it)).unwrap_or_default(),
+            reader: self.reader_spec(),
             ingest: self.ingest_spec(),
             cors: api.cors.clone(),
             throttle: self.stage.as_ref().map_or_else(none, Stage::throttle),

@@ -4,7 +4,7 @@ use aws_sdk_apigatewayv2::Client;
 use futures::FutureExt as _;
 use hitctl_emulators::Kind;
 use hitctl_engine::{Node, Value};
-use hitctl_resources::{FunctionSpec, HttpApiSpec, Ingest, QueueSpec, RoleSpec, Spec as _, Throttle};
+use hitctl_resources::{FunctionSpec, HttpApiSpec, Ingest, QueueSpec, Reader, RoleSpec, Spec as _, Throttle};
 
 use super::{cors, other_cors, queue, set, with_function};
 use crate::Gap;
@@ -32,6 +32,7 @@ pub(crate) fn spec(world: &World) -> HttpApiSpec {
     HttpApiSpec {
         function_arn: Value::known(FunctionSpec::address("counter"), arn),
         routes: set(&["GET /counter", "GET /healthz", "POST /hit/{path+}"]),
+        reader: None,
         ingest: None,
         cors: cors(),
         throttle: Throttle { rate_per_second: 100.0, burst: 50 },
@@ -48,6 +49,12 @@ fn ingest(world: &World) -> Ingest {
         role_arn: Value::known(RoleSpec::address("function"), world.role_arn()),
         attributes: variables.map(|(name, from)| (name.to_owned(), from.to_owned())).into(),
     }
+}
+
+/// A second function behind some of the routes: one that does not exist, since no request is sent.
+fn reader(world: &World, routes: &[&str]) -> Reader {
+    let arn = world.arn("lambda", &format!("function:{}-reader", world.base()));
+    Reader { function_arn: arn.into(), routes: set(routes) }
 }
 
 /// Its node.
@@ -69,6 +76,16 @@ pub(crate) fn case(world: &World) -> Case {
         ..ingest(world)
     };
     let queued_so = HttpApiSpec { ingest: Some(more), ..api.clone() };
+    let shared = HttpApiSpec {
+        routes: set(&["GET /counter"]),
+        reader: Some(reader(world, &["GET /healthz", "POST /hit/{path+}"])),
+        ..api.clone()
+    };
+    let given_back = HttpApiSpec {
+        routes: set(&["GET /counter", "GET /healthz"]),
+        reader: Some(reader(world, &["POST /hit/{path+}"])),
+        ..api.clone()
+    };
     let almost = HttpApiSpec {
         ingest: queued.ingest.clone(),
         routes: routed.routes.clone(),
@@ -89,6 +106,9 @@ pub(crate) fn case(world: &World) -> Case {
             change("a way to the queue", &queued),
             change("other attributes", &queued_so),
             change("no way to the queue", &api),
+            change("a reader", &shared),
+            change("a route of the reader given back", &given_back),
+            change("no reader", &api),
             change("everything but the throttle", &almost),
             change("everything", &HttpApiSpec { throttle, routes: set(&["GET /counter"]), ..almost.clone() }),
         ],

@@ -1,0 +1,28 @@
+//! `/v1/pixel.svg`: a picture that counts and shows nothing, for pages without scripts.
+
+use super::badge::Form;
+use super::hit::{Asked, the_path};
+use super::{Counter, Outcome, Stop, query};
+use crate::http::Request;
+use crate::moment::Moment;
+use crate::store::Store;
+
+impl<S: Store> Counter<S> {
+    /// Counts the page that `path` names, by the rules of a badge with `hit=1`.
+    #[expect(clippy::unnecessary_wraps, reason = "all routes have one type")]
+    pub(super) fn pixel(&mut self, request: &Request, now: Moment) -> Result<Outcome, Stop> {
+        Ok(self.try_pixel(request, now).unwrap_or_else(|stop| Form::Pixel.error(stop)))
+    }
+
+    fn try_pixel(&mut self, request: &Request, now: Moment) -> Result<Outcome, Stop> {
+        let query = query(request)?;
+        let path = the_path(&query)?;
+        if request.method == "HEAD" {
+            return Ok(Outcome::about(Form::Pixel.empty(), Some(self.setup.rules.key(path)?)));
+        }
+        let tally = self.tally(request, Asked { path, ..Asked::default() }, now)?;
+        let counted = tally.ignored.is_none() && tally.forward.is_none();
+        let outcome = Outcome::about(Form::Pixel.empty(), Some(tally.key));
+        Ok(Outcome { counted, ignored: tally.ignored, forward: tally.forward, ..outcome })
+    }
+}
