@@ -66,7 +66,7 @@ fn looked_at(scene: &mut Scene, url: &str) {
 
     let status = scene.ok(&["status", "--json", "--detailed-exitcode"]);
     assert_eq!((&status.json()["hits"], &status.json()["url"]), (&HITS.into(), &url.into()));
-    assert_eq!(present(&status).len(), 7, "{status:?}");
+    assert_eq!(present(&status).len(), 11, "{status:?}");
 
     let invoked = scene.ok(&["invoke", "--path", "/", "--json"]).json();
     assert_eq!((&invoked["status"], &invoked["body"]["hits"]), (&200.into(), &(HITS + 1).into()));
@@ -87,12 +87,12 @@ fn changed(scene: &mut Scene, url: &str) {
         format!("{OPEN}function.log_level = \"debug\"\nhttp.allow_origins = [\"https://a.example\"]\n");
     scene.yard.configure(&changed);
     let ran = scene.ok(&["deploy", "--json", "--artifact", &crate::support::artifact()]);
-    assert_eq!(summary(&ran), [0, 3, 0, 0], "function, alias and API: {ran:?}");
+    assert_eq!(summary(&ran), [0, 5, 0, 0], "functions, aliases and API: {ran:?}");
     assert_eq!(ran.json()["outputs"]["url"], url);
     // The code.
     let build = scene.build(1);
     let ran = scene.ok(&["deploy", "--json", "--artifact", &build]);
-    assert_eq!(summary(&ran), [0, 2, 0, 0], "function and alias: {ran:?}");
+    assert_eq!(summary(&ran), [0, 4, 0, 0], "functions and aliases: {ran:?}");
     assert_eq!(ran.json()["outputs"]["url"], url);
     assert_eq!(hit(url, "/counter?path=/").json()["hits"], HITS + 2);
 
@@ -147,7 +147,7 @@ fn gone_back(scene: &mut Scene, url: &str) {
 
 fn destroyed_and_found_again(scene: &mut Scene) {
     let destroyed = scene.ok(&["destroy", "--yes", "--json"]);
-    assert_eq!(summary(&destroyed)[3], 5, "{destroyed:?}");
+    assert_eq!(summary(&destroyed)[3], 9, "{destroyed:?}");
     let status = scene.run(&["status", "--json", "--detailed-exitcode"]);
     let kept = vec!["log_group.function".to_owned(), "table.hits".to_owned()];
     assert_eq!((status.code, present(&status)), (2, kept), "{status:?}");
@@ -212,7 +212,7 @@ fn what_is_deployed_where_nothing_runs_is_seen_and_destroyed() {
     let deployed = scene.ok(&["deploy", "--artifact", &crate::support::artifact()]);
     assert!(deployed.stderr.contains("does not serve it"), "the look at the URL is left out: {deployed:?}");
     let status = scene.ok(&["status", "--json"]);
-    assert_eq!(present(&status).len(), 7, "{status:?}");
+    assert_eq!(present(&status).len(), 11, "{status:?}");
     let differing: Vec<_> = status.json()["resources"]
         .as_array()
         .unwrap()
@@ -233,7 +233,7 @@ fn what_is_deployed_where_nothing_runs_is_seen_and_destroyed() {
     assert!(there.contains(&"function_url.counter".to_owned()), "{there:?}");
     assert!(!there.contains(&"http_api.api".to_owned()), "{there:?}");
 
-    assert_eq!(summary(&scene.ok(&["destroy", "--yes", "--json"]))[3], 4);
+    assert_eq!(summary(&scene.ok(&["destroy", "--yes", "--json"]))[3], 8);
     assert_eq!(present(&scene.ok(&["status", "--json"])), ["log_group.function", "table.hits"]);
     scene.ok(&["destroy", "--delete-data", "--confirm", "test", "--export", "all.csv"]);
     assert_eq!(present(&scene.ok(&["status", "--json"])), Vec::<String>::new());

@@ -65,19 +65,24 @@ impl Hand {
         let kind = address.split('.').next().unwrap_or_default();
         match kind {
             "table" => self.table(address == "table.seen", field).await,
-            "role" => self.role(field).await,
+            "role" => self.role(&self.named(address), field).await,
             "log_group" => self.log_group(field).await,
-            "function" => self.function(field).await,
-            "alias" => self.alias(field).await,
+            "function" => self.function(&self.named(address), field).await,
+            "alias" => self.alias(&self.named(address), field).await,
             "function_url" => self.function_url(field).await,
             "http_api" => self.http_api(field).await,
-            "permission" => self.permission(field).await,
+            "permission" => self.permission(&self.named(address), field).await,
             "queue" => self.queue(address.trim_start_matches("queue."), field).await,
             "event_source_mapping" => self.mapping(field).await,
             "event_rule" => self.rule(field).await,
             "event_invoke_config" => self.event_invoke_config(field).await,
             _ => panic!("{kind} has no case"),
         }
+    }
+
+    /// The name of a function, or of its role.
+    fn named(&self, address: &str) -> String {
+        if address.ends_with(".reader") { format!("{}-reader", self.base) } else { self.base.clone() }
     }
 
     /// Gives the role one more policy, which is in no spec, but has to go before the role can.
@@ -134,8 +139,8 @@ impl Hand {
         Done::Changed
     }
 
-    async fn role(&self, field: &str) -> Done {
-        let (client, name) = (&self.role, &self.base);
+    async fn role(&self, name: &str, field: &str) -> Done {
+        let client = &self.role;
         match field {
             "trusted_service" => {
                 let trust = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}]}"#;
@@ -176,13 +181,13 @@ impl Hand {
         Done::Changed
     }
 
-    async fn function(&self, field: &str) -> Done {
-        let (client, name) = (&self.function, &self.base);
+    async fn function(&self, name: &str, field: &str) -> Done {
+        let client = &self.function;
         let configure = client.update_function_configuration().function_name(name);
         let code = client.update_function_code().function_name(name).zip_file(Blob::new(self.zip.clone()));
         let logging =
             |group: &str, format| fun::LoggingConfig::builder().log_group(group).log_format(format).build();
-        let group = format!("/aws/lambda/{name}");
+        let group = format!("/aws/lambda/{}", self.base);
         let configure = match field {
             "arch" => {
                 let other = if cfg!(target_arch = "aarch64") { "x86_64" } else { "arm64" };
@@ -191,6 +196,11 @@ impl Hand {
             }
             "code_sha256" => {
                 code.send().await.unwrap();
+                return Done::Changed;
+            }
+            "reserved_concurrency" if name != self.base => {
+                let call = client.put_function_concurrency().function_name(name);
+                call.reserved_concurrent_executions(1).send().await.unwrap();
                 return Done::Changed;
             }
             "reserved_concurrency" => {
@@ -217,11 +227,11 @@ impl Hand {
         Done::Changed
     }
 
-    async fn alias(&self, field: &str) -> Done {
+    async fn alias(&self, function: &str, field: &str) -> Done {
         match field {
             "function_name" => BY_NAME,
             "release" => {
-                let call = self.function.update_alias().function_name(&self.base).name(ALIAS);
+                let call = self.function.update_alias().function_name(function).name(ALIAS);
                 call.function_version("$LATEST").send().await.unwrap();
                 Done::Changed
             }
@@ -282,22 +292,29 @@ impl Hand {
         let stage = client.update_stage().api_id(&id).stage_name("$default");
         let update = client.update_api().api_id(&id);
         let update = match field {
-            "function_arn" => {
+            "function_arn" | "reader.function_arn" => {
                 let integrations = client.get_integrations().api_id(&id).send().await.unwrap();
-                let integration = integrations.items()[0].integration_id().unwrap().to_owned();
+                let is_readers = |it: &api::Integration| it.integration_uri().unwrap().contains("-reader:");
+                let wanted = field == "reader.function_arn";
+                let integration = integrations.items().iter().find(|it| is_readers(it) == wanted).unwrap();
+                let integration = integration.integration_id().unwrap();
                 let call = client.update_integration().api_id(&id).integration_id(integration);
                 let other = self.arn("lambda", "function:another");
                 call.integration_uri(other).send().await.unwrap();
                 return Done::Changed;
             }
-            "routes" => {
+            "routes" | "reader.routes" => {
                 // One too few, one too many, and one that lets nobody in.
                 let routes = client.get_routes().api_id(&id).send().await.unwrap();
                 let route = |key| routes.items().iter().find(|route| route.route_key() == Some(key)).unwrap();
-                let (gone, locked) = (route("ANY /counter"), route("ANY /healthz"));
+                let [gone, locked, other] = match field {
+                    "routes" => ["ANY /counter", "ANY /v1/hit", "GET /another"],
+                    _ => ["ANY /v1/count", "ANY /healthz", "GET /yet/another"],
+                };
+                let (gone, locked) = (route(gone), route(locked));
                 let call = client.delete_route().api_id(&id).route_id(gone.route_id().unwrap());
                 call.send().await.unwrap();
-                let call = client.create_route().api_id(&id).route_key("GET /another");
+                let call = client.create_route().api_id(&id).route_key(other);
                 call.target(gone.target().unwrap()).send().await.unwrap();
                 let call = client.update_route().api_id(&id).route_id(locked.route_id().unwrap());
                 call.authorization_type(api::AuthorizationType::AwsIam).send().await.unwrap();
@@ -329,7 +346,7 @@ impl Hand {
         Done::Changed
     }
 
-    async fn permission(&self, field: &str) -> Done {
+    async fn permission(&self, function: &str, field: &str) -> Done {
         let id = self.api_id().await;
         let call = |id: &str| self.arn("execute-api", &format!("{id}/*/*/*"));
         let (principal, source, account) = match field {
@@ -339,10 +356,12 @@ impl Hand {
             "source_account" => ("apigateway.amazonaws.com", call(&id), "999999999999"),
             _ => panic!("permission.{field} has no case"),
         };
-        let there = self.function.remove_permission().function_name(&self.base).qualifier(ALIAS);
-        there.statement_id(PERMISSION).send().await.unwrap();
-        let other = self.function.add_permission().function_name(&self.base).qualifier(ALIAS);
-        let other = other.statement_id(PERMISSION).action("lambda:InvokeFunction").principal(principal);
+        let statement =
+            if function == self.base { PERMISSION.to_owned() } else { format!("{PERMISSION}-reader") };
+        let there = self.function.remove_permission().function_name(function).qualifier(ALIAS);
+        there.statement_id(&statement).send().await.unwrap();
+        let other = self.function.add_permission().function_name(function).qualifier(ALIAS);
+        let other = other.statement_id(&statement).action("lambda:InvokeFunction").principal(principal);
         other.source_arn(source).source_account(account).send().await.unwrap();
         Done::Changed
     }

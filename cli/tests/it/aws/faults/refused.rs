@@ -74,6 +74,11 @@ const FIRST: [(&str, &str); 5] = [
     ("apigateway:CreateApi", "apigateway:POST"),
 ];
 
+/// How many resources a first deploy begins with that operation at once: the roles of both functions.
+fn at_once(operation: &str) -> usize {
+    if operation == "iam:CreateRole" { 2 } else { 1 }
+}
+
 #[test]
 fn an_action_that_is_not_allowed_is_named() {
     for (operation, action) in FIRST {
@@ -94,7 +99,7 @@ fn an_action_that_is_not_allowed_is_named() {
         assert!(matches!(ran.code, 1 | 5), "{operation}: {ran:?}");
         assert!(ran.stderr.contains(&format!("{action} is not allowed")), "{operation}: {ran:?}");
         assert!(ran.stderr.contains("`hitctl policy deployer`"), "{operation}: {ran:?}");
-        assert_eq!(count(&scene, operation), 1, "nobody asks twice for what is not allowed");
+        assert_eq!(count(&scene, operation), at_once(operation), "nobody asks twice for what is not allowed");
         scene.ok(&["deploy", "--artifact", &artifact()]);
         converged(&mut scene, &app);
         gone(&mut scene, &app);
@@ -121,7 +126,7 @@ fn a_limit_of_the_account_is_not_tried_for_minutes() {
         assert!(matches!(ran.code, 1 | 5), "{operation}: {ran:?}");
         assert!(ran.stderr.contains("Service Quotas"), "{operation}: {ran:?}");
         assert!(ran.stderr.contains(message), "{operation}: {ran:?}");
-        assert_eq!(count(&scene, operation), 1, "{operation}: {ran:?}");
+        assert_eq!(count(&scene, operation), at_once(operation), "{operation}: {ran:?}");
         scene.ok(&["deploy", "--artifact", &artifact()]);
         converged(&mut scene, &app);
         gone(&mut scene, &app);
