@@ -22,16 +22,16 @@ fn deploy_status_and_destroy_go_round() {
             .map(|change| change["action"].as_str().unwrap().to_owned())
             .collect::<Vec<_>>()
     };
-    assert_eq!(actions(&plan.json()), ["create"; 6]);
+    assert_eq!(actions(&plan.json()), ["create"; 9]);
     assert!(!yard.state().join("daemon.json").exists(), "a plan must not start the cloud");
 
     let first = yard.run(&["deploy", "--json", "--artifact", &zip]);
-    assert_eq!((first.code, actions(&first.json())), (0, vec!["create".to_owned(); 6]), "{first:?}");
+    assert_eq!((first.code, actions(&first.json())), (0, vec!["create".to_owned(); 9]), "{first:?}");
     let url = first.json()["outputs"]["url"].as_str().unwrap().to_owned();
     assert_eq!(get(&url, "/counter?path=/").json()["hits"], 1);
 
     let second = yard.run(&["deploy", "--json", "--artifact", &zip]);
-    assert_eq!((second.code, actions(&second.json())), (0, vec!["keep".to_owned(); 6]), "{second:?}");
+    assert_eq!((second.code, actions(&second.json())), (0, vec!["keep".to_owned(); 9]), "{second:?}");
     assert_eq!(second.json()["outputs"]["url"], url.as_str());
     assert_eq!(yard.run(&["plan", "--detailed-exitcode", "--artifact", &zip]).code, 0);
 
@@ -87,7 +87,7 @@ fn a_changed_setting_is_planned_field_by_field_and_applied() {
     let zip = artifact();
     let plan = yard.run(&["plan", "--artifact", &zip]);
     for part in
-        ["memory_mb", "128 -> 256", "environment.GREETING", "throttle.burst", "20 -> 40", "2 to update"]
+        ["memory_mb", "128 -> 256", "environment.GREETING", "throttle.burst", "20 -> 40", "3 to update"]
     {
         assert!(plan.stdout.contains(part), "{part:?} is not in\n{}", plan.stdout);
     }
@@ -96,7 +96,7 @@ fn a_changed_setting_is_planned_field_by_field_and_applied() {
         assert!(!shown.contains("secret"), "a value of the environment is shown: {shown}");
     }
     let deployed = yard.run(&["deploy", "--json", "--artifact", &zip]);
-    assert_eq!((deployed.code, &deployed.json()["summary"]["update"]), (0, &2.into()), "{deployed:?}");
+    assert_eq!((deployed.code, &deployed.json()["summary"]["update"]), (0, &3.into()), "{deployed:?}");
     assert_eq!(get(&url, "/counter?path=/").json()["hits"], 2, "the URL and the counts stay");
 }
 
@@ -133,7 +133,7 @@ fn without_http_there_is_no_api_and_invoke_still_counts() {
     let url = yard.deploy();
     yard.write("hitctl.toml", "[http]\nexpose = \"none\"\n");
     let deployed = yard.run(&["deploy", "--json", "--artifact", &artifact()]);
-    assert_eq!((deployed.code, &deployed.json()["summary"]["delete"]), (0, &2.into()), "{deployed:?}");
+    assert_eq!((deployed.code, &deployed.json()["summary"]["delete"]), (0, &5.into()), "{deployed:?}");
     assert!(deployed.json()["outputs"].get("url").is_none_or(serde_json::Value::is_null), "{deployed:?}");
     assert!(std::net::TcpStream::connect(url.trim_start_matches("http://")).is_err(), "the gateway is gone");
     let invoked = yard.run(&["invoke", "--path", "/x", "--json"]);

@@ -15,5 +15,5 @@ fn every_way_of_counting_works_on_ministack() {
         run: &|args| yard.run(args),
         configure: &|settings| yard.configure(settings),
     });
-    assert_eq!(left(emulator, "rules").len(), 6, "two tables, role, log group, function and API");
+    assert_eq!(left(emulator, "rules").len(), 8, "two tables, log group, two functions with roles, and API");
 }
