@@ -298,14 +298,17 @@ fn copy_data(from: &Path, to: &Path) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Refuses a database with triggers or views: hitctl makes none, and they would act whenever it writes.
+/// Refuses a database with triggers, views or virtual tables: hitctl makes none, and they would act whenever it reads or writes.
+/// Virtual tables would also bring in code of `SQLite`, such as full-text search, that is open to crafted files (`deny.toml`).
 fn inert(path: &Path) -> Result<(), String> {
     let words = |error: rusqlite::Error| error.to_string();
     let db = Connection::open(path).map_err(words)?;
-    let query = "SELECT count(*) FROM sqlite_schema WHERE type IN ('trigger', 'view')";
+    // As SQLite writes them itself. A crafted file can have any text in either column, and SQLite parses the text.
+    let query = "SELECT count(*) FROM sqlite_schema WHERE coalesce(type, '') NOT IN ('table', 'index') OR NOT \
+                 (sql IS NULL OR sql GLOB 'CREATE TABLE *' OR sql GLOB 'CREATE INDEX *' OR sql GLOB 'CREATE UNIQUE INDEX *')";
     match db.query_row(query, [], |row| row.get::<_, i64>(0)).map_err(words)? {
         0 => db.close().map_err(|(_, error)| words(error)),
-        _ => Err("it holds triggers or views, which hitctl does not make".to_owned()),
+        _ => Err("it holds triggers, views or virtual tables, which hitctl does not make".to_owned()),
     }
 }
 
@@ -496,6 +499,24 @@ mod tests {
         assert!(fault.hint.unwrap().contains("rm -r "), "the way out is one that works");
         assert!(from.join(state::TABLES).exists() && !places.state_dir().exists());
         assert_eq!(names(&places.all()), Vec::<String>::new(), "nothing half-copied is left");
+    }
+
+    #[tokio::test]
+    async fn virtual_tables_are_not_moved() {
+        let scenario = Scenario::new();
+        let (from, places) = (scenario.in_project(), scenario.places(true));
+        let db = Connection::open(from.join(state::TABLES)).unwrap();
+        db.execute_batch("create  virtual table t USING fts5(a)").unwrap();
+        // SQLite reads this as the same statement.
+        db.execute_batch(
+            "PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = replace(sql, 'CREATE VIRTUAL', 'CREATE/**/VIRTUAL')",
+        )
+        .unwrap();
+        drop(db);
+        let fault = claim(&places).await.unwrap_err();
+        assert_eq!(fault.code, "local_state_corrupt");
+        assert!(fault.cause.unwrap().contains("virtual tables"));
+        assert!(!places.state_dir().exists());
     }
 
     #[tokio::test]

@@ -237,3 +237,13 @@ async fn settings_beyond_sqs_bounds_are_refused() {
     }
     assert!(world.queues.put("a.fifo", arn("a"), &spec()).await.is_err());
 }
+
+#[test]
+fn sqlite_is_the_version_whose_advisories_were_reviewed() {
+    let reviewed = include_str!("../../../../deny.toml");
+    let version = format!("SQLite {}", rusqlite::version());
+    assert!(
+        reviewed.contains(&version),
+        "{version} is built in: review its advisories and say so in deny.toml"
+    );
+}
