@@ -1,10 +1,13 @@
-//! What the counter costs: the most that a month can bring at the throttle that is set, and what a million hits do.
+//! What the counter costs: a typical month, the most that a month can bring at the throttle that is set, and a million hits.
 //!
 //! An estimate, of list prices without free tiers: AWS throttles "on a best-effort basis" (API Gateway's documentation), and
 //! a hit that starts a cold function takes longer than others.
 
 mod sources;
 
+use hitctl_config::limits::{
+    HTTP_API_BILLED_BYTES, HTTP_API_BODY_BYTES, SQS_BILLED_BYTES, SQS_MESSAGE_BYTES, billed_requests,
+};
 use hitctl_config::{App, Arch, Expose, Paths, Visitors, contract};
 use serde::{Serialize, Serializer};
 use sources::Sources;
@@ -17,6 +20,8 @@ pub const PRICES_AS_OF: &str = "2026-11";
 const MONTH_S: f64 = 2_629_800.0;
 const DAY_S: f64 = 86_400.0;
 const MILLION: f64 = 1e6;
+/// The views of a typical month: a blog, or the pages of a small project.
+const TYPICAL_VIEWS: u32 = 10_000;
 
 /// HTTP API, a million requests, until [`HTTP_API_FIRST`] are reached in the month: aws.amazon.com/api-gateway/pricing.
 const HTTP_API: f64 = 1.00;
@@ -58,7 +63,13 @@ const ACCOUNT_CONCURRENCY: u32 = 1000;
 /// What an app costs, in US dollars.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Estimate {
-    /// The most that a month brings, with all the requests that the throttle lets in; `None` where nothing is open to the web.
+    /// A month with [`TYPICAL_VIEWS`] views.
+    #[serde(serialize_with = "cents")]
+    pub typical_month_usd: f64,
+    /// The views of that month.
+    pub typical_month_views: u32,
+    /// The most that a month brings, with all the requests that the throttle lets in, of the size that is billed highest; `None` where
+    /// nothing is open to the web.
     #[serde(serialize_with = "cents_or_null")]
     pub worst_month_usd: Option<f64>,
     /// What a million hits bring.
@@ -154,10 +165,11 @@ impl Bill {
         }
     }
 
-    /// A month of that many requests a second. A request that the function cannot take is still the gateway's.
-    fn month(&self, rate: f64) -> f64 {
+    /// A month of that many requests a second, each billed as so many by the gateway. A request that the function cannot take is still
+    /// the gateway's.
+    fn month(&self, rate: f64, billed: f64) -> f64 {
         let served = rate.min(self.served);
-        let gateway = if self.has_api { gateway(millions(rate)) } else { 0.0 };
+        let gateway = if self.has_api { gateway(millions(rate * billed)) } else { 0.0 };
         let lambda = millions(served) * (LAMBDA_REQUESTS + self.compute + LOGS_GB_A_MILLION * LOGS_GB);
         // All that comes either counts or only reads, whichever is dearer.
         gateway + lambda + self.counting(served).max(self.reading(served))
@@ -235,27 +247,47 @@ fn gateway(millions: f64) -> f64 {
 /// Estimates what an app costs on AWS.
 pub fn estimate(app: &App) -> Estimate {
     let bill = Bill::of(app);
+    let sources = Sources::of(app);
+    let invalidations = sources.invalidations();
+    let month = |rate: f64, size: Size| {
+        let web = millions(rate) * sources.million_of_web(size.message);
+        bill.month(rate, size.request) + web + sources.at_rest + invalidations.unwrap_or(0.0)
+    };
+    // A message that SQS accepts is smaller than the largest request, and is billed once more on its way through the queue.
+    let worst = |rate| month(rate, Size::LARGEST).max(month(rate, Size::LARGEST_MESSAGE));
     let (rate, bound) = match app.http.expose {
         Expose::Api => {
             let rate = app.http.rate_per_second;
-            (Some(rate), format!("{rate} requests a second all month, which is the throttle"))
+            let small = usd(month(rate, Size::SMALL));
+            let mb = HTTP_API_BODY_BYTES / 1024 / 1024;
+            let kb = HTTP_API_BILLED_BYTES / 1024;
+            let bound = format!(
+                "The worst case is {rate} requests a second all month, which is the throttle, each of {mb} MB: an HTTP API bills every {kb} \
+                 KB as a request. With small requests it is {small}"
+            );
+            (Some(rate), bound)
         }
         Expose::FunctionUrl => {
             let what = match app.function.reserved_concurrency {
                 Some(reserved) => format!("reserved concurrency {reserved} allows"),
                 None => format!("an account's usual concurrency of {ACCOUNT_CONCURRENCY} allows"),
             };
-            (Some(bill.served), format!("{} requests a second all month, which {what}", bill.served))
+            let bound =
+                format!("The worst case is {} requests a second all month, which {what}", bill.served);
+            (Some(bill.served), bound)
         }
         Expose::None => (None, String::new()),
     };
-    let sources = Sources::of(app);
-    let invalidations = sources.invalidations();
-    let beside =
-        |rate| millions(rate) * sources.million_of_web + sources.at_rest + invalidations.unwrap_or(0.0);
+    let million = bill.million() + sources.million_of_web(1.0);
+    let views = f64::from(TYPICAL_VIEWS);
+    // Without a way in from the web, views come as messages or events.
+    let messages = if rate.is_none() { sources.million_of_messages.unwrap_or(0.0) } else { 0.0 };
+    let typical = views / MILLION * (million + messages) + sources.at_rest + sources.invalidations_of(views);
     Estimate {
-        worst_month_usd: rate.map(|rate| bill.month(rate) + beside(rate)),
-        per_million_hits_usd: bill.million() + sources.million_of_web,
+        typical_month_usd: typical,
+        typical_month_views: TYPICAL_VIEWS,
+        worst_month_usd: rate.map(worst),
+        per_million_hits_usd: million,
         invalidations_month_usd: invalidations,
         prices_as_of: PRICES_AS_OF,
         hit: bill.hit,
@@ -264,19 +296,46 @@ pub fn estimate(app: &App) -> Estimate {
     }
 }
 
+/// How many requests the HTTP API and SQS bill one request of the web as.
+#[derive(Clone, Copy)]
+struct Size {
+    request: f64,
+    message: f64,
+}
+
+impl Size {
+    /// A view as a page sends it.
+    const SMALL: Self = Self { request: 1.0, message: 1.0 };
+    /// The largest request that the HTTP API accepts; SQS refuses it.
+    const LARGEST: Self = Self { request: billed(HTTP_API_BODY_BYTES, HTTP_API_BILLED_BYTES), message: 1.0 };
+    /// The largest request that SQS accepts.
+    const LARGEST_MESSAGE: Self = Self {
+        request: billed(SQS_MESSAGE_BYTES, HTTP_API_BILLED_BYTES),
+        message: billed(SQS_MESSAGE_BYTES, SQS_BILLED_BYTES),
+    };
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a few requests")]
+const fn billed(payload_bytes: usize, billed_bytes: usize) -> f64 {
+    billed_requests(payload_bytes, billed_bytes) as f64
+}
+
 impl Estimate {
-    /// The estimate in one line: `at most about 109 USD a month; 3.88 USD for a million hits`.
+    /// The estimate in one line: `10,000 views a month: about 0.04 USD; a million: 3.88 USD; worst case: about 586 USD a month`.
     pub fn brief(&self) -> String {
-        let hits = format!("{} for a million hits", usd(self.per_million_hits_usd));
-        match self.worst_month_usd {
-            Some(worst) => format!("at most about {} a month; {hits}", usd(worst)),
-            None => hits,
-        }
+        let worst = self.worst_month_usd.map(|worst| format!("; worst case: about {} a month", usd(worst)));
+        format!(
+            "{},000 views a month: about {}; a million: {}{}",
+            self.typical_month_views / 1_000,
+            usd(self.typical_month_usd),
+            usd(self.per_million_hits_usd),
+            worst.unwrap_or_default()
+        )
     }
 
     /// The estimate with what it rests on.
     pub fn in_full(&self) -> String {
-        let bound = if self.bound.is_empty() { String::new() } else { format!(" With {}.", self.bound) };
+        let bound = if self.bound.is_empty() { String::new() } else { format!(" {}.", self.bound) };
         let price = format!(
             "Prices of us-east-1 without free tiers, as of {}; other regions differ by some 10-30 %.",
             self.prices_as_of
@@ -284,7 +343,7 @@ impl Estimate {
         let hit = match self.hit {
             Hit { seen: 0.0, .. } => String::new(),
             hit => format!(
-                " Each hit is taken for that of a new visitor, of {} writes; one of a visitor who comes back takes {}.",
+                " Every view is estimated as that of a new visitor, with {} writes; that of a returning visitor takes {}.",
                 hit.writes(),
                 // The page, and what finds that the visitor is known to it.
                 hit.writes() - 2.0

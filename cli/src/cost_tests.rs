@@ -14,15 +14,15 @@ fn app(change: impl FnOnce(&mut App)) -> App {
 }
 
 #[test]
-fn the_defaults_are_four_dollars_a_million_and_a_hundred_at_the_throttle() {
+fn the_typical_month_comes_first_and_the_worst_case_counts_what_a_request_is_billed_as() {
     let estimate = estimate(&app(|_| ()));
     insta::assert_snapshot!(
         estimate.in_full(),
-        @"at most about 109 USD a month; 3.88 USD for a million hits; less than 0.01 USD a month at rest. With 10 requests a second all month, which is the throttle. Each hit is taken for that of a new visitor, of 4 writes; one of a visitor who comes back takes 2. Prices of us-east-1 without free tiers, as of 2026-11; other regions differ by some 10-30 %."
+        @"10,000 views a month: about 0.04 USD; a million: 3.88 USD; worst case: about 586 USD a month; less than 0.01 USD a month at rest. The worst case is 10 requests a second all month, which is the throttle, each of 10 MB: an HTTP API bills every 512 KB as a request. With small requests it is 109 USD. Every view is estimated as that of a new visitor, with 4 writes; that of a returning visitor takes 2. Prices of us-east-1 without free tiers, as of 2026-11; other regions differ by some 10-30 %."
     );
     insta::assert_snapshot!(
         serde_json::to_string(&estimate).expect("plain data"),
-        @r#"{"worst_month_usd":109.01,"per_million_hits_usd":3.88,"prices_as_of":"2026-11"}"#
+        @r#"{"typical_month_usd":0.04,"typical_month_views":10000,"worst_month_usd":586.08,"per_million_hits_usd":3.88,"prices_as_of":"2026-11"}"#
     );
 }
 
@@ -33,8 +33,8 @@ fn queues_events_and_invalidations_are_on_the_bill() {
         app.queue.ingest = hitctl_config::Ingest::Http;
         app.cloudfront.distribution_id = Some("E123ABC".to_owned());
     });
-    insta::assert_snapshot!(estimate(&queued).in_full(), @"at most about 355 USD a month; 5.08 USD for a million hits. With 10 requests a second all month, which is the throttle. Each hit is taken for that of a new visitor, of 4 writes; one of a visitor who comes back takes 2. The queue's pollers ask all day: about 0.26 USD a month at rest, which the free million requests of SQS cover. A million messages or events cost at most 1.20 USD before they are counted; in full batches a third of that. Hits invalidate at most 43830 times a month, which is 43830 paths and 214 USD a month: 1,000 paths are free, then 5 USD a thousand. With `invalidate_after_s = 2630` or more they are free. Prices of us-east-1 without free tiers, as of 2026-11; other regions differ by some 10-30 %.");
-    insta::assert_snapshot!(serde_json::to_string(&estimate(&queued)).expect("plain data"), @r#"{"worst_month_usd":354.98,"per_million_hits_usd":5.08,"invalidations_month_usd":214.15,"prices_as_of":"2026-11"}"#);
+    insta::assert_snapshot!(estimate(&queued).in_full(), @"10,000 views a month: about 40 USD; a million: 5.08 USD; worst case: about 832 USD a month. The worst case is 10 requests a second all month, which is the throttle, each of 10 MB: an HTTP API bills every 512 KB as a request. With small requests it is 355 USD. Every view is estimated as that of a new visitor, with 4 writes; that of a returning visitor takes 2. The queue's pollers ask all day: about 0.26 USD a month at rest, which the free million requests of SQS cover. A million messages or events cost at most 1.20 USD before they are counted; in full batches a third of that. Hits invalidate at most 43830 times a month, which is 43830 paths and 214 USD a month: 1,000 paths are free, then 5 USD a thousand. With `invalidate_after_s = 2630` or more they are free. Prices of us-east-1 without free tiers, as of 2026-11; other regions differ by some 10-30 %.");
+    insta::assert_snapshot!(serde_json::to_string(&estimate(&queued)).expect("plain data"), @r#"{"typical_month_usd":40.02,"typical_month_views":10000,"worst_month_usd":832.04,"per_million_hits_usd":5.08,"invalidations_month_usd":214.15,"prices_as_of":"2026-11"}"#);
     // As long as the windows are so wide, no invalidation costs.
     let wide = app(|app| {
         app.events.enabled = true;
@@ -42,30 +42,27 @@ fn queues_events_and_invalidations_are_on_the_bill() {
         app.cloudfront.distribution_id = Some("E123ABC".to_owned());
         app.cloudfront.invalidate_after_s = 2630;
     });
-    insta::assert_snapshot!(estimate(&wide).in_full(), @"2.88 USD for a million hits; less than 0.01 USD a month at rest. Each hit is taken for that of a new visitor, of 4 writes; one of a visitor who comes back takes 2. A million messages or events cost at most 1.00 USD before they are counted; in full batches a third of that. Hits invalidate at most 1000 times a month, which is 1000 paths and nothing: 1,000 paths are free, then 5 USD a thousand. Prices of us-east-1 without free tiers, as of 2026-11; other regions differ by some 10-30 %.");
+    insta::assert_snapshot!(estimate(&wide).in_full(), @"10,000 views a month: about 0.04 USD; a million: 2.88 USD; less than 0.01 USD a month at rest. Every view is estimated as that of a new visitor, with 4 writes; that of a returning visitor takes 2. A million messages or events cost at most 1.00 USD before they are counted; in full batches a third of that. Hits invalidate at most 1000 times a month, which is 1000 paths and nothing: 1,000 paths are free, then 5 USD a thousand. Prices of us-east-1 without free tiers, as of 2026-11; other regions differ by some 10-30 %.");
 }
 
 #[test]
 fn a_function_url_is_bound_by_its_concurrency() {
     let reserved = estimate(&app(|app| app.http.expose = Expose::FunctionUrl));
-    insta::assert_snapshot!(reserved.brief(), @"at most about 83 USD a month; 2.88 USD for a million hits");
-    assert!(
-        reserved
-            .in_full()
-            .contains("With 10 requests a second all month, which reserved concurrency 1 allows.")
-    );
+    insta::assert_snapshot!(reserved.brief(), @"10,000 views a month: about 0.03 USD; a million: 2.88 USD; worst case: about 83 USD a month");
+    let bound = "The worst case is 10 requests a second all month, which reserved concurrency 1 allows.";
+    assert!(reserved.in_full().contains(bound));
     let open = estimate(&app(|app| {
         app.http.expose = Expose::FunctionUrl;
         app.function.reserved_concurrency = None;
     }));
-    assert!(open.in_full().contains("With 10000 requests a second all month, which an account's usual"));
+    assert!(open.in_full().contains("is 10000 requests a second all month, which an account's usual"));
     assert!(open.worst_month_usd > reserved.worst_month_usd);
 }
 
 #[test]
 fn what_is_not_open_to_the_web_has_no_worst_month() {
     let closed = estimate(&app(|app| app.http.expose = Expose::None));
-    insta::assert_snapshot!(closed.brief(), @"2.88 USD for a million hits");
+    insta::assert_snapshot!(closed.brief(), @"10,000 views a month: about 0.03 USD; a million: 2.88 USD");
     assert_eq!(
         serde_json::to_value(&closed).expect("plain data")["worst_month_usd"],
         serde_json::Value::Null
@@ -83,10 +80,10 @@ fn refused_requests_cost_the_gateway_alone_and_the_tables_ceiling_holds() {
     };
     // 100 a second through a function that serves 10: nine in ten are the gateway's alone.
     let million = MONTH_S / MILLION;
-    let refused = bill(1, 100).month(100.0) - bill(1, 100).month(10.0);
+    let refused = bill(1, 100).month(100.0, 1.0) - bill(1, 100).month(10.0, 1.0);
     assert!((refused - 90.0 * million * HTTP_API).abs() < 1e-6, "{refused}");
     // 100 hits a second ask for 200 writes of either table.
-    let held = bill(100, 1000).month(100.0) - bill(100, 150).month(100.0);
+    let held = bill(100, 1000).month(100.0, 1.0) - bill(100, 150).month(100.0, 1.0);
     let more = 100.0 + bill(100, 1000).new_pages;
     assert!((held - more * million * WRITES).abs() < 1e-6, "{held}");
 }
@@ -121,7 +118,46 @@ fn whoever_only_reads_can_cost_more_than_whoever_counts() {
 #[test]
 fn without_visitors_it_is_half_of_it() {
     let without = estimate(&app(|app| app.counter.visitors = Visitors::None));
-    insta::assert_snapshot!(without.in_full(), @"at most about 76 USD a month; 1.99 USD for a million hits; less than 0.01 USD a month at rest. With 10 requests a second all month, which is the throttle. Prices of us-east-1 without free tiers, as of 2026-11; other regions differ by some 10-30 %.");
+    insta::assert_snapshot!(without.in_full(), @"10,000 views a month: about 0.02 USD; a million: 1.99 USD; worst case: about 553 USD a month; less than 0.01 USD a month at rest. The worst case is 10 requests a second all month, which is the throttle, each of 10 MB: an HTTP API bills every 512 KB as a request. With small requests it is 76 USD. Prices of us-east-1 without free tiers, as of 2026-11; other regions differ by some 10-30 %.");
+}
+
+#[test]
+fn worst_case_bills_a_request_as_many_as_the_gateway_and_the_queue_do() {
+    assert_eq!(billed_requests(HTTP_API_BODY_BYTES, HTTP_API_BILLED_BYTES), 20);
+    assert_eq!(billed_requests(SQS_MESSAGE_BYTES, SQS_BILLED_BYTES), 16);
+    assert_eq!(billed_requests(0, SQS_BILLED_BYTES), 1);
+    let worst =
+        |change: &dyn Fn(&mut App)| estimate(&app(change)).worst_month_usd.expect("it is open to the web");
+    let million = MONTH_S * 10.0 / MILLION;
+    // 20 requests in place of one, the cheaper ones beyond 300 million included.
+    let large = gateway(million * 20.0) - gateway(million);
+    let small = Bill::of(&app(|_| ())).month(10.0, 1.0);
+    assert!((worst(&|_| ()) - small - large).abs() < 1e-6);
+    // At a higher throttle the larger part of the 20 is cheaper, and a message of 1 MB through the queue costs more: 33 requests of SQS.
+    let queued = app(|app| {
+        app.queue.enabled = true;
+        app.queue.ingest = hitctl_config::Ingest::Http;
+    });
+    let sources = Sources::of(&queued);
+    assert!((sources.million_of_web(1.0) - 1.2).abs() < 1e-9);
+    assert!((sources.million_of_web(16.0) - 13.2).abs() < 1e-9);
+    let direct = Bill::of(&queued).month(10.0, 2.0) + million * 13.2 + sources.at_rest;
+    assert!(estimate(&queued).worst_month_usd.expect("open") >= direct);
+}
+
+#[test]
+fn typical_month_has_the_invalidations_of_its_views_only() {
+    let typical = |after_s: u32| {
+        estimate(&app(|app| {
+            app.cloudfront.distribution_id = Some("E123ABC".to_owned());
+            app.cloudfront.invalidate_after_s = after_s;
+        }))
+        .typical_month_usd
+    };
+    let none = estimate(&app(|_| ())).typical_month_usd;
+    assert!((typical(2_630) - none).abs() < 1e-9, "1,000 paths are free");
+    let minute = typical(60) - none;
+    assert!(minute > 35.0 && minute < 45.0, "fewer than one for each view: {minute}");
 }
 
 #[test]

@@ -18,6 +18,8 @@ mod json_schema;
 #[cfg(feature = "load")]
 mod keys;
 #[cfg(feature = "load")]
+pub mod limits;
+#[cfg(feature = "load")]
 mod load;
 #[cfg(feature = "load")]
 mod local_environment;

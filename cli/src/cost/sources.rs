@@ -6,8 +6,10 @@ use super::{MILLION, MONTH_S, usd};
 
 /// SQS, a million requests of at most 64 KB: aws.amazon.com/sqs/pricing. The first million of a month is free.
 const SQS_REQUESTS: f64 = 0.40;
-/// Requests of a message that comes alone: it is sent, received and deleted. In a full batch it is little more than one.
-const REQUESTS_A_MESSAGE: f64 = 3.0;
+/// Requests that carry a message which comes alone: it is sent and received. In a full batch it is little more than one in all.
+const CARRIES_A_MESSAGE: f64 = 2.0;
+/// The request that deletes it, whatever its size.
+const DELETES_A_MESSAGE: f64 = 1.0;
 /// What Lambda's pollers ask of a queue that is empty, a month: five of them, each three times a minute (Lambda's guide to
 /// SQS, "polling and batching").
 const IDLE_RECEIVES: f64 = 648_000.0;
@@ -18,13 +20,23 @@ const PATH: f64 = 0.005;
 /// So many paths a month are free, for all distributions of an account.
 const FREE_PATHS: f64 = 1_000.0;
 
+/// A million messages that are billed as so many each.
+fn million_of_messages(billed: f64) -> f64 {
+    SQS_REQUESTS * (CARRIES_A_MESSAGE * billed + DELETES_A_MESSAGE)
+}
+
+/// So many invalidated paths in a month, in US dollars.
+fn price_of_paths(paths: f64) -> f64 {
+    (paths - FREE_PATHS).max(0.0) * PATH
+}
+
 /// What the sources of an app add.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Sources {
     /// What a month costs in which nothing happens.
     pub(super) at_rest: f64,
-    /// What a million hits of the web cost more because they go through the queue.
-    pub(super) million_of_web: f64,
+    /// Whether the hits of the web go through the queue.
+    through_queue: bool,
     /// What a million hits that were sent to the queue, or came as events, cost before they are counted.
     pub(super) million_of_messages: Option<f64>,
     /// How often the distribution is invalidated in a month at most, and how many paths that is.
@@ -34,12 +46,12 @@ pub(super) struct Sources {
 impl Sources {
     pub(super) fn of(app: &App) -> Self {
         let queue = app.queue.enabled;
-        let message = if queue { SQS_REQUESTS * REQUESTS_A_MESSAGE } else { 0.0 };
+        let message = if queue { million_of_messages(1.0) } else { 0.0 };
         let event = if app.events.enabled { EVENTS } else { 0.0 };
         let cloudfront = &app.cloudfront;
         Self {
             at_rest: if queue { IDLE_RECEIVES / MILLION * SQS_REQUESTS } else { 0.0 },
-            million_of_web: if app.queue.ingest == Ingest::Http { message } else { 0.0 },
+            through_queue: queue && app.queue.ingest == Ingest::Http,
             million_of_messages: (queue || app.events.enabled).then_some(message + event),
             invalidations: cloudfront.distribution_id.as_ref().map(|_| {
                 let times = (MONTH_S / f64::from(cloudfront.invalidate_after_s)).ceil();
@@ -50,9 +62,21 @@ impl Sources {
         }
     }
 
+    /// What a million hits of the web cost more because they go through the queue, in messages that are billed as so many each.
+    pub(super) fn million_of_web(self, billed: f64) -> f64 {
+        if self.through_queue { million_of_messages(billed) } else { 0.0 }
+    }
+
     /// What the invalidations of a month cost at most, in US dollars.
     pub(super) fn invalidations(self) -> Option<f64> {
-        self.invalidations.map(|(_, paths)| (paths - FREE_PATHS).max(0.0) * PATH)
+        self.invalidations.map(|(_, paths)| price_of_paths(paths))
+    }
+
+    /// What the invalidations after so many views in a month cost, when the views come independently of each other: a window without
+    /// a view is not invalidated.
+    pub(super) fn invalidations_of(self, views: f64) -> f64 {
+        self.invalidations
+            .map_or(0.0, |(windows, paths)| price_of_paths(paths * (1.0 - (-views / windows).exp())))
     }
 
     /// What is said of them, sentence by sentence.

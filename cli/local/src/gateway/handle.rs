@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use hitctl_config::limits;
 use http_body_util::Full;
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue, ORIGIN};
@@ -21,7 +22,7 @@ use crate::lambda::{BodyError, InvokeError, extended_id, read_body};
 /// "Total combined size of request line and header values".
 const HEAD_BYTES: usize = 10_240;
 /// "Payload size: 10 MB".
-const BODY_BYTES: usize = 10 * 1024 * 1024;
+const BODY_BYTES: usize = limits::HTTP_API_BODY_BYTES;
 /// "Maximum integration timeout: 30 seconds".
 const INTEGRATION_LIMIT: Duration = Duration::from_secs(30);
 /// How long a body may take to arrive.

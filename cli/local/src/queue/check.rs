@@ -1,5 +1,6 @@
 //! What SQS takes: settings of a queue, and messages with their attributes.
 
+use hitctl_config::limits;
 use hitctl_engine::Fault;
 use hitctl_resources::QueueSpec;
 
@@ -7,7 +8,7 @@ use super::error::Refusal;
 use super::message::{Attribute, Outgoing};
 
 /// The largest message, its attributes included, and the largest batch: 1 MiB.
-pub(crate) const MAX_BYTES: usize = 1024 * 1024;
+pub(crate) const MAX_BYTES: usize = limits::SQS_MESSAGE_BYTES;
 const MAX_ATTRIBUTES: usize = 10;
 const MAX_NAME: usize = 256;
 /// The longest delay, in seconds.

@@ -213,15 +213,20 @@ fn what_it_will_cost_comes_last() {
     let end = text.find("Plan:").map(|at| &text[at..]).unwrap();
     insta::assert_snapshot!(end, @"
     Plan: 1 to create, 1 to update, 1 to replace, 1 to delete.
-    Cost: at most about 109 USD a month; 3.88 USD for a million hits; less than 0.01 USD a month at
-          rest. With 10 requests a second all month, which is the throttle. Each hit is taken for that
-          of a new visitor, of 4 writes; one of a visitor who comes back takes 2. Prices of us-east-1
-          without free tiers, as of 2026-11; other regions differ by some 10-30 %.
+    Cost: 10,000 views a month: about 0.04 USD; a million: 3.88 USD; worst case: about 586 USD a month;
+          less than 0.01 USD a month at rest. The worst case is 10 requests a second all month, which is
+          the throttle, each of 10 MB: an HTTP API bills every 512 KB as a request. With small requests
+          it is 109 USD. Every view is estimated as that of a new visitor, with 4 writes; that of a
+          returning visitor takes 2. Prices of us-east-1 without free tiers, as of 2026-11; other
+          regions differ by some 10-30 %.
     ");
     assert!(fits(&Report::human(&view, NARROW), NARROW));
     let json: Json = serde_json::from_str(&view.json()).unwrap();
     assert_eq!(
         json["estimate"],
-        json!({"worst_month_usd": 109.01, "per_million_hits_usd": 3.88, "prices_as_of": "2026-11"})
+        json!({
+            "typical_month_usd": 0.04, "typical_month_views": 10_000, "worst_month_usd": 586.08,
+            "per_million_hits_usd": 3.88, "prices_as_of": "2026-11",
+        })
     );
 }
