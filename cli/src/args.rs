@@ -9,8 +9,8 @@ use clap::{Arg, Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
     build, completions, config, counts, deploy, destroy, dlq, doctor, emit, env, exit_codes, explain, gc,
-    init, invoke, local, logs, man, paths, plan, policy, privacy, report, rollback, send, snippet, status,
-    tune,
+    init, invalidate, invoke, local, logs, man, paths, plan, policy, privacy, report, rollback, send,
+    snippet, status, tune,
 };
 
 /// A hit counter for your web pages, on this machine or in your own AWS account, in seconds
@@ -141,6 +141,8 @@ pub enum Command {
     Send(send::Args),
     /// Put events on the event bus
     Emit(emit::Args),
+    /// Clear paths from the cache of the CloudFront distribution
+    Invalidate(invalidate::Args),
     /// Look at dead letters, send them round again, or delete them
     #[command(subcommand)]
     Dlq(dlq::Command),
@@ -208,7 +210,12 @@ impl Command {
             | Self::Completions(_)
             | Self::Man(_)
             | Self::ExitCodes => false,
-            Self::Deploy(_) | Self::Destroy(_) | Self::Send(_) | Self::Emit(_) | Self::Tune(_) => true,
+            Self::Deploy(_)
+            | Self::Destroy(_)
+            | Self::Send(_)
+            | Self::Emit(_)
+            | Self::Invalidate(_)
+            | Self::Tune(_) => true,
             Self::Rollback(args) => !args.list,
             Self::Invoke(args) => !args.print,
             Self::Gc(args) => args.deployment.is_some(),

@@ -41,6 +41,8 @@ pub enum On {
     Table,
     /// The tables: of counts and of visitors. What is in the latter is the function's alone.
     Tables,
+    /// The CloudFront distribution, where one is configured.
+    Distribution,
     /// What has no ARN: the account, and lists.
     Account,
 }
@@ -59,8 +61,8 @@ const fn call(operation: &'static str, needs: &'static [(&'static str, On)]) -> 
 }
 
 use On::{
-    Account, ApiTags, Apis, Buses, Function, LogGroup, MappingTags, Mappings, Queues, Role, RoleForApi,
-    RoleForLambda, Rules, Table, Tables,
+    Account, ApiTags, Apis, Buses, Distribution, Function, LogGroup, MappingTags, Mappings, Queues, Role,
+    RoleForApi, RoleForLambda, Rules, Table, Tables,
 };
 
 /// Every call that any command makes, in order. The actions are those of AWS's service authorization reference, where
@@ -83,6 +85,9 @@ pub const CALLS: &[Call] = &[
     call("apigateway:UpdateIntegration", &[("apigateway:PATCH", Apis), ("iam:PassRole", RoleForApi)]),
     call("apigateway:UpdateRoute", &[("apigateway:PATCH", Apis)]),
     call("apigateway:UpdateStage", &[("apigateway:PATCH", Apis)]),
+    call("cloudfront:CreateInvalidation", &[("cloudfront:CreateInvalidation", Distribution)]),
+    call("cloudfront:GetDistribution", &[("cloudfront:GetDistribution", Distribution)]),
+    call("cloudfront:GetInvalidation", &[("cloudfront:GetInvalidation", Distribution)]),
     call("dynamodb:BatchGetItem", &[("dynamodb:BatchGetItem", Table)]),
     call("dynamodb:CreateTable", &[("dynamodb:CreateTable", Tables), ("dynamodb:TagResource", Tables)]),
     call("dynamodb:DeleteItem", &[("dynamodb:DeleteItem", Table)]),
@@ -217,6 +222,7 @@ impl On {
             RoleForLambda => "RoleForLambda",
             Table => "Table",
             Tables => "Tables",
+            Distribution => "Distribution",
             Account => "Account",
         }
     }
@@ -259,6 +265,8 @@ impl On {
             Tables => {
                 vec![at.table_arn(&names::table(app, env)), at.table_arn(&names::seen_table(app, env))]
             }
+            // The id is of the configuration, not a name: `deployer` has it.
+            Distribution => Vec::new(),
             // No call that makes a mapping knows a resource; what narrows these is their condition.
             Mappings | Account => vec!["*".to_owned()],
         }
@@ -275,19 +283,27 @@ impl On {
     }
 }
 
-/// The policy of whoever runs any command on that app and env. Parts of a place that are not known are `*`.
-pub fn deployer(app: &str, env: &str, place: &Place) -> Json {
+/// The policy of whoever runs any command on that app and env, and on that CloudFront distribution. Parts of a place that are not
+/// known are `*`.
+pub fn deployer(app: &str, env: &str, place: &Place, distribution: Option<&str>) -> Json {
     let mut by_resource: BTreeMap<On, BTreeSet<&str>> = BTreeMap::new();
     for (action, on) in CALLS.iter().flat_map(|call| call.needs) {
         by_resource.entry(*on).or_default().insert(action);
     }
-    let statements = by_resource.into_iter().map(|(on, actions)| {
+    let statements = by_resource.into_iter().filter_map(|(on, actions)| {
+        let arns = match on {
+            Distribution => {
+                let Place { partition, region, account, .. } = place;
+                vec![names::Place { partition, region, account }.distribution_arn(distribution?)]
+            }
+            _ => on.arns(app, env, place),
+        };
         let mut statement =
-            json!({ "Sid": on.sid(), "Effect": "Allow", "Action": actions, "Resource": on.arns(app, env, place) });
+            json!({ "Sid": on.sid(), "Effect": "Allow", "Action": actions, "Resource": arns });
         if let (Some(condition), Some(fields)) = (on.condition(app, env, place), statement.as_object_mut()) {
             fields.insert("Condition".to_owned(), condition);
         }
-        statement
+        Some(statement)
     });
     document(&statements.collect::<Vec<_>>())
 }
@@ -341,7 +357,7 @@ mod tests {
 
     #[test]
     fn only_what_has_no_name_is_allowed_on_everything() {
-        let policy = deployer("hits", "test", &place());
+        let policy = deployer("hits", "test", &place(), Some("E123ABC"));
         for statement in policy["Statement"].as_array().unwrap() {
             // What has an id of AWS's choice is narrowed by a condition.
             let everything = statement["Resource"] == json!(["*"]) && statement["Condition"].is_null();

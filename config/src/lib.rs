@@ -62,6 +62,7 @@ pub use {
     problem::{At, Errors, Lint, Problem},
     resolve::Origin,
     schema::{App, CloudFront, Counter, Events, Function, Http, Queue, Table},
+    shape::check_invalidation_path,
     template::template,
     variables::{BUILD_ID_CHARS, function_variables, reader_variables},
     words::{Arch, Bots, Expose, Gpc, Ingest, LogLevel, Paths, Target, Visitors},

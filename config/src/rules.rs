@@ -28,6 +28,10 @@ const FEW_RECEIVES: i64 = 5;
 /// What one item of a table takes, in writes a second (`DynamoDB`'s limit on a partition).
 const ITEM_WRITES: i64 = 1000;
 
+/// The most invalidation paths with a wildcard that a distribution has in progress ("Quotas on invalidations" in the developer
+/// guide of `CloudFront`).
+const MAX_WILDCARDS: usize = 15;
+
 /// A finding and the part of the file that it is about, if the file has a part in it.
 pub(crate) type Finding = (Problem, Option<Range<usize>>);
 
@@ -189,6 +193,23 @@ fn impossible_sources(env: &Resolved) -> Vec<Finding> {
             let message =
                 "`site_bucket` needs a `distribution_id`: what is put there is invalidated in it".to_owned();
             find(message, "add `distribution_id` under [cloudfront]".to_owned(), "cloudfront.site_bucket");
+        }
+    }
+    if env.is_good(&["cloudfront.invalidate"]) {
+        let paths = env.texts("cloudfront.invalidate");
+        let wildcards = paths.iter().filter(|path| path.ends_with('*')).count();
+        if paths.is_empty() {
+            let message = "`invalidate` is empty: hits would invalidate nothing".to_owned();
+            find(message, "leave the line out: it is `[\"/*\"]` then".to_owned(), "cloudfront.invalidate");
+        } else if wildcards > MAX_WILDCARDS {
+            let message = format!(
+                "`invalidate` has {wildcards} paths that end with `*`; CloudFront accepts {MAX_WILDCARDS} in progress at once"
+            );
+            find(
+                message,
+                "use one wildcard that covers several, such as `/*`".to_owned(),
+                "cloudfront.invalidate",
+            );
         }
     }
     found

@@ -141,10 +141,24 @@ pub(crate) static BUCKET: Shape = Shape {
 /// A path of a distribution that can be invalidated.
 pub(crate) static INVALIDATION: Shape = Shape {
     what: "a path that begins with `/`, percent-encoded, with `*` at its end at most, such as `/*`",
-    pattern: "^/[A-Za-z0-9._~!$&'()+,;=:@/%?-]*[*]?$",
+    pattern: "^/([A-Za-z0-9._~!$&'()+,;=:@/?-]|%[0-9A-Fa-f]{2})*[*]?$",
     max: 4000,
     guess: |text| format!("/{}", text.trim().trim_start_matches('/')),
 };
+
+/// Checks a path against CloudFront's rules for invalidations, which are also those of `cloudfront.invalidate`.
+///
+/// # Errors
+///
+/// Says what was expected, and what was probably meant.
+pub fn check_invalidation_path(path: &str) -> Result<(), String> {
+    if INVALIDATION.fits(path) {
+        return Ok(());
+    }
+    let meant =
+        INVALIDATION.suggest(path).map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default();
+    Err(format!("expected {}{meant}", INVALIDATION.what))
+}
 
 /// The name of an environment variable of a function.
 pub(crate) static VARIABLE: Shape = Shape {

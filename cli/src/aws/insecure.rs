@@ -64,6 +64,7 @@ const SERVICES: &[&str] = &[
     "EventBridge",
     "CloudWatch Logs",
     "ApiGatewayV2",
+    "CloudFront",
     "Resource Groups Tagging API",
     "SSO",
     "SSO OIDC",

@@ -21,7 +21,7 @@ use hitctl_resources::Tags;
 use serde_json::Value as Json;
 use tokio_util::sync::CancellationToken;
 
-use super::{Access, Answer, Bus, Cloud, Drive, LogPage, Queue, Table};
+use super::{Access, Answer, Bus, Cloud, Distribution, Drive, LogPage, Queue, Table};
 use crate::aws::connector;
 use crate::report::{Failure, Notifier};
 use crate::session::Session;
@@ -192,6 +192,15 @@ impl Cloud for Local {
 
     fn bus(&self, name: &str) -> Result<Bus, Fault> {
         Ok(Bus::new(&sdk(&self.running()?.endpoint().table, &self.notifier), name))
+    }
+
+    fn distribution(&self, id: &str) -> Result<Distribution, Fault> {
+        let config = sdk(&self.running()?.endpoint().table, &self.notifier);
+        Ok(Distribution::new(&config, hitctl_local::REGION, id))
+    }
+
+    fn has_distributions(&self) -> bool {
+        false
     }
 
     fn lines<'a>(

@@ -4,6 +4,7 @@
 mod aws;
 mod bus;
 mod counts;
+mod distribution;
 mod gate;
 mod holder;
 mod import;
@@ -35,6 +36,9 @@ use crate::stack::Place;
 
 pub use bus::{Bus, BusEvent, MOST_EVENT_BYTES};
 pub use counts::{Counts, MOST_MERGED, To};
+pub use distribution::{
+    Distribution, DistributionState, Invalidation, MAX_INVALIDATION_PATHS, NO_DISTRIBUTION,
+};
 pub use gate::Gate;
 pub use holder::{Holder, unique};
 pub use import::{Chunk, Mode, id_of};
@@ -94,6 +98,14 @@ pub trait Cloud: Send + Sync {
 
     /// An event bus of that name, there or not.
     fn bus(&self, name: &str) -> Result<Bus, Fault>;
+
+    /// The CloudFront distribution with that id, there or not.
+    fn distribution(&self, id: &str) -> Result<Distribution, Fault>;
+
+    /// Whether the state of distributions can be read. The local cloud has none: it records what is invalidated.
+    fn has_distributions(&self) -> bool {
+        true
+    }
 
     /// The lines of a log group since a time that have a text, oldest first: some of them, where there are very many.
     fn lines<'a>(

@@ -10,6 +10,7 @@ use hitctl_local::Client;
 
 use crate::artifact::{self, Arch, Tool, toolchain_facts};
 use crate::cloud::{self, Access, Cloud};
+use crate::commands::distribution::{self, Problem};
 use crate::commands::{quota, steps};
 use crate::report::{Check, CheckStatus, DoctorView, Exit, Failure};
 use crate::session::Session;
@@ -131,11 +132,29 @@ async fn account(session: &Session, loaded: &Loaded) -> Vec<Check> {
     };
     let Place { account, region, endpoint, .. } = cloud.place();
     let at = endpoint.as_ref().map(|at| format!(", at {at}")).unwrap_or_default();
-    vec![
+    let mut checks = vec![
         ok("AWS credentials", cloud.identity().unwrap_or("they work").to_owned()),
         ok("AWS account", format!("{account}, region {region}{at}")),
         concurrency(loaded, &*cloud).await,
-    ]
+    ];
+    checks.extend(cloudfront(loaded, &*cloud).await);
+    checks
+}
+
+/// Whether the configured distribution exists, is enabled and serves pages that may count.
+async fn cloudfront(loaded: &Loaded, cloud: &dyn Cloud) -> Vec<Check> {
+    let name = "CloudFront distribution";
+    match tokio::time::timeout(PATIENCE, distribution::check(loaded, cloud)).await {
+        Ok(Ok(None)) => Vec::new(),
+        Ok(Ok(Some(checked))) if checked.problems.is_empty() => vec![ok(name, checked.row.summary())],
+        Ok(Ok(Some(checked))) => {
+            let check = |is_error: bool| if is_error { fail } else { warn };
+            let one = |problem: Problem| check(problem.is_error)(name, problem.message, problem.hint);
+            checked.problems.into_iter().map(one).collect()
+        }
+        Ok(Err(failure)) => vec![fail(name, failure.message.clone(), failure.hint.clone())],
+        Err(_) => vec![warn(name, format!("no response within {} s", PATIENCE.as_secs()), None)],
+    }
 }
 
 /// Whether what the configuration wants to reserve can be reserved.

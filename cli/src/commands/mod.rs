@@ -7,6 +7,7 @@ pub mod config;
 pub mod counts;
 pub mod deploy;
 pub mod destroy;
+mod distribution;
 pub mod dlq;
 pub mod doctor;
 pub mod emit;
@@ -16,6 +17,7 @@ pub mod explain;
 mod feed;
 pub mod gc;
 pub mod init;
+pub mod invalidate;
 pub mod invoke;
 mod irreversible;
 pub mod local;
@@ -50,6 +52,7 @@ pub async fn run(session: &mut Session, command: Command) -> Result<Exit, Failur
         Command::Destroy(args) => destroy::run(session, args).await,
         Command::Rollback(args) => rollback::run(session, args).await,
         Command::Invoke(args) => Box::pin(invoke::run(session, args)).await,
+        Command::Invalidate(args) => Box::pin(invalidate::run(session, args)).await,
         Command::Send(args) => Box::pin(send::run(session, args)).await,
         Command::Emit(args) => Box::pin(emit::run(session, args)).await,
         Command::Dlq(command) => Box::pin(dlq::run(session, command)).await,

@@ -40,7 +40,8 @@ pub fn run(session: &mut Session, command: &Command) -> Result<Exit, Failure> {
                 "who has this can give the role {} any right: a permissions boundary on it bounds that",
                 names::role(&loaded.app.app, &loaded.env)
             ));
-            policy::deployer(&loaded.app.app, &loaded.env, &place)
+            let distribution = loaded.app.cloudfront.distribution_id.as_deref();
+            policy::deployer(&loaded.app.app, &loaded.env, &place, distribution)
         }
         Command::Function(_) => policy::of_role(&role(&loaded, &place)?.statements),
     };

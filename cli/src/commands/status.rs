@@ -6,7 +6,7 @@ use hitctl_resources::{AliasSpec, FunctionSpec, QueueSpec, Spec as _, TableSpec}
 use serde_json::Value as Json;
 
 use crate::cloud::{self, Access, Cloud, Depth, Drive};
-use crate::commands::{counts, gc, quota, steps};
+use crate::commands::{counts, distribution, gc, quota, steps};
 use crate::report::{DeploymentsView, Exit, Failure, LiveVersion, ResourceRow, StatusView};
 use crate::session::Session;
 use crate::stack::{self, Code};
@@ -70,6 +70,7 @@ async fn look(session: &Session, loaded: &Loaded, sink: &Sink) -> Result<StatusV
     };
     let url = steps::url(&plan.outputs());
     let version = version(session, &*cloud, &live, sink).await?;
+    let distribution = distribution::check(loaded, &*cloud).await?;
     Ok(StatusView {
         env: loaded.env.clone(),
         target: loaded.target.to_string(),
@@ -78,6 +79,7 @@ async fn look(session: &Session, loaded: &Loaded, sink: &Sink) -> Result<StatusV
         hits,
         version,
         running: cloud.is_running(),
+        distribution: distribution.map(|checked| checked.row),
     })
 }
 

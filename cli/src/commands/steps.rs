@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::artifact::{self, Artifact, BuildRequest, Source};
 use crate::cloud::{self, Access, Cloud};
-use crate::commands::{irreversible, quota};
+use crate::commands::{distribution, irreversible, quota};
 use crate::cost::{self, Estimate};
 use crate::report::{Exit, Failure, Loss, PlanView};
 use crate::session::Session;
@@ -108,10 +108,12 @@ pub(super) async fn plan_deploy(
     sink: &Sink,
 ) -> Result<PlanRun, Failure> {
     let graph = design(loaded, cloud.place(), code)?;
-    let live = survey(session, &graph, drivers, sink).await?;
+    let (live, findings) =
+        tokio::try_join!(survey(session, &graph, drivers, sink), distribution::findings(loaded, cloud))?;
     let (graph, finding) = quota::fit(loaded, cloud, code, graph, &live).await?;
     let mut run = checked(session, &graph, &live, loaded.target)?;
     run.findings.extend(finding);
+    run.findings.extend(findings);
     Ok(run)
 }
 

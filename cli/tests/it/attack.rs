@@ -210,6 +210,7 @@ const COMMANDS: &[&[&str]] = &[
     &["invoke", "--path", "/"],
     &["send", "--path", "/"],
     &["emit", "--source", "cli", "--detail-type", "t", "--detail", "{}"],
+    &["invalidate", "/"],
     &["dlq", "list"],
     &["dlq", "redrive"],
     &["destroy", "--yes"],

@@ -6,6 +6,7 @@ mod at_once;
 mod calls;
 mod consent;
 mod crash;
+mod distribution;
 mod drift;
 mod examples;
 mod faults;

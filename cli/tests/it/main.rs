@@ -43,6 +43,8 @@ mod ingest;
 #[cfg(test)]
 mod interrupts;
 #[cfg(test)]
+mod invalidate;
+#[cfg(test)]
 mod lease;
 #[cfg(test)]
 mod nothing_lost;

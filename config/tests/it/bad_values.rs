@@ -373,3 +373,24 @@ fn value_with_invisible_characters_is_shown_without_them() {
     assert!(!errors.contains(['\u{200b}', '\u{61c}', '\u{202e}']), "{errors:?}");
     assert!(errors.contains("a\u{fffd}b\u{fffd}c\u{fffd}d"), "{errors:?}");
 }
+
+#[test]
+fn invalidation_paths_follow_cloudfronts_rules() {
+    let refused = |paths: &[String]| {
+        let text = format!("[cloudfront]\ndistribution_id = \"E123ABC\"\ninvalidate = {paths:?}\n");
+        let loaded =
+            hitctl_config::load(Some(("hitctl.toml".into(), text)), None, &hitctl_config::Overrides::new());
+        loaded.err().map(|errors| errors.to_string())
+    };
+    let wildcards = |n: usize| (0..n).map(|n| format!("/{n}/*")).collect::<Vec<_>>();
+    assert_eq!(refused(&wildcards(15)), None);
+    let many = refused(&wildcards(16)).unwrap();
+    assert!(many.contains("has 16 paths that end with `*`; CloudFront accepts 15"), "{many}");
+    let none = refused(&[]).unwrap();
+    assert!(none.contains("`invalidate` is empty: hits would invalidate nothing"), "{none}");
+    for bad in ["index.html", "/*/a", "/a b", "/é", "/100%", "/%zz"] {
+        let said = refused(&[bad.to_owned()]).unwrap();
+        assert!(said.contains("expected a path that begins with `/`"), "{said}");
+    }
+    assert_eq!(refused(&["/caf%C3%A9*".to_owned(), "/?x=1&y=2".to_owned()]), None);
+}

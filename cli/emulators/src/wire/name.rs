@@ -170,11 +170,22 @@ const API_GATEWAY_V2: &[Row] = &[
     ("POST", "tags/*", "TagResource"),
 ];
 
+const CLOUDFRONT: &[Row] = &[
+    ("POST", "distribution", "CreateDistribution"),
+    ("GET", "distribution/*", "GetDistribution"),
+    ("GET", "distribution/*/config", "GetDistributionConfig"),
+    ("PUT", "distribution/*/config", "UpdateDistribution"),
+    ("GET", "distribution/*/invalidation", "ListInvalidations"),
+    ("POST", "distribution/*/invalidation", "CreateInvalidation"),
+    ("GET", "distribution/*/invalidation/*", "GetInvalidation"),
+];
+
 /// The operation of a REST service; `None` for one that is not in the tables.
 fn operation(service: &str, method: &str, path: &str) -> Option<&'static str> {
     let table = match service {
         "lambda" => LAMBDA,
         "apigateway" => API_GATEWAY_V2,
+        "cloudfront" => CLOUDFRONT,
         _ => return None,
     };
     // Its first part is a version: `/2015-03-31/functions`, `/v2/apis`.
@@ -228,6 +239,8 @@ mod tests {
         assert_eq!(of(forget), called("lambda:RemovePermission", true));
         let stage = asked("PATCH", "/v2/apis/x/stages/%24default", "apigateway", None, "{}");
         assert_eq!(of(stage), called("apigateway:UpdateStage", true));
+        let distribution = asked("GET", "/2020-05-31/distribution/E1", "cloudfront", None, "");
+        assert_eq!(of(distribution), called("cloudfront:GetDistribution", false));
         let arn = asked("POST", "/v2/tags/arn%3Aaws%3Aapigateway%3A%3A%2Fapis%2Fx", "apigateway", None, "{}");
         assert_eq!(of(arn), called("apigateway:TagResource", true));
         // Not in a table: seen nevertheless, and by its method.

@@ -15,7 +15,7 @@ use hitctl_resources::aws::{self, Aws, Quota};
 use serde_json::Value as Json;
 use tokio_util::sync::CancellationToken;
 
-use super::{Answer, Bus, Cloud, Drive, LogPage, Queue, Table, Version};
+use super::{Answer, Bus, Cloud, Distribution, Drive, LogPage, Queue, Table, Version};
 use crate::aws::session::{AwsSession, Wish};
 use crate::report::Failure;
 use crate::session::Session;
@@ -68,6 +68,15 @@ pub(super) fn wish<'a>(session: &'a Session, loaded: &'a Loaded) -> Wish<'a> {
         insecure: session.global.insecure,
         notifier: Some(session.console.notifier()),
         call_timeout: None,
+    }
+}
+
+/// The region that CloudFront is signed for, which has one endpoint per partition.
+fn cloudfront_region(partition: &str) -> Option<&'static str> {
+    match partition {
+        "aws" => Some("us-east-1"),
+        "aws-cn" => Some("cn-northwest-1"),
+        _ => None,
     }
 }
 
@@ -134,6 +143,15 @@ impl Cloud for AwsCloud {
 
     fn bus(&self, name: &str) -> Result<Bus, Fault> {
         Ok(Bus::new(&self.session.config, name))
+    }
+
+    fn distribution(&self, id: &str) -> Result<Distribution, Fault> {
+        let Place { partition, .. } = &self.session.place;
+        let region = cloudfront_region(partition).ok_or_else(|| {
+            Fault::fatal("no_cloudfront", format!("the partition {partition} has no CloudFront"))
+                .hinted("remove `distribution_id` from [cloudfront]")
+        })?;
+        Ok(Distribution::new(&self.session.config, region, id))
     }
 
     fn lines<'a>(

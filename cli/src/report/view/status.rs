@@ -9,6 +9,7 @@ use super::super::style::{Style, Tone};
 use super::super::table::{Cell, Column, Table};
 use super::super::{human, text};
 use super::View;
+use super::distribution::DistributionRow;
 
 /// What is deployed.
 #[derive(Clone, Debug, Serialize)]
@@ -28,6 +29,9 @@ pub struct StatusView {
     pub version: Option<LiveVersion>,
     /// Whether the local cloud runs; true for one that always does.
     pub running: bool,
+    /// The CloudFront distribution, where one is configured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub distribution: Option<DistributionRow>,
 }
 
 /// The version that answers.
@@ -86,6 +90,7 @@ impl StatusView {
     /// Whether something is missing, or is not as configured.
     pub fn is_drifted(&self) -> bool {
         self.resources.iter().any(|row| !row.present || !row.drift.is_empty())
+            || self.distribution.as_ref().is_some_and(|distribution| distribution.present == Some(false))
     }
 
     /// How much is on a queue.
@@ -157,6 +162,9 @@ impl View for StatusView {
             let line = newest.map_or_else(|| live.to_string(), |line| style.paint(Tone::Warn, line));
             let _ = writeln!(out, "{}", text::headed("  live ", &line, 8, style));
         }
+        if let Some(distribution) = &self.distribution {
+            out.push_str(&distribution.lines(style));
+        }
         if let Some(next) = self.advice() {
             let _ = writeln!(out, "  next  {}", style.paint(Tone::Link, next));
         }
@@ -194,6 +202,7 @@ mod tests {
             hits: Some(1_234_567),
             version: None,
             running: true,
+            distribution: None,
         }
     }
 

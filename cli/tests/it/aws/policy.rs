@@ -10,6 +10,9 @@ use crate::support::Yard;
 /// Calls that no command here makes, and when one is made.
 const ELSEWHERE: &[(&str, &str)] = &[
     ("apigateway:DeleteIntegration", "when `queue.ingest` is switched off: as the conformance tests do"),
+    ("cloudfront:CreateInvalidation", "`invalidate`"),
+    ("cloudfront:GetDistribution", "`plan`, `deploy`, `status` and `doctor`, with a `distribution_id`"),
+    ("cloudfront:GetInvalidation", "`invalidate --wait`"),
     ("apigateway:GetTags", "when the list of APIs does not show the tags of one that was just made"),
     ("dynamodb:UpdateItem", "the sign of life of a lease that is held for more than 20 s"),
     ("events:PutEvents", "`emit`"),
@@ -35,7 +38,8 @@ fn seen() -> BTreeSet<&'static str> {
 
 /// The actions of the printed policy.
 fn printed() -> BTreeSet<String> {
-    let ran = Yard::with("").run(&["policy", "deployer", "--env", "local"]);
+    let ran = Yard::with("cloudfront.distribution_id = \"E123ABC\"\n")
+        .run(&["policy", "deployer", "--env", "local"]);
     assert_eq!(ran.code, 0, "{ran:?}");
     let json = ran.json();
     let statements = json["Statement"].as_array().unwrap().iter();

@@ -1,0 +1,118 @@
+//! `hitctl invalidate`: does by hand what the function does after hits.
+
+use std::time::{Duration, Instant};
+
+use hitctl_config::{Loaded, check_invalidation_path, names};
+use hitctl_engine::{Cx, Event, Phase, Sink};
+
+use crate::cloud::{Access, Distribution, MAX_INVALIDATION_PATHS, unique};
+use crate::commands::logs::duration;
+use crate::commands::steps::{self, millis};
+use crate::report::{Exit, Failure, InvalidateView, plural};
+use crate::session::Session;
+
+/// Clear paths from the cache of the CloudFront distribution
+///
+/// Asks CloudFront to invalidate these paths of `distribution_id`, as the function does after hits. CloudFront bills a path, with or
+/// without `*`, as one: 1,000 a month are free for the account.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  hitctl invalidate --env prod\n  hitctl invalidate / '/blog/*' --wait --env prod"
+)]
+pub struct Args {
+    /// Paths to invalidate, such as / or '/blog/*' [default: `invalidate` of [cloudfront]]
+    #[arg(value_name = "PATH", value_parser = path)]
+    pub paths: Vec<String>,
+    /// Wait until the invalidation is completed, at most this long [default with --wait: 10m]
+    #[arg(
+        long,
+        value_name = "DURATION",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "10m",
+        value_parser = duration
+    )]
+    pub wait: Option<Duration>,
+}
+
+/// Checks a path by CloudFront's rules.
+fn path(text: &str) -> Result<String, String> {
+    check_invalidation_path(text).map(|()| text.to_owned())
+}
+
+/// Invalidates.
+pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
+    let loaded = session.load_for_writing("invalidate the distribution of").await?;
+    let Some(id) = loaded.app.cloudfront.distribution_id.clone() else {
+        let env = &loaded.env;
+        return Err(Failure::new("no_distribution_id", format!("env {env} has no CloudFront distribution"))
+            .hinted("set `distribution_id` under [cloudfront] in hitctl.toml")
+            .exits(Exit::Usage));
+    };
+    let paths =
+        if args.paths.is_empty() { loaded.app.cloudfront.invalidate.clone() } else { args.paths.clone() };
+    if paths.len() > MAX_INVALIDATION_PATHS {
+        let message = format!("expected at most {MAX_INVALIDATION_PATHS} paths, found {}", paths.len());
+        return Err(Failure::usage(message).hinted("use a path that ends with `*`, such as `/*`"));
+    }
+    let progress = session.console.progress();
+    let view = invalidate(session, &loaded, &id, paths, args.wait, &progress.sink()).await;
+    progress.finish();
+    session.console.result(&view?);
+    Ok(Exit::Done)
+}
+
+async fn invalidate(
+    session: &Session,
+    loaded: &Loaded,
+    id: &str,
+    paths: Vec<String>,
+    wait: Option<Duration>,
+    sink: &Sink,
+) -> Result<InvalidateView, Failure> {
+    let started = Instant::now();
+    let cloud = steps::open(session, loaded, Access::Write, sink).await?;
+    let distribution = cloud.distribution(id)?;
+    let cx = Cx::new(Distribution::address(), sink.clone(), session.stop.clone());
+    // The function's reference is that of a window, in which CloudFront would take a second invalidation for the first. A user
+    // who asks again means a new one; only the repetitions of one call share their reference.
+    let reference = format!("hitctl-{}-{}", names::function(&loaded.app.app, &loaded.env), unique());
+    let detail = format!("invalidating {}", plural(paths.len() as u64, "path"));
+    sink.send(Event::PhaseStarted { phase: Phase::Send, detail });
+    let asked = async {
+        let made = distribution.invalidate(&paths, &reference, &cx).await?;
+        match wait {
+            Some(within) => distribution.completed(made, within, &cx).await,
+            None => Ok(made),
+        }
+    };
+    let made = asked.await;
+    sink.send(Event::PhaseEnded { phase: Phase::Send, ok: made.is_ok(), took_ms: millis(started) });
+    let made = made?;
+    Ok(InvalidateView {
+        env: loaded.env.clone(),
+        distribution: id.to_owned(),
+        id: made.id,
+        status: made.status,
+        paths,
+        caller_reference: reference,
+        took_ms: millis(started),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_checked_by_cloudfronts_rules() {
+        for good in ["/", "/*", "/a%20b", "/blog/*", "/a?x=1&y=2"] {
+            assert_eq!(path(good).as_deref(), Ok(good));
+        }
+        for bad in ["", "*", "/*/a", "/a b", "/ä", "/100%", "/a#b", "/%zz"] {
+            assert!(path(bad).is_err(), "{bad}");
+        }
+        assert!(path(&format!("/{}", "a".repeat(4_000))).is_err(), "at most 4,000 characters");
+        assert!(path("blog/*").unwrap_err().ends_with("did you mean `/blog/*`?"));
+    }
+}
