@@ -1,7 +1,7 @@
 //! What the counter of a configuration keeps of the people who look at its pages: paragraphs of facts. Pure. What a law
 //! makes of them is not decided here.
 
-use hitctl_config::{App, Bots, Gpc, Ingest, Loaded, Target, Visitors, contract, names};
+use hitctl_config::{App, Bots, Gpc, Ingest, Loaded, Paths, Target, Visitors, contract, names};
 
 use crate::stack;
 
@@ -13,6 +13,7 @@ pub fn paragraphs(loaded: &Loaded) -> Vec<String> {
         Some(visitors(app)),
         opted_out(app),
         repeats(app),
+        shares(app),
         Some(robots(app)),
         waiting(loaded),
         access_logs(app),
@@ -46,6 +47,9 @@ fn visitors(app: &App) -> String {
                 that nobody can tell whose it was. Who comes back on another day is a new visitor, and what is called a number \
                 of visitors is the sum over days.";
     match app.counter.visitors {
+        Visitors::None if app.counter.paths == Paths::Budget => {
+            "Visitors are not told apart, and there is no number of them: no address and no user agent is kept.".to_owned()
+        }
         Visitors::None => "Visitors are not told apart, and there is no number of them: nothing is made of an address or of a \
                            user agent, and nothing of either is kept."
             .to_owned(),
@@ -80,6 +84,17 @@ fn repeats(app: &App) -> Option<String> {
              address, user agent and page, with a key that no one else knows and that ends with the program. It is never written \
              anywhere."
         )
+    })
+}
+
+/// What is kept so that one client cannot use up the budget of new paths.
+fn shares(app: &App) -> Option<String> {
+    (app.counter.paths == Paths::Budget).then(|| {
+        "So that one client cannot use up the day's budget of new pages, the counter keeps until the next day how many new pages came \
+         from each of 32 groups of visitors and 32 groups of networks. The number of a group, from 0 to 31, is made of the address, the \
+         user agent and the day, changes every day, and is common to thousands; it tells nobody from anybody. None is made of who \
+         asks not to be followed."
+            .to_owned()
     })
 }
 
@@ -184,6 +199,8 @@ mod tests {
 
         So that a reload does not count again, the program keeps, for 10 seconds and in its memory alone, a hash of address, user agent and page, with a key that no one else knows and that ends with the program. It is never written anywhere.
 
+        So that one client cannot use up the day's budget of new pages, the counter keeps until the next day how many new pages came from each of 32 groups of visitors and 32 groups of networks. The number of a group, from 0 to 31, is made of the address, the user agent and the day, changes every day, and is common to thousands; it tells nobody from anybody. None is made of who asks not to be followed.
+
         Robots are recognised by their user agent, which is looked at and forgotten, and are not counted. How many views were not counted is kept by month and reason, without anything of who asked.
 
         In the browser, nothing is stored and nothing is read: no cookie, no local storage, no fingerprint. The script sends the path of the page, and whether a program drives the browser. It makes no other connection than that to the counter.
@@ -194,7 +211,8 @@ mod tests {
 
     #[test]
     fn as_little_as_there_can_be() {
-        let toml = "[counter]\nvisitors = \"none\"\nrepeat_window_s = 0\nbots = \"count\"\n";
+        let toml =
+            "[counter]\nvisitors = \"none\"\nrepeat_window_s = 0\nbots = \"count\"\npaths = \"open\"\n";
         insta::assert_snapshot!(text(toml, "local"), @"
         For each page, the counter keeps how often it was viewed: in all, on each of the last 31 days and in each of the last 36 months at most, with the day of the first and the time of the last view. The number of a page is public for whoever names the page; there is no public list.
 
@@ -243,5 +261,9 @@ mod tests {
     fn nothing_is_said_to_be_hashed_where_nothing_is() {
         let text = text("[counter]\nvisitors = \"none\"\nrepeat_window_s = 0\n[env.prod]\n", "prod");
         assert!(!text.contains("hash") && !text.contains("-seen"), "{text}");
+        assert!(
+            text.contains("no address and no user agent is kept") && text.contains("32 groups"),
+            "{text}"
+        );
     }
 }

@@ -103,6 +103,11 @@ pub const KEY_SITE: &str = "!site";
 pub const KEY_BUDGET: &str = "!budget";
 /// How many paths were taken in by hits.
 pub const ATTR_BUDGET_PATHS: &str = "paths";
+/// What the names of the budget's numbers begin with that count a visitor's new paths of a day: followed by a slot and the day
+/// as after [`ATTR_DAY_PREFIX`].
+pub const ATTR_BUDGET_VISITOR_PREFIX: &str = "a#";
+/// The same for a network.
+pub const ATTR_BUDGET_NETWORK_PREFIX: &str = "n#";
 /// The item that says when the distribution was invalidated last, so that concurrent runs do it once.
 pub const KEY_INVALIDATION: &str = "!invalidation";
 /// What the keys begin with of items that count what was not counted: followed by a month's attribute (`m2611`);

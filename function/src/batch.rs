@@ -10,12 +10,14 @@ use std::collections::{BTreeMap, HashSet};
 use hitctl_config::contract::KEY_SITE;
 
 use crate::hit::Sum;
+use crate::http::FetchSite;
 use crate::moment::Moment;
 use crate::path::Key;
 use crate::recent::Recent;
 use crate::routes::Setup;
 use crate::rules::{Ignored, Verdict, View};
-use crate::store::{Paths, Store};
+use crate::share::Share;
+use crate::store::{Paths, Store, StoreError};
 use crate::trigger::{By, Content, Message, Said};
 use crate::visitor::Visitor;
 
@@ -78,6 +80,8 @@ pub struct Part {
     pub n: u64,
     /// By whom, if that is to be known.
     pub visitor: Option<Visitor>,
+    /// Whose share of the budget pays for the page if it is new; nobody's for a sender that names no client.
+    pub share: Option<Share>,
     /// How many visitors are new on the page.
     uniques: u64,
     /// How many are new on the site.
@@ -89,7 +93,8 @@ pub struct Part {
 impl Part {
     /// Hits by somebody, or by nobody known.
     pub fn new(key: Key, at: Moment, n: u64, visitor: Option<Visitor>) -> Self {
-        Self { key, at, n, visitor, uniques: 0, of_site: 0, remembered: false }
+        let share = visitor.as_ref().map(Share::of);
+        Self { key, at, n, visitor, share, uniques: 0, of_site: 0, remembered: false }
     }
 }
 
@@ -229,6 +234,10 @@ fn judge<S>(
             let agent = said.agent.get().unwrap_or_default();
             let visitor = said.address.get().filter(|_| followed).and_then(|ip| Visitor::new(ip, agent));
             let mut part = Part::new(key, said.at.unwrap_or(now), said.n, visitor);
+            let by_client = matches!(said.by, By::Page | By::Reader) || said.address.get().is_some();
+            if part.share.is_none() && by_client {
+                part.share = Some(Share::unfollowed());
+            }
             if matches!(said.by, By::Page | By::Reader)
                 && let Some(visitor) = &part.visitor
             {
@@ -268,7 +277,8 @@ fn verdict(rules: &crate::rules::Rules, said: &Said) -> Verdict {
         agent: said.agent.get(),
         origin: said.origin.as_deref(),
         referer: None,
-        by_script: said.by == By::Page,
+        // A queue hands over no such header; browsers send an `Origin` with every POST.
+        fetch_site: FetchSite::Unknown,
         automated: said.automated,
         prefetched: said.prefetched,
         opted_out: said.opted_out,
@@ -297,6 +307,31 @@ fn sums<'a>(pieces: impl Iterator<Item = &'a Piece>, refused: &Refused) -> BTree
         sum.add(part.at, part.n, part.uniques);
     }
     sums
+}
+
+/// Takes a new page in: on nobody's share if a sender vouches for it, else on the share of the first client that has one left.
+fn admit<'a, S: Store>(
+    store: &mut S,
+    pieces: impl Iterator<Item = &'a Piece>,
+    key: &str,
+    paths: Paths,
+    now: Moment,
+) -> Result<bool, StoreError> {
+    let mut shares: Vec<Option<Share>> = Vec::new();
+    for part in pieces.flat_map(|piece| &piece.parts).filter(|part| part.key.as_str() == key) {
+        if !shares.contains(&part.share) {
+            shares.push(part.share);
+        }
+    }
+    if shares.contains(&None) {
+        shares = vec![None];
+    }
+    for share in shares {
+        if store.may_admit(paths, share, now.day()) && store.admit(paths, share, now)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The visitors of the site that some pieces bring.

@@ -5,6 +5,7 @@ use hitctl_config::contract::{ATTR_FIRST, ATTR_HITS, ATTR_LAST, ATTR_PATH, ATTR_
 
 use crate::moment::{Day, Moment, month_of_uniques_attribute};
 use crate::path::Key;
+use crate::share::Share;
 
 mod sum;
 mod trim;
@@ -23,18 +24,26 @@ pub struct Hit {
     pub n: u64,
     /// How many visitors see the page for the first time that day.
     pub uniques: u64,
+    /// Whose share of the budget a new page is charged to, if it is anybody's.
+    pub share: Option<Share>,
 }
 
 impl Hit {
     /// One hit on `key` by somebody of whom nothing is known.
     pub fn one(key: Key, at: Moment) -> Self {
-        Self { key, at, n: 1, uniques: 0 }
+        Self { key, at, n: 1, uniques: 0, share: None }
     }
 
     /// The same by a visitor who is, or is not, new on this page today.
     #[must_use]
     pub fn by(self, is_new: bool) -> Self {
         Self { uniques: u64::from(is_new), ..self }
+    }
+
+    /// The same, charged to a share of the budget if its page is new.
+    #[must_use]
+    pub fn charged_to(self, share: Option<Share>) -> Self {
+        Self { share, ..self }
     }
 
     /// What this hit changes in its item.

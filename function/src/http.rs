@@ -41,10 +41,35 @@ pub struct Headers {
     pub origin_secret: Private,
     /// `If-None-Match`.
     pub if_none_match: Option<String>,
+    /// `Sec-Fetch-Site`.
+    pub fetch_site: FetchSite,
     /// `DNT: 1` or `Sec-GPC: 1`.
     pub opted_out: bool,
     /// `Sec-Purpose`, `Purpose` or `X-Moz` says that the page is fetched ahead.
     pub prefetched: bool,
+}
+
+/// The relation between the page that sends a request and the counter, as far as `Sec-Fetch-Site` matters here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FetchSite {
+    /// The header is missing, or says neither of the others.
+    #[default]
+    Unknown,
+    /// A page of the counter's own origin.
+    SameOrigin,
+    /// A page of another site.
+    CrossSite,
+}
+
+impl FetchSite {
+    /// Reads the header's value.
+    pub fn parse(value: &str) -> Self {
+        match value.trim() {
+            value if value.eq_ignore_ascii_case("same-origin") => Self::SameOrigin,
+            value if value.eq_ignore_ascii_case("cross-site") => Self::CrossSite,
+            _ => Self::Unknown,
+        }
+    }
 }
 
 /// A text about a client. It never prints.
@@ -182,7 +207,7 @@ pub enum Origins {
     /// Any.
     #[default]
     Any,
-    /// These, compared exactly.
+    /// These: scheme, host and port are compared.
     Only(Vec<String>),
 }
 
@@ -199,18 +224,78 @@ impl Origins {
         if names.is_empty() || names.iter().any(|name| name == "*") { Self::Any } else { Self::Only(names) }
     }
 
-    /// Whether a page of this origin, or this page, may count. Who names neither is no page of another site; a script is
-    /// never without an origin.
-    pub fn may_count(&self, origin: Option<&str>, referer: Option<&str>, by_script: bool) -> bool {
+    /// Whether a view counts. The `Origin` decides, else the origin of the `Referer`. A request that has neither counts
+    /// (an image proxy, an address bar, a CDN that drops both), unless the browser says that another site sends it.
+    pub fn may_count(&self, origin: Option<&str>, referer: Option<&str>, site: FetchSite) -> bool {
         let Self::Only(names) = self else { return true };
-        match (origin, referer) {
-            (Some(origin), _) => names.iter().any(|name| name == origin),
-            (None, Some(referer)) if !referer.is_empty() => {
-                let from = origin_of(referer);
-                names.iter().any(|name| name.eq_ignore_ascii_case(from))
-            }
-            _ => !by_script,
+        // With `Referrer-Policy: no-referrer`, browsers send `Origin: null` for a page's own beacons. A sandboxed frame sends
+        // it too, but never from the same origin.
+        let origin = origin.filter(|origin| *origin != "null" || site != FetchSite::SameOrigin);
+        match (origin, referer.map(str::trim).filter(|referer| !referer.is_empty())) {
+            (Some(origin), _) => is_listed(names, WebOrigin::parse(origin)),
+            (None, Some(referer)) => is_listed(names, WebOrigin::of_url(referer)),
+            (None, None) => site != FetchSite::CrossSite,
         }
+    }
+
+    /// Whether a page with this `Origin` may read numbers as JSON. Requests without one are no cross-origin reads: browsers
+    /// show their answer to no other page.
+    pub fn may_read(&self, origin: Option<&str>) -> bool {
+        match (self, origin) {
+            (Self::Only(names), Some(origin)) => is_listed(names, WebOrigin::parse(origin)),
+            _ => true,
+        }
+    }
+}
+
+fn is_listed(names: &[String], asked: Option<WebOrigin<'_>>) -> bool {
+    let is_same = |asked: WebOrigin<'_>| {
+        names.iter().filter_map(|name| WebOrigin::parse(name)).any(|name| name.is_same(asked))
+    };
+    asked.is_some_and(is_same)
+}
+
+/// A web origin, taken apart: without the dot at the end of a fully qualified host, and without the scheme's own port.
+#[derive(Clone, Copy)]
+struct WebOrigin<'a> {
+    scheme: &'a str,
+    host: &'a str,
+    port: &'a str,
+}
+
+impl<'a> WebOrigin<'a> {
+    /// Reads an `Origin` header: nothing may follow the port.
+    fn parse(origin: &'a str) -> Option<Self> {
+        let (scheme, authority) = origin.split_once("://")?;
+        let is_bare = !authority.contains(['/', '?', '#', '\\']);
+        is_bare.then(|| Self::of(scheme, authority)).flatten()
+    }
+
+    /// Reads the origin of a URL.
+    fn of_url(url: &'a str) -> Option<Self> {
+        let (scheme, rest) = url.split_once("://")?;
+        Self::of(scheme, rest.split(['/', '?', '#', '\\']).next().unwrap_or_default())
+    }
+
+    fn of(scheme: &'a str, authority: &'a str) -> Option<Self> {
+        // Browsers never send a user; what is in front of an `@` would look like the host.
+        if authority.contains('@') {
+            return None;
+        }
+        let (host, port) = match authority.rsplit_once(':') {
+            Some((host, port)) if !port.ends_with(']') => (host, port),
+            _ => (authority, ""),
+        };
+        let implied = |name: &str, number: &str| scheme.eq_ignore_ascii_case(name) && port == number;
+        let port = if implied("https", "443") || implied("http", "80") { "" } else { port };
+        let host = host.strip_suffix('.').unwrap_or(host);
+        (!host.is_empty()).then_some(Self { scheme, host, port })
+    }
+
+    fn is_same(self, other: WebOrigin<'_>) -> bool {
+        self.scheme.eq_ignore_ascii_case(other.scheme)
+            && self.host.eq_ignore_ascii_case(other.host)
+            && self.port == other.port
     }
 }
 
@@ -220,13 +305,6 @@ fn tag(body: &str) -> String {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
     });
     format!("\"{hash:016x}\"")
-}
-
-/// The origin of a URL as browsers write it: scheme, host and port.
-fn origin_of(url: &str) -> &str {
-    let after_scheme = url.find("://").map_or(0, |at| at + 3);
-    let end = url[after_scheme..].find(['/', '?', '#', '\\']).map_or(url.len(), |at| after_scheme + at);
-    &url[..end]
 }
 
 #[cfg(test)]
@@ -242,15 +320,17 @@ mod tests {
         assert_eq!(some, Origins::Only(vec!["https://a.example".to_owned(), "https://b.example".to_owned()]));
     }
 
+    fn origins() -> Origins {
+        Origins::parse(Some("https://a.example,http://localhost:8080,https://[::1]:8443"))
+    }
+
     #[test]
-    fn pages_of_other_sites_may_not_count() {
-        let origins = Origins::parse(Some("https://a.example,http://localhost:8080"));
-        let may = |origin, referer, script| origins.may_count(origin, referer, script);
-        assert!(may(Some("https://a.example"), None, true));
-        assert!(may(None, Some("https://a.example/page?x"), false));
-        assert!(may(None, Some("http://localhost:8080/"), false));
-        assert!(may(None, None, false), "an image or an address bar names nobody");
-        assert!(!may(None, None, true), "a script always does");
+    fn origin_else_referer_decides_whether_a_view_counts() {
+        let may = |origin, referer| origins().may_count(origin, referer, FetchSite::Unknown);
+        assert!(may(Some("https://a.example"), None));
+        assert!(may(None, Some("https://a.example/page?x")));
+        assert!(may(None, Some("http://localhost:8080/")));
+        assert!(may(Some("https://a.example"), Some("https://b.example/")), "the origin decides");
         for other in [
             "https://b.example",
             "null",
@@ -258,16 +338,68 @@ mod tests {
             "https://a.example.evil",
             "http://a.example",
             "https://a.example:8443",
+            "https://a.example/",
+            "a.example",
         ] {
-            assert!(!may(Some(other), None, false), "{other}");
-            assert!(
-                !may(Some(other), Some("https://a.example/"), false),
-                "the origin counts, not the referer"
-            );
+            assert!(!may(Some(other), None), "{other}");
+            assert!(!may(Some(other), Some("https://a.example/")), "{other}: the origin decides");
         }
-        assert!(!may(None, Some("https://a.example@evil/"), false));
-        assert!(!may(None, Some("https://evil/https://a.example/"), false));
-        assert!(Origins::Any.may_count(Some("null"), None, true));
+        for other in [
+            "https://a.example@evil/",
+            "https://evil/https://a.example/",
+            "https://a.example\\@evil/",
+            "about:blank",
+            "-",
+        ] {
+            let is_own = other.starts_with("https://a.example\\");
+            assert_eq!(may(None, Some(other)), is_own, "{other}");
+        }
+        assert!(Origins::Any.may_count(Some("null"), None, FetchSite::CrossSite));
+    }
+
+    #[test]
+    fn case_usual_port_and_final_dot_make_no_other_origin() {
+        for same in [
+            "https://A.Example",
+            "HTTPS://a.example",
+            "https://a.example:443",
+            "https://a.example.",
+            "https://a.example.:443",
+            "http://LOCALHOST:8080",
+            "https://[::1]:8443",
+        ] {
+            assert!(origins().may_count(Some(same), None, FetchSite::Unknown), "{same}");
+            assert!(origins().may_count(None, Some(&format!("{same}/x")), FetchSite::Unknown), "{same}");
+            assert!(origins().may_read(Some(same)), "{same}");
+        }
+        for other in
+            ["https://a.example:80", "https://a.example..", "http://localhost", "https://[::1]", "https://."]
+        {
+            assert!(!origins().may_count(Some(other), None, FetchSite::Unknown), "{other}");
+        }
+    }
+
+    #[test]
+    fn without_origin_and_referer_another_site_does_not_count() {
+        let may = |origin, referer, site| origins().may_count(origin, referer, FetchSite::parse(site));
+        for own in ["", "none", "same-site", "same-origin", "Same-Origin"] {
+            assert!(may(None, None, own), "{own}");
+            assert!(may(None, Some(" "), own), "{own}");
+        }
+        assert!(!may(None, None, "cross-site"));
+        assert!(!may(None, Some(""), " Cross-Site "));
+        assert!(may(None, Some("https://a.example/"), "cross-site"), "the counter has a host of its own");
+        assert!(may(Some("null"), None, "same-origin"), "a beacon under `Referrer-Policy: no-referrer`");
+        for other in ["", "none", "same-site", "cross-site"] {
+            assert!(!may(Some("null"), None, other), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_foreign_origin_may_not_read() {
+        assert!(origins().may_read(None) && origins().may_read(Some("https://a.example")));
+        assert!(!origins().may_read(Some("https://b.example")) && !origins().may_read(Some("null")));
+        assert!(Origins::Any.may_read(Some("https://b.example")));
     }
 
     #[test]

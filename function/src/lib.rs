@@ -13,6 +13,7 @@ pub mod path;
 pub mod query;
 pub mod recent;
 pub mod rules;
+pub mod share;
 pub mod store;
 pub mod visitor;
 pub mod widget;

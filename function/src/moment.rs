@@ -156,7 +156,7 @@ impl Day {
         Self::from_digits(name.strip_prefix(ATTR_DAY_UNIQUES_PREFIX)?)
     }
 
-    fn from_digits(digits: &str) -> Option<Self> {
+    pub(crate) fn from_digits(digits: &str) -> Option<Self> {
         let plain = digits.bytes().all(|byte| byte.is_ascii_digit() || byte.is_ascii_lowercase());
         if digits.is_empty() || digits.len() > 5 || !plain {
             return None;

@@ -6,7 +6,7 @@ use std::fmt;
 use hitctl_config::contract::ATTR_DROPPED_PATH;
 
 use crate::bots::{self, Sign};
-use crate::http::Origins;
+use crate::http::{FetchSite, Origins};
 use crate::path::{self, Key, Refusal};
 
 /// What the owner decided.
@@ -24,7 +24,6 @@ pub struct Rules {
 
 /// A view of a page, as far as the rules look at it.
 #[derive(Clone, Copy, Debug, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "each is said, or not, by the one who asks")]
 pub struct View<'a> {
     /// What the client calls the page: a path, a URL or a plain string.
     pub path: &'a str,
@@ -34,8 +33,8 @@ pub struct View<'a> {
     pub origin: Option<&'a str>,
     /// The page that asks, where a browser names it.
     pub referer: Option<&'a str>,
-    /// Whether it has to say which page asks: a script always does.
-    pub by_script: bool,
+    /// Whether the browser says that a page of another site asks.
+    pub fetch_site: FetchSite,
     /// Whether a program drives the browser, by its own word.
     pub automated: bool,
     /// Whether the page was fetched ahead, and nobody looks at it yet.
@@ -83,7 +82,7 @@ pub enum Ignored {
     Path,
     /// The page was fetched ahead.
     Prefetch,
-    /// There are as many new paths as the budget allows.
+    /// There are as many new paths as the budget allows, in all or from this client.
     Full,
 }
 
@@ -148,7 +147,9 @@ impl fmt::Display for Ignored {
             Self::Gpc => f.write_str("the visitor asked not to be followed"),
             Self::Path => f.write_str("only paths that were added by hand count, and this is none of them"),
             Self::Prefetch => f.write_str("the page was fetched ahead, and nobody looks at it yet"),
-            Self::Full => f.write_str("there are as many new paths as the budget allows"),
+            Self::Full => {
+                f.write_str("there are as many new paths as the budget allows, in all or from this visitor")
+            }
         }
     }
 }
@@ -169,7 +170,7 @@ impl Rules {
             let driven = view.automated.then_some(Robot::Driven);
             driven.or_else(|| bots::sign(view.agent).map(Robot::Agent))
         };
-        let why = if !self.origins.may_count(view.origin, view.referer, view.by_script) {
+        let why = if !self.origins.may_count(view.origin, view.referer, view.fetch_site) {
             Some(Ignored::Origin)
         } else if view.prefetched {
             Some(Ignored::Prefetch)

@@ -49,7 +49,7 @@ fn the_owner_decides() {
 
 #[test]
 fn a_mistake_is_told_before_anything_else() {
-    let all = View { agent: None, origin: None, by_script: true, prefetched: true, path: "/%00", ..view("") };
+    let all = View { agent: None, origin: Some("null"), prefetched: true, path: "/%00", ..view("") };
     insta::assert_snapshot!(why(&all), @"bad_path: the path holds a control character");
     let foreign = View { path: "/a", ..all };
     insta::assert_snapshot!(why(&foreign), @"origin for /a: a page of another site asks, which is not among the allowed origins");

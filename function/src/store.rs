@@ -7,6 +7,7 @@ use crate::hit::{Counts, Hit, Item, Sum};
 use crate::moment::{Day, Moment};
 use crate::path::Key;
 use crate::rules::Ignored;
+use crate::share::Share;
 use crate::visitor::Visitor;
 
 #[cfg(feature = "runtime")]
@@ -51,7 +52,7 @@ pub enum Added {
     Counted(Counts),
     /// It is not: the path was not added by hand.
     Unknown,
-    /// It is not: the budget of new paths is spent.
+    /// It is not: the budget of new paths is spent, or this client's share of it.
     Full,
 }
 
@@ -135,8 +136,11 @@ pub trait Store {
     /// [`add`](Self::add), an error may mean that nobody knows.
     fn sum(&mut self, sum: &Sum, known: bool, now: Moment) -> Result<bool, StoreError>;
 
-    /// Takes a new path in, if `paths` allows one more.
-    fn admit(&mut self, paths: Paths, now: Moment) -> Result<bool, StoreError>;
+    /// Takes a new path in, if `paths` and the client's share of it allow one more.
+    fn admit(&mut self, paths: Paths, share: Option<Share>, now: Moment) -> Result<bool, StoreError>;
+
+    /// Whether a new path might be taken in, as far as that is known without a call.
+    fn may_admit(&self, paths: Paths, share: Option<Share>, today: Day) -> bool;
 
     /// Writes all of it or nothing; see [`Transaction`].
     fn transact(&mut self, transaction: &Transaction, now: Moment) -> Transacted;

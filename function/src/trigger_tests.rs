@@ -7,7 +7,7 @@ use proptest::prelude::*;
 mod messages;
 
 use super::*;
-use crate::http::{Answer, Headers};
+use crate::http::{Answer, FetchSite, Headers};
 
 /// The HTTP API example of "Create AWS Lambda proxy integrations for HTTP APIs", payload format 2.0, whole.
 const HTTP_API: &str = r#"{
@@ -131,7 +131,7 @@ fn the_headers_that_matter_are_read() {
             .headers
     };
     let all = headers(
-        &r#""referer":"https://a.example/x","user-agent":"Agent/1.0","dnt":"0","sec-gpc":"1","sec-purpose":"prefetch;prerender",
+        &r#""referer":"https://a.example/x","user-agent":"Agent/1.0","dnt":"0","sec-gpc":"1","sec-purpose":"prefetch;prerender","sec-fetch-site":"cross-site",
         "cloudfront-viewer-address":"203.0.113.7:1","ORIGIN-SECRET":"s","if-none-match":"\"t\"","x-forwarded-for":"1.1.1.1""#
             .replace("ORIGIN-SECRET", HEADER_ORIGIN_SECRET),
     );
@@ -143,10 +143,12 @@ fn the_headers_that_matter_are_read() {
         if_none_match: Some("\"t\"".to_owned()),
         opted_out: true,
         prefetched: true,
+        fetch_site: FetchSite::CrossSite,
         origin: None,
     };
     assert_eq!(all, expected);
     assert!(headers(r#""dnt":"1""#).opted_out && !headers(r#""dnt":"0""#).opted_out);
+    assert_eq!(headers(r#""sec-fetch-site":"same-origin""#).fetch_site, FetchSite::SameOrigin);
     assert!(headers(r#""purpose":"Prefetch""#).prefetched && headers(r#""x-moz":"prefetch""#).prefetched);
     assert!(!headers(r#""sec-purpose":"no-prefetch-please""#).prefetched);
 }

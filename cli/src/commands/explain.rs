@@ -1,7 +1,8 @@
 //! `hitctl explain`: the function's own rules, run here.
 
-use hit_counter::http::Origins;
+use hit_counter::http::{FetchSite, Origins};
 use hit_counter::rules::{Rules, Verdict, View};
+use hit_counter::share;
 use hitctl_config::{App, Bots, Gpc, Paths, Visitors};
 
 use crate::report::{Exit, ExplainView, Failure};
@@ -10,7 +11,7 @@ use crate::session::Session;
 /// Say what would be counted for a view of a page, under which key, or why not; runs the function's own rules here
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  hitctl explain --path /a/index.html\n  hitctl explain --path 'https://me.example/blog/?utm_source=x'\n  hitctl explain --path / --ua 'curl/8.5.0'\n  hitctl explain --path / --post --origin https://other.example"
+    after_help = "Examples:\n  hitctl explain --path /a/index.html\n  hitctl explain --path 'https://me.example/blog/?utm_source=x'\n  hitctl explain --path / --ua 'curl/8.5.0'\n  hitctl explain --path / --origin https://other.example"
 )]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag that stands by itself")]
 pub struct Args {
@@ -26,8 +27,11 @@ pub struct Args {
     /// The page that asks
     #[arg(long, value_name = "URL")]
     pub referer: Option<String>,
-    /// As the widget asks: by POST /v1/hit, which always has an origin
-    #[arg(long)]
+    /// What the browser sends as Sec-Fetch-Site: cross-site, same-site, same-origin or none
+    #[arg(long, value_name = "VALUE")]
+    pub sec_fetch_site: Option<String>,
+    /// No difference any more: POST and GET are judged alike
+    #[arg(long, hide = true)]
     pub post: bool,
     /// The browser says that a program drives it (navigator.webdriver)
     #[arg(long)]
@@ -52,7 +56,7 @@ pub fn run(session: &mut Session, args: &Args) -> Result<Exit, Failure> {
         agent: Some(agent).filter(|agent| !agent.is_empty()),
         origin: args.origin.as_deref(),
         referer: args.referer.as_deref(),
-        by_script: args.post,
+        fetch_site: args.sec_fetch_site.as_deref().map_or(FetchSite::Unknown, FetchSite::parse),
         automated: args.webdriver,
         prefetched: args.prefetch,
         opted_out: args.gpc,
@@ -88,8 +92,10 @@ fn notes(app: &App, followed: bool) -> Vec<String> {
         Paths::Open => {}
         Paths::Strict => notes.push("if `hitctl paths sync` has added the path".to_owned()),
         Paths::Budget => notes.push(format!(
-            "if the path is known, or among the first {} new ones of the day and {} in all",
-            counter.new_paths_per_day, counter.max_paths
+            "if the path is known, or among the first {} new ones of the day ({} of this visitor) and {} in all",
+            counter.new_paths_per_day,
+            share::limits(counter.new_paths_per_day.into()).0,
+            counter.max_paths
         )),
     }
     if counter.repeat_window_s > 0 && followed {

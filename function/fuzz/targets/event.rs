@@ -123,6 +123,7 @@ fn event(text: &str) -> String {
         "origin",
         "user-agent",
         "referer",
+        "sec-fetch-site",
         "x-forwarded-for",
         "sec-gpc",
         "sec-purpose",

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::{Fate, Piece, Refused, hits, site, sums};
+use super::{Fate, Piece, Refused, admit, hits, site, sums};
 use crate::hit::Sum;
 use crate::moment::Moment;
 use crate::path::Key;
@@ -192,11 +192,14 @@ impl Run<'_> {
                 (Obstacle::Nothing | Obstacle::Again, _) => continue,
                 // Who asked for it was counted before.
                 _ if left.is_empty() => {}
-                (Obstacle::Condition, Some(key)) => match store.admit(self.paths, self.now) {
-                    Ok(true) => drop(self.admitted.insert(key.clone())),
-                    Ok(false) => drop(refused.keys.insert(key.clone())),
-                    Err(error) => self.fail(&left, &error.to_string()),
-                },
+                (Obstacle::Condition, Some(key)) => {
+                    let asking = left.iter().map(|place| &self.pieces[*place]);
+                    match admit(store, asking, key.as_str(), self.paths, self.now) {
+                        Ok(true) => drop(self.admitted.insert(key.clone())),
+                        Ok(false) => drop(refused.keys.insert(key.clone())),
+                        Err(error) => self.fail(&left, &error.to_string()),
+                    }
+                }
                 (Obstacle::Condition, None) => self.fail(&left, "the item of the site refused a change"),
                 (Obstacle::Fault(why), _) => self.fail(&left, why),
             }

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use super::{Fate, Piece, Refused, hits, site, sums};
+use super::{Fate, Piece, Refused, admit, hits, site, sums};
 use crate::hit::Sum;
 use crate::moment::Moment;
 use crate::path::Key;
@@ -23,7 +23,7 @@ pub(super) fn count<S: Store>(
 ) -> Vec<Fate> {
     let mut failed: HashMap<Key, String> = HashMap::new();
     for (key, sum) in sums(pieces.iter(), refused).into_values() {
-        match add_in_time(store, &sum, paths, now) {
+        match add_in_time(store, pieces, &sum, paths, now) {
             Ok(true) => {}
             Ok(false) => drop(refused.keys.insert(key)),
             Err(error) => drop(failed.insert(key, error.to_string())),
@@ -42,14 +42,20 @@ pub(super) fn count<S: Store>(
 }
 
 /// Adds a sum, with patience for a store that has too much to do. False if its path may not be counted.
-fn add_in_time<S: Store>(store: &mut S, sum: &Sum, paths: Paths, now: Moment) -> Result<bool, StoreError> {
+fn add_in_time<S: Store>(
+    store: &mut S,
+    pieces: &[Piece],
+    sum: &Sum,
+    paths: Paths,
+    now: Moment,
+) -> Result<bool, StoreError> {
     let mut admitted = paths == Paths::Open;
     let mut tries = 0;
     loop {
         if !store.has_time() {
             return Err(StoreError::Unavailable("there was no time left to write it".to_owned()));
         }
-        match add(store, sum, paths, &mut admitted, now) {
+        match add(store, pieces, sum, paths, &mut admitted, now) {
             Err(StoreError::Busy(why)) => {
                 tries += 1;
                 if tries == TRIES || !store.pause(tries) {
@@ -63,6 +69,7 @@ fn add_in_time<S: Store>(store: &mut S, sum: &Sum, paths: Paths, now: Moment) ->
 
 fn add<S: Store>(
     store: &mut S,
+    pieces: &[Piece],
     sum: &Sum,
     paths: Paths,
     admitted: &mut bool,
@@ -72,7 +79,7 @@ fn add<S: Store>(
         if store.sum(sum, true, now)? {
             return Ok(true);
         }
-        *admitted = store.admit(paths, now)?;
+        *admitted = admit(store, pieces.iter(), &sum.key, paths, now)?;
         if !*admitted {
             return Ok(false);
         }

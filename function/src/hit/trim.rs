@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Item, number_bytes};
 use crate::moment::{Day, month_of_attribute, month_of_uniques_attribute};
+use crate::share;
 
 /// DynamoDB bills a write by each begun kilobyte of the item.
 pub const WRITE_UNIT_BYTES: usize = 1024;
@@ -43,7 +44,7 @@ impl Plan {
 }
 
 impl Item {
-    /// The attributes to remove, empty while nothing is due.
+    /// The attributes to remove, empty while nothing is due. Shares of the budget are due as soon as their day is over.
     ///
     /// Due is an item with more than [`DAYS_MOST`] days, or one that is about to outgrow a write unit. What goes, hits
     /// and visitors of the same time together, the oldest first: days out of the window and months beyond
@@ -53,8 +54,12 @@ impl Item {
         let of_hits = self.numbers.iter().filter(|(name, _)| Day::from_attribute(name).is_some()).count();
         let of_visitors = self.numbers.iter().filter(|(name, _)| Day::from_uniques_attribute(name).is_some());
         let size = self.size();
-        if of_hits.max(of_visitors.count()) <= DAYS_MOST && size <= FULL {
-            return Vec::new();
+        let is_past = |name: &str| share::day_and_limit(name, 0).is_some_and(|(day, _)| day < today);
+        let past: Names<'_> = self.numbers.iter().filter(|(name, _)| is_past(name)).collect();
+        let mut plan = Plan { size, stale: Vec::new() };
+        plan.remove(Some(past));
+        if of_hits.max(of_visitors.count()) <= DAYS_MOST && plan.size <= FULL {
+            return plan.stale;
         }
         let (mut days, mut months): (BTreeMap<Day, Names<'_>>, BTreeMap<&str, Names<'_>>) =
             Default::default();
@@ -68,7 +73,6 @@ impl Item {
             }
         }
         let oldest = Day::from_number(today.number().saturating_sub(DAYS_KEPT - 1));
-        let mut plan = Plan { size, stale: Vec::new() };
         let kept = days.split_off(&oldest);
         for names in days.into_values() {
             plan.remove(Some(names));

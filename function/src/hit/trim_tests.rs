@@ -7,6 +7,7 @@ use super::*;
 use crate::hit::{Counts, Hit, text_bytes};
 use crate::moment::Moment;
 use crate::path::{Key, normalise};
+use crate::share::{Share, day_and_limit};
 use crate::store::{Memory, Paths, Store};
 use crate::visitor::Visitor;
 
@@ -80,7 +81,8 @@ impl Decade {
 fn ten_years(key: &Key, hits_a_day: u64, visitors_a_day: u64) -> Decade {
     let mut table = Memory::default();
     for (before, number) in (FIRST_DAY..FIRST_DAY + TEN_YEARS).enumerate() {
-        let hit = Hit { key: key.clone(), at: at(number), n: hits_a_day, uniques: visitors_a_day };
+        let hit =
+            Hit { key: key.clone(), at: at(number), n: hits_a_day, uniques: visitors_a_day, share: None };
         table.add(&hit, Paths::Open).unwrap();
         let days = before as u64 + 1;
         let expected = Counts {
@@ -154,19 +156,28 @@ fn what_ten_years_leave_of_days_and_months() {
 fn the_sites_item_and_the_budget_stay_within_a_write_unit() {
     let mut table = Memory::default();
     let page = normalise("/").unwrap();
-    let budget = Paths::Budget { new_a_day: 1, most: u64::MAX };
+    let budget = Paths::Budget { new_a_day: 100, most: u64::MAX };
     for number in FIRST_DAY..FIRST_DAY + TEN_YEARS {
         let visitor = Visitor::new("203.0.113.7", "x").unwrap();
         assert!(table.meet(&visitor, &page, at(number)).unwrap().site);
-        let new = normalise(&format!("/{number}")).unwrap();
-        table.add(&Hit::one(new, at(number)), budget).unwrap();
+        let paths = if number + 50 < FIRST_DAY + TEN_YEARS { 1_u32 } else { 100 };
+        for n in 0..paths {
+            let new = normalise(&format!("/{number}/{n}")).unwrap();
+            let address = std::net::Ipv4Addr::from_bits(n.wrapping_mul(0x9e37_79b9)).to_string();
+            let share = Share::of(&Visitor::new(&address, "x").unwrap());
+            table.add(&Hit::one(new, at(number)).charged_to(Some(share)), budget).unwrap();
+        }
+        let budget = table.raw("!budget").unwrap();
+        assert!(budget.numbers.iter().any(|(name, _)| name.starts_with("a#")));
+        let is_past = |name: &str| day_and_limit(name, 100).is_some_and(|(day, _)| day != at(number).day());
+        assert!(!budget.numbers.iter().any(|(name, _)| is_past(name)), "shares are of one day");
     }
-    for key in ["!site", "!budget"] {
-        assert!(table.raw(key).unwrap().size() < 700, "{key}: {} bytes", table.raw(key).unwrap().size());
+    for (key, bytes) in [("!site", 700), ("!budget", WRITE_UNIT_BYTES)] {
+        assert!(table.raw(key).unwrap().size() < bytes, "{key}: {} bytes", table.raw(key).unwrap().size());
     }
     assert!(table.largest_write() <= WRITE_UNIT_BYTES);
     assert_eq!(table.raw("!site").unwrap().number("uniques"), u64::from(TEN_YEARS));
-    assert_eq!(table.raw("!budget").unwrap().number("paths"), u64::from(TEN_YEARS));
+    assert!(table.raw("!budget").unwrap().number("paths") > u64::from(TEN_YEARS));
 }
 
 fn key_bytes() -> impl Strategy<Value = usize> {

@@ -9,7 +9,6 @@ use crate::badge::{self, Badge, Color, Style};
 use crate::http::{Answer, Cache, Request};
 use crate::moment::Moment;
 use crate::query::Query;
-use crate::rules::Ignored;
 use crate::store::Store;
 
 /// What a picture may do: nothing but have a style.
@@ -114,12 +113,11 @@ impl Form {
     pub(super) fn error(self, stop: Stop) -> Outcome {
         let Stop { code, trouble, answer, forward } = stop;
         let badge = Badge::error(Show::Total.label());
-        let ignored = (code == "origin_not_allowed").then_some(Ignored::Origin);
         let mut drawn = self.answer(&badge, Cache::Never).with(HEADER_ERROR, code);
         if let Some(after) = answer.header("retry-after") {
             drawn = drawn.with("retry-after", after.to_owned());
         }
-        Outcome { ignored, trouble, forward, ..Outcome::of(drawn) }
+        Outcome { trouble, forward, ..Outcome::of(drawn) }
     }
 }
 
@@ -160,7 +158,7 @@ impl<S: Store> Counter<S> {
         }
         let path = the_path(&query)?;
         let Tally { key, counts, ignored, forward } = if look.counts {
-            self.tally(request, Asked { path, ..Asked::default() }, now)?
+            self.tally(request, Asked { path, is_picture: true, ..Asked::default() }, now)?
         } else {
             let key = self.setup.rules.key(path)?;
             let counts = self.read_one(&key, now)?;

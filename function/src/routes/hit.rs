@@ -12,6 +12,7 @@ use crate::path::Key;
 use crate::query::Query;
 use crate::rules::{Ignored, Verdict, View};
 use crate::sent::Sent;
+use crate::share::Share;
 use crate::store::{Added, Met, Paths, Store};
 use crate::trigger::Forwarded;
 use crate::visitor::Visitor;
@@ -29,8 +30,8 @@ pub(super) struct Tally {
 #[derive(Clone, Copy, Default)]
 pub(super) struct Asked<'a> {
     pub(super) path: &'a str,
-    /// A script asks, and browsers say for which origin.
-    pub(super) by_script: bool,
+    /// The answer is a picture, which pages of every origin are shown.
+    pub(super) is_picture: bool,
     /// The browser is driven by a program.
     pub(super) automated: bool,
     /// The visitor asks not to be followed, by the script's word.
@@ -43,6 +44,7 @@ impl<S: Store> Counter<S> {
         let query = query(request)?;
         let path = the_path(&query)?;
         if flag(&query, "ro", "only read")? || request.method == "HEAD" {
+            self.may_read(request)?;
             let key = self.setup.rules.key(path)?;
             let counts = self.read_one(&key, now)?;
             return Ok(self.answered(Tally { key, counts, ignored: None, forward: None }, false));
@@ -56,7 +58,7 @@ impl<S: Store> Counter<S> {
         let query = query(request)?;
         let quiet = flag(&query, "quiet", "be answered without a body")?;
         let Sent { path, automated, opted_out } = Sent::read(&request.body).map_err(|why| bad_param(&why))?;
-        let asked = Asked { path: &path, by_script: true, automated, opted_out };
+        let asked = Asked { path: &path, automated, opted_out, ..Asked::default() };
         let tally = self.tally(request, asked, now)?;
         let mut outcome = self.answered(tally, true);
         if quiet {
@@ -88,27 +90,33 @@ impl<S: Store> Counter<S> {
             agent: headers.user_agent.get(),
             origin: headers.origin.as_deref(),
             referer: headers.referer.get(),
-            by_script: asked.by_script,
+            fetch_site: headers.fetch_site,
             automated: asked.automated,
             prefetched: headers.prefetched,
             opted_out: headers.opted_out || asked.opted_out,
         };
         let verdict = self.setup.rules.judge(&view);
         if self.setup.forwards {
-            return self.forward(request, verdict, now);
+            return self.forward(request, verdict, asked.is_picture, now);
         }
         let (key, followed) = match verdict {
             Verdict::Refused { why } => return Err(why.into()),
+            Verdict::Ignored { why: Ignored::Origin, .. } if !asked.is_picture => {
+                return Err(self.refused_origin(now));
+            }
             Verdict::Ignored { key, why } => return self.ignored(key, why, now),
             Verdict::Counted { key, followed } => (key, followed),
         };
-        let visitor = if followed { self.visitor(request) } else { None };
+        let client = self.visitor(request);
+        let share =
+            client.as_ref().map(|client| if followed { Share::of(client) } else { Share::unfollowed() });
+        let visitor = client.filter(|_| followed);
         if let Some(visitor) = &visitor
             && self.recent.repeats(visitor, &key, now)
         {
             return self.ignored(key, Ignored::Dup, now);
         }
-        let result = self.add(key, visitor.as_ref(), now);
+        let result = self.add(key, visitor.as_ref(), share, now);
         if let (Some(visitor), Ok(Err((key, _)))) = (&visitor, &result) {
             self.recent.forget(visitor, key);
         }
@@ -121,7 +129,13 @@ impl<S: Store> Counter<S> {
     /// Forwards a view to the counter, and answers with the number that it will make there: one more, unless it looks like a
     /// reload or like a path that may not be counted. Views that do not count are forwarded too: the counter counts their
     /// reasons.
-    fn forward(&mut self, request: &Request, verdict: Verdict, now: Moment) -> Result<Tally, Stop> {
+    fn forward(
+        &mut self,
+        request: &Request,
+        verdict: Verdict,
+        is_picture: bool,
+        now: Moment,
+    ) -> Result<Tally, Stop> {
         let (key, followed, ignored) = match verdict {
             Verdict::Refused { why } => return Err(why.into()),
             Verdict::Ignored { key, why } => (key, false, Some(why)),
@@ -131,7 +145,7 @@ impl<S: Store> Counter<S> {
         let repeats = visitor.as_ref().is_some_and(|visitor| self.recent.repeats(visitor, &key, now));
         let forward = Forwarded { key: key.clone(), at: now, visitor, ignored };
         let with_it = |stop: Stop| Stop { forward: Some(forward.clone()), ..stop };
-        if ignored == Some(Ignored::Origin) {
+        if ignored == Some(Ignored::Origin) && !is_picture {
             return Err(with_it(origin_not_allowed()));
         }
         // A view is forwarded even if its number cannot be read.
@@ -150,13 +164,14 @@ impl<S: Store> Counter<S> {
         &mut self,
         key: Key,
         visitor: Option<&Visitor>,
+        share: Option<Share>,
         now: Moment,
     ) -> Result<Result<Tally, (Key, Ignored)>, Stop> {
         let refused = match self.setup.paths {
             Paths::Strict => Ignored::Path,
             _ => Ignored::Full,
         };
-        let added = self.meet_and_add(&key, visitor, now);
+        let added = self.meet_and_add(&key, visitor, share, now);
         match added {
             Ok(Added::Counted(counts)) => Ok(Ok(Tally { key, counts, ignored: None, forward: None })),
             Ok(Added::Unknown | Added::Full) => {
@@ -177,9 +192,14 @@ impl<S: Store> Counter<S> {
         &mut self,
         key: &Key,
         visitor: Option<&Visitor>,
+        share: Option<Share>,
         now: Moment,
     ) -> Result<Added, crate::store::StoreError> {
-        if self.refused_on == Some(now.day()) && !self.store.knows(key)? {
+        let (paths, today) = (self.setup.paths, now.day());
+        if self.refused_on == Some(today)
+            && !self.store.may_admit(paths, share, today)
+            && !self.store.knows(key)?
+        {
             return Ok(Added::Full);
         }
         let met = match visitor.filter(|_| self.setup.visitors) {
@@ -187,7 +207,8 @@ impl<S: Store> Counter<S> {
             Some(visitor) => self.store.meet(visitor, key, now).unwrap_or_default(),
             None => Met::default(),
         };
-        let added = self.store.add(&Hit::one(key.clone(), now).by(met.page), self.setup.paths)?;
+        let hit = Hit::one(key.clone(), now).by(met.page).charged_to(share);
+        let added = self.store.add(&hit, paths)?;
         if let (Added::Counted(_), Some((_, pages))) = (added, &mut self.pages) {
             let (page, site) = (u64::from(met.page), u64::from(met.site));
             let one = Counts { hits: 1, today: 1, uniques: site, uniques_today: site };
@@ -201,16 +222,19 @@ impl<S: Store> Counter<S> {
 
     /// Answers for a view that does not count, and counts it among those. That number is worth no error.
     fn ignored(&mut self, key: Key, why: Ignored, now: Moment) -> Result<Tally, Stop> {
-        let noted = self.store.ignore(why, 1, now);
+        drop(self.store.ignore(why, 1, now));
         let counts = match why {
-            Ignored::Origin => {
-                return Err(Stop { trouble: noted.err(), ..origin_not_allowed() });
-            }
             // These have no item.
             Ignored::Path | Ignored::Full => Counts::default(),
             _ => self.read_one(&key, now)?,
         };
         Ok(Tally { key, counts, ignored: Some(why), forward: None })
+    }
+
+    /// The answer to a page of another site whose view would be answered with numbers: they are not for it either.
+    fn refused_origin(&mut self, now: Moment) -> Stop {
+        let noted = self.store.ignore(Ignored::Origin, 1, now);
+        Stop { trouble: noted.err(), ..origin_not_allowed() }
     }
 
     /// Who asks: the address that the gateway saw, or, through the owner's distribution, the one that it saw. What a
@@ -228,8 +252,9 @@ impl<S: Store> Counter<S> {
 }
 
 fn origin_not_allowed() -> Stop {
-    let mut stop = Stop::new(403, "origin_not_allowed", "pages of this origin may not count here");
-    stop.answer = stop.answer.with(HEADER_IGNORED, Ignored::Origin.code());
+    let why = Ignored::Origin;
+    let mut stop = Stop::foreign("pages of this origin may not count here", Some(why));
+    stop.answer = stop.answer.with(HEADER_IGNORED, why.code());
     stop
 }
 

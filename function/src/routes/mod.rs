@@ -60,8 +60,8 @@ pub struct Counter<S> {
     pages: Option<(Moment, Pages)>,
     /// The whole site's days and months, for as long as the pages.
     history: Option<(Moment, Item)>,
-    /// The last day on which a path was refused: from then on paths are looked up before anything is written, so that
-    /// a flood of them costs reads.
+    /// The last day on which a path was refused: from then on paths of clients whose share is spent are looked up before
+    /// anything is written, so that a flood of them costs reads.
     refused_on: Option<Day>,
 }
 
@@ -111,6 +111,18 @@ impl Stop {
     fn outcome(self) -> Outcome {
         let Self { answer, trouble, forward, .. } = self;
         Outcome { trouble, forward, ..Outcome::of(answer) }
+    }
+}
+
+impl Stop {
+    /// The refusal of a page of another origin; with the reason where the request was to count.
+    fn foreign(message: &str, why: Option<Ignored>) -> Self {
+        let mut stop = Self::new(403, "origin_not_allowed", message);
+        if let Some(why) = why {
+            let body = Object::new().text("error", "origin_not_allowed").text("message", message);
+            stop.answer.body = body.raw("counted", "false").text("why", why.code()).end();
+        }
+        stop
     }
 }
 
@@ -223,6 +235,14 @@ impl<S: Store> Counter<S> {
             answer = answer.with(HEADER_BUILD, build.clone());
         }
         Ok(Outcome::of(answer))
+    }
+
+    /// Refuses pages of other origins that would read numbers as JSON.
+    fn may_read(&self, request: &Request) -> Result<(), Stop> {
+        if self.setup.rules.origins.may_read(request.headers.origin.as_deref()) {
+            return Ok(());
+        }
+        Err(Stop::foreign("pages of this origin may not read the numbers here", None))
     }
 
     fn read_one(&mut self, key: &Key, now: Moment) -> Result<Counts, StoreError> {

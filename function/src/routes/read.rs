@@ -19,6 +19,7 @@ const MONTHS: usize = 12;
 impl<S: Store> Counter<S> {
     /// `/v1/count`: reads one page, several, or the whole site.
     pub(super) fn count(&mut self, request: &Request, now: Moment) -> Result<Outcome, Stop> {
+        self.may_read(request)?;
         let query = query(request)?;
         let paths: Vec<&str> = query.all("path").take(MAX_PATHS + 1).collect();
         if paths.len() > MAX_PATHS {
@@ -44,6 +45,7 @@ impl<S: Store> Counter<S> {
 
     /// `/v1/top` and `/api/counters`: the site, and its most viewed pages.
     pub(super) fn top(&mut self, request: &Request, now: Moment) -> Result<Outcome, Stop> {
+        self.may_read(request)?;
         let query = query(request)?;
         let limit = number(&query, "limit", TOP, MOST_TOP)?;
         let rank: fn(&Counts) -> u64 = match once(&query, "by")? {
@@ -69,6 +71,7 @@ impl<S: Store> Counter<S> {
 
     /// `/v1/series`: a page's or the site's days and months, the oldest first, without gaps.
     pub(super) fn series(&mut self, request: &Request, now: Moment) -> Result<Outcome, Stop> {
+        self.may_read(request)?;
         let query = query(request)?;
         let most_days = DAYS_KEPT as usize;
         let days = number(&query, "days", most_days, most_days)?;

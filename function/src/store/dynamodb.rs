@@ -1,11 +1,13 @@
 //! The tables in DynamoDB. A hit is one update; what else is asked or written around it, and what each costs, is in
 //! `docs/counting.md`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher as _, RandomState};
 use std::time::Duration;
 
-use hitctl_config::contract::{KEY_BUDGET, KEY_DROPPED_PREFIX, KEY_SHARD_PREFIX, KEY_SITE};
+use hitctl_config::contract::{
+    ATTR_BUDGET_PATHS, KEY_BUDGET, KEY_DROPPED_PREFIX, KEY_SHARD_PREFIX, KEY_SITE,
+};
 
 mod marks;
 mod reads;
@@ -23,6 +25,7 @@ use crate::moment::{Day, Moment};
 use crate::net::{Endpoint, Tls};
 use crate::path::Key;
 use crate::rules::Ignored;
+use crate::share::Share;
 use crate::sigv4::Signer;
 use crate::visitor::Visitor;
 
@@ -39,6 +42,9 @@ pub struct Tables {
     pub shards: u32,
 }
 
+/// More than a day has; names of past days go when there are more.
+const MOST_SPENT_SHARES: usize = 128;
+
 /// Tables in DynamoDB.
 #[derive(Debug)]
 pub struct DynamoDb {
@@ -48,6 +54,8 @@ pub struct DynamoDb {
     visitors: Option<Visitors>,
     /// The last day on which the budget of new paths was found spent: it is not asked again until the next.
     spent: Option<Day>,
+    /// The shares of it that were found spent, by the names of their numbers, which hold the day.
+    spent_shares: HashSet<String>,
     marks: Option<String>,
     tidied: Tidied,
     notes: Vec<String>,
@@ -63,6 +71,7 @@ impl DynamoDb {
             table: Table { name: counts, private: false },
             shards: shards.max(1),
             spent: None,
+            spent_shares: HashSet::new(),
             marks,
             tidied: Tidied::default(),
             notes: Vec::new(),
@@ -141,27 +150,55 @@ impl DynamoDb {
             Err(Refused::Condition) => {}
             Err(Refused::Failed(error)) => return Err(error),
         }
-        let Paths::Budget { new_a_day, most } = paths else { return Ok(None) };
-        if !self.take_from_budget(new_a_day, most, today)? {
+        if !self.take_from_budget(paths, hit.share, today)? {
             return Ok(None);
         }
         Ok(Some(add(self, false)?))
     }
 
-    /// Takes one new path out of the budget, if it is not spent. It is taken first: what ends the program before the hit
-    /// is counted costs a path of the budget, and no hit that was answered.
-    fn take_from_budget(&mut self, new_a_day: u64, most: u64, today: Day) -> Result<bool, StoreError> {
-        if self.spent == Some(today) || new_a_day == 0 || most == 0 {
+    /// Takes one new path out of the budget, if neither that nor the client's share of it is spent. It is taken first: what ends
+    /// the program before the hit is counted costs a path of the budget, and no hit that was answered.
+    fn take_from_budget(
+        &mut self,
+        paths: Paths,
+        share: Option<Share>,
+        today: Day,
+    ) -> Result<bool, StoreError> {
+        let Paths::Budget { new_a_day, most } = paths else { return Ok(paths == Paths::Open) };
+        if !self.may_admit(paths, share, today) {
             return Ok(false);
         }
-        let body = wire::budget(&self.table.name, today, new_a_day, most);
+        let shares = share.map(|share| share.numbers(today, new_a_day)).unwrap_or_default();
+        let body = wire::budget(&self.table.name, today, (new_a_day, most), &shares);
         match self.update(KEY_BUDGET, &body, today) {
             Ok(_) => Ok(true),
-            Err(Refused::Condition) => {
+            Err(Refused::Condition) if shares.is_empty() => {
                 self.spent = Some(today);
                 Ok(false)
             }
+            Err(Refused::Condition) => {
+                self.learn_spent((new_a_day, most), shares, today);
+                Ok(false)
+            }
             Err(Refused::Failed(error)) => Err(error),
+        }
+    }
+
+    /// Finds out which limit refused a new path, so that it is not asked again. If that fails, it is.
+    fn learn_spent(&mut self, (new_a_day, most): (u64, u64), shares: Vec<(String, u64)>, today: Day) {
+        match self.read_item(KEY_BUDGET, Wanted::All) {
+            Ok(budget) => {
+                let is_over = |name: &str, limit: u64| budget.number(name) >= limit;
+                if is_over(&today.attribute(), new_a_day) || is_over(ATTR_BUDGET_PATHS, most) {
+                    self.spent = Some(today);
+                }
+                if self.spent_shares.len() > MOST_SPENT_SHARES {
+                    self.spent_shares.clear();
+                }
+                let spent = shares.into_iter().filter(|(name, limit)| is_over(name, *limit));
+                self.spent_shares.extend(spent.map(|(name, _)| name));
+            }
+            Err(error) => self.notes.push(format!("the budget of new paths was not read: {error}")),
         }
     }
 
@@ -248,12 +285,16 @@ impl Store for DynamoDb {
         }
     }
 
-    fn admit(&mut self, paths: Paths, now: Moment) -> Result<bool, StoreError> {
-        match paths {
-            Paths::Open => Ok(true),
-            Paths::Strict => Ok(false),
-            Paths::Budget { new_a_day, most } => self.take_from_budget(new_a_day, most, now.day()),
-        }
+    fn admit(&mut self, paths: Paths, share: Option<Share>, now: Moment) -> Result<bool, StoreError> {
+        self.take_from_budget(paths, share, now.day())
+    }
+
+    fn may_admit(&self, paths: Paths, share: Option<Share>, today: Day) -> bool {
+        let Paths::Budget { new_a_day, most } = paths else { return paths == Paths::Open };
+        let is_spent = |share: Share| {
+            share.numbers(today, new_a_day).iter().any(|(name, _)| self.spent_shares.contains(name))
+        };
+        new_a_day > 0 && most > 0 && self.spent != Some(today) && !share.is_some_and(is_spent)
     }
 
     fn transact(&mut self, transaction: &Transaction, now: Moment) -> Transacted {

@@ -11,6 +11,7 @@ use crate::hit::{Counts, Hit, Item, Sum, fixed_bytes, text_bytes};
 use crate::moment::{Day, Moment};
 use crate::path::Key;
 use crate::rules::Ignored;
+use crate::share::Share;
 use crate::visitor::Visitor;
 
 /// A store for tests.
@@ -98,7 +99,10 @@ impl Store for Memory {
     fn add(&mut self, hit: &Hit, paths: Paths) -> Result<Added, StoreError> {
         self.write()?;
         let today = hit.at.day();
-        if paths != Paths::Open && !self.items.contains_key(hit.key.as_str()) && !self.admit(paths, hit.at)? {
+        if paths != Paths::Open
+            && !self.items.contains_key(hit.key.as_str())
+            && !self.admit(paths, hit.share, hit.at)?
+        {
             return Ok(if paths == Paths::Strict { Added::Unknown } else { Added::Full });
         }
         let (key, update) = (hit.key.as_str(), hit.update());
@@ -150,23 +154,30 @@ impl Store for Memory {
         Ok(true)
     }
 
-    fn admit(&mut self, paths: Paths, now: Moment) -> Result<bool, StoreError> {
-        let (new_a_day, most) = match paths {
-            Paths::Open => return Ok(true),
-            Paths::Strict => return Ok(false),
-            Paths::Budget { new_a_day, most } => (new_a_day, most),
-        };
+    fn admit(&mut self, paths: Paths, share: Option<Share>, now: Moment) -> Result<bool, StoreError> {
+        let Paths::Budget { new_a_day, .. } = paths else { return Ok(paths == Paths::Open) };
         self.write()?;
-        let attribute = now.day().attribute();
-        let used = |name: &str| self.raw(KEY_BUDGET).map_or(0, |budget| budget.number(name));
-        if used(&attribute) >= new_a_day || used(ATTR_BUDGET_PATHS) >= most {
+        let today = now.day();
+        if !self.may_admit(paths, share, today) {
             return Ok(false);
         }
-        self.update(KEY_BUDGET, now.day(), |budget| {
-            budget.add(&attribute, 1);
+        self.update(KEY_BUDGET, today, |budget| {
+            budget.add(&today.attribute(), 1);
             budget.add(ATTR_BUDGET_PATHS, 1);
+            for (name, _) in share.map(|share| share.numbers(today, new_a_day)).unwrap_or_default() {
+                budget.add(&name, 1);
+            }
         });
         Ok(true)
+    }
+
+    fn may_admit(&self, paths: Paths, share: Option<Share>, today: Day) -> bool {
+        let Paths::Budget { new_a_day, most } = paths else { return paths == Paths::Open };
+        let used = |name: &str| self.raw(KEY_BUDGET).map_or(0, |budget| budget.number(name));
+        let shares = share.map(|share| share.numbers(today, new_a_day)).unwrap_or_default();
+        used(&today.attribute()) < new_a_day
+            && used(ATTR_BUDGET_PATHS) < most
+            && shares.iter().all(|(name, limit)| used(name) < *limit)
     }
 
     fn transact(&mut self, transaction: &Transaction, now: Moment) -> Transacted {

@@ -52,16 +52,30 @@ pub(super) fn add(table: &str, key: &str, update: &Update, known: bool) -> Strin
         .end()
 }
 
-/// The body of an `UpdateItem` that takes a new path out of the budget, on condition that both limits allow it.
-pub(super) fn budget(table: &str, today: Day, new_a_day: u64, most: u64) -> String {
-    let names = Object::new().text("#a", ATTR_BUDGET_PATHS).text("#d", &today.attribute());
-    let values = Object::new().raw(":n", &number(1)).raw(":a", &number(most)).raw(":d", &number(new_a_day));
+/// The body of an `UpdateItem` that takes a new path out of the budget and out of shares of it, on condition that all limits
+/// allow it.
+pub(super) fn budget(
+    table: &str,
+    today: Day,
+    (new_a_day, most): (u64, u64),
+    shares: &[(String, u64)],
+) -> String {
+    let mut names = Object::new().text("#a", ATTR_BUDGET_PATHS).text("#d", &today.attribute());
+    let mut values =
+        Object::new().raw(":n", &number(1)).raw(":a", &number(most)).raw(":d", &number(new_a_day));
+    let mut change_of = String::from("ADD #a :n, #d :n");
+    let mut condition =
+        String::from("(attribute_not_exists(#a) OR #a < :a) AND (attribute_not_exists(#d) OR #d < :d)");
+    for (place, (name, limit)) in shares.iter().enumerate() {
+        let (alias, value) = (format!("#s{place}"), format!(":s{place}"));
+        change_of.extend([", ", &alias, " :n"]);
+        condition.extend([" AND (attribute_not_exists(", &alias, ") OR ", &alias, " < ", &value, ")"]);
+        names = names.text(&alias, name);
+        values = values.raw(&value, &number(*limit));
+    }
     change(table, KEY_BUDGET)
-        .text("UpdateExpression", "ADD #a :n, #d :n")
-        .text(
-            "ConditionExpression",
-            "(attribute_not_exists(#a) OR #a < :a) AND (attribute_not_exists(#d) OR #d < :d)",
-        )
+        .text("UpdateExpression", &change_of)
+        .text("ConditionExpression", &condition)
         .raw("ExpressionAttributeNames", &names.end())
         .raw("ExpressionAttributeValues", &values.end())
         .text("ReturnValues", "ALL_NEW")

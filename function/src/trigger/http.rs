@@ -6,7 +6,7 @@ use hitctl_config::contract::{
 use serde_json::value::RawValue;
 
 use super::fields::{Field, Fields, read_text};
-use crate::http::{Answer, Headers, Request};
+use crate::http::{Answer, FetchSite, Headers, Request};
 use crate::json::{Object, string};
 
 /// The request of an event, if it is one of payload 2.0.
@@ -42,6 +42,7 @@ fn headers(sent: &Fields<'_>) -> Result<Headers, String> {
         viewer_address: sent.string("cloudfront-viewer-address")?.into(),
         origin_secret: sent.string(HEADER_ORIGIN_SECRET)?.into(),
         if_none_match: sent.string("if-none-match")?,
+        fetch_site: sent.text("sec-fetch-site")?.map_or(FetchSite::Unknown, |site| FetchSite::parse(&site)),
         opted_out: is("dnt")? || is("sec-gpc")?,
         prefetched: fetches_ahead("sec-purpose")? || fetches_ahead("purpose")? || fetches_ahead("x-moz")?,
     })

@@ -8,7 +8,9 @@ use hit_counter::hit::{Counts, Hit, Item};
 use hit_counter::moment::Moment;
 use hit_counter::path::{Key, normalise};
 use hit_counter::rules::{Ignored, Robot};
+use hit_counter::share::Share;
 use hit_counter::store::{Added, DynamoDb, Memory, Paths, Store as _, StoreError};
+use hit_counter::visitor::Visitor;
 use serde_json::{Value, json};
 
 use crate::engine::{COUNTS, DAY_MS, Engine, Fate, NOON, about};
@@ -63,7 +65,7 @@ fn the_fullest_items_cost_one_write_unit() {
         let mut fullest = Item::default();
         let last_day = 2000;
         for day in 0..last_day {
-            let hit = Hit { key: page.clone(), at: days_on(day), n, uniques: n };
+            let hit = Hit { key: page.clone(), at: days_on(day), n, uniques: n, share: None };
             let before = model.item(&page).cloned().unwrap_or_default();
             model.add(&hit, Paths::Open).unwrap();
             if before.size() > fullest.size() {
@@ -77,7 +79,7 @@ fn the_fullest_items_cost_one_write_unit() {
         }
         engine.put(COUNTS, &item);
         // The first of a next month adds the most.
-        let hit = Hit { key: page.clone(), at: days_on(last_day + 40), n, uniques: n };
+        let hit = Hit { key: page.clone(), at: days_on(last_day + 40), n, uniques: n, share: None };
         engine.store(false, 1).add(&hit, Paths::Open).unwrap();
         let units = engine.units();
         assert!(units.iter().all(|units| *units <= 1.0), "{bytes} bytes, {n} hits: {units:?}");
@@ -120,6 +122,52 @@ fn a_budget_of_new_paths_is_kept_by_day_and_in_all() {
     assert_eq!(engine.number("!budget", "paths"), 5);
     assert_eq!(engine.number("!budget", "dfzg"), 3);
     assert!(engine.item(COUNTS, "/6").is_null());
+}
+
+#[test]
+fn one_client_does_not_take_the_whole_budget_whatever_process_it_meets() {
+    let engine = Engine::start();
+    let paths = Paths::Budget { new_a_day: 30, most: 1000 };
+    let by = |address: &str| Share::of(&Visitor::new(address, "Mozilla/5.0").unwrap());
+    let (flood, other) = (by("203.0.113.7"), by("198.51.100.1"));
+    let add = |store: &mut DynamoDb, path: &str, share: Share| {
+        let added = store.add(&hit(path).charged_to(Some(share)), paths).unwrap();
+        matches!(added, Added::Counted(_))
+    };
+    let mut store = engine.store(false, 1);
+    let counted = (0..20).filter(|n| add(&mut store, &format!("/flood/{n}"), flood)).count();
+    assert_eq!(counted, 10);
+    let calls = engine.calls();
+    assert_eq!(
+        calls[..3],
+        ["UpdateItem hits-test /flood/0", "UpdateItem hits-test !budget", "UpdateItem hits-test /flood/0"]
+    );
+    let refused = &calls[30..];
+    assert_eq!(
+        refused[..3],
+        ["UpdateItem hits-test /flood/10", "UpdateItem hits-test !budget", "GetItem hits-test !budget"]
+    );
+    assert_eq!(refused.len(), 3 + 9, "the budget is asked once, and then known to refuse: {refused:?}");
+    assert!(
+        !store.may_admit(paths, Some(flood), NOON.day()) && store.may_admit(paths, Some(other), NOON.day())
+    );
+    // A process that starts anew learns it from the table.
+    let mut second = engine.store(false, 1);
+    assert!(!add(&mut second, "/flood/20", flood));
+    assert!(add(&mut second, "/new", other) && add(&mut second, "/flood/3", flood));
+    let of_sender = second.add(&hit("/vouched"), paths).unwrap();
+    assert_eq!(of_sender, counted_once());
+    assert_eq!(engine.number("!budget", "dfzg"), 12);
+    // The next day begins with no share taken, and with the numbers of the day before removed.
+    let tomorrow = Hit::one(key("/flood/21"), days_on(1)).charged_to(Some(flood));
+    assert_eq!(second.add(&tomorrow, paths).unwrap(), counted_once());
+    let budget = engine.item(COUNTS, "!budget");
+    let shares = budget.as_object().unwrap().keys().filter(|name| name.contains('#')).count();
+    assert_eq!(shares, 2, "{budget}");
+}
+
+fn counted_once() -> Added {
+    counted(1, 0)
 }
 
 #[test]

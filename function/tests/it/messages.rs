@@ -188,6 +188,32 @@ fn paths_that_may_not_be_counted_are_dropped_and_noted() {
 }
 
 #[test]
+fn messages_of_one_client_do_not_take_the_whole_budget() {
+    for exact in [false, true] {
+        let engine = Engine::start();
+        let setup = Setup { paths: Paths::Budget { new_a_day: 20, most: 100 }, ..Setup::default() };
+        let body = |path: &str, ip: &str| json!({"path": path, "ip": ip, "ua": "Mozilla/5.0"}).to_string();
+        let mut bodies: Vec<String> = (0..30).map(|n| body(&format!("/flood/{n}"), "203.0.113.7")).collect();
+        bodies.push(body("/flood/29", "198.51.100.1"));
+        bodies.push(body("/new", "198.51.100.1"));
+        let bodies: Vec<&str> = bodies.iter().map(String::as_str).collect();
+        let mut counter = counter(&engine, setup);
+        let done = count(&mut counter, &batch_of(&bodies), exact);
+        assert!(done.failed.is_empty(), "{done:?}");
+        assert_eq!(done.hits, 10 + 3, "another client's share takes a page that both ask for: {done:?}");
+        assert_eq!((done.ignored, engine.number("/new", "hits")), (19, 1));
+        if exact {
+            // The messages below would be taken for those above.
+            continue;
+        }
+        // A sender that names no client vouches for its pages.
+        let bare: Vec<String> = (0..5).map(|n| format!("/bare/{n}")).collect();
+        let bare: Vec<&str> = bare.iter().map(String::as_str).collect();
+        assert_eq!(count(&mut counter, &batch_of(&bare), exact).hits, 5);
+    }
+}
+
+#[test]
 fn visitors_are_met_once_a_page_and_a_day() {
     for exact in [false, true] {
         let engine = Engine::start();

@@ -1,7 +1,7 @@
 //! Who is counted how often: visitors, reloads, robots, other sites, budgets of paths.
 
 use super::*;
-use crate::http::Origins;
+use crate::http::{FetchSite, Origins};
 
 fn later(ms: u64) -> Moment {
     Moment::from_millis(NOON.millis() + ms)
@@ -107,12 +107,82 @@ fn pages_of_other_sites_are_refused() {
     cache-control: no-store
     x-content-type-options: nosniff
     hitctl-ignored: origin
-    {"error":"origin_not_allowed","message":"pages of this origin may not count here"}
+    {"error":"origin_not_allowed","message":"pages of this origin may not count here","counted":false,"why":"origin"}
     "#);
     assert_eq!(asked(&mut counter, from("https://me.example"), "/a").status, 200);
     let image = Headers { referer: "https://evil.example/page".into(), ..browser(1) };
     assert_eq!(asked(&mut counter, image, "/a").status, 403);
-    assert_eq!(counter.store().raw("!dropped#m2609").expect("an item").number("origin"), 2);
+    let proxied = Headers { fetch_site: FetchSite::CrossSite, ..browser(1) };
+    assert_eq!(asked(&mut counter, proxied, "/a").status, 403, "no origin, no referer, another site");
+    assert_eq!(counter.store().raw("!dropped#m2609").expect("an item").number("origin"), 3);
+    assert_eq!(asked(&mut counter, browser(2), "/a").status, 200, "an image proxy names nobody");
+}
+
+#[test]
+fn pictures_are_shown_to_pages_of_other_sites_and_do_not_count() {
+    let mut counter = with(|setup| setup.rules.origins = Origins::parse(Some("https://me.example")));
+    asked(&mut counter, browser(1), "/a");
+    for headers in [
+        Headers { referer: "https://evil.example/page".into(), ..browser(1) },
+        Headers { origin: Some("https://evil.example".to_owned()), ..browser(1) },
+        Headers { fetch_site: FetchSite::CrossSite, ..browser(1) },
+    ] {
+        for (route, number) in [("/v1/badge.svg", "views: 1"), ("/v1/badge.json", r#""message":"1""#)] {
+            let request = Request {
+                method: "GET".to_owned(),
+                route: route.to_owned(),
+                query: "path=/a&hit=1".to_owned(),
+                headers: headers.clone(),
+                ..Request::default()
+            };
+            let Outcome { answer, counted, .. } = counter.answer(&request, NOON);
+            assert!(answer.status == 200 && answer.body.contains(number), "{route}: {}", show(&answer));
+            assert_eq!((counted, answer.header("hitctl-ignored")), (false, Some("origin")));
+            assert_eq!(answer.header("hitctl-error"), None);
+        }
+    }
+    assert_eq!(counter.store().raw("!dropped#m2609").expect("an item").number("origin"), 6);
+}
+
+#[test]
+fn json_is_not_read_by_pages_of_other_origins() {
+    let mut counter = with(|setup| {
+        setup.public_stats = true;
+        setup.rules.origins = Origins::parse(Some("https://me.example"));
+    });
+    let mut status = |method: &str, route: &str, query: &str, origin: &str| {
+        let request = Request {
+            method: method.to_owned(),
+            route: route.to_owned(),
+            query: query.to_owned(),
+            headers: Headers { origin: Some(origin.to_owned()), ..browser(1) },
+            ..Request::default()
+        };
+        let answer = counter.answer(&request, NOON).answer;
+        assert_eq!(answer.header("hitctl-ignored"), None, "a read counts nothing");
+        answer.status
+    };
+    for (route, query) in [
+        ("/v1/count", ""),
+        ("/v1/count", "path=/a"),
+        ("/v1/count", "path=/a&path=/b"),
+        ("/v1/top", ""),
+        ("/api/counters", ""),
+        ("/v1/series", "path=/a"),
+        ("/counter", "path=/a&ro=1"),
+    ] {
+        for foreign in ["https://evil.example", "null", "https://me.example.evil"] {
+            assert_eq!(status("GET", route, query, foreign), 403, "{route}?{query} {foreign}");
+            assert_eq!(status("HEAD", route, query, foreign), 403, "{route}?{query} {foreign}");
+        }
+        assert_eq!(status("GET", route, query, "https://me.example"), 200, "{route}?{query}");
+    }
+    for (route, query) in
+        [("/v1/widget.js", ""), ("/v1/badge.svg", "path=/a"), ("/v1/badge.json", "path=/a"), ("/healthz", "")]
+    {
+        assert_eq!(status("GET", route, query, "https://evil.example"), 200, "{route}");
+    }
+    assert!(counter.store().raw("!dropped#m2609").is_none());
 }
 
 #[test]
@@ -134,21 +204,66 @@ fn strict_counts_known_paths_alone() {
 fn a_flood_of_paths_stays_within_the_budget_and_writes_little() {
     let mut counter = with(|setup| {
         setup.visitors = true;
-        setup.paths = Paths::Budget { new_a_day: 100, most: 150 };
+        setup.paths = Paths::Budget { new_a_day: 1000, most: 1550 };
     });
+    counter.store().put("/synced", Item::default());
     visit_at(&mut counter, 1, "/old", NOON);
     for n in 0..100_000 {
         visit_at(&mut counter, 2, &format!("/flood/{n}"), NOON);
     }
-    assert_eq!(counter.store().items().count(), 100);
+    assert_eq!(counter.store().items().count(), 102, "a visitor has a tenth of a day's new paths");
     let writes = counter.store().writes();
     assert!(writes < 101_000, "one write a refused path at most, which counts it: {writes}");
-    assert!(visit_at(&mut counter, 3, "/old", NOON).counted, "known paths go on");
-    for n in 0..1000 {
-        visit_at(&mut counter, 2, &format!("/tomorrow/{n}"), later(86_400_000));
+    for n in 1..=9 {
+        assert!(visit_at(&mut counter, n, "/old", NOON).counted, "known paths go on");
+        assert!(visit_at(&mut counter, n, "/synced", NOON).counted, "paths that were added by hand too");
     }
-    assert_eq!(counter.store().items().count(), 150, "in all");
-    assert_eq!(counter.store().raw("!dropped#m2609").expect("an item").number("full"), 99_901 + 950);
+    let new = (10..90).filter(|n| visit_at(&mut counter, *n, &format!("/new/{n}"), NOON).counted).count();
+    assert!(new > 70, "{new} of 80 other visitors' new pages");
+    assert_eq!(
+        counter.store().raw("!dropped#m2609").expect("an item").number("full"),
+        99_900 + 80 - new as u64
+    );
+    for n in 0..2000 {
+        let day = n / 400 + 1;
+        visit_at(&mut counter, 2, &format!("/later/{n}"), later(day * 86_400_000));
+    }
+    let pages = counter.store().items().count();
+    assert_eq!(pages, 102 + new + 500, "its share comes anew each day");
+}
+
+#[test]
+fn a_network_of_many_browsers_has_half_of_the_budget_and_so_have_all_who_opted_out() {
+    let flood = |opted_out: bool| {
+        let mut counter = with(|setup| {
+            (setup.visitors, setup.paths) = (true, Paths::Budget { new_a_day: 1000, most: 10_000 });
+        });
+        for n in 0..5000_u32 {
+            let headers = Headers {
+                user_agent: format!("Browser/{n}").as_str().into(),
+                opted_out,
+                ..Headers::default()
+            };
+            // Who opted out may come from anywhere: nothing is made of the address.
+            let network = if opted_out { n % 250 } else { 1 };
+            let request = Request {
+                method: "GET".to_owned(),
+                route: "/counter".to_owned(),
+                query: format!("path=/flood/{n}"),
+                headers,
+                source_address: format!("203.0.113.{network}").as_str().into(),
+                ..Request::default()
+            };
+            counter.answer(&request, NOON);
+        }
+        assert_eq!(counter.store().items().count(), 500);
+        let budget = counter.store().raw("!budget").expect("an item");
+        let slots = budget.numbers.iter().filter(|(name, _)| name.starts_with("a#")).count();
+        assert_eq!(slots, if opted_out { 0 } else { 32 });
+        assert!(visit_at(&mut counter, 9, "/new", NOON).counted);
+    };
+    flood(false);
+    flood(true);
 }
 
 #[test]

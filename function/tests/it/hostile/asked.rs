@@ -56,6 +56,7 @@ pub(crate) struct Asked {
     pub(crate) agent: Option<&'static str>,
     pub(crate) robot: bool,
     pub(crate) origin: Option<&'static str>,
+    pub(crate) cross_site: bool,
     pub(crate) referer: Option<&'static str>,
     pub(crate) opted_out: bool,
     pub(crate) prefetched: bool,
@@ -201,6 +202,7 @@ impl Asked {
                 Some("https://b.example"),
                 Some("null"),
             ]),
+            cross_site: dice.one_in(5),
             referer: dice.pick(&[None, None, Some("https://a.example/x?y"), Some("https://b.example/")]),
             opted_out: dice.one_in(10),
             prefetched: dice.one_in(15),
@@ -249,6 +251,7 @@ impl Asked {
         };
         set("origin", self.origin);
         set("referer", self.referer);
+        set("sec-fetch-site", self.cross_site.then_some("cross-site"));
         set("user-agent", self.agent);
         set(dice.pick(&["dnt", "sec-gpc"]), self.opted_out.then_some("1"));
         set(dice.pick(&["sec-purpose", "purpose", "x-moz"]), self.prefetched.then_some("prefetch"));

@@ -6,7 +6,9 @@ use hit_counter::http::Origins;
 use hit_counter::moment::{Day, Moment};
 use hit_counter::routes::Setup;
 use hit_counter::rules::Rules;
+use hit_counter::share::Share;
 use hit_counter::store::Paths;
+use hit_counter::visitor::Visitor;
 use serde_json::{Value, json};
 
 use super::asked::{Asked, Route, network};
@@ -57,7 +59,8 @@ pub(crate) struct Model {
     seen: BTreeSet<(Day, String, String, Option<String>)>,
     new_paths: BTreeMap<Day, u64>,
     dropped: BTreeMap<(String, &'static str), u64>,
-    refused_on: Option<Day>,
+    /// New paths by the slots of shares of the budget.
+    shares: BTreeMap<String, u64>,
 }
 
 impl Model {
@@ -69,7 +72,7 @@ impl Model {
             seen: BTreeSet::new(),
             new_paths: BTreeMap::new(),
             dropped: BTreeMap::new(),
-            refused_on: None,
+            shares: BTreeMap::new(),
         }
     }
 
@@ -114,7 +117,9 @@ impl Model {
         if asked.route == Route::Health {
             return not_counted(Expected::Body(json!({"v": 1, "ok": true})));
         }
+        let reads_all = matches!(asked.route, Route::Count | Route::Total);
         let result = match asked.broken {
+            _ if reads_all && self.is_foreign_read(asked) => Err((403, "origin_not_allowed")),
             Some((_, code)) => Err((400, code)),
             None if asked.route == Route::Total => {
                 return not_counted(Expected::Body(self.told(json!({"v": 1}), &self.site, now)));
@@ -141,10 +146,7 @@ impl Model {
                 };
                 (expected, counted, why)
             }
-            (Err((_, code)), Route::Badge) => {
-                let why = (code == "origin_not_allowed").then_some("origin");
-                (Expected::DrawnError(code), false, why)
-            }
+            (Err((_, code)), Route::Badge) => (Expected::DrawnError(code), false, None),
             (Err((status, code)), _) => not_counted(Expected::Error(status, code)),
         }
     }
@@ -166,9 +168,13 @@ impl Model {
         asked: &Asked,
         now: Moment,
     ) -> Result<(String, bool, Option<&'static str>), (u16, &'static str)> {
-        let key = asked.page.clone()?;
         let may_read = matches!(asked.route, Route::Counter | Route::Badge);
-        if asked.route == Route::Count || may_read && (asked.only_reads || asked.method == "HEAD") {
+        let reads = asked.route == Route::Count || may_read && (asked.only_reads || asked.method == "HEAD");
+        if reads && asked.route != Route::Badge && self.is_foreign_read(asked) {
+            return Err((403, "origin_not_allowed"));
+        }
+        let key = asked.page.clone()?;
+        if reads {
             return Ok((key, false, None));
         }
         let rules = &self.setup.rules;
@@ -176,7 +182,7 @@ impl Model {
             _ if rules.origins == Origins::Any => true,
             (Some(origin), _) => origin == "https://a.example",
             (None, Some(referer)) => referer.starts_with("https://a.example/"),
-            (None, None) => asked.route != Route::Hit,
+            (None, None) => !asked.cross_site,
         };
         let why = if !is_ours {
             Some("origin")
@@ -191,11 +197,17 @@ impl Model {
         };
         if let Some(why) = why {
             *self.dropped.entry((now.day().month_attribute(), why)).or_default() += 1;
-            if why == "origin" {
+            if why == "origin" && asked.route != Route::Badge {
                 return Err((403, "origin_not_allowed"));
             }
         }
         Ok((key, why.is_none(), why))
+    }
+
+    /// Whether another site's page would read numbers as JSON.
+    fn is_foreign_read(&self, asked: &Asked) -> bool {
+        self.setup.rules.origins != Origins::Any
+            && asked.origin.is_some_and(|origin| origin != "https://a.example")
     }
 
     /// Counts, or says why the path may not be.
@@ -208,9 +220,22 @@ impl Model {
                 Paths::Open => {}
                 Paths::Strict => return Some("path"),
                 Paths::Budget { new_a_day, most } => {
-                    if self.refused_on == Some(day) || *new >= new_a_day || all >= most {
-                        self.refused_on = Some(day);
+                    let visitor = Visitor::new(asked.address, asked.agent.unwrap_or_default());
+                    let share = match &visitor {
+                        Some(_) if asked.opted_out => Some(Share::unfollowed()),
+                        Some(visitor) => Some(Share::of(visitor)),
+                        None => None,
+                    };
+                    let shares = share.map(|share| share.numbers(day, new_a_day)).unwrap_or_default();
+                    let taken = |name: &String| self.shares.get(name).copied().unwrap_or_default();
+                    if *new >= new_a_day
+                        || all >= most
+                        || shares.iter().any(|(name, limit)| taken(name) >= *limit)
+                    {
                         return Some("full");
+                    }
+                    for (name, _) in shares {
+                        *self.shares.entry(name).or_default() += 1;
                     }
                 }
             }
