@@ -133,6 +133,16 @@ impl Cloud for Local {
         self.client.is_some()
     }
 
+    fn notices(&self) -> BoxFuture<'_, Result<Vec<String>, Fault>> {
+        async {
+            match &self.client {
+                Some(client) => Ok(client.status().await?.notices),
+                None => Ok(Vec::new()),
+            }
+        }
+        .boxed()
+    }
+
     fn drivers(&self, drive: Drive<'_>) -> Drivers {
         let tags = drive.tags.unwrap_or_else(|| self.tags.clone());
         match (&self.client, &self.stopped) {

@@ -56,6 +56,11 @@ pub trait Cloud: Send + Sync {
     /// Whether it can be called. What is deployed can be read of one that cannot.
     fn is_running(&self) -> bool;
 
+    /// What is wrong with the cloud itself: a disk that is full, say.
+    fn notices(&self) -> BoxFuture<'_, Result<Vec<String>, Fault>> {
+        std::future::ready(Ok(Vec::new())).boxed()
+    }
+
     /// Who is asking, where that is known.
     fn identity(&self) -> Option<&str> {
         None

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use hit_counter::hit::{DAYS_MOST, MONTHS_KEPT};
 use hit_counter::moment::{Day, month_of_attribute, month_of_uniques_attribute};
 use hitctl_config::contract::{
-    ATTR_DROPPED_PATH, ATTR_FIRST, ATTR_HITS, ATTR_LAST, ATTR_PATH, ATTR_UNIQUES, KEY_DROPPED_PREFIX,
-    KEY_SHARD_PREFIX, KEY_SITE, RESERVED_PREFIX,
+    ATTR_DROPPED_PATH, ATTR_FIRST, ATTR_HITS, ATTR_LAST, ATTR_PATH, ATTR_UNIQUES, KEY_BUDGET,
+    KEY_DROPPED_PREFIX, KEY_SHARD_PREFIX, KEY_SITE, RESERVED_PREFIX,
 };
 
 use super::table::{Item, number_of, text_of};
@@ -19,10 +19,13 @@ pub(super) fn sorted(items: &[Item]) -> Numbers {
     let mut counts: BTreeMap<&str, CountRow> = BTreeMap::new();
     let mut site = CountRow::zero(KEY_SITE);
     let mut dropped = Dropped::new();
+    let mut budget = BTreeMap::new();
     for item in items {
         let Some(owner) = text_of(item, ATTR_PATH).map(owner) else { continue };
         if owner == KEY_SITE {
             add(&mut site, item);
+        } else if owner == KEY_BUDGET {
+            budget = numbers(item).map(|(name, n)| (name.to_owned(), n)).collect();
         } else if let Some(month) = owner.strip_prefix(KEY_DROPPED_PREFIX).and_then(month_of) {
             let reasons = dropped.entry(month).or_default();
             for (name, n) in numbers(item) {
@@ -35,7 +38,7 @@ pub(super) fn sorted(items: &[Item]) -> Numbers {
             add(counts.entry(owner).or_insert_with(|| CountRow::zero(owner)), item);
         }
     }
-    Numbers { counts: counts.into_values().collect(), site, dropped }
+    Numbers { counts: counts.into_values().collect(), site, dropped, budget }
 }
 
 /// The numbers of one path, of its item and its shards; `None` where nothing was ever counted.

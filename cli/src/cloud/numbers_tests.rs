@@ -141,7 +141,12 @@ fn any_numbers() -> impl Strategy<Value = Numbers> {
     });
     let reasons = prop::collection::btree_map("bot|dup|path", 1..u64::MAX, 1..3);
     let dropped = prop::collection::btree_map(day.prop_map(|day| day[..7].to_owned()), reasons, 0..3);
-    (counts, site, dropped).prop_map(|(counts, site, dropped)| Numbers { counts, site, dropped })
+    (counts, site, dropped).prop_map(|(counts, site, dropped)| Numbers {
+        counts,
+        site,
+        dropped,
+        ..Numbers::default()
+    })
 }
 
 proptest! {

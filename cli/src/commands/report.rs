@@ -61,7 +61,7 @@ async fn look(
         Visitors::Raw => addresses(&*cloud, loaded, args.top).await?,
         Visitors::None | Visitors::Hash => Vec::new(),
     };
-    let Numbers { counts, site, dropped } = numbers;
+    let Numbers { counts, site, dropped, .. } = numbers;
     let span = span(jiff::Timestamp::now(), args);
     let has_visitors = loaded.app.counter.visitors != Visitors::None;
     let report = ReportView::new(&loaded.app.app, &loaded.env, &span, has_visitors);

@@ -1,13 +1,18 @@
 //! `hitctl status`: what is deployed, from live reads.
 
-use hitctl_config::{Loaded, Target};
+use std::collections::BTreeMap;
+
+use hit_counter::moment::Moment;
+use hit_counter::share;
+use hitctl_config::contract::ATTR_BUDGET_PATHS;
+use hitctl_config::{Loaded, Paths, Target};
 use hitctl_engine::{Action, Change, Cx, Sink, Snapshot};
 use hitctl_resources::{AliasSpec, FunctionSpec, QueueSpec, Spec as _, TableSpec};
 use serde_json::Value as Json;
 
 use crate::cloud::{self, Access, Cloud, Depth, Drive};
 use crate::commands::{counts, distribution, gc, quota, steps};
-use crate::report::{DeploymentsView, Exit, Failure, LiveVersion, ResourceRow, StatusView};
+use crate::report::{DeploymentsView, Exit, Failure, LiveVersion, NewPaths, ResourceRow, StatusView};
 use crate::session::Session;
 use crate::stack::{self, Code};
 
@@ -63,11 +68,17 @@ async fn look(session: &Session, loaded: &Loaded, sink: &Sink) -> Result<StatusV
     let has_table =
         resources.iter().any(|row| row.address == TableSpec::address("hits").as_str() && row.present);
     // What does not run cannot be asked for its counts; the view says that it does not.
-    let hits = match (has_table, cloud.is_running()) {
-        (true, true) => Some(total(&*cloud, loaded).await?),
-        (true, false) => None,
-        (false, _) => Some(0),
+    let mut warnings = cloud.notices().await?;
+    let (hits, new_paths) = match (has_table, cloud.is_running()) {
+        (true, true) => {
+            let numbers = counts::all(&*cloud, loaded).await?;
+            let hits = numbers.counts.iter().map(|row| row.hits).fold(0, u64::saturating_add);
+            (Some(hits), new_paths(&numbers.budget, loaded))
+        }
+        (true, false) => (None, None),
+        (false, _) => (Some(0), None),
     };
+    warnings.extend(new_paths.iter().flat_map(NewPaths::warnings));
     let url = steps::url(&plan.outputs());
     let version = version(session, &*cloud, &live, sink).await?;
     let distribution = distribution::check(loaded, &*cloud).await?;
@@ -80,6 +91,8 @@ async fn look(session: &Session, loaded: &Loaded, sink: &Sink) -> Result<StatusV
         version,
         running: cloud.is_running(),
         distribution: distribution.map(|checked| checked.row),
+        new_paths,
+        warnings,
     })
 }
 
@@ -148,7 +161,25 @@ async fn version(
     Ok(Some(LiveVersion { live: number, newest: newest.filter(|newest| *newest > number) }))
 }
 
-/// The sum of all counts.
-async fn total(cloud: &dyn Cloud, loaded: &Loaded) -> Result<u64, Failure> {
-    Ok(counts::all(cloud, loaded).await?.counts.iter().map(|row| row.hits).sum())
+/// How much of the budget of new paths is spent, where there is one.
+fn new_paths(budget: &BTreeMap<String, u64>, loaded: &Loaded) -> Option<NewPaths> {
+    let counter = &loaded.app.counter;
+    if counter.paths != Paths::Budget {
+        return None;
+    }
+    let now_ms = u64::try_from(jiff::Timestamp::now().as_millisecond()).unwrap_or(0);
+    let today = Moment::from_millis(now_ms).day();
+    let number = |name: &str| budget.get(name).copied().unwrap_or(0);
+    let per_day = u64::from(counter.new_paths_per_day);
+    let is_spent = |(name, n): (&String, &u64)| {
+        share::day_and_limit(name, per_day).is_some_and(|(day, limit)| day == today && *n >= limit)
+    };
+    Some(NewPaths {
+        today: number(&today.attribute()),
+        per_day,
+        in_all: number(ATTR_BUDGET_PATHS),
+        max: u64::from(counter.max_paths),
+        shares_spent: budget.iter().filter(|entry| is_spent(*entry)).count(),
+        share: share::limits(per_day).0,
+    })
 }

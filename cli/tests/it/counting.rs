@@ -195,6 +195,64 @@ fn a_page_of_another_origin_may_read_the_answer_and_the_errors() {
         assert!(!other.headers.contains_key("access-control-allow-origin"), "{target}: {other:?}");
     }
     assert_eq!(ask("OPTIONS", "/counter", "https://me.example").status, 204);
+
+    // JSON is for the site's own pages; a badge shows its number to every page, and counts no view of another site.
+    for target in ["/v1/count", "/v1/count?path=/", "/counter?path=/&ro=1"] {
+        assert_eq!(ask("GET", target, "https://other.example").status, 403, "{target}");
+        assert_eq!(ask("GET", target, "https://me.example").status, 200, "{target}");
+    }
+    let mut badge = |headers: &str| {
+        let answer = http.ask("GET", "/v1/badge.svg?path=/b&hit=1", headers, b"").unwrap();
+        assert_eq!((answer.status, answer.headers["content-type"].starts_with("image/svg")), (200, true));
+        answer.headers.get("hitctl-ignored").cloned()
+    };
+    assert_eq!(badge("referer: https://other.example/x\r\n").as_deref(), Some("origin"));
+    assert_eq!(badge("sec-fetch-site: cross-site\r\n").as_deref(), Some("origin"));
+    assert_eq!(
+        badge(
+            "referer: https://ME.example:443/x\r\nuser-agent: Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0\r\n"
+        ),
+        None
+    );
+    assert_eq!(badge("user-agent: github-camo (0123abcd)\r\n").filter(|why| why == "origin"), None);
+}
+
+#[test]
+fn one_client_does_not_shut_out_new_pages_and_status_warns() {
+    let config = OPEN.to_owned() + "[counter]\nnew_paths_per_day = 100\nbots = \"count\"\n";
+    let yard = Yard::with(&config);
+    let url = yard.deploy();
+    assert_eq!(yard.run(&["counts", "add", "/synced", "1"]).code, 0);
+    let calm = yard.run(&["status", "--json"]).json();
+    assert_eq!((&calm["new_paths"]["per_day"], calm.get("warnings")), (&100.into(), None), "{calm}");
+    let mut http = Http::connect(&url).unwrap();
+    let mut view = |path: &str, agent: &str| {
+        let headers = format!("user-agent: {agent}\r\n");
+        http.ask("GET", &format!("/counter?path={path}"), &headers, b"").unwrap().json()
+    };
+    let counted = (0..150).filter(|n| view(&format!("/invented/{n}"), "a")["counted"] == true).count();
+    assert_eq!(counted, 10, "a visitor takes a tenth");
+    assert_eq!(view("/invented/149", "a")["why"], "full");
+    for known in ["/synced", "/invented/3"] {
+        assert_eq!(view(known, "b")["counted"], true, "{known}");
+    }
+    // Somebody from another network.
+    let event = serde_json::json!({
+        "version": "2.0", "routeKey": "ANY /counter", "rawPath": "/counter", "rawQueryString": "path=/new",
+        "headers": {"user-agent": "c"},
+        "requestContext": {"http": {"method": "GET", "path": "/counter", "sourceIp": "203.0.113.9"}, "stage": "$default"},
+        "isBase64Encoded": false,
+    });
+    yard.write("event.json", &event.to_string());
+    let invoked = yard.run(&["invoke", "--payload", "event.json", "--json"]).json();
+    assert_eq!(invoked["body"]["counted"], true, "{invoked}");
+    let status = yard.run(&["status", "--json"]).json();
+    assert_eq!(
+        (&status["new_paths"]["today"], &status["new_paths"]["shares_spent"]),
+        (&11.into(), &1.into())
+    );
+    assert!(status["warnings"][0].as_str().unwrap().contains("share of today's new paths"), "{status}");
+    assert!(yard.run(&["status"]).stdout.contains("  warn  "));
 }
 
 #[test]

@@ -97,7 +97,10 @@ pub(super) fn numbers(content: &[u8], input: Input, taking: &Taking) -> Result<(
         }
     }
     wrong.end()?;
-    Ok((Numbers { counts: rows.into_values().collect(), site, dropped }, LeftOut::default()))
+    Ok((
+        Numbers { counts: rows.into_values().collect(), site, dropped, ..Numbers::default() },
+        LeftOut::default(),
+    ))
 }
 
 impl Input {

@@ -24,11 +24,15 @@ pub struct Numbers {
     /// What was not counted.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub dropped: Dropped,
+    /// The numbers of the budget of new paths, by name; of the table itself, and in no file.
+    #[serde(skip)]
+    pub budget: BTreeMap<String, u64>,
 }
 
 impl Default for Numbers {
     fn default() -> Self {
-        Self { counts: Vec::new(), site: CountRow::zero(KEY_SITE), dropped: Dropped::new() }
+        let (site, dropped) = (CountRow::zero(KEY_SITE), Dropped::new());
+        Self { counts: Vec::new(), site, dropped, budget: BTreeMap::new() }
     }
 }
 
@@ -115,7 +119,7 @@ mod tests {
         ];
         let site = CountRow { uniques: 3, months: tally(0), ..CountRow::zero(KEY_SITE) };
         let dropped = Dropped::from([("2026-09".to_owned(), BTreeMap::from([("bot".to_owned(), 9)]))]);
-        Numbers { counts, site, dropped }
+        Numbers { counts, site, dropped, ..Numbers::default() }
     }
 
     #[test]

@@ -42,7 +42,7 @@ pub use simple::{
     InvalidationRow, InvalidationsView, LocalStatusView, PolicyView, PrivacyView,
 };
 pub use snippet::SnippetView;
-pub use status::{LiveVersion, ResourceRow, StatusView};
+pub use status::{LiveVersion, NewPaths, ResourceRow, StatusView};
 pub use tune::TuneView;
 pub use versions::{RollbackView, VersionRow, VersionsView};
 

@@ -32,6 +32,62 @@ pub struct StatusView {
     /// The CloudFront distribution, where one is configured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub distribution: Option<DistributionRow>,
+    /// How much of the budget of new paths is spent, where there is one and it can be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub new_paths: Option<NewPaths>,
+    /// What needs attention.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+}
+
+/// The budget of new paths.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct NewPaths {
+    /// Paths that are new today (UTC).
+    pub today: u64,
+    /// The most on a day.
+    pub per_day: u64,
+    /// Paths that hits have made, in all.
+    pub in_all: u64,
+    /// The most in all.
+    pub max: u64,
+    /// Clients, about, that have used up their share today.
+    pub shares_spent: usize,
+    /// The share of a visitor.
+    #[serde(skip)]
+    pub share: u64,
+}
+
+impl NewPaths {
+    /// What the owner should know: that new pages are not counted, or soon will not be.
+    pub fn warnings(&self) -> Vec<String> {
+        let number = |n: u64| human::number(n, Style::PLAIN);
+        let is_near = |used: u64, most: u64| used >= most.saturating_mul(4) / 5;
+        let mut warnings = Vec::new();
+        let used = |used: u64, most: u64| format!("{} of {} new paths", number(used), number(most));
+        if is_near(self.today, self.per_day) {
+            warnings.push(format!(
+                "{} today: beyond that, views of new pages do not count until midnight (UTC); add your pages with `hitctl paths sync`, or \
+                 raise `counter.new_paths_per_day`",
+                used(self.today, self.per_day)
+            ));
+        }
+        if is_near(self.in_all, self.max) {
+            warnings.push(format!(
+                "{} in all: beyond that, views of new pages do not count; remove paths with `hitctl counts delete`, or raise \
+                 `counter.max_paths`",
+                used(self.in_all, self.max)
+            ));
+        }
+        if self.shares_spent > 0 {
+            warnings.push(format!(
+                "a client has used up its share of today's new paths ({} per visitor), as one does that invents paths: its views of further \
+                 new pages do not count",
+                number(self.share)
+            ));
+        }
+        warnings
+    }
 }
 
 /// The version that answers.
@@ -165,6 +221,10 @@ impl View for StatusView {
         if let Some(distribution) = &self.distribution {
             out.push_str(&distribution.lines(style));
         }
+        for warning in &self.warnings {
+            let line = style.paint(Tone::Warn, text::clean(warning));
+            let _ = writeln!(out, "{}", text::headed("  warn ", &line, 8, style));
+        }
         if let Some(next) = self.advice() {
             let _ = writeln!(out, "  next  {}", style.paint(Tone::Link, next));
         }
@@ -203,6 +263,8 @@ mod tests {
             version: None,
             running: true,
             distribution: None,
+            new_paths: None,
+            warnings: Vec::new(),
         }
     }
 
@@ -333,6 +395,27 @@ mod tests {
           next  hitctl local start
         ");
         assert!(view.json().contains(r#""hits":null"#));
+    }
+
+    #[test]
+    fn spent_budget_of_new_paths_is_a_warning() {
+        let calm =
+            NewPaths { today: 799, per_day: 1000, in_all: 7_999, max: 10_000, shares_spent: 0, share: 100 };
+        assert_eq!(calm.warnings(), [""; 0]);
+        let spent = NewPaths { today: 1000, in_all: 8_000, shares_spent: 1, ..calm };
+        let view = StatusView { new_paths: Some(spent), warnings: spent.warnings(), ..view() };
+        let shown = view.warnings.join("\n");
+        for part in [
+            "1000 of 1000 new paths today",
+            "8000 of 10000 new paths in all",
+            "(100 per visitor)",
+            "hitctl paths sync",
+        ] {
+            assert!(shown.contains(part), "{part}: {shown}");
+        }
+        assert_eq!(view.human(WIDE).matches("  warn  ").count(), 3, "{}", view.human(WIDE));
+        let json = view.json();
+        assert!(json.contains(r#""new_paths":{"today":1000,"per_day":1000,"in_all":8000,"max":10000,"shares_spent":1},"warnings":["1000"#), "{json}");
     }
 
     #[test]
