@@ -4,6 +4,7 @@
 //! decides nothing: it turns HTTP into calls of [`Cloud`].
 
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, Path, Query, Request, State};
@@ -14,10 +15,19 @@ use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use bytes::Bytes;
 use hitctl_engine::Fault;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
 use serde::Deserialize;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::cloud::{Cloud, blocking};
+use crate::connections::{Connections, Place, silence};
+use crate::disk;
 use crate::host::is_loopback;
 use crate::lambda::InvokeError;
 use crate::logs;
@@ -28,6 +38,8 @@ use crate::state::Endpoint;
 
 /// The largest spec, in bytes.
 const MAX_SPEC: usize = 1024 * 1024;
+/// How long a client may take to send the head of a request, and a connection may be idle between two.
+const HEAD_LIMIT: Duration = Duration::from_mins(2);
 /// The largest event of a synchronous invocation, in bytes; Lambda's own.
 const MAX_EVENT: usize = 6 * 1024 * 1024;
 
@@ -41,8 +53,47 @@ pub(crate) struct Control {
 type Shared = State<Arc<Control>>;
 type Answer<T> = Result<Json<T>, Refusal>;
 
+/// Serves until `stop`, then lets open requests come to their end.
+pub(crate) async fn serve(listener: TcpListener, control: Arc<Control>, stop: CancellationToken) {
+    let (places, router) = (Connections::new(), router(control));
+    let mut connections = JoinSet::new();
+    while let Some((stream, _, place)) = places.accept(&listener, &stop).await {
+        while connections.try_join_next().is_some() {}
+        connections.spawn(converse(stream, router.clone(), place, stop.clone()));
+    }
+    drop(listener);
+    while connections.join_next().await.is_some() {}
+}
+
+async fn converse(stream: TcpStream, router: Router, place: Place, stop: CancellationToken) {
+    let (has_asked, calls, place) = (CancellationToken::new(), TowerToHyperService::new(router), &place);
+    let service = service_fn(|request: hyper::Request<Incoming>| {
+        has_asked.cancel();
+        let (answering, answer) = (place.answering(), calls.call(request));
+        async move {
+            let answer = answer.await;
+            drop(answering);
+            answer
+        }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_LIMIT)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = std::pin::pin!(connection);
+    tokio::select! {
+        ended = connection.as_mut() => drop(ended),
+        () = place.ends.cancelled() => {}
+        () = silence(&has_asked) => {}
+        () = stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            drop(connection.await);
+        }
+    }
+}
+
 /// The routes.
-pub(crate) fn router(control: Arc<Control>) -> Router {
+fn router(control: Arc<Control>) -> Router {
     Router::new()
         .route("/v1/status", get(status))
         .route("/v1/stop", post(stop))
@@ -112,6 +163,8 @@ async fn status(State(control): Shared) -> Json<Status> {
     let cloud = &control.cloud;
     let endpoint = &control.endpoint;
     let mut notices = cloud.notices.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let dir = cloud.dir.path().to_owned();
+    notices.extend(blocking(move || Ok(disk::notices(&dir))).await.unwrap_or_default());
     let lost = cloud.logs.lost();
     if lost > 0 {
         notices.push(format!("{lost} log events could not be written; is the disk full?"));

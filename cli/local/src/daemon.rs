@@ -17,7 +17,7 @@ use crate::clock::{now_ms, pause};
 use crate::cloud::{Cloud, blocking};
 use crate::cloudfront::{self, CloudFront, Recorder};
 use crate::code::{self, CodeStore};
-use crate::control::{Control, router};
+use crate::control::{self, Control};
 use crate::front::{Front, Services};
 use crate::gateway::Gateway;
 use crate::invoke::{self, Invocations};
@@ -29,7 +29,7 @@ use crate::queue::Queues;
 use crate::registry::Registry;
 use crate::state::{self, Endpoint, Lock, STATE_VERSION, StateDir};
 use crate::table::Tables;
-use crate::{ACCOUNT, REGION, inventory, ports, secret};
+use crate::{ACCOUNT, REGION, connections, inventory, ports, secret};
 
 /// How many invocations run at once in this cloud: the pool of functions without reserved concurrency.
 const ACCOUNT_CONCURRENCY: u32 = 100;
@@ -70,6 +70,7 @@ pub fn run(options: ServeOptions) -> Result<(), Fault> {
 
 /// Runs the daemon until SIGTERM, SIGINT or a call of `/v1/stop`; then lets what runs come to its end, bounded.
 pub async fn serve(options: ServeOptions) -> Result<(), Fault> {
+    connections::raise_open_files();
     // First, so that no signal is missed.
     let stop = stop_on_signals()?;
     let dir = StateDir::prepare(&options.state_dir)?;
@@ -238,13 +239,7 @@ impl Daemon {
         let Self { control, listener, front } = self;
         let cloud = Arc::clone(&control.cloud);
         let served = match tokio::net::TcpListener::from_std(listener) {
-            Ok(listener) => {
-                let server = axum::serve(listener, router(control)).with_graceful_shutdown({
-                    let stop = stop.clone();
-                    async move { stop.cancelled().await }
-                });
-                tokio::spawn(async move { drop(server.await) })
-            }
+            Ok(listener) => tokio::spawn(control::serve(listener, control, stop.clone())),
             // It was a listener a moment ago.
             Err(_) => tokio::spawn(async {}),
         };

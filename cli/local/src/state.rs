@@ -18,7 +18,7 @@ use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 
 use self::project::{Identity, Project};
-use crate::version;
+use crate::{disk, version};
 
 /// The layout that this program writes. Higher numbers are from newer programs.
 pub const STATE_VERSION: u32 = 1;
@@ -283,7 +283,14 @@ impl StateDir {
             match self.write_inner(&path, content) {
                 // A daemon that starts sweeps what others are just writing: with the directory still there, it is written anew.
                 Err(error) if error.kind() == io::ErrorKind::NotFound && tries < WRITE_TRIES => tries += 1,
-                written => return written.map_err(|error| fault("write", &path, &error)),
+                Ok(()) => {
+                    disk::written(&path);
+                    return Ok(());
+                }
+                Err(error) => {
+                    disk::failed(&path, &error.to_string());
+                    return Err(fault("write", &path, &error));
+                }
             }
         }
     }

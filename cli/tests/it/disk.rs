@@ -9,8 +9,7 @@ use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 
 use crate::support::{Http, Yard, artifact, get};
 
-const OPEN: &str =
-    "[function]\nreserved_concurrency = \"none\"\n[http]\nrate_per_second = 10000\nburst = 5000\n[counter]\npaths = \"open\"\n";
+const OPEN: &str = "[function]\nreserved_concurrency = \"none\"\n[http]\nrate_per_second = 10000\nburst = 5000\n[counter]\npaths = \"open\"\n";
 
 /// A local cloud that answers a full disk with an error, as the kernel gives it, and not by dying of a signal.
 fn serve(yard: &Yard) -> (Child, Pid) {
@@ -73,6 +72,14 @@ fn a_disk_that_fills_up_loses_no_answered_hit_and_a_deploy_says_so() {
     }
     assert!(counted.len() > 1 && refused.len() == 5, "{} counted, {} refused", counted.len(), refused.len());
 
+    // The status says so, to people and to programs.
+    let status = yard.run(&["status"]);
+    assert!(status.stdout.contains("warn") && status.stdout.contains("tables.db"), "{status:?}");
+    let warnings = yard.run(&["status", "--json"]).json()["warnings"].to_string();
+    assert!(warnings.contains("failed to write") && warnings.contains("free some space"), "{warnings}");
+    let notices = yard.run(&["local", "status", "--json"]).json()["notices"].to_string();
+    assert!(notices.contains("tables.db"), "{notices}");
+
     // A deploy cannot be written either, and changes nothing.
     room(pid, Some(0));
     yard.write("hitctl.toml", &OPEN.replace("[http]", "memory_mb = 256\n[http]"));
@@ -89,6 +96,8 @@ fn a_disk_that_fills_up_loses_no_answered_hit_and_a_deploy_says_so() {
     room(pid, None);
     assert_eq!(yard.run(&["deploy", "--artifact", &artifact()]).code, 0);
     assert_eq!(get(&url, "/counter?path=/0").json()["hits"], 2);
+    let status = yard.run(&["status", "--json"]).json();
+    assert_eq!(status.get("warnings"), None, "a write that succeeds ends it: {status}");
     let rows = yard.run(&["counts", "list", "--json"]).json();
     let rows = rows["counts"].as_array().unwrap();
     assert_eq!(rows.len(), counted.len(), "as many paths as were answered with 200");

@@ -9,6 +9,7 @@ use hitctl_engine::Fault;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::job::Job;
+use crate::disk;
 
 /// A job by its number, and when it is due, in milliseconds since the Unix epoch.
 pub(super) type Due = (u64, i64);
@@ -96,8 +97,16 @@ impl Store {
         work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>,
     ) -> Result<T, Fault> {
         let mut db = self.db.lock().unwrap_or_else(PoisonError::into_inner);
-        work(&mut db).map_err(|error| {
-            let full = error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull);
+        let done = work(&mut db);
+        if done.is_ok() && doing == "write" {
+            disk::written(&self.path);
+        }
+        done.map_err(|error| {
+            use rusqlite::ErrorCode::{DiskFull, SystemIoFailure};
+            let full = matches!(error.sqlite_error_code(), Some(DiskFull | SystemIoFailure));
+            if full {
+                disk::failed(&self.path, &error.to_string());
+            }
             let code = if full { "local_disk_full" } else { "local_state_io" };
             Fault::fatal(code, format!("could not {doing} {}", self.path.display())).caused_by(error)
         })

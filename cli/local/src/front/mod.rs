@@ -6,6 +6,7 @@
 
 mod answer;
 mod services;
+mod unknown;
 
 use std::convert::Infallible;
 use std::net::TcpListener;
@@ -13,15 +14,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+
+use crate::connections::{Connections, Place, silence};
 
 pub(crate) use answer::{Answer, JSON, JSON_1_1};
 pub(crate) use services::{Call, Service, Services};
 
 /// How long requests in flight may take when the daemon stops.
 const DRAIN: Duration = Duration::from_secs(2);
+
+/// How long a client may take to send the head of a request, and a connection may be idle between two: longer than SDKs
+/// keep one.
+const HEAD_LIMIT: Duration = Duration::from_mins(2);
 
 /// The running front.
 pub(crate) struct Front {
@@ -55,36 +62,40 @@ impl Front {
 }
 
 async fn accept(listener: tokio::net::TcpListener, services: Arc<Services>, stop: CancellationToken) {
+    let places = Connections::new();
     let mut connections = JoinSet::new();
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => break,
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => {
-                    // Answers are small and single; waiting to fill a packet only delays them.
-                    drop(stream.set_nodelay(true));
-                    connections.spawn(serve(stream, Arc::clone(&services), stop.clone()));
-                }
-                // Out of file descriptors: those in use come back.
-                Err(_) => crate::clock::pause(Duration::from_millis(20)).await,
-            },
-            Some(_) = connections.join_next() => {}
-        }
+    while let Some((stream, _, place)) = places.accept(&listener, &stop).await {
+        while connections.try_join_next().is_some() {}
+        // Answers are small and single; waiting to fill a packet only delays them.
+        drop(stream.set_nodelay(true));
+        connections.spawn(serve(stream, Arc::clone(&services), place, stop.clone()));
     }
     while connections.join_next().await.is_some() {}
 }
 
-async fn serve(stream: tokio::net::TcpStream, services: Arc<Services>, stop: CancellationToken) {
+async fn serve(
+    stream: tokio::net::TcpStream,
+    services: Arc<Services>,
+    place: Place,
+    stop: CancellationToken,
+) {
+    let has_asked = CancellationToken::new();
+    let (services, place) = (&services, &place);
     let service = service_fn(|request| {
-        let services = Arc::clone(&services);
-        async move { Ok::<_, Infallible>(services.handle(request).await) }
+        has_asked.cancel();
+        place.heard();
+        async move { Ok::<_, Infallible>(services.handle(request, place).await) }
     });
     let connection = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_LIMIT)
         .max_buf_size(64 * 1024)
         .serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
     tokio::select! {
         ended = connection.as_mut() => drop(ended),
+        () = place.ends.cancelled() => {}
+        () = silence(&has_asked) => {}
         () = stop.cancelled() => {
             connection.as_mut().graceful_shutdown();
             drop(connection.await);

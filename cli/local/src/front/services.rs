@@ -1,6 +1,7 @@
 //! From a request to the service that answers it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use dynoxide::auth_material::{AuthMaterial, validate};
@@ -11,11 +12,15 @@ use hyper::header::{AUTHORIZATION, CONTENT_TYPE, DATE, HOST, HeaderMap, ORIGIN};
 use hyper::{Method, Request, Response, StatusCode, Uri};
 
 use super::answer::{Answer, JSON, JSON_1_1};
+use super::unknown;
+use crate::connections::Place;
 use crate::host::is_loopback;
 use crate::table::Tables;
 
 /// `DynamoDB`'s own limit of a request, and by far the largest.
 const MAX_BODY: usize = 16 * 1024 * 1024;
+/// How long a body may take to arrive.
+const BODY_LIMIT: Duration = Duration::from_secs(30);
 const TABLES: &str = "DynamoDB_20120810.";
 
 /// What a service is asked.
@@ -79,7 +84,7 @@ impl Services {
     }
 
     /// Answers one request.
-    pub(super) async fn handle(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    pub(super) async fn handle(&self, request: Request<Incoming>, place: &Place) -> Response<Full<Bytes>> {
         let (head, body) = request.into_parts();
         let text = |name| head.headers.get(name).and_then(|value| value.to_str().ok());
         if head.headers.contains_key(ORIGIN) || !text(HOST).is_some_and(is_loopback) {
@@ -89,19 +94,22 @@ impl Services {
         let target = head.headers.get("x-amz-target").and_then(|value| value.to_str().ok());
         let to = match self.find(head.uri.path(), target) {
             Some(To::Path(service)) => To::Path(service),
-            _ if head.method == Method::GET => {
+            _ if unknown::is_health_check(&head) => {
                 let healthy = "healthy: the services of this machine\n";
                 return Answer::new(StatusCode::OK, "text/plain", healthy).into_response();
             }
             found => {
                 let kind = text(CONTENT_TYPE).and_then(|kind| kind.split(';').next()).unwrap_or_default();
-                if head.method != Method::POST || ![JSON, JSON_1_1, "application/json"].contains(&kind.trim())
-                {
-                    let unknown = "<UnknownOperationException/>\n";
-                    return Answer::new(StatusCode::NOT_FOUND, "text/xml", unknown).into_response();
+                let is_json = [JSON, JSON_1_1, "application/json"].contains(&kind.trim());
+                match found.filter(|_| head.method == Method::POST) {
+                    Some(found) if is_json => found,
+                    // A known target with an unknown content type: DynamoDB answers this, whatever the target.
+                    Some(_) => {
+                        let unknown = "<UnknownOperationException/>\n";
+                        return Answer::new(StatusCode::NOT_FOUND, "text/xml", unknown).into_response();
+                    }
+                    None => return unknown::refusal(&head).into_response(),
                 }
-                let Some(found) = found else { return Answer::unknown().into_response() };
-                found
             }
         };
         if let Some(refusal) = unsigned(&head.headers, head.uri.query().unwrap_or_default()) {
@@ -111,7 +119,14 @@ impl Services {
             }
             .into_response();
         }
-        let Ok(body) = Limited::new(body, MAX_BODY).collect().await else {
+        let collected = tokio::time::timeout(BODY_LIMIT, Limited::new(body, MAX_BODY).collect());
+        let Ok(collected) = collected.await else {
+            let message = "the request's body did not arrive in time";
+            return Answer::error(StatusCode::REQUEST_TIMEOUT, "RequestTimeoutException", message)
+                .into_response();
+        };
+        let _answering = place.answering();
+        let Ok(body) = collected else {
             return Answer::error(
                 StatusCode::PAYLOAD_TOO_LARGE,
                 "RequestTooLargeException",

@@ -17,6 +17,7 @@ use hyper::{Request, Response, StatusCode};
 use super::event::{Context, event};
 use super::{Front, Settings, answer};
 use crate::clock::now_ms;
+use crate::connections::Place;
 use crate::lambda::{BodyError, InvokeError, extended_id, read_body};
 
 /// "Total combined size of request line and header values".
@@ -35,6 +36,7 @@ pub(super) async fn handle(
     request: Request<Incoming>,
     front: &Front,
     peer: SocketAddr,
+    place: &Place,
 ) -> Response<Full<Bytes>> {
     let settings = front.settings();
     let id = extended_id();
@@ -47,7 +49,7 @@ pub(super) async fn handle(
         *response.status_mut() = StatusCode::NO_CONTENT;
         response
     } else {
-        serve(request, front, &settings, peer, &id).await
+        serve(request, front, &settings, (peer, place), &id).await
     };
     settings.cors.mark(response.headers_mut(), allowed, preflight);
     if let Ok(id) = HeaderValue::try_from(id) {
@@ -67,7 +69,7 @@ async fn serve(
     request: Request<Incoming>,
     front: &Front,
     settings: &Arc<Settings>,
-    peer: SocketAddr,
+    (peer, place): (SocketAddr, &Place),
     id: &str,
 ) -> Response<Bytes> {
     let Some(matched) = settings.routes.find(request.method(), request.uri().path()) else {
@@ -87,6 +89,7 @@ async fn serve(
             Err(_) => return message(StatusCode::REQUEST_TIMEOUT, "Request Timeout"),
         }
     };
+    let _answering = place.answering();
     if let Some(ingest) = settings.ingest.as_ref().filter(|ingest| ingest.route == matched.key) {
         let post = front.gateway.post.get().map(|post| &**post);
         return ingest.take(post, &parts.headers, &body, peer.ip()).await;

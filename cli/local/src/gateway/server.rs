@@ -10,27 +10,22 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::{Front, handle};
-use crate::clock;
+use crate::connections::{Connections, Place, silence};
 
 /// The first port that is tried.
 pub const FIRST_PORT: u16 = 4487;
 /// How many ports are tried.
 const PORTS: u16 = 512;
-/// How many clients may be connected at once; more wait to be accepted. Below the usual limit of 1,024 open files.
-const CONNECTIONS: usize = 512;
 /// How long a client may take to send the head of a request, and a connection may be idle between two.
 const HEAD_LIMIT: Duration = Duration::from_secs(30);
 /// The largest head that is read at all; what is above the gateway's own limit and below this gets a worded answer.
 const HEAD_BUFFER: usize = 64 * 1024;
 /// How long open requests may take when the API goes away.
 const GRACE: Duration = Duration::from_secs(5);
-/// How long to wait when no connection can be accepted, for want of files for example.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Listens on loopback: on `wanted` when it is free, else on the first free port from 4487 upwards.
 pub(super) async fn listen(wanted: Option<u16>) -> Result<(TcpListener, u16), Fault> {
@@ -57,40 +52,32 @@ pub(super) async fn listen(wanted: Option<u16>) -> Result<(TcpListener, u16), Fa
 
 /// Serves until `stop`; then lets open requests finish, for a while.
 pub(super) async fn serve(listener: TcpListener, front: Arc<Front>, stop: CancellationToken) {
-    let slots = Arc::new(Semaphore::new(CONNECTIONS));
+    let places = Connections::new();
     let mut connections = JoinSet::new();
-    loop {
-        let accepted = tokio::select! {
-            accepted = async {
-                // Never closed, so never an error.
-                let slot = Arc::clone(&slots).acquire_owned().await.ok();
-                listener.accept().await.map(|(stream, peer)| (stream, peer, slot))
-            } => accepted,
-            Some(_) = connections.join_next() => continue,
-            () = stop.cancelled() => break,
-        };
-        match accepted {
-            Ok((stream, peer, slot)) => {
-                let (front, stop) = (Arc::clone(&front), stop.clone());
-                connections.spawn(async move {
-                    converse(stream, peer, front, stop).await;
-                    drop(slot);
-                });
-            }
-            Err(_) => clock::pause(ACCEPT_PAUSE).await,
-        }
+    while let Some((stream, peer, place)) = places.accept(&listener, &stop).await {
+        while connections.try_join_next().is_some() {}
+        connections.spawn(converse(stream, peer, Arc::clone(&front), place, stop.clone()));
     }
     drop(listener);
     // Whoever is not done then is cut off.
     drop(tokio::time::timeout(GRACE, async { while connections.join_next().await.is_some() {} }).await);
 }
 
-async fn converse(stream: TcpStream, peer: SocketAddr, front: Arc<Front>, stop: CancellationToken) {
+async fn converse(
+    stream: TcpStream,
+    peer: SocketAddr,
+    front: Arc<Front>,
+    place: Place,
+    stop: CancellationToken,
+) {
     // Without it a small answer may wait for 40 ms. It cannot fail on a live socket.
     drop(stream.set_nodelay(true));
-    let service = service_fn(move |request| {
-        let front = Arc::clone(&front);
-        async move { Ok::<_, Infallible>(handle::handle(request, &front, peer).await) }
+    let has_asked = CancellationToken::new();
+    let (front, place) = (&front, &place);
+    let service = service_fn(|request| {
+        has_asked.cancel();
+        place.heard();
+        async move { Ok::<_, Infallible>(handle::handle(request, front, peer, place).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -102,6 +89,8 @@ async fn converse(stream: TcpStream, peer: SocketAddr, front: Arc<Front>, stop: 
     // A client that breaks its connection has had its answer, or does not want it.
     tokio::select! {
         ended = connection.as_mut() => drop(ended),
+        () = place.ends.cancelled() => {}
+        () = silence(&has_asked) => {}
         () = stop.cancelled() => {
             connection.as_mut().graceful_shutdown();
             drop(connection.await);

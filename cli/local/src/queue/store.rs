@@ -13,6 +13,7 @@ use rusqlite::{Connection, ErrorCode};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
+use crate::disk;
 use crate::lambda::lock;
 
 /// Pages of 4 KB that the database keeps in memory: 8 MB, given in KB and negative, as SQLite has it.
@@ -51,7 +52,8 @@ pub(crate) struct Broken {
 
 impl From<&rusqlite::Error> for Broken {
     fn from(error: &rusqlite::Error) -> Self {
-        let full = error.sqlite_error_code() == Some(ErrorCode::DiskFull);
+        let code = error.sqlite_error_code();
+        let full = matches!(code, Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure));
         Self { text: error.to_string(), full }
     }
 }
@@ -192,6 +194,18 @@ impl Inner {
     }
 }
 
+/// Notes for the status whether the file could be written.
+fn note(db: &Connection, done: &rusqlite::Result<()>, results: &[Result<(), Broken>]) {
+    let Some(path) = db.path().map(Path::new) else { return };
+    let of_all = done.as_ref().err().map(Broken::from);
+    let of_one = || results.iter().find_map(|result| result.as_ref().err().cloned());
+    match of_all.or_else(of_one) {
+        Some(broken) if broken.full => disk::failed(path, &broken.text),
+        Some(_) => {}
+        None => disk::written(path),
+    }
+}
+
 fn commit(db: &Connection, mut jobs: Vec<Box<dyn Job>>) {
     let mut results: Vec<Result<(), Broken>> = Vec::with_capacity(jobs.len());
     let mut together = || -> rusqlite::Result<()> {
@@ -208,7 +222,9 @@ fn commit(db: &Connection, mut jobs: Vec<Box<dyn Job>>) {
         }
         db.prepare_cached("COMMIT")?.execute([]).map(drop)
     };
-    if let Err(error) = together() {
+    let done = together();
+    note(db, &done, &results);
+    if let Err(error) = done {
         if !db.is_autocommit() {
             // Nothing is left to be done when even that fails: nobody hears that it was done.
             drop(db.execute_batch("ROLLBACK"));

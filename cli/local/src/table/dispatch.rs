@@ -17,8 +17,13 @@ macro_rules! operations {
     };
 }
 
-/// A status and a JSON body.
-pub(super) type Answer = (u16, String);
+/// An answer, and why the file could not be written, if that is what it says.
+pub(super) struct Answer {
+    pub(super) status: u16,
+    /// JSON.
+    pub(super) body: String,
+    pub(super) unwritten: Option<String>,
+}
 
 /// Runs one operation; `None` when there is none of that name.
 pub(super) fn run(db: &Database, operation: &str, body: &[u8]) -> Option<Answer> {
@@ -78,8 +83,11 @@ fn answer<T: Serialize>(result: Result<T, DynoxideError>, operation: &str) -> An
         serde_json::to_string(&value).map_err(|error| DynoxideError::InternalServerError(error.to_string()))
     });
     match written {
-        Ok(body) => (200, body),
-        Err(error) => (error.status_code(), enveloped(error, operation).to_json()),
+        Ok(body) => Answer { status: 200, body, unwritten: None },
+        Err(error) => {
+            let unwritten = super::is_unwritten(&error).then(|| error.to_string());
+            Answer { status: error.status_code(), body: enveloped(error, operation).to_json(), unwritten }
+        }
     }
 }
 

@@ -32,7 +32,8 @@ fn tables() -> (Tables, Arc<ManualClock>) {
 }
 
 fn ask(tables: &Tables, operation: &str, body: &Json) -> Json {
-    let (status, answer) = dispatch::run(&tables.db, operation, body.to_string().as_bytes()).unwrap();
+    let dispatch::Answer { status, body: answer, .. } =
+        dispatch::run(&tables.db, operation, body.to_string().as_bytes()).unwrap();
     assert_eq!(status, 200, "{answer}");
     serde_json::from_str(&answer).unwrap()
 }

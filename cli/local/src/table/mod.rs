@@ -28,7 +28,10 @@ use hyper::StatusCode;
 use tokio_util::sync::CancellationToken;
 
 use crate::front::{Answer, JSON};
-use crate::inventory;
+use crate::{disk, inventory};
+
+/// The operations that prove that the file can be written.
+const WRITES: &[&str] = &["UpdateItem", "PutItem", "BatchWriteItem", "TransactWriteItems"];
 
 /// The tables of this state directory.
 #[derive(Clone)]
@@ -57,7 +60,12 @@ impl Tables {
 
     /// Answers one call of the service; `None` when it has no such operation.
     pub(crate) fn answer(&self, operation: &str, body: &[u8]) -> Option<Answer> {
-        let (status, body) = dispatch::run(&self.db, operation, body)?;
+        let dispatch::Answer { status, body, unwritten } = dispatch::run(&self.db, operation, body)?;
+        match unwritten {
+            Some(cause) => disk::failed(&self.path, &cause),
+            None if status == 200 && WRITES.contains(&operation) => disk::written(&self.path),
+            None => {}
+        }
         Some(Answer::new(StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST), JSON, body))
     }
 
@@ -172,6 +180,12 @@ impl Tables {
 
 fn is_full(error: &DynoxideError) -> bool {
     error.to_string().contains("full")
+}
+
+/// Whether the file could not be written: SQLite calls a disk without room full, and other failures of writing I/O errors.
+fn is_unwritten(error: &DynoxideError) -> bool {
+    matches!(error, DynoxideError::SqliteError(_))
+        && (is_full(error) || error.to_string().contains("disk I/O error"))
 }
 
 /// SQLite takes paths of 512 bytes, and adds to them for its other files.

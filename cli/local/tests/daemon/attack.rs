@@ -67,6 +67,75 @@ async fn the_tables_answer_programs_and_no_web_page() {
 }
 
 #[tokio::test]
+async fn unknown_calls_are_answered_with_the_error_of_their_service() {
+    let machine = Machine::new();
+    let client = machine.start_new().await;
+    let mut raw = Raw::connect(&client.endpoint().table).await.unwrap();
+    assert!(raw.send("GET / HTTP/1.1\r\nhost: 127.0.0.1", "").await.unwrap().1.starts_with("healthy"));
+    let form = "content-type: application/x-www-form-urlencoded\r\n";
+    let json = "content-type: application/x-amz-json-1.1\r\nx-amz-target: ";
+    for (service, request, more, status, part) in [
+        (
+            "dynamodb",
+            "POST /",
+            format!("{json}DynamoDB_20120810.Nothing\r\n"),
+            400,
+            "#UnknownOperationException",
+        ),
+        ("sqs", "POST /", format!("{json}AmazonSQS.Nothing\r\n"), 400, "UnknownOperationException"),
+        ("events", "POST /", format!("{json}AWSEvents.ListRules\r\n"), 400, "#UnknownOperationException"),
+        (
+            "logs",
+            "POST /",
+            format!("{json}Logs_20140328.DescribeLogGroups\r\n"),
+            400,
+            "#UnknownOperationException",
+        ),
+        ("s3", "GET /", String::new(), 501, "<Error><Code>NotImplemented</Code>"),
+        ("s3", "GET /bucket/key", String::new(), 501, "<Error><Code>NotImplemented</Code>"),
+        (
+            "lambda",
+            "GET /2015-03-31/functions/",
+            String::new(),
+            404,
+            "{\"message\":\"the local cloud has no such",
+        ),
+        (
+            "cloudfront",
+            "GET /2020-05-31/distribution",
+            String::new(),
+            404,
+            "<Code>UnknownOperationException</Code>",
+        ),
+        (
+            "cloudfront",
+            "GET /2019-03-26/distribution",
+            String::new(),
+            404,
+            "<Code>UnknownOperationException</Code>",
+        ),
+        (
+            "sts",
+            "POST /",
+            form.to_owned(),
+            400,
+            "<ErrorResponse><Error><Type>Sender</Type><Code>InvalidAction</Code>",
+        ),
+        ("sqs", "GET /?Action=ListQueues", String::new(), 400, "<Code>InvalidAction</Code>"),
+        ("ec2", "POST /", form.to_owned(), 400, "<Response><Errors><Error><Code>InvalidAction</Code>"),
+    ] {
+        let head = format!(
+            "{request} HTTP/1.1\r\nhost: 127.0.0.1\r\n{more}x-amz-date: 20260101T000000Z\r\nauthorization: AWS4-HMAC-SHA256 \
+             Credential=a/20260101/local/{service}/aws4_request, SignedHeaders=host, Signature=0"
+        );
+        let (answered, body) = raw.send(&head, if more.is_empty() { "" } else { "{}" }).await.unwrap();
+        assert_eq!(answered, status, "{service} {request}: {body}");
+        assert!(body.contains(part), "{service} {request}: {body}");
+    }
+    assert_eq!(raw.send("GET /nothing HTTP/1.1\r\nhost: 127.0.0.1", "").await.unwrap().0, 404);
+}
+
+#[tokio::test]
 async fn the_tables_answer_mistakes_as_dynamodb_does() {
     let machine = Machine::new();
     let client = machine.start_new().await;

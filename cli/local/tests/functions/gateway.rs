@@ -268,6 +268,35 @@ async fn stopping_answers_open_requests() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn two_thousand_half_open_connections_keep_nobody_out() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    // Both ends of all connections are in this process.
+    let limit = getrlimit(Resource::Nofile);
+    let wanted = limit.maximum.map_or(16_384, |maximum| maximum.min(16_384));
+    setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum: limit.maximum }).unwrap();
+    let cloud = Cloud::new();
+    let port = cloud.serve(|_| {}).await;
+    assert_eq!(get(port, "/a").await.status, 200);
+    let mut half_open = Vec::new();
+    for n in 0..2000.min(wanted / 3) {
+        let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+        if n % 2 == 0 {
+            stream.write_all(b"GET /a HTTP/1.1\r\nhost: x\r\nx-slow: ").await.unwrap();
+        }
+        half_open.push(stream);
+    }
+    // Until here a client waited until those before it had spent their 30 seconds.
+    let answered = tokio::time::timeout(std::time::Duration::from_secs(8), get(port, "/a")).await;
+    assert_eq!(answered.unwrap().status, 200);
+    // Who never sends a whole head is cut off.
+    let mut first = half_open.swap_remove(0);
+    let read = tokio::time::timeout(std::time::Duration::from_secs(25), first.read(&mut [0; 64])).await;
+    assert!(matches!(read, Ok(Ok(0) | Err(_))), "{read:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn changes_under_load_lose_no_request() {
     let cloud = Cloud::new();
     let port = cloud.serve(|_| {}).await;
