@@ -2,10 +2,11 @@
 //!
 //! [`load`] turns the text of `hitctl.toml` into the [`App`] of one env, or into every problem that it has, each with its
 //! place and what was probably meant. The keys are declared once, in `schema.rs`; everything else follows from there.
-//! Without the feature `load` only [`contract`] and [`is_unsafe_to_show`] are left, which need no library.
+//! Without the feature `load` only [`contract`], [`partitions`] and [`is_unsafe_to_show`] are left, which need no library.
 
 pub mod contract;
 mod display;
+pub mod partitions;
 
 #[cfg(feature = "load")]
 mod check;

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::partitions::Partition;
+
 /// Tag: the app that a resource belongs to.
 pub const TAG_APP: &str = "hitctl:app";
 /// Tag: the env that a resource belongs to.
@@ -95,16 +97,9 @@ pub fn tags(app: &str, env: &str) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// The partition that a region is in, by the prefix of its name.
+/// Returns the name of a region's partition: `aws` for a code that fits none, as emulators may have.
 pub fn partition(region: &str) -> &'static str {
-    const PREFIXES: &[(&str, &str)] = &[
-        ("cn-", "aws-cn"),
-        ("us-gov-", "aws-us-gov"),
-        ("us-isob-", "aws-iso-b"),
-        ("us-iso-", "aws-iso"),
-        ("eusc-", "aws-eusc"),
-    ];
-    PREFIXES.iter().find(|(prefix, _)| region.starts_with(prefix)).map_or("aws", |(_, partition)| partition)
+    Partition::of_region(region).map_or("aws", |partition| partition.name)
 }
 
 /// Where resources are: what their ARNs are made of.
@@ -165,7 +160,8 @@ impl Place<'_> {
 
     /// The URL of a queue, as SQS makes it. Emulators and the local cloud have their own.
     pub fn queue_url(self, name: &str) -> String {
-        let suffix = if self.partition == "aws-cn" { "amazonaws.com.cn" } else { "amazonaws.com" };
+        let suffix =
+            Partition::named(self.partition).map_or("amazonaws.com", |partition| partition.dns_suffix);
         format!("https://sqs.{}.{suffix}/{}/{name}", self.region, self.account)
     }
 
@@ -234,5 +230,18 @@ mod tests {
         {
             assert_eq!(partition(region), expected, "{region}");
         }
+    }
+
+    #[test]
+    fn queue_url_is_in_the_domain_of_the_partition() {
+        let url = |region| {
+            Place { partition: partition(region), region, account: "123456789012" }
+                .queue_url("hits-test-hits")
+        };
+        insta::assert_snapshot!(["eu-west-1", "cn-north-1", "eusc-de-east-1"].map(url).join("\n"), @"
+        https://sqs.eu-west-1.amazonaws.com/123456789012/hits-test-hits
+        https://sqs.cn-north-1.amazonaws.com.cn/123456789012/hits-test-hits
+        https://sqs.eusc-de-east-1.amazonaws.eu/123456789012/hits-test-hits
+        ");
     }
 }

@@ -9,9 +9,10 @@ use crate::check::tame;
 use crate::environment;
 use crate::local_environment::{LocalVariableError, check_local_variable};
 use crate::names::{self, MAX_BASE};
+use crate::partitions::{Partition, REGIONS};
 use crate::problem::Problem;
 use crate::resolve::Resolved;
-use crate::shape::{REGIONS, without_default_port};
+use crate::shape::without_default_port;
 use crate::suggest::nearest;
 use crate::variables::function_variables;
 
@@ -179,6 +180,15 @@ fn impossible_sources(env: &Resolved) -> Vec<Finding> {
             );
             find(message, "shorten `app` or the name of the env".to_owned(), key);
         }
+    }
+    if env.is_good(&["region", "cloudfront.distribution_id"])
+        && is_set("cloudfront.distribution_id")
+        && let Some(partition) = Partition::of_region(env.text("region"))
+        && partition.cloudfront.is_none()
+    {
+        let message =
+            format!("the partition `{}` of {} has no CloudFront", partition.name, env.text("region"));
+        find(message, "remove `distribution_id`".to_owned(), "cloudfront.distribution_id");
     }
     let buckets = ["cloudfront.site_bucket", "cloudfront.log_bucket"];
     if env.is_good(&buckets) {

@@ -3,6 +3,8 @@
 
 use regex_lite::Regex;
 
+use crate::partitions;
+
 /// What a string must look like.
 #[derive(Debug)]
 pub(crate) struct Shape {
@@ -58,7 +60,7 @@ pub(crate) static DECLARED_ENV: Shape = Shape {
 /// The code of an AWS region.
 pub(crate) static REGION: Shape = Shape {
     what: "the code of an AWS region, such as `eu-central-1`",
-    pattern: "^[a-z]{2,4}(-[a-z]+){1,2}-[0-9]{1,2}$",
+    pattern: partitions::REGION_PATTERN,
     max: 32,
     guess: |text| text.trim().to_lowercase().replace(['_', ' '], "-"),
 };
@@ -133,7 +135,8 @@ pub(crate) static BUCKET: Shape = Shape {
     pattern: "^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$",
     max: 63,
     guess: |text| {
-        let text = text.trim().trim_start_matches("s3://").trim_start_matches("arn:aws:s3:::");
+        let text = text.trim().trim_start_matches("s3://");
+        let text = text.rsplit(":::").next().unwrap_or_default();
         text.split('/').next().unwrap_or_default().to_lowercase()
     },
 };
@@ -194,52 +197,6 @@ pub(crate) fn without_default_port(origin: &str) -> &str {
     if origin.starts_with("http") { origin.strip_suffix(implied).unwrap_or(origin) } else { origin }
 }
 
-/// Regions that were open when this was written. Only a typing slip of one of them is doubted: new ones keep opening.
-pub(crate) const REGIONS: &[&str] = &[
-    "af-south-1",
-    "ap-east-1",
-    "ap-east-2",
-    "ap-northeast-1",
-    "ap-northeast-2",
-    "ap-northeast-3",
-    "ap-south-1",
-    "ap-south-2",
-    "ap-southeast-1",
-    "ap-southeast-2",
-    "ap-southeast-3",
-    "ap-southeast-4",
-    "ap-southeast-5",
-    "ap-southeast-6",
-    "ap-southeast-7",
-    "ca-central-1",
-    "ca-west-1",
-    "cn-north-1",
-    "cn-northwest-1",
-    "eu-central-1",
-    "eu-central-2",
-    "eu-north-1",
-    "eu-south-1",
-    "eu-south-2",
-    "eu-west-1",
-    "eu-west-2",
-    "eu-west-3",
-    "eusc-de-east-1",
-    "il-central-1",
-    "me-central-1",
-    "me-south-1",
-    "mx-central-1",
-    "sa-east-1",
-    "us-east-1",
-    "us-east-2",
-    "us-gov-east-1",
-    "us-gov-west-1",
-    "us-iso-east-1",
-    "us-iso-west-1",
-    "us-isob-east-1",
-    "us-west-1",
-    "us-west-2",
-];
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -258,6 +215,8 @@ mod tests {
             (&REGION, "eusc-de-east-1", Ok(())),
             (&REGION, "EU_CENTRAL_1", Err(Some("eu-central-1"))),
             (&REGION, "frankfurt", Err(None)),
+            (&REGION, "xx-east-1", Err(None)),
+            (&REGION, "eu-isoe-west-1", Ok(())),
             (&ACCOUNT, "012345678901", Ok(())),
             (&ACCOUNT, "0123-4567-8901", Err(Some("012345678901"))),
             (&ACCOUNT, "1234", Err(None)),
@@ -285,7 +244,7 @@ mod tests {
 
     #[test]
     fn every_known_region_has_the_shape() {
-        assert!(REGIONS.iter().all(|region| REGION.fits(region)));
+        assert!(partitions::REGIONS.iter().all(|region| REGION.fits(region)));
     }
 
     #[test]

@@ -31,6 +31,12 @@ impl Rest {
         Self { endpoint, signer, tls, clock, idle: None }
     }
 
+    /// The host that is asked.
+    #[cfg(test)]
+    pub fn authority(&self) -> String {
+        self.endpoint.authority()
+    }
+
     /// Asks, and returns whatever is answered until `deadline`. A body over `limit` is not read.
     pub fn exchange(
         &mut self,

@@ -9,6 +9,7 @@ use hitctl_config::contract::{
     ENV_AWS_DYNAMODB_ENDPOINT, ENV_AWS_ENDPOINT, ENV_COUNTER, ENV_DYNAMODB_ENDPOINT, ENV_LOG_LEVEL,
     ENV_SEEN_TABLE, ENV_SHARDS, ENV_TABLE, ENV_VISITORS, MAX_SHARDS,
 };
+use hitctl_config::partitions::Partition;
 
 use crate::log::Level;
 use crate::net::Endpoint;
@@ -91,7 +92,11 @@ impl Settings {
             .find_map(|name| set(name).map(|url| (name, url)));
         let endpoint = match &given {
             Some((name, url)) => Endpoint::parse(url.trim()).map_err(|why| format!("{name}: {why}")),
-            None => Endpoint::parse(&aws_endpoint(&region)).map_err(|why| format!("AWS_REGION: {why}")),
+            // A region that is not set has its own fault already.
+            None if region.is_empty() => Endpoint::parse("https://unset"),
+            None => aws_endpoint(&region)
+                .and_then(|url| Endpoint::parse(&url))
+                .map_err(|why| format!("AWS_REGION: {why}")),
         };
         match endpoint {
             Ok(endpoint) if faults.is_empty() => Ok(Self {
@@ -122,10 +127,15 @@ pub fn log_level(env: &dyn Fn(&str) -> Option<String>) -> (Level, Option<String>
     }
 }
 
-/// AWS's own endpoint. China has a domain of its own; other partitions are reached by `AWS_ENDPOINT_URL_DYNAMODB`.
-fn aws_endpoint(region: &str) -> String {
-    let suffix = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
-    format!("https://dynamodb.{region}.{suffix}")
+/// Returns the endpoint of `DynamoDB` in the region's partition.
+fn aws_endpoint(region: &str) -> Result<String, String> {
+    Ok(format!("https://{}", partition(region)?.host("dynamodb", region)))
+}
+
+/// Returns the partition of the function's region.
+pub(crate) fn partition(region: &str) -> Result<&'static Partition, String> {
+    Partition::of_region(region)
+        .ok_or_else(|| format!("expected the code of an AWS region, such as eu-central-1, found `{region}`"))
 }
 
 fn is_table_name(name: &str) -> bool {
@@ -156,8 +166,22 @@ mod tests {
         assert_eq!(settings.endpoint.authority(), "dynamodb.eu-central-1.amazonaws.com");
         assert!(settings.endpoint.tls);
         assert_eq!(settings.credentials.2, None);
-        let china = read(ALL, &[("AWS_REGION", "cn-north-1")]).unwrap();
-        assert_eq!(china.endpoint.authority(), "dynamodb.cn-north-1.amazonaws.com.cn");
+        for (region, authority) in [
+            ("cn-north-1", "dynamodb.cn-north-1.amazonaws.com.cn"),
+            ("eusc-de-east-1", "dynamodb.eusc-de-east-1.amazonaws.eu"),
+            ("us-iso-east-1", "dynamodb.us-iso-east-1.c2s.ic.gov"),
+            ("us-gov-west-1", "dynamodb.us-gov-west-1.amazonaws.com"),
+        ] {
+            assert_eq!(read(ALL, &[("AWS_REGION", region)]).unwrap().endpoint.authority(), authority);
+        }
+    }
+
+    #[test]
+    fn region_of_no_partition_needs_an_endpoint() {
+        let region = ("AWS_REGION", "local");
+        insta::assert_snapshot!(read(ALL, &[region]).unwrap_err(), @"AWS_REGION: expected the code of an AWS region, such as eu-central-1, found `local`");
+        let settings = read(ALL, &[region, ("DYNAMODB_ENDPOINT", "http://127.0.0.1:3")]).unwrap();
+        assert_eq!(settings.endpoint.authority(), "127.0.0.1:3");
     }
 
     #[test]

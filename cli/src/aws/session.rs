@@ -16,6 +16,7 @@ use aws_sdk_sts::operation::RequestId as _;
 use aws_sdk_sts::operation::get_caller_identity::GetCallerIdentityError;
 use aws_smithy_types::date_time::{DateTime, Format};
 use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
+use hitctl_config::partitions::Partition;
 use hitctl_resources::aws::error_in_words;
 
 use super::connector::CallPolicy;
@@ -99,6 +100,10 @@ impl Opening {
         let configured = set(env, &[ENDPOINT_VARIABLE]).or_else(|| profiles.get("endpoint_url"));
         let ambient = configured.filter(|_| !ignored);
         let endpoint = wish.endpoint.or(ambient).map(endpoint).transpose()?;
+        // An emulator may have regions of its own.
+        if endpoint.is_none() && Partition::of_region(&region).is_none() {
+            return Err(unknown_region(&region));
+        }
         let policy = CallPolicy { notifier: wish.notifier.cloned(), insecure: wish.insecure };
         let client = Web::new(env)?.client(policy);
         let timeouts = TimeoutConfig::builder()
@@ -261,6 +266,15 @@ fn no_region() -> Failure {
              hitctl.toml",
         )
         .exits(Exit::Usage)
+}
+
+fn unknown_region(region: &str) -> Failure {
+    Failure::new(
+        "unknown_region",
+        format!("expected the code of an AWS region, such as eu-central-1, found {region:?}"),
+    )
+    .hinted("correct `region` of the profile, or pass `--region`")
+    .exits(Exit::Usage)
 }
 
 /// An endpoint that can be asked: `http://` or `https://` and a host.

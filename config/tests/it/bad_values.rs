@@ -394,3 +394,22 @@ fn invalidation_paths_follow_cloudfronts_rules() {
     }
     assert_eq!(refused(&["/caf%C3%A9*".to_owned(), "/?x=1&y=2".to_owned()]), None);
 }
+
+#[test]
+fn distribution_in_partition_without_cloudfront_is_refused() {
+    let load = |region: &str| {
+        let text =
+            format!("region = \"{region}\"\n[cloudfront]\ndistribution_id = \"E123ABC\"\n[env.prod]\n");
+        let source = Some(("hitctl.toml".into(), text));
+        hitctl_config::load(source, Some("prod"), &hitctl_config::Overrides::new())
+    };
+    for region in ["eu-central-1", "cn-north-1"] {
+        load(region).unwrap();
+    }
+    insta::assert_snapshot!(load("us-gov-west-1").unwrap_err().to_string(), @r#"
+    hitctl.toml:3:19: the partition `aws-us-gov` of us-gov-west-1 has no CloudFront
+     3 | distribution_id = "E123ABC"
+       |                   ^^^^^^^^^
+       = remove `distribution_id`
+    "#);
+}

@@ -8,7 +8,7 @@ use crate::aws::Rest;
 use crate::logs::path_of;
 use crate::moment::Moment;
 use crate::net::{Endpoint, Tls};
-use crate::settings::SourceSettings;
+use crate::settings::{SourceSettings, partition};
 use crate::sigv4::Signer;
 
 /// As whom, and trusting whom, services are called.
@@ -32,31 +32,37 @@ impl std::fmt::Debug for Access {
 }
 
 impl Access {
-    fn is_in_china(&self) -> bool {
-        self.region.starts_with("cn-")
-    }
-
     fn rest(&self, endpoint: Endpoint, region: &str, service: &'static str) -> Rest {
         let signer = Signer::new(self.credentials.clone(), region.to_owned(), service);
         Rest::new(endpoint, self.tls.clone(), signer, self.clock)
     }
 
-    /// A client of `CloudFront`, which has one region a partition.
+    /// A client of `CloudFront`, which has one endpoint per partition; some partitions have none.
     pub(super) fn cloudfront(&self, settings: &SourceSettings) -> Result<Rest, String> {
-        let (url, region) = if self.is_in_china() {
-            ("https://cloudfront.cn-northwest-1.amazonaws.com.cn", "cn-northwest-1")
-        } else {
-            ("https://cloudfront.amazonaws.com", "us-east-1")
-        };
-        let endpoint = settings.cloudfront.clone().map_or_else(|| Endpoint::parse(url), Ok)?;
-        Ok(self.rest(endpoint, region, "cloudfront"))
+        if let Some(endpoint) = &settings.cloudfront {
+            let known = partition(&self.region).ok().and_then(|partition| partition.cloudfront);
+            return Ok(self.rest(
+                endpoint.clone(),
+                known.map_or("us-east-1", |service| service.region),
+                "cloudfront",
+            ));
+        }
+        let partition = partition(&self.region)?;
+        let service = partition
+            .cloudfront
+            .ok_or_else(|| format!("the partition {} has no CloudFront", partition.name))?;
+        Ok(self.rest(Endpoint::parse(&format!("https://{}", service.host))?, service.region, "cloudfront"))
     }
 
     /// A client of Lambda, in the function's own region.
     pub(super) fn lambda(&self, settings: &SourceSettings) -> Result<Rest, String> {
-        let suffix = if self.is_in_china() { "amazonaws.com.cn" } else { "amazonaws.com" };
-        let url = format!("https://lambda.{}.{suffix}", self.region);
-        let endpoint = settings.lambda.clone().map_or_else(|| Endpoint::parse(&url), Ok)?;
+        let endpoint = match &settings.lambda {
+            Some(endpoint) => endpoint.clone(),
+            None => Endpoint::parse(&format!(
+                "https://{}",
+                partition(&self.region)?.host("lambda", &self.region)
+            ))?,
+        };
         Ok(self.rest(endpoint, &self.region, "lambda"))
     }
 
@@ -68,14 +74,14 @@ impl Access {
         bucket: &str,
         key: &str,
     ) -> Result<(Rest, String), String> {
-        let suffix = if self.is_in_china() { "amazonaws.com.cn" } else { "amazonaws.com" };
-        let host = format!("s3.{}.{suffix}", self.region);
         let below = format!("/{bucket}{}", path_of(key));
-        let (endpoint, path) = match &settings.s3 {
-            Some(endpoint) => (endpoint.clone(), below),
-            None if bucket.contains('.') => (Endpoint::parse(&format!("https://{host}"))?, below),
-            None => (Endpoint::parse(&format!("https://{bucket}.{host}"))?, path_of(key)),
-        };
+        if let Some(endpoint) = &settings.s3 {
+            return Ok((self.rest(endpoint.clone(), &self.region, "s3"), below));
+        }
+        let host = partition(&self.region)?.host("s3", &self.region);
+        let (host, path) =
+            if bucket.contains('.') { (host, below) } else { (format!("{bucket}.{host}"), path_of(key)) };
+        let endpoint = Endpoint::parse(&format!("https://{host}"))?;
         Ok((self.rest(endpoint, &self.region, "s3"), path))
     }
 }
@@ -84,4 +90,60 @@ impl Access {
 pub(super) fn deadline(left: Duration) -> Instant {
     let reserve = (left / 2).min(Duration::from_secs(1));
     Instant::now() + left.saturating_sub(reserve)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn access(region: &str) -> Access {
+        Access {
+            credentials: ("AKID".to_owned(), "secret".to_owned(), None),
+            region: region.to_owned(),
+            tls: Tls::default(),
+            clock: || Moment::from_millis(0),
+        }
+    }
+
+    #[test]
+    fn cloudfront_is_called_where_the_partition_has_it() {
+        let of = |region: &str| match access(region).cloudfront(&SourceSettings::default()) {
+            Ok(rest) => rest.authority(),
+            Err(why) => why,
+        };
+        let regions = ["eu-central-1", "cn-north-1", "us-gov-west-1", "eusc-de-east-1", "local"];
+        insta::assert_snapshot!(regions.map(of).join("\n"), @"
+        cloudfront.amazonaws.com
+        cloudfront.cn-northwest-1.amazonaws.com.cn
+        the partition aws-us-gov has no CloudFront
+        the partition aws-eusc has no CloudFront
+        expected the code of an AWS region, such as eu-central-1, found `local`
+        ");
+    }
+
+    #[test]
+    fn lambda_is_called_in_the_domain_of_the_partition() {
+        let rest = access("eusc-de-east-1").lambda(&SourceSettings::default()).unwrap();
+        assert_eq!(rest.authority(), "lambda.eusc-de-east-1.amazonaws.eu");
+    }
+
+    #[test]
+    fn buckets_are_hosts_in_the_domain_of_the_partition() {
+        let of = |(region, bucket): (&str, &str)| {
+            let (rest, path) = access(region).s3(&SourceSettings::default(), bucket, "a/b.gz").unwrap();
+            format!("{}{path}", rest.authority())
+        };
+        let asked = [
+            ("eu-west-1", "logs"),
+            ("eusc-de-east-1", "logs"),
+            ("eusc-de-east-1", "my.logs"),
+            ("cn-north-1", "logs"),
+        ];
+        insta::assert_snapshot!(asked.map(of).join("\n"), @"
+        logs.s3.eu-west-1.amazonaws.com/a/b.gz
+        logs.s3.eusc-de-east-1.amazonaws.eu/a/b.gz
+        s3.eusc-de-east-1.amazonaws.eu/my.logs/a/b.gz
+        logs.s3.cn-north-1.amazonaws.com.cn/a/b.gz
+        ");
+    }
 }

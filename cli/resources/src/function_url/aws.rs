@@ -5,6 +5,7 @@ use std::sync::Arc;
 use aws_sdk_lambda::Client;
 use aws_sdk_lambda::operation::get_function_url_config::GetFunctionUrlConfigOutput;
 use aws_sdk_lambda::types::{self, FunctionUrlAuthType, InvokeMode};
+use hitctl_config::partitions::Partition;
 use hitctl_engine::{Cx, Fault, FieldDiff, Outputs, Value};
 
 use super::FunctionUrlSpec;
@@ -20,6 +21,8 @@ use crate::aws::{Aws, Found, Resource, differs};
 const ASK: &str = "hitctl-url";
 /// The statement that lets the URL call the function.
 const CALL: &str = "hitctl-url-invoke";
+/// Both.
+pub(crate) const STATEMENTS: [&str; 2] = [ASK, CALL];
 const CALL_ACTION: &str = FunctionUrlSpec::ACTIONS[0];
 const ASK_ACTION: &str = FunctionUrlSpec::ACTIONS[1];
 
@@ -108,11 +111,17 @@ impl FunctionUrls {
         let said = said.trim_end_matches('/');
         let id = said.split_once("://").and_then(|(_, host)| host.split_once(".lambda-url."));
         match (self.aws.config.endpoint_url(), id) {
-            (Some(endpoint), Some((id, _))) if !endpoint.contains(".amazonaws.") => {
+            (Some(endpoint), Some((id, _))) if !self.is_of_aws(endpoint) => {
                 format!("{}/_aws/lambda-url/{id}", endpoint.trim_end_matches('/'))
             }
             _ => said.to_owned(),
         }
+    }
+
+    /// Whether an endpoint is one of AWS's own, by its domain.
+    fn is_of_aws(&self, endpoint: &str) -> bool {
+        Partition::named(&self.aws.partition)
+            .is_some_and(|partition| endpoint.contains(&format!(".{}", partition.dns_suffix)))
     }
 
     /// Changes the URL that is there; `None` when there is none.
