@@ -1,19 +1,28 @@
-//! The look at the live URL that ends a deploy: it asks `/healthz` until the new build answers.
+//! The check that ends a deploy: the live URL answers with the new build, and the function reads its table. What fails is asked
+//! once more by a direct call of the function, whose error says more than the HTTP API's.
+
+mod diagnosis;
 
 use std::time::Duration;
 
 use hitctl_config::contract::HEADER_BUILD;
+use serde_json::Value as Json;
 
 use crate::aws::http::Web;
 use crate::aws::session::is_loopback;
+use crate::cloud::Cloud;
+use crate::commands::invoke::read_event;
 use crate::report::{Exit, Failure};
 use crate::session::Session;
 use crate::stack::Place;
 
-/// How long one question may take: on AWS the first one starts the function.
+/// How long one request may take: on AWS the first one starts the function.
 const ATTEMPT: Duration = Duration::from_secs(5);
-/// More than `/healthz` ever answers.
+/// More than any answer here.
 const MAX_BODY: usize = 64 * 1024;
+/// Requests that read the table and count nothing, of the counter and of the reader where there is one: a wrong endpoint or a
+/// missing permission shows here.
+const READS: &[&str] = &["/counter?path=/&ro=1", "/v1/count?path=/"];
 
 /// How long the new build may take to answer, in all, and how long to wait before asking again.
 struct Patience {
@@ -35,39 +44,128 @@ impl Patience {
     }
 }
 
+/// What is checked.
+#[derive(Clone, Copy)]
+pub(crate) struct Target<'a> {
+    /// Where it is deployed.
+    pub(crate) cloud: &'a dyn Cloud,
+    /// The name of the function.
+    pub(crate) function: &'a str,
+    /// The URL, without a trailing slash; `None` where the function has none.
+    pub(crate) url: Option<&'a str>,
+    /// The id of the build that must answer.
+    pub(crate) build: &'a str,
+}
+
+/// A response that is not the expected one, or none.
+#[derive(Debug)]
+struct Unexpected {
+    url: String,
+    what: String,
+    status: Option<u16>,
+    body: String,
+}
+
 /// Whether a URL leads to AWS itself although what was deployed is in an emulator.
 pub(crate) fn is_elsewhere(url: &str, endpoint: &str) -> bool {
     is_loopback(endpoint) && !is_loopback(url)
 }
 
-/// Asks until the build answers; the failure says what answered instead.
-pub(crate) async fn check(session: &Session, place: &Place, url: &str, build: &str) -> Result<(), Failure> {
+/// Checks until the build answers and reads its table; the failure says what answered instead, and the probable cause.
+pub(crate) async fn check(session: &Session, target: Target<'_>) -> Result<(), Failure> {
+    let Some(url) = target.url else { return call(target).await };
     let web = Web::new(&session.env)?;
-    let Patience { budget, pause } = Patience::of(place);
+    let Patience { budget, pause } = Patience::of(target.cloud.place());
     let deadline = tokio::time::Instant::now() + budget;
-    let healthz = format!("{url}/healthz");
+    // A request that was answered well is not sent again: the HTTP API may let only one through each second.
+    let mut passed = 0;
     loop {
-        let seen = match tokio::time::timeout(ATTEMPT, web.get(&healthz, HEADER_BUILD, MAX_BODY)).await {
-            Ok(Ok(answer)) => match (answer.status, answer.header) {
-                (200, Some(answered)) if answered == build => return Ok(()),
-                (200, Some(answered)) => format!("build {answered} answered instead of {build}"),
-                (200, None) => "something answered 200, but not the counter".to_owned(),
-                (status, _) => format!("the answer was HTTP {status}"),
-            },
-            Ok(Err(why)) => why,
-            Err(_) => format!("no answer within {} s", ATTEMPT.as_secs()),
-        };
-        if tokio::time::Instant::now() >= deadline || session.stop.is_cancelled() {
-            return Err(Failure::new("smoke", format!("{healthz} does not answer as it should"))
-                .caused_by(seen)
-                .hinted("`hitctl logs` shows what the function says, `hitctl status` what is deployed")
-                .exits(Exit::Smoke));
+        let Err(unexpected) = ask(&web, url, target.build, &mut passed).await else { return Ok(()) };
+        let stopped = session.stop.is_cancelled();
+        if tokio::time::Instant::now() >= deadline || stopped {
+            return Err(failure(target, &unexpected, stopped).await);
         }
         tokio::select! {
             () = wait(pause) => {}
             () = session.stop.cancelled() => {}
         }
     }
+}
+
+/// Sends each request that has not passed yet, in order, up to the first that fails.
+async fn ask(web: &Web, url: &str, build: &str, passed: &mut usize) -> Result<(), Unexpected> {
+    let is_build = |answered: Option<&str>| match answered {
+        Some(answered) if answered == build => None,
+        Some(answered) => Some(format!("build {answered} answered instead of {build}")),
+        None => Some("something answered 200, but not the counter".to_owned()),
+    };
+    for n in *passed..=READS.len() {
+        match n.checked_sub(1).and_then(|read| READS.get(read)) {
+            None => get(web, format!("{url}/healthz"), is_build).await?,
+            Some(read) => get(web, format!("{url}{read}"), |_| None).await?,
+        }
+        *passed = n + 1;
+    }
+    Ok(())
+}
+
+/// Sends one request; `wrong` says what is wrong with the build that a 200 names.
+async fn get(
+    web: &Web,
+    url: String,
+    wrong: impl Fn(Option<&str>) -> Option<String>,
+) -> Result<(), Unexpected> {
+    let asked = tokio::time::timeout(ATTEMPT, web.ask(&url, HEADER_BUILD, MAX_BODY)).await;
+    let (what, status, body) = match asked {
+        Ok(Ok((answer, body))) => {
+            let what = match answer.status {
+                200 => wrong(answer.header.as_deref()),
+                status => Some(format!("the answer was HTTP {status}")),
+            };
+            let Some(what) = what else { return Ok(()) };
+            (what, Some(answer.status), String::from_utf8_lossy(&body).into_owned())
+        }
+        Ok(Err(why)) => (why, None, String::new()),
+        Err(_) => (format!("no answer within {} s", ATTEMPT.as_secs()), None, String::new()),
+    };
+    Err(Unexpected { url, what, status, body })
+}
+
+/// Checks a function without a URL: calls it directly.
+async fn call(target: Target<'_>) -> Result<(), Failure> {
+    let invoked = target.cloud.invoke(target.function, &read_event()).await;
+    match &invoked {
+        Ok(answer) if answer.function_error.is_none() && answer.payload["statusCode"] == 200 => Ok(()),
+        _ => {
+            let diagnosis = diagnosis::of_call(target.function, &invoked);
+            Err(failed(format!("function {} does not answer as it should", target.function), diagnosis))
+        }
+    }
+}
+
+/// Explains an unexpected response. Errors of a server are the HTTP API's or the function's: the function is asked itself.
+async fn failure(target: Target<'_>, unexpected: &Unexpected, stopped: bool) -> Failure {
+    let is_of_server = unexpected.status.is_some_and(|status| status >= 500 || status == 429);
+    let diagnosis = if is_of_server && !stopped {
+        let invoked = target.cloud.invoke(target.function, &read_event()).await;
+        diagnosis::of_response(target.function, unexpected, &invoked)
+    } else {
+        diagnosis::Diagnosis::unknown(unexpected.what.clone())
+    };
+    failed(format!("{} does not answer as it should", unexpected.url), diagnosis)
+}
+
+fn failed(message: String, diagnosis: diagnosis::Diagnosis) -> Failure {
+    let hint = diagnosis.hint.unwrap_or_else(|| {
+        "`hitctl logs` shows what the function says, `hitctl status` what is deployed".to_owned()
+    });
+    Failure::new("smoke", message).caused_by(diagnosis.cause).hinted(hint).exits(Exit::Smoke)
+}
+
+/// The first cause that the log of an invocation names.
+fn logged_cause(tail: &str) -> Option<String> {
+    let causes = tail.lines().filter_map(|line| serde_json::from_str::<Json>(line).ok());
+    causes.filter_map(|line| line["cause"].as_str().map(str::to_owned)).last()
 }
 
 #[expect(

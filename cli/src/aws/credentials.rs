@@ -9,7 +9,7 @@ use aws_config::ecs::EcsCredentialsProvider;
 use aws_config::imds;
 use aws_config::imds::credentials::ImdsCredentialsProvider;
 use aws_config::meta::credentials::CredentialsProviderChain;
-use aws_config::profile::{ProfileFileCredentialsProvider, ProfileSet};
+use aws_config::profile::{Profile, ProfileFileCredentialsProvider, ProfileSet};
 use aws_config::provider_config::ProviderConfig;
 use aws_config::web_identity_token::{StaticConfiguration, WebIdentityTokenCredentialsProvider};
 use aws_credential_types::Credentials;
@@ -23,6 +23,8 @@ use crate::report::{Exit, Failure};
 
 /// How long one question to the metadata service of an EC2 machine may take; elsewhere nothing answers there.
 const METADATA: Duration = Duration::from_secs(1);
+/// The most profiles that build on one another.
+const MAX_CHAIN: usize = 10;
 
 /// The profiles of this machine, and the one in force.
 #[derive(Debug)]
@@ -42,6 +44,7 @@ impl Profiles {
         let name = asked.unwrap_or("default").to_owned();
         let pairs: Vec<(&str, &str)> =
             env.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        check_encoding(env)?;
         let files = files(env);
         let set = aws_config::profile::load(
             &Fs::real(),
@@ -80,19 +83,104 @@ impl Profiles {
         self.set.get(key)
     }
 
-    /// The profile whose sign-in gives the credentials: that in force, or one that it builds on.
-    fn sso(&self) -> Option<&str> {
-        let mut name = self.name.as_str();
-        // Profiles can name one another in a circle.
-        for _ in 0..10 {
-            let profile = self.set.get_profile(name)?;
-            if profile.get("sso_session").or_else(|| profile.get("sso_start_url")).is_some() {
-                return Some(profile.name());
-            }
-            name = profile.get("source_profile")?;
-        }
-        None
+    /// The profile whose sign-in gives the credentials, that in force or one that it builds on, and the command that signs in.
+    fn sign_in(&self) -> Option<SignIn<'_>> {
+        self.chain().find_map(|profile| {
+            let is_sso = profile.get("sso_session").or_else(|| profile.get("sso_start_url")).is_some();
+            let command = match profile.get("login_session") {
+                _ if is_sso => "aws sso login",
+                Some(_) => "aws login",
+                None => return None,
+            };
+            Some(SignIn { profile: profile.name(), command })
+        })
     }
+
+    /// The profile in force, then those that each builds on by `source_profile`, as far as they exist.
+    fn chain(&self) -> impl Iterator<Item = &Profile> {
+        let next = |profile: &&Profile| {
+            let source = profile.get("source_profile").filter(|_| profile.get("role_arn").is_some())?;
+            self.set.get_profile(source).filter(|source| source.name() != profile.name())
+        };
+        // Profiles can name one another in a circle.
+        std::iter::successors(self.set.get_profile(&self.name), next).take(MAX_CHAIN)
+    }
+
+    /// Refuses profiles that build on what the config files do not have.
+    fn check_references(&self) -> Result<(), Failure> {
+        for profile in self.chain() {
+            let source = profile.get("source_profile").filter(|_| profile.get("role_arn").is_some());
+            if let Some(source) = source.filter(|source| self.set.get_profile(source).is_none()) {
+                let message = format!(
+                    "profile {} builds on the profile {source}, which does not exist",
+                    profile.name()
+                );
+                let known = listed(self.set.profiles());
+                return Err(bad_config(message, format!("correct `source_profile`; there are: {known}")));
+            }
+            if let Some(session) =
+                profile.get("sso_session").filter(|name| self.set.sso_session(name).is_none())
+            {
+                let message = format!(
+                    "profile {} names the SSO session {session}, which does not exist",
+                    profile.name()
+                );
+                let hint = match listed(self.set.sso_sessions()) {
+                    known if known.is_empty() => {
+                        format!("add the section `[sso-session {session}]`: `aws configure sso-session`")
+                    }
+                    known => format!(
+                        "correct `sso_session`, or add the section `[sso-session {session}]`; there are: {known}"
+                    ),
+                };
+                return Err(bad_config(message, hint));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A sign-in that gives credentials.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct SignIn<'a> {
+    /// The profile that has it.
+    profile: &'a str,
+    /// The command that renews it, without the profile.
+    command: &'static str,
+}
+
+impl SignIn<'_> {
+    fn hint(self) -> String {
+        format!("run `{} --profile {}`", self.command, self.profile)
+    }
+}
+
+fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let mut names: Vec<&str> = names.collect();
+    names.sort_unstable();
+    names.join(", ")
+}
+
+fn bad_config(message: String, hint: String) -> Failure {
+    Failure::new("bad_aws_config", message).hinted(hint).exits(Exit::Credentials)
+}
+
+/// Refuses config files that are not UTF-8: the SDK takes such a file for an empty one.
+fn check_encoding(env: &BTreeMap<String, String>) -> Result<(), Failure> {
+    for (_, path) in paths(env) {
+        // What cannot be read is the SDK's to report.
+        let Ok(bytes) = std::fs::read(&path) else { continue };
+        if let Err(error) = std::str::from_utf8(&bytes) {
+            let before = &bytes[..error.valid_up_to()];
+            let line = before.iter().filter(|&&byte| byte == b'\n').count() + 1;
+            let message = format!("expected UTF-8 in {path}, found other bytes in line {line}");
+            return Err(bad_config(
+                message,
+                "save the file as UTF-8, without a UTF-16 or Latin-1 encoding".to_owned(),
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// The access key that calls will be signed with, as far as it is known before anything is asked.
@@ -136,10 +224,12 @@ impl<'a> AccessKey<'a> {
     }
 }
 
-/// The config files, by the given environment and not by that of the process.
+/// The paths of the config and the credentials file, by the given environment and not by that of the process.
 #[expect(deprecated, reason = "the new name of the type is in a crate that only this line would need")]
-pub(super) fn files(env: &BTreeMap<String, String>) -> aws_config::profile::profile_file::ProfileFiles {
-    use aws_config::profile::profile_file::{ProfileFileKind, ProfileFiles};
+fn paths(
+    env: &BTreeMap<String, String>,
+) -> [(aws_config::profile::profile_file::ProfileFileKind, String); 2] {
+    use aws_config::profile::profile_file::ProfileFileKind;
     // A relative one would lead into the working directory, which may be anybody's.
     let home = set(env, &["HOME", "USERPROFILE"]).filter(|home| Path::new(home).is_absolute());
     let home = home.unwrap_or("/nonexistent");
@@ -150,14 +240,19 @@ pub(super) fn files(env: &BTreeMap<String, String>) -> aws_config::profile::prof
             None => path,
         }
     };
-    // A file that is not there is an empty one, and not the SDK's error.
-    let files = [
+    [
         (ProfileFileKind::Config, file("AWS_CONFIG_FILE", "config")),
         (ProfileFileKind::Credentials, file("AWS_SHARED_CREDENTIALS_FILE", "credentials")),
-    ];
-    files
+    ]
+}
+
+/// The config files.
+#[expect(deprecated, reason = "the new name of the type is in a crate that only this line would need")]
+pub(super) fn files(env: &BTreeMap<String, String>) -> aws_config::profile::profile_file::ProfileFiles {
+    // A file that is not there is an empty one, and not the SDK's error.
+    paths(env)
         .into_iter()
-        .fold(ProfileFiles::builder(), |builder, (kind, path)| {
+        .fold(aws_config::profile::profile_file::ProfileFiles::builder(), |builder, (kind, path)| {
             if Path::new(&path).exists() {
                 builder.with_file(kind, path)
             } else {
@@ -218,8 +313,12 @@ pub(super) fn provider(
     SharedCredentialsProvider::new(chain)
 }
 
-/// Refuses keys with characters that no request can carry, such as a line end in the middle of one that was pasted.
+/// Refuses profiles that build on what does not exist, and keys with characters that no request can carry, such as a line end
+/// in the middle of one that was pasted.
 pub(super) fn check(env: &BTreeMap<String, String>, profiles: &Profiles) -> Result<(), Failure> {
+    if !from_environment(env, profiles) {
+        profiles.check_references()?;
+    }
     let variables = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
     let settings = ["aws_access_key_id", "aws_secret_access_key", "aws_session_token"];
     let in_env = variables.iter().filter_map(|name| Some(((*name).to_owned(), set(env, &[name])?)));
@@ -257,8 +356,8 @@ pub(super) fn renewal(env: &BTreeMap<String, String>, profiles: &Profiles) -> St
         return "get new credentials and export them again: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN"
             .to_owned();
     }
-    match profiles.sso() {
-        Some(name) => format!("run `aws sso login --profile {name}`"),
+    match profiles.sign_in() {
+        Some(sign_in) => sign_in.hint(),
         None => format!("renew the credentials of profile {}, then run the command again", profiles.name),
     }
 }
@@ -266,7 +365,7 @@ pub(super) fn renewal(env: &BTreeMap<String, String>, profiles: &Profiles) -> St
 /// What is said where no credentials could be had.
 pub(super) fn failed(error: &CredentialsError, profiles: &Profiles, endpoint: Option<&str>) -> Failure {
     let cause = error_in_words(error);
-    let failure = match (error, profiles.sso()) {
+    let failure = match (error, profiles.sign_in()) {
         (CredentialsError::CredentialsNotLoaded(_), None) => return none(profiles, endpoint),
         (CredentialsError::ProviderTimedOut(_), _) => Failure::new(
             "credentials_timeout",
@@ -275,8 +374,15 @@ pub(super) fn failed(error: &CredentialsError, profiles: &Profiles, endpoint: Op
         .hinted(
             "run the command again; a `credential_process` that asks for something has to be answered first",
         ),
-        (_, Some(name)) => Failure::new("sso_expired", format!("the sign-in of profile {name} has expired"))
-            .hinted(format!("run `aws sso login --profile {name}`")),
+        (CredentialsError::InvalidConfiguration(_), _) => {
+            Failure::new("bad_aws_config", format!("profile {} cannot be used", profiles.name))
+                .hinted("correct the profile: `aws configure list` shows where its settings come from")
+        }
+        (_, Some(sign_in)) => Failure::new(
+            "sso_expired",
+            format!("the sign-in of profile {} is missing or has expired", sign_in.profile),
+        )
+        .hinted(sign_in.hint()),
         _ => Failure::new("credentials", format!("profile {} gives no credentials", profiles.name))
             .hinted(format!("`aws sts get-caller-identity --profile {}` should work first", profiles.name)),
     };

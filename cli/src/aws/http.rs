@@ -77,12 +77,6 @@ impl Web {
         })
     }
 
-    /// Asks a URL and reads the whole answer, of at most so many bytes. Each question uses a connection of its own: the
-    /// next one is to reach whatever answers then.
-    pub(crate) async fn get(&self, url: &str, header: &str, max_body: usize) -> Result<Answer, String> {
-        Ok(self.ask(url, header, max_body).await?.0)
-    }
-
     /// Gets what is at a URL, over redirections; of at most so many bytes. Anything but 200 is no answer.
     pub(crate) async fn fetch(&self, url: &str, max_body: u64) -> Result<Vec<u8>, String> {
         let max_body = usize::try_from(max_body).unwrap_or(usize::MAX);
@@ -101,7 +95,14 @@ impl Web {
         Err(format!("it leads on more than {MOST_REDIRECTIONS} times"))
     }
 
-    async fn ask(&self, url: &str, header: &str, max_body: usize) -> Result<(Answer, Bytes), String> {
+    /// Asks a URL and reads the whole answer, of at most so many bytes. Each question uses a connection of its own: the
+    /// next one is to reach whatever answers then.
+    pub(crate) async fn ask(
+        &self,
+        url: &str,
+        header: &str,
+        max_body: usize,
+    ) -> Result<(Answer, Bytes), String> {
         let settings = HttpConnectorSettings::builder().connect_timeout(CONNECT).build();
         let connector =
             if is_secure(url) { self.secure(Some(&settings)) } else { self.plain(Some(&settings)) };

@@ -68,7 +68,7 @@ async fn a_question_reads_the_status_and_one_header() {
     // This machine is reached directly, whatever the proxy.
     let web =
         Web::new(&env(&[("http_proxy", "http://127.0.0.1:1"), ("all_proxy", "http://127.0.0.1:1")])).unwrap();
-    let answer = web.get(&format!("{url}/healthz"), "hitctl-build", 100).await.unwrap();
+    let (answer, _) = web.ask(&format!("{url}/healthz"), "hitctl-build", 100).await.unwrap();
     assert_eq!((answer.status, answer.header.as_deref()), (203, Some("b1")));
     assert!(asked.await.unwrap().starts_with("GET /healthz HTTP/1.1\r\n"));
 }
@@ -77,9 +77,9 @@ async fn a_question_reads_the_status_and_one_header() {
 async fn an_endless_answer_is_cut_and_a_missing_one_is_said() {
     let (url, _) = serve("HTTP/1.1 200 x\r\ncontent-length: 9\r\n\r\n123456789").await;
     let web = Web::new(&BTreeMap::new()).unwrap();
-    let error = web.get(&url, "x", 8).await.unwrap_err();
+    let error = web.ask(&url, "x", 8).await.unwrap_err();
     assert!(error.contains("limit"), "{error}");
-    let error = web.get("http://127.0.0.1:1/", "x", 8).await.unwrap_err();
+    let error = web.ask("http://127.0.0.1:1/", "x", 8).await.unwrap_err();
     assert!(error.contains("refused"), "{error}");
 }
 

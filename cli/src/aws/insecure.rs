@@ -68,6 +68,7 @@ const SERVICES: &[&str] = &[
     "Resource Groups Tagging API",
     "SSO",
     "SSO OIDC",
+    "Signin",
 ];
 
 /// A request that was not sent, since it would expose credentials.

@@ -161,6 +161,16 @@ async fn endpoints_have_an_order_and_a_service_may_have_its_own() {
 }
 
 #[tokio::test]
+async fn region_of_no_partition_is_refused_unless_an_emulator_has_it() {
+    let (sts, home) = (Sts::me().await, Home::new("[default]\nregion = xx-east-1\n"));
+    let refused = failure(&home, &KEYS, Wish::default()).await;
+    assert_eq!((refused.code.as_str(), refused.exit), ("unknown_region", Exit::Usage));
+    insta::assert_snapshot!(refused.message.as_str(), @r#"expected the code of an AWS region, such as eu-central-1, found "xx-east-1""#);
+    let wish = Wish { endpoint: Some(&sts.url), ..Wish::default() };
+    AwsSession::open(&home.env(&KEYS), wish).await.unwrap();
+}
+
+#[tokio::test]
 async fn another_account_is_refused() {
     let (sts, home) = (Sts::me().await, Home::new(""));
     let wish =
@@ -209,9 +219,69 @@ async fn what_is_missing_is_said_with_what_to_do() {
       there are: bare, default, sign-in, work
     4 no_credentials: profile bare has no credentials
       one of: `aws configure sso` and `--profile NAME`; `export AWS_ACCESS_KEY_ID=.. AWS_SECRET_ACCESS_KEY=..`; in CI, a role by web identity (AWS_ROLE_ARN and AWS_WEB_IDENTITY_TOKEN_FILE)
-    4 sso_expired: the sign-in of profile sign-in has expired
+    4 sso_expired: the sign-in of profile sign-in is missing or has expired
       run `aws sso login --profile sign-in`
     "#);
+}
+
+#[tokio::test]
+async fn profile_that_builds_on_nothing_is_named() {
+    let home = Home::new(
+        "[profile no-session]\nsso_session = crop\nsso_account_id = 123456789012\nsso_role_name = Dev\n\
+         [profile no-source]\nrole_arn = arn:aws:iam::123456789012:role/x\nsource_profile = bsae\n\
+         [profile far]\nrole_arn = arn:aws:iam::123456789012:role/x\nsource_profile = no-session\n\
+         [profile odd]\nsso_start_url = https://corp.example/start\nsso_account_id = 123456789012\nsso_region = eu-west-1\n\
+         [sso-session corp]\nsso_start_url = https://corp.example/start\nsso_region = eu-west-1\n",
+    );
+    let mut shown = Vec::new();
+    for profile in ["no-session", "no-source", "far", "odd"] {
+        let wish = Wish { profile: Some(profile), region: Some("eu-west-1"), ..Wish::default() };
+        let failure = failure(&home, &[], wish).await;
+        assert_eq!(failure.exit, Exit::Credentials);
+        let hint = failure.hint.as_deref().unwrap_or("none");
+        shown.push(format!("{}: {}\n  {hint}", failure.code, failure.message));
+    }
+    insta::assert_snapshot!(shown.join("\n"), @"
+    bad_aws_config: profile no-session names the SSO session crop, which does not exist
+      correct `sso_session`, or add the section `[sso-session crop]`; there are: corp
+    bad_aws_config: profile no-source builds on the profile bsae, which does not exist
+      correct `source_profile`; there are: far, no-session, no-source, odd
+    bad_aws_config: profile no-session names the SSO session crop, which does not exist
+      correct `sso_session`, or add the section `[sso-session crop]`; there are: corp
+    bad_aws_config: profile odd cannot be used
+      correct the profile: `aws configure list` shows where its settings come from
+    ");
+    // Keys of the environment need no profile.
+    let sts = Sts::me().await;
+    let wish = Wish { region: Some("eu-west-1"), endpoint: Some(&sts.url), ..Wish::default() };
+    let pairs = [KEYS[0], KEYS[1], ("AWS_PROFILE", "no-session")];
+    AwsSession::open(&home.env(&pairs), wish).await.unwrap();
+}
+
+#[tokio::test]
+async fn config_file_that_is_not_utf_8_is_named() {
+    let home = Home::new("[default]\nregion = eu-west-1\n");
+    let path = home.env(&[])["HOME"].clone() + "/.aws/config";
+    std::fs::write(&path, b"[default]\n# Gr\xfc\xdfe\nregion = eu-west-1\n").unwrap();
+    let refused = failure(&home, &[], Wish::default()).await;
+    assert_eq!((refused.code.as_str(), refused.exit), ("bad_aws_config", Exit::Credentials));
+    assert_eq!(refused.message, format!("expected UTF-8 in {path}, found other bytes in line 2"));
+}
+
+#[tokio::test]
+async fn sign_in_of_the_console_is_renewed_by_aws_login() {
+    let home = Home::new(
+        "[profile console]\nlogin_session = arn:aws:iam::123456789012:user/eva\n\
+         [profile role]\nrole_arn = arn:aws:iam::123456789012:role/x\nsource_profile = console\n",
+    );
+    for profile in ["console", "role"] {
+        let wish = Wish { profile: Some(profile), region: Some("eu-west-1"), ..Wish::default() };
+        let failure = failure(&home, &[], wish).await;
+        assert_eq!(failure.code, "sso_expired");
+        assert_eq!(failure.hint.as_deref(), Some("run `aws login --profile console`"));
+        let cause = failure.cause.as_deref().unwrap();
+        assert!(cause.contains("/login/cache/"), "{cause}");
+    }
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use clap::builder::FalseyValueParser;
-use hitctl_config::{Loaded, Paths};
+use hitctl_config::{Loaded, Paths, names};
 use hitctl_engine::{Action, Done, Drivers, Event, Phase, Sink};
 use hitctl_resources::{Spec as _, TableSpec};
 
@@ -14,7 +14,7 @@ use crate::commands::turn::{Lock, Turn};
 use crate::report::{DeployView, Exit, Failure, PlanView};
 use crate::session::Session;
 use crate::smoke;
-use crate::stack::{Code, Place};
+use crate::stack::Code;
 
 /// Build the counter, create or update what it needs, ask the live URL, and print it
 #[derive(Debug, clap::Args)]
@@ -121,8 +121,9 @@ async fn deploy(
     let Prepared { cloud, code, drivers, planned } = prepared;
     let outcome = steps::apply(&planned.plan, &turn.drivers(&drivers), sink, turn.stop()).await;
     let mut failure = Failure::outcome(&outcome, AGAIN);
-    if let (None, false, Some(url)) = (&failure, args.no_smoke, steps::url(&outcome.outputs)) {
-        failure = look(session, cloud.place(), &url, &code.build_id(), sink).await.err();
+    if failure.is_none() && !args.no_smoke {
+        let url = steps::url(&outcome.outputs);
+        failure = look(session, loaded, &*cloud, url.as_deref(), &code.build_id(), sink).await.err();
     }
     // Until then, lest the live URL answers with the build of another deploy.
     failure = turn.end(Some(&outcome)).await.or(failure);
@@ -151,21 +152,30 @@ async fn again(
     Err(irreversible::changed_meanwhile())
 }
 
-/// Asks the live URL until that build answers; says why where it cannot be asked.
+/// Checks that the build answers and reads its table; says why where it cannot be asked.
 pub(super) async fn look(
     session: &Session,
-    place: &Place,
-    url: &str,
+    loaded: &Loaded,
+    cloud: &dyn Cloud,
+    url: Option<&str>,
     build: &str,
     sink: &Sink,
 ) -> Result<(), Failure> {
-    if let Some(endpoint) = place.endpoint.as_deref().filter(|at| smoke::is_elsewhere(url, at)) {
-        session.console.talk(&format!("not asking {url}: the emulator at {endpoint} does not serve it"));
-        return Ok(());
-    }
+    let function = names::function(&loaded.app.app, &loaded.env);
+    let place = cloud.place();
+    let detail = match (url, place.endpoint.as_deref()) {
+        (Some(url), Some(endpoint)) if smoke::is_elsewhere(url, endpoint) => {
+            session.console.talk(&format!("not asking {url}: the emulator at {endpoint} does not serve it"));
+            return Ok(());
+        }
+        (Some(url), _) => format!("asking {url}/healthz"),
+        // Not every emulator runs functions.
+        (None, Some(_)) => return Ok(()),
+        (None, None) => format!("calling function {function}"),
+    };
     let started = Instant::now();
-    sink.send(Event::PhaseStarted { phase: Phase::Smoke, detail: format!("asking {url}/healthz") });
-    let seen = smoke::check(session, place, url, build).await;
+    sink.send(Event::PhaseStarted { phase: Phase::Smoke, detail });
+    let seen = smoke::check(session, smoke::Target { cloud, function: &function, url, build }).await;
     sink.send(Event::PhaseEnded { phase: Phase::Smoke, ok: seen.is_ok(), took_ms: millis(started) });
     seen
 }

@@ -135,8 +135,8 @@ async fn switch(
     }
     let url = steps::url(&plan.outputs());
     let mut failure = None;
-    if let (Some(url), Some(build), false) = (&url, &to.build, no_smoke) {
-        failure = deploy::look(session, cloud.place(), url, build, sink).await.err();
+    if let (Some(build), false) = (&to.build, no_smoke) {
+        failure = deploy::look(session, loaded, cloud, url.as_deref(), build, sink).await.err();
     }
     Ok((url, failure))
 }

@@ -13,6 +13,7 @@ mod faults;
 mod feed;
 mod guard;
 mod life;
+mod login;
 mod nothing_lost;
 mod policy;
 mod quota;

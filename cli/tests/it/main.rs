@@ -59,6 +59,8 @@ mod rie;
 #[cfg(test)]
 mod rules;
 #[cfg(test)]
+mod smoke;
+#[cfg(test)]
 mod spread;
 #[cfg(test)]
 mod sqs;
