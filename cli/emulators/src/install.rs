@@ -10,6 +10,9 @@ use sha2::{Digest as _, Sha256};
 
 const REQUIREMENTS: &str = include_str!("../requirements.txt");
 
+/// What judges policies, apart from the emulators: it wants other versions of the same packages.
+const JUDGES: &str = include_str!("../policies.txt");
+
 /// The package that AWS's Runtime Interface Emulator comes in; what it requires is not needed for that.
 const SAM: &str = "--no-deps\naws-sam-cli==1.167.0\n";
 
@@ -19,6 +22,16 @@ pub(crate) fn installed() -> Result<&'static Path, String> {
     let installed = INSTALLED.get_or_init(|| {
         let program = std::env::current_exe().map_err(|error| error.to_string())?;
         install(&target(&program)?.join("emulators"), REQUIREMENTS)
+    });
+    installed.as_deref().map_err(Clone::clone)
+}
+
+/// The virtual environment with the judges of policies, installed.
+pub(crate) fn judges() -> Result<&'static Path, String> {
+    static INSTALLED: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    let installed = INSTALLED.get_or_init(|| {
+        let program = std::env::current_exe().map_err(|error| error.to_string())?;
+        install(&target(&program)?.join("emulators"), JUDGES)
     });
     installed.as_deref().map_err(Clone::clone)
 }

@@ -1,4 +1,5 @@
-//! For tests: two AWS emulators that nobody here wrote, and a [`Wire`] to them that counts, cuts and delays.
+//! For tests: two AWS emulators that nobody here wrote, and a [`Wire`] to them that counts, cuts and delays, and holds each
+//! call against AWS's service model.
 //!
 //! [`Emulator::ministack`] runs real `bootstrap` files behind its HTTP API; [`Emulator::moto`] is a second opinion, with
 //! other gaps. [`Rie`] is AWS's own emulator of the runtime around a function. All are installed under `target/emulators` when a
@@ -6,6 +7,8 @@
 
 mod install;
 mod keeper;
+mod model;
+mod policies;
 mod rie;
 mod wire;
 
@@ -15,6 +18,7 @@ use std::sync::OnceLock;
 
 use keeper::Keeper;
 
+pub use policies::policy_findings;
 pub use rie::Rie;
 pub use wire::{Call, Fault, Hook, Rule, Wire};
 

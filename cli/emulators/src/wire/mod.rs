@@ -1,5 +1,5 @@
-//! A proxy in front of an emulator, or of anything that speaks AWS: every call is written down, and rules say what goes
-//! wrong with which.
+//! A proxy in front of an emulator, or of anything that speaks AWS: every call is written down and held against the service's
+//! model, and rules say what goes wrong with which.
 
 mod fault;
 mod name;
@@ -22,6 +22,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
 
+use crate::model;
+
 pub use fault::{Fault, Hook};
 pub use name::Call;
 
@@ -31,7 +33,8 @@ pub type Rule = Box<dyn FnMut(&Call) -> Option<Fault> + Send>;
 type Anything = Box<dyn std::error::Error + Send + Sync>;
 
 /// A proxy to one place, on a port of its own, for as long as it lives. What is no AWS call (a visitor's request, a call of
-/// the deployed function) passes it unseen.
+/// the deployed function) passes it unseen. A call that AWS's service model does not allow is refused, and fails the test when
+/// the wire is dropped.
 pub struct Wire {
     endpoint: String,
     state: Arc<Mutex<State>>,
@@ -45,6 +48,7 @@ struct State {
     rule: Option<Rule>,
     latency: Duration,
     skew: SignedDuration,
+    violations: Vec<String>,
 }
 
 impl Wire {
@@ -105,6 +109,11 @@ impl Wire {
         lock(&self.state).skew = skew;
     }
 
+    /// What calls had that AWS's service models do not allow; the test that asks for it expects it.
+    pub fn take_violations(&self) -> Vec<String> {
+        std::mem::take(&mut lock(&self.state).violations)
+    }
+
     /// The calls so far, in the order in which they arrived.
     pub fn calls(&self) -> Vec<Call> {
         lock(&self.state).calls.clone()
@@ -140,6 +149,10 @@ impl Drop for Wire {
         // A wire may be dropped by a test that is itself asynchronous.
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
+        }
+        let violations = std::mem::take(&mut lock(&self.state).violations);
+        if !std::thread::panicking() {
+            assert!(violations.is_empty(), "calls that AWS would refuse:\n{}", violations.join("\n"));
         }
     }
 }
@@ -197,6 +210,19 @@ async fn relay(
         (call, fault, state.latency, state.skew)
     };
     pass(latency).await;
+    let (parts, body, violations) = {
+        let service = call.service.clone();
+        let judge = move || {
+            let violations = model::violations(&service, &parts, &body);
+            (parts, body, violations)
+        };
+        tokio::task::spawn_blocking(judge).await?
+    };
+    if !violations.is_empty() {
+        let message = format!("{call}: {}", violations.join("; "));
+        lock(state).violations.push(message.clone());
+        return Ok(fault::refusal(&call, 400, "ModelViolation", &message));
+    }
     let request = Request::from_parts(parts, Full::new(body));
     let cut = || Err(format!("{call} was cut").into());
     let mut response = match fault {

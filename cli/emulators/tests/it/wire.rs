@@ -66,7 +66,8 @@ fn a_call_can_be_cut_lost_or_refused_and_the_next_one_is_well() {
 fn errors_are_worded_as_the_service_words_them() {
     let wire = Wire::new(Emulator::moto().endpoint());
     wire.rule(|_| Some(Fault::status(429, "TooManyRequestsException", "slow <down>")));
-    let iam = call(wire.endpoint(), "iam", "POST /", "", "Action=GetRole&RoleName=x").unwrap();
+    let iam =
+        call(wire.endpoint(), "iam", "POST /", "", "Action=GetRole&Version=2010-05-08&RoleName=x").unwrap();
     assert!(iam.1.contains("<Code>TooManyRequestsException</Code><Message>slow &lt;down>"), "{}", iam.1);
     let lambda = call(wire.endpoint(), "lambda", "GET /2015-03-31/functions/x", "rest", "").unwrap();
     assert_eq!(lambda.0, 429);
@@ -113,4 +114,22 @@ fn answers_come_late_and_from_another_time() {
     let date = answer.lines().find_map(|line| line.strip_prefix("date: ")).unwrap();
     assert!(date.contains(&format!(" {} ", year + 1)), "{date}");
     assert_eq!(answer.lines().filter(|line| line.starts_with("date:")).count(), 1);
+}
+
+#[test]
+fn call_that_the_model_does_not_allow_is_refused() {
+    let wire = Wire::new(Emulator::moto().endpoint());
+    let wrong =
+        call(wire.endpoint(), "dynamodb", "POST /", "DynamoDB_20120810.ListTables", r#"{"Limit":101}"#)
+            .unwrap();
+    assert!(wrong.0 == 400 && wrong.1.contains("ModelViolation"), "{}", wrong.1);
+    let violations = wire.take_violations();
+    assert_eq!(violations, ["dynamodb:ListTables: ListTables.Limit: expected at most 100, found 101"]);
+}
+
+#[test]
+#[should_panic(expected = "calls that AWS would refuse")]
+fn call_that_the_model_does_not_allow_fails_its_test() {
+    let wire = Wire::new(Emulator::moto().endpoint());
+    drop(call(wire.endpoint(), "dynamodb", "POST /", "DynamoDB_20120810.ListTables", r#"{"Limit":101}"#));
 }

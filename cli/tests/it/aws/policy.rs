@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use hitctl::policy::{CALLS, Call};
+use hitctl_emulators::policy_findings;
+use serde_json::{Value as Json, json};
 
 use super::{calls, drift, life};
 use crate::support::Yard;
@@ -71,4 +73,52 @@ fn every_call_is_allowed_and_everything_that_is_allowed_is_called() {
     let needed: BTreeSet<&str> = needed.collect();
     let wide: Vec<_> = printed.iter().filter(|action| !needed.contains(action.as_str())).collect();
     assert!(wide.is_empty(), "printed, and needed by no call: {wide:?}");
+}
+
+/// Every source and every way out, so that each statement of each policy is there.
+const EVERYTHING: &str = "account = \"123456789012\"\n[queue]\nenabled = true\ningest = \"http\"\n[events]\nenabled = true\n\
+    pattern = { source = [\"mine\"] }\n[cloudfront]\ndistribution_id = \"E123ABC\"\nsite_bucket = \"site\"\nlog_bucket = \"logs\"\n";
+
+#[test]
+fn printed_policies_name_only_what_aws_knows() {
+    let mut documents = serde_json::Map::new();
+    for region in ["eu-central-1", "cn-north-1"] {
+        for more in ["account = \"123456789012\"\n", EVERYTHING] {
+            let yard = Yard::with(&format!("app = \"hits\"\nregion = \"{region}\"\n{more}\n[env.test]\n"));
+            for whose in ["deployer", "function"] {
+                let ran = yard.run(&["policy", whose, "--env", "test"]);
+                assert_eq!(ran.code, 0, "{ran:?}");
+                documents.insert(format!("{whose} of {region}, {} keys", more.lines().count()), ran.json());
+            }
+        }
+    }
+    let findings = policy_findings(&documents.into());
+    assert_eq!(findings, Vec::<String>::new());
+}
+
+#[test]
+fn policies_that_aws_does_not_know_are_found() {
+    let policy = |statement: Json| json!({ "Version": "2012-10-17", "Statement": [statement] });
+    let wrong = json!({
+        "action": policy(json!({
+            "Sid": "A", "Effect": "Allow", "Action": ["sqs:SendMessages"], "Resource": ["arn:aws:sqs:eu-central-1:123456789012:x"],
+        })),
+        "resource": policy(json!({
+            "Sid": "B", "Effect": "Allow", "Action": ["sqs:SendMessage"], "Resource": ["arn:aws:dynamodb:eu-central-1:123456789012:table/x"],
+        })),
+        "everything": policy(json!({ "Sid": "C", "Effect": "Allow", "Action": ["sqs:SendMessage"], "Resource": ["*"] })),
+        "condition": policy(json!({
+            "Sid": "D", "Effect": "Allow", "Action": ["lambda:GetPolicy"], "Resource": ["arn:aws:lambda:eu-central-1:123456789012:function:x"],
+            "Condition": { "StringEquals": { "lambda:Nope": "x" } },
+        })),
+    });
+    let findings = policy_findings(&wrong).join("\n");
+    for expected in [
+        "A: there is no action sqs:SendMessages",
+        "B: sqs:SendMessage takes none of",
+        "C: sqs:SendMessage is allowed on everything",
+        "D: lambda:GetPolicy does not know the condition key lambda:Nope",
+    ] {
+        assert!(findings.contains(expected), "{expected} is not in {findings}");
+    }
 }
