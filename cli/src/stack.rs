@@ -265,7 +265,7 @@ impl Parts<'_> {
 
     fn alias(&self, release: String) -> Node {
         let name = format!("{}:{}", self.name, AliasSpec::NAME);
-        AliasSpec { function_name: self.function_name(), release }.node("live", &name)
+        AliasSpec { function_name: self.function_name(), release, weights: None }.node("live", &name)
     }
 
     fn function_url(&self) -> Node {

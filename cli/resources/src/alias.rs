@@ -3,6 +3,8 @@
 #[cfg(feature = "aws")]
 pub(crate) mod aws;
 
+use std::collections::BTreeMap;
+
 use hitctl_engine::Value;
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +20,9 @@ pub struct AliasSpec {
     pub function_name: Value<String>,
     /// Code and configuration of the version, as a short hash; it is the version's description.
     pub release: String,
+    /// Shares of the requests that go to other versions, by number; none are wanted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weights: Option<BTreeMap<String, f64>>,
 }
 
 impl AliasSpec {

@@ -22,7 +22,7 @@ use std::time::Duration;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use hitctl_config::{Loaded, Target};
-use hitctl_engine::{Cx, Drivers, Fault, Sink};
+use hitctl_engine::{Cx, Drivers, Fault, Finding, Graph, Sink, Snapshot};
 use hitctl_resources::Tags;
 use hitctl_resources::aws::Quota;
 pub use hitctl_resources::aws::versions::Version;
@@ -85,6 +85,16 @@ pub trait Cloud: Send + Sync {
         sink: &'a Sink,
         stop: &'a CancellationToken,
     ) -> BoxFuture<'a, Result<Vec<(String, String)>, Fault>>;
+
+    /// What others added to our live resources that widens access. It is reported and left as it is.
+    fn foreign_access<'a>(
+        &'a self,
+        _graph: &'a Graph,
+        _live: &'a Snapshot,
+        _stop: &'a CancellationToken,
+    ) -> BoxFuture<'a, Vec<Finding>> {
+        std::future::ready(Vec::new()).boxed()
+    }
 
     /// Calls a function and waits for its answer.
     fn invoke<'a>(&'a self, function: &'a str, event: &'a Json) -> BoxFuture<'a, Result<Answer, Fault>>;

@@ -56,7 +56,11 @@ async fn look(session: &Session, loaded: &Loaded, sink: &Sink) -> Result<StatusV
     // What depends on the build, which a look does not make, is compared with the build that is live: `plan` builds.
     let code = live_code(&live, loaded).unwrap_or(code);
     let graph = steps::design(loaded, cloud.place(), &code)?;
-    let (graph, _) = quota::fit(loaded, &*cloud, &code, graph, &live).await?;
+    let (fitted, foreign) = tokio::join!(
+        quota::fit(loaded, &*cloud, &code, graph.clone(), &live),
+        cloud.foreign_access(&graph, &live, &session.stop),
+    );
+    let (graph, _) = fitted?;
     let plan = hitctl_engine::plan(&graph, &live, &session.mask())
         .map_err(|error| Failure::new("plan", error.to_string()))?;
     let mut resources: Vec<_> = plan.changes.iter().map(|change| row(change, &live)).collect();
@@ -79,6 +83,7 @@ async fn look(session: &Session, loaded: &Loaded, sink: &Sink) -> Result<StatusV
         (false, _) => (Some(0), None),
     };
     warnings.extend(new_paths.iter().flat_map(NewPaths::warnings));
+    warnings.extend(foreign.iter().map(|finding| format!("{}: {}", finding.address, finding.message)));
     let url = steps::url(&plan.outputs());
     let version = version(session, &*cloud, &live, sink).await?;
     let distribution = distribution::check(loaded, &*cloud).await?;
@@ -119,6 +124,8 @@ fn row(change: &Change, live: &Snapshot) -> ResourceRow {
         kind: change.kind().to_owned(),
         name: change.name().to_owned(),
         present: found.is_some(),
+        unwanted: change.action == Action::Delete,
+        conflict: change.is_conflict(),
         drift,
         outputs: found.map(|live| live.outputs.clone()).unwrap_or_default(),
     }

@@ -7,8 +7,8 @@ use std::time::Instant;
 use clap::builder::FalseyValueParser;
 use hitctl_config::{Loaded, Target, names};
 use hitctl_engine::{
-    Action, Address, Drivers, Event, Finding, Graph, GraphError, Outcome, Outputs, Phase, Plan, Severity,
-    Sink, Snapshot,
+    Action, Address, Change, Drivers, Event, Finding, Graph, GraphError, Outcome, Outputs, Phase, Plan,
+    Severity, Sink, Snapshot,
 };
 use hitctl_resources::{AliasSpec, FunctionSpec, FunctionUrlSpec, HttpApiSpec, Spec as _, TableSpec};
 use tokio_util::sync::CancellationToken;
@@ -110,10 +110,13 @@ pub(super) async fn plan_deploy(
     let graph = design(loaded, cloud.place(), code)?;
     let (live, findings) =
         tokio::try_join!(survey(session, &graph, drivers, sink), distribution::findings(loaded, cloud))?;
-    let (graph, finding) = quota::fit(loaded, cloud, code, graph, &live).await?;
+    let (fitted, foreign) = tokio::join!(
+        quota::fit(loaded, cloud, code, graph.clone(), &live),
+        cloud.foreign_access(&graph, &live, &session.stop),
+    );
+    let (graph, finding) = fitted?;
     let mut run = checked(session, &graph, &live, loaded.target)?;
-    run.findings.extend(finding);
-    run.findings.extend(findings);
+    run.findings.extend(finding.into_iter().chain(foreign).chain(findings));
     Ok(run)
 }
 
@@ -231,7 +234,10 @@ fn costs(command: &str, loaded: &Loaded) -> Option<Estimate> {
 
 /// Why the alias is switched when the function itself stays as it is.
 fn other_release(plan: &Plan) -> Option<String> {
-    let alias = plan.change(&AliasSpec::address("live")).filter(|alias| alias.action == Action::Update)?;
+    let of_release = |alias: &&Change| {
+        alias.action == Action::Update && alias.fields.iter().any(|field| field.field == "release")
+    };
+    let alias = plan.change(&AliasSpec::address("live")).filter(of_release)?;
     let function = plan.change(&FunctionSpec::address("counter"))?;
     let reader = plan.change(&FunctionSpec::address("reader")).map_or(Action::Keep, |reader| reader.action);
     let as_it_was = function.action == Action::Keep && reader == Action::Keep;

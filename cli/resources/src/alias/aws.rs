@@ -1,11 +1,11 @@
 //! The alias in AWS: a version is published for the release, then the alias is pointed at it in one step.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use aws_sdk_lambda::Client;
 use aws_sdk_lambda::operation::get_function_configuration::GetFunctionConfigurationOutput;
-use aws_sdk_lambda::types::State;
+use aws_sdk_lambda::types::{AliasRoutingConfiguration, State};
 use hitctl_engine::{Cx, Event, Fault, FieldDiff, Outputs, Value};
 
 use crate::AliasSpec;
@@ -27,7 +27,8 @@ impl Resource for Alias {
         Self { client: Client::new(&aws.config), aws }
     }
 
-    /// One call: the configuration that an alias leads to is that of the version, whose description is the release.
+    /// The configuration that an alias leads to is that of the version, whose description is the release. Only the alias itself
+    /// says whether a share of the requests goes to other versions.
     async fn read(
         &self,
         cx: &Cx,
@@ -36,15 +37,24 @@ impl Resource for Alias {
     ) -> Result<Option<Found<AliasSpec>>, Fault> {
         let (function, alias) = parts(name);
         let doing = Doing::new("read", format!("alias {name}"), "lambda:GetFunctionConfiguration");
-        cx.wait(&READ, "reading the alias", || async {
+        let version = cx.wait(&READ, "reading the alias", || async {
             let request = self.client.get_function_configuration().function_name(function);
             match request.qualifier(alias).send().await {
-                Ok(answer) => Ok(Some(found(function, &answer))),
+                Ok(answer) => Ok(Some(answer)),
                 Err(error) if error.is(NOT_FOUND) => Ok(None),
                 Err(error) => Err(error.fault(&doing)),
             }
-        })
-        .await
+        });
+        let doing = Doing::new("read", format!("alias {name}"), "lambda:GetAlias");
+        let routing = cx.wait(&READ, "reading the alias", || async {
+            match self.client.get_alias().function_name(function).name(alias).send().await {
+                Ok(answer) => Ok(weights(answer.routing_config())),
+                Err(error) if error.is(NOT_FOUND) => Ok(None),
+                Err(error) => Err(error.fault(&doing)),
+            }
+        });
+        let (version, weights) = tokio::try_join!(version, routing)?;
+        Ok(version.map(|version| found(function, &version, weights)))
     }
 
     async fn create(&self, cx: &Cx, name: &str, want: &AliasSpec) -> Result<Outputs, Fault> {
@@ -264,17 +274,32 @@ fn parts(name: &str) -> (&str, &str) {
 
 /// The alias in the configuration that it leads to. One that points at the function itself answers with what was changed
 /// last, which is no release.
-fn found(function: &str, answer: &GetFunctionConfigurationOutput) -> Found<AliasSpec> {
+fn found(
+    function: &str,
+    answer: &GetFunctionConfigurationOutput,
+    weights: Option<BTreeMap<String, f64>>,
+) -> Found<AliasSpec> {
     let version = answer.version().unwrap_or_default();
     let release = match version.parse::<u64>() {
         Ok(_) => answer.description().unwrap_or_default(),
         Err(_) => version,
     };
     Found {
-        spec: AliasSpec { function_name: Value::from(function.to_owned()), release: release.to_owned() },
+        spec: AliasSpec {
+            function_name: Value::from(function.to_owned()),
+            release: release.to_owned(),
+            weights,
+        },
         outputs: Outputs::from([("version".to_owned(), version.to_owned())]),
         tags: None,
     }
+}
+
+/// The shares that go to other versions than the alias's own; `None` where there are none.
+fn weights(routing: Option<&AliasRoutingConfiguration>) -> Option<BTreeMap<String, f64>> {
+    let weights = routing?.additional_version_weights()?;
+    let weights: BTreeMap<_, _> = weights.iter().map(|(version, share)| (version.clone(), *share)).collect();
+    (!weights.is_empty()).then_some(weights)
 }
 
 fn outputs(number: u64) -> Outputs {
@@ -315,7 +340,7 @@ mod tests {
             // Changed by hand: whatever the function is described as, it is not a release.
             ("$LATEST", "0123456789abcdef", "$LATEST"),
         ] {
-            let found = found("hits-test", &answer(version, description));
+            let found = found("hits-test", &answer(version, description), None);
             assert_eq!(found.spec.release, release, "{version}");
             assert_eq!(found.spec.function_name, Value::from("hits-test".to_owned()));
             assert_eq!(found.outputs["version"], version);

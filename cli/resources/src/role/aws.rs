@@ -13,10 +13,10 @@ use crate::aws::{Aws, Call, Found, Resource, check_ours, compared, to_set};
 use crate::{RoleSpec, Tags};
 
 /// The name of the inline policy.
-const POLICY: &str = "hitctl";
+pub(crate) const POLICY: &str = "hitctl";
 
 /// What IAM says of what is not there; and for a moment of what has just been made.
-const GONE: &[&str] = &["NoSuchEntity"];
+pub(crate) const GONE: &[&str] = &["NoSuchEntity"];
 
 /// What IAM says when a role still has something on it.
 const HELD: &[&str] = &["DeleteConflict"];

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
+use hitctl_config::partitions::Partition;
 use hitctl_config::{Loaded, names};
-use hitctl_engine::{Address, Cx, Drivers, Fault, Sink};
+use hitctl_engine::{Address, Cx, Drivers, Fault, Finding, Graph, Sink, Snapshot};
 use hitctl_resources::AliasSpec;
 use hitctl_resources::aws::{self, Aws, Quota};
 use serde_json::Value as Json;
@@ -41,6 +42,15 @@ impl AwsCloud {
         let app = &loaded.app;
         let session = AwsSession::open(&session.env, wish(session, loaded)).await?;
         let place = &session.place;
+        if let Some(partition) = Partition::named(&place.partition)
+            && app.cloudfront.distribution_id.is_some()
+            && partition.cloudfront.is_none()
+        {
+            return Err(Failure::config(format!(
+                "`cloudfront.distribution_id` is set, and the partition {} of {} has no CloudFront",
+                partition.name, place.region
+            )));
+        }
         let aws = Aws {
             config: session.config.clone(),
             partition: place.partition.clone(),
@@ -118,6 +128,19 @@ impl Cloud for AwsCloud {
             let cx = Cx::new(Address::new("account", "tags"), sink.clone(), stop.clone());
             let found = aws::deployments(&self.session.config, &cx).await?;
             Ok(found.into_iter().map(|one| (one.app, one.env)).collect())
+        }
+        .boxed()
+    }
+
+    fn foreign_access<'a>(
+        &'a self,
+        graph: &'a Graph,
+        live: &'a Snapshot,
+        stop: &'a CancellationToken,
+    ) -> BoxFuture<'a, Vec<Finding>> {
+        async move {
+            let cx = Cx::new(Address::new("account", "access"), Sink::none(), stop.clone());
+            aws::foreign_access(&self.aws, &cx, graph, live).await
         }
         .boxed()
     }

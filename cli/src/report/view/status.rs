@@ -35,7 +35,7 @@ pub struct StatusView {
     /// How much of the budget of new paths is spent, where there is one and it can be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub new_paths: Option<NewPaths>,
-    /// What needs attention.
+    /// What needs attention: access that others added and that stays until somebody removes it, a spent budget, a full disk.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
 }
@@ -112,6 +112,12 @@ pub struct ResourceRow {
     pub present: bool,
     /// The fields that are not as configured.
     pub drift: Vec<String>,
+    /// Whether the next deploy deletes it, since the configuration no longer has it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub unwanted: bool,
+    /// Whether it is somebody else's, so that no deploy is possible.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub conflict: bool,
     /// What it offers to others.
     pub outputs: BTreeMap<String, String>,
 }
@@ -145,7 +151,7 @@ impl OnQueue {
 impl StatusView {
     /// Whether something is missing, or is not as configured.
     pub fn is_drifted(&self) -> bool {
-        self.resources.iter().any(|row| !row.present || !row.drift.is_empty())
+        self.resources.iter().any(|row| !row.present || row.unwanted || row.conflict || !row.drift.is_empty())
             || self.distribution.as_ref().is_some_and(|distribution| distribution.present == Some(false))
     }
 
@@ -186,6 +192,8 @@ impl View for StatusView {
         ]);
         for row in &self.resources {
             let state = match (row.present, row.drift.is_empty()) {
+                _ if row.conflict => Cell::toned("not this app's", Tone::Bad),
+                _ if row.unwanted => Cell::toned("unwanted: the next deploy deletes it", Tone::Warn),
                 (false, _) => Cell::toned("missing", Tone::Bad),
                 (true, true) => Cell::toned("ok", Tone::Good),
                 (true, false) => {
@@ -245,6 +253,8 @@ mod tests {
             name: "hits-local".to_owned(),
             present,
             drift: drift.iter().map(ToString::to_string).collect(),
+            unwanted: false,
+            conflict: false,
             outputs: BTreeMap::new(),
         }
     }
@@ -342,6 +352,28 @@ mod tests {
         ");
         let off = StatusView { resources: vec![queue("queue.hits", &[])], ..view };
         assert!(!off.human(WIDE).contains("  queue "), "a cloud that does not run is not asked");
+    }
+
+    #[test]
+    fn resource_that_the_next_deploy_deletes_and_foreign_access_are_shown() {
+        let unwanted = ResourceRow { unwanted: true, ..row("function_url.counter", true, &[]) };
+        let view = StatusView {
+            resources: vec![row("table.hits", true, &[]), unwanted],
+            warnings: vec!["role.function: role hits-test has the inline policy more".to_owned()],
+            ..view()
+        };
+        assert!(view.is_drifted());
+        insta::assert_snapshot!(view.human(WIDE), @"
+        RESOURCE              STATE                                 NAME
+        table.hits            ok                                    hits-local
+        function_url.counter  unwanted: the next deploy deletes it  hits-local
+
+        url   http://127.0.0.1:8700
+        hits  1,234,567
+        warn  role.function: role hits-test has the inline policy more
+        next  hitctl plan --env local
+        ");
+        assert!(view.json().contains(r#""drift":[],"unwanted":true"#), "{}", view.json());
     }
 
     #[test]

@@ -12,11 +12,11 @@ use super::scene::{Scene, left};
 use crate::support::{DEFAULTS, artifact};
 
 /// What a deploy that finds nothing to change may ask AWS.
-const MOST_WITHOUT_CHANGES: usize = 31;
+const MOST_WITHOUT_CHANGES: usize = 36;
 
 /// What it takes to know everything that is deployed, and that nothing else is, and how often: there are two tables, and there might be
 /// two queues, two rules, and another role; what lies in one place, statements of one policy or the list of buses, is asked once.
-const SURVEY: [(&str, usize); 21] = [
+const SURVEY: [(&str, usize); 22] = [
     ("apigateway:GetApis", 1),
     ("apigateway:GetIntegrations", 1),
     ("apigateway:GetRoutes", 1),
@@ -29,6 +29,7 @@ const SURVEY: [(&str, usize); 21] = [
     ("events:ListEventBuses", 1),
     ("iam:GetRole", 2),
     ("iam:GetRolePolicy", 1),
+    ("lambda:GetAlias", 1),
     ("lambda:GetFunction", 1),
     ("lambda:GetFunctionConfiguration", 1),
     ("lambda:GetFunctionEventInvokeConfig", 2),
@@ -39,6 +40,10 @@ const SURVEY: [(&str, usize); 21] = [
     ("logs:ListTagsForResource", 1),
     ("sqs:GetQueueUrl", 2),
 ];
+
+/// What it takes to know what others added to the role and to the policies of the function and its alias.
+const ADDITIONS: [(&str, usize); 3] =
+    [("iam:ListAttachedRolePolicies", 1), ("iam:ListRolePolicies", 1), ("lambda:GetPolicy", 2)];
 
 /// The sign of life of a lease, which a slow machine makes a run give.
 const SIGN_OF_LIFE: &str = "dynamodb:UpdateItem";
@@ -55,16 +60,23 @@ fn calls(scene: &mut Scene, args: &[&str]) -> String {
     let writes: BTreeSet<String> = scene.wire.writes().into_iter().collect();
     let is_counted = writes.is_empty() && args[0] != "logs";
     let (mut looks, mut wrote) = (String::new(), String::new());
-    if SURVEY.iter().all(|(name, _)| counts.contains_key(name)) {
-        looks.push_str("  the survey\n");
-        for (name, times) in SURVEY {
-            // What it takes more often is shown.
-            match counts[name] {
-                count if count == times => drop(counts.remove(name)),
-                _ if !is_counted => drop(counts.remove(name)),
-                _ => {}
+    // What is asked more often is shown.
+    let mut without = |of: &[(&'static str, usize)]| {
+        for (name, times) in of {
+            match counts.get_mut(name) {
+                Some(count) if is_counted && *count > *times => *count -= times,
+                _ => drop(counts.remove(name)),
             }
         }
+    };
+    let is_asked = |of: &[(&str, usize)]| of.iter().all(|(name, _)| names.iter().any(|asked| asked == name));
+    if is_asked(&SURVEY) {
+        looks.push_str("  the survey\n");
+        without(&SURVEY);
+    }
+    if is_asked(&ADDITIONS) && matches!(args[0], "plan" | "deploy" | "status") {
+        looks.push_str("  the additions of others\n");
+        without(&ADDITIONS);
     }
     for (name, count) in counts {
         let times = if count > 1 { format!(" x{count}") } else { String::new() };
@@ -106,6 +118,7 @@ fn deployed(scene: &mut Scene) {
       events:ListEventBuses
       iam:GetRole x2
       lambda:GetAccountSettings
+      lambda:GetAlias
       lambda:GetFunction
       lambda:GetFunctionConfiguration
       lambda:GetFunctionEventInvokeConfig x2
@@ -125,6 +138,7 @@ fn deployed(scene: &mut Scene) {
       events:ListEventBuses
       iam:GetRole
       lambda:GetAccountSettings
+      lambda:GetAlias
       lambda:GetFunction
       lambda:GetFunctionConfiguration
       lambda:GetFunctionEventInvokeConfig
@@ -158,6 +172,7 @@ fn deployed(scene: &mut Scene) {
     insta::assert_snapshot!(calls(scene, &["deploy", "--artifact", &zip]), @"
     looks
       the survey
+      the additions of others
       sts:GetCallerIdentity
     writes
     ");
@@ -167,6 +182,7 @@ fn deployed(scene: &mut Scene) {
     insta::assert_snapshot!(calls(scene, &["plan", "--artifact", &zip]), @"
     looks
       the survey
+      the additions of others
       sts:GetCallerIdentity
     writes
     ");
@@ -176,6 +192,7 @@ fn deployed(scene: &mut Scene) {
     insta::assert_snapshot!(calls(scene, &["deploy", "--artifact", &zip]), @"
     looks
       the survey
+      the additions of others
       sts:GetCallerIdentity
     writes
       apigateway:UpdateStage
@@ -195,7 +212,6 @@ fn deployed(scene: &mut Scene) {
     insta::assert_snapshot!(calls(scene, &["rollback", "--yes"]), @"
     looks
       the survey
-      lambda:GetAlias
       lambda:ListVersionsByFunction
       sts:GetCallerIdentity
     writes
@@ -206,6 +222,7 @@ fn deployed(scene: &mut Scene) {
     insta::assert_snapshot!(calls(scene, &["deploy", "--artifact", &zip]), @"
     looks
       the survey
+      the additions of others
       sts:GetCallerIdentity
     writes
       dynamodb:DeleteItem
@@ -219,6 +236,7 @@ fn looked_at(scene: &mut Scene) {
     insta::assert_snapshot!(calls(scene, &["status"]), @"
     looks
       the survey
+      the additions of others
       dynamodb:Scan
       sts:GetCallerIdentity
     writes
@@ -226,7 +244,7 @@ fn looked_at(scene: &mut Scene) {
     insta::assert_snapshot!(calls(scene, &["status", "--all"]), @"
     looks
       the survey
-      lambda:GetFunction x2
+      lambda:GetFunction
       sts:GetCallerIdentity
       tagging:GetResources
     writes
@@ -284,6 +302,7 @@ fn gone(scene: &mut Scene) {
       events:DescribeRule x2
       events:ListEventBuses
       iam:GetRole x2
+      lambda:GetAlias
       lambda:GetFunction x2
       lambda:GetFunctionConfiguration
       lambda:GetFunctionEventInvokeConfig x2
@@ -308,6 +327,7 @@ fn gone(scene: &mut Scene) {
       events:DescribeRule
       events:ListEventBuses
       iam:GetRole
+      lambda:GetAlias
       lambda:GetFunction
       lambda:GetFunctionConfiguration
       lambda:GetFunctionEventInvokeConfig

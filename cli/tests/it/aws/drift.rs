@@ -1,5 +1,6 @@
 //! What somebody changed by hand is seen, and mended by the next deploy: every field of every kind.
 
+mod foreign;
 mod hand;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -40,7 +40,8 @@ fn with_function(world: &World) -> Vec<Node> {
 /// A function with an alias.
 fn with_alias(world: &World) -> Vec<Node> {
     let mut nodes = with_function(world);
-    let alias = AliasSpec { function_name: function_name(world), release: "release-1".to_owned() };
+    let alias =
+        AliasSpec { function_name: function_name(world), release: "release-1".to_owned(), weights: None };
     nodes.push(alias.node("live", &format!("{}:{}", world.base(), AliasSpec::NAME)));
     nodes
 }

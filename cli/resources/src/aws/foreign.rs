@@ -1,0 +1,168 @@
+//! What others added to our resources that widens access: policies of the role, statements of the function's policy. It is
+//! reported and never removed, since somebody may need it.
+
+use std::collections::BTreeSet;
+
+use aws_sdk_iam::Client;
+use aws_sdk_iam::types::AttachedPolicy;
+use futures::future::{BoxFuture, try_join_all};
+use futures::{FutureExt as _, TryFutureExt as _};
+use hitctl_engine::{Address, Cx, Fault, Finding, Graph, Owner, Severity, Sink, Snapshot};
+
+use super::fault::Doing;
+use super::policy::{self, Policy, Statement};
+use super::{Aws, Call};
+use crate::function_url::aws::STATEMENTS;
+use crate::role::aws::{GONE, POLICY};
+use crate::{AliasSpec, FunctionSpec, PermissionSpec, RoleSpec, Spec as _};
+
+/// Finds what others added to the resources of a graph that are live. What may not be read is a finding too.
+pub async fn foreign_access(aws: &Aws, cx: &Cx, graph: &Graph, live: &Snapshot) -> Vec<Finding> {
+    let statements: BTreeSet<&str> = graph
+        .nodes()
+        .iter()
+        .filter(|node| node.address.kind() == PermissionSpec::KIND)
+        .map(|node| node.name.as_str())
+        .chain(STATEMENTS)
+        .collect();
+    let (roles, functions) = (Client::new(&aws.config), policy::client(aws));
+    let reader = Reader { roles: &roles, functions: &functions, statements: &statements };
+    let is_ours = |address: &Address| live.live(address).is_some_and(|live| live.owner == Owner::Ours);
+    let reads = graph.nodes().iter().filter(|node| is_ours(&node.address)).filter_map(|node| {
+        let cx = Cx::new(node.address.clone(), Sink::none(), cx.stop().clone());
+        let name = node.name.as_str();
+        let read: BoxFuture<'_, Result<Vec<String>, Fault>> = match node.address.kind() {
+            RoleSpec::KIND => reader.of_role(cx, name).boxed(),
+            FunctionSpec::KIND => reader.of_policy(cx, name, None).boxed(),
+            AliasSpec::KIND => {
+                let (function, alias) = name.rsplit_once(':').unwrap_or((name, AliasSpec::NAME));
+                reader.of_policy(cx, function, Some(alias)).boxed()
+            }
+            _ => return None,
+        };
+        let address = &node.address;
+        Some(read.map(move |read| (address, read)))
+    });
+    let found = futures::future::join_all(reads).await;
+    let finding = |address: &Address, code: &str, message: String| Finding {
+        severity: Severity::Warning,
+        code: code.to_owned(),
+        address: address.clone(),
+        message,
+        hint: None,
+    };
+    found
+        .into_iter()
+        .flat_map(|(address, read)| match read {
+            Ok(messages) => {
+                messages.into_iter().map(|message| finding(address, "foreign_access", message)).collect()
+            }
+            Err(fault) => {
+                let message = format!("whether others added to it is not known: {}", fault.message);
+                vec![finding(address, "not_checked", message)]
+            }
+        })
+        .collect()
+}
+
+/// Reads policies, and leaves out what is ours.
+struct Reader<'a> {
+    roles: &'a Client,
+    functions: &'a aws_sdk_lambda::Client,
+    /// The ids of our statements.
+    statements: &'a BTreeSet<&'a str>,
+}
+
+impl Reader<'_> {
+    async fn of_role(&self, cx: Cx, name: &str) -> Result<Vec<String>, Fault> {
+        let doing = |operation| Doing::new("list the policies of", format!("role {name}"), operation);
+        let (inline, attached) = (
+            self.roles.list_role_policies().role_name(name),
+            self.roles.list_attached_role_policies().role_name(name),
+        );
+        let inline = Call::new(&cx, doing("iam:ListRolePolicies"))
+            .absent_on(GONE)
+            .find(|| inline.clone().into_paginator().items().send().try_collect())
+            .map_ok(|names: Option<Vec<String>>| {
+                let others = names.unwrap_or_default().into_iter().filter(|policy| policy != POLICY);
+                let told = |policy| {
+                    format!(
+                        "role {name} has the inline policy {policy}, which is not hitctl's and stays; to remove it: `aws iam \
+                         delete-role-policy --role-name {name} --policy-name {policy}`"
+                    )
+                };
+                others.map(told).collect::<Vec<_>>()
+            });
+        let attached = Call::new(&cx, doing("iam:ListAttachedRolePolicies"))
+            .absent_on(GONE)
+            .find(|| attached.clone().into_paginator().items().send().try_collect())
+            .map_ok(|policies: Option<Vec<AttachedPolicy>>| {
+                let arns = policies.unwrap_or_default().into_iter().filter_map(|policy| policy.policy_arn);
+                let told = |arn| {
+                    format!(
+                        "role {name} has the managed policy {arn}, which hitctl did not attach and leaves; to remove it: `aws iam \
+                         detach-role-policy --role-name {name} --policy-arn {arn}`"
+                    )
+                };
+                arns.map(told).collect::<Vec<_>>()
+            });
+        Ok(try_join_all([inline.boxed(), attached.boxed()]).await?.concat())
+    }
+
+    async fn of_policy(&self, cx: Cx, function: &str, qualifier: Option<&str>) -> Result<Vec<String>, Fault> {
+        let statements = Policy { client: self.functions, function, qualifier }.read(&cx).await?;
+        let others =
+            statements.iter().filter(|statement| !self.statements.contains(statement.grant.sid.as_str()));
+        Ok(others.map(|statement| told(statement, function, qualifier)).collect())
+    }
+}
+
+/// Describes a statement that is not ours.
+fn told(statement: &Statement, function: &str, qualifier: Option<&str>) -> String {
+    let grant = &statement.grant;
+    let who = match grant.principal.as_str() {
+        "*" if grant.source_arn.is_none() && grant.source_account.is_none() && !grant.via_url => {
+            "anybody".to_owned()
+        }
+        "*" => "anybody, with conditions,".to_owned(),
+        who => who.to_owned(),
+    };
+    let (of, option) = match qualifier {
+        Some(qualifier) => (format!("{function}:{qualifier}"), format!(" --qualifier {qualifier}")),
+        None => (function.to_owned(), String::new()),
+    };
+    format!(
+        "the policy of {of} lets {who} call {} by the statement {}, which is not hitctl's and stays; to remove it: `aws lambda \
+         remove-permission --function-name {function}{option} --statement-id {}`",
+        statement.marked(&grant.action),
+        grant.sid,
+        grant.sid
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn statements(json: &str) -> Vec<Statement> {
+        Statement::all(json).unwrap()
+    }
+
+    #[test]
+    fn statements_say_who_may_call() {
+        let policy = r#"{"Statement": [
+            {"Sid": "all", "Effect": "Allow", "Principal": "*", "Action": "lambda:InvokeFunction", "Resource": "arn:f"},
+            {"Sid": "some", "Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "lambda:InvokeFunction", "Resource": "arn:f",
+             "Condition": {"StringEquals": {"AWS:SourceAccount": "123456789012"}}},
+            {"Sid": "sns", "Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "lambda:InvokeFunction",
+             "Resource": "arn:f"}]}"#;
+        let told: Vec<String> = statements(policy)
+            .iter()
+            .map(|statement| super::told(statement, "hits-test", Some("live")))
+            .map(|text| text.split(" by the statement").next().unwrap().to_owned())
+            .collect();
+        let called =
+            |who: &str| format!("the policy of hits-test:live lets {who} call lambda:InvokeFunction");
+        assert_eq!(told, ["anybody", "anybody, with conditions,", "sns.amazonaws.com"].map(called));
+    }
+}
