@@ -156,6 +156,10 @@ pub const MAX_HITS_IN_MESSAGE: usize = 500;
 /// Items whose key begins so are hitctl's own, never counts.
 pub const RESERVED_PREFIX: char = '!';
 
+/// The largest count: 2^53 - 1, the largest whole number that every reader of JSON takes exactly. More is refused wherever numbers
+/// come in, and what is above it in the table is read as this.
+pub const MAX_COUNT: u64 = (1 << 53) - 1;
+
 /// The longest key, in bytes, after normalising.
 pub const MAX_KEY_BYTES: usize = 512;
 /// The largest request body, in bytes, that any route takes.

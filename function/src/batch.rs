@@ -171,7 +171,7 @@ pub fn count_pieces<S: Store>(
     };
     for (piece, fate) in pieces.iter().zip(fates) {
         match fate {
-            Ok(hits) => counted.hits += hits,
+            Ok(hits) => counted.hits = counted.hits.saturating_add(hits),
             Err(why) => {
                 // Its pages may ask again, and should not be told that they repeat themselves.
                 for part in piece.parts.iter().filter(|part| part.remembered) {
@@ -346,12 +346,12 @@ fn site<'a>(pieces: impl Iterator<Item = &'a Piece>, refused: &Refused) -> Optio
 
 /// The hits of a piece that may be counted; those that may not are counted as such.
 fn hits(piece: &Piece, refused: &mut Refused) -> u64 {
-    let mut hits = 0;
+    let mut hits = 0_u64;
     for part in &piece.parts {
         if refused.keys.contains(&part.key) {
             refused.views += 1;
         } else {
-            hits += part.n;
+            hits = hits.saturating_add(part.n);
         }
     }
     hits

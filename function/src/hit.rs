@@ -1,15 +1,17 @@
 //! What one hit changes in the table, and what an item holds. One update gives total, day and month at once; items
 //! are trimmed so that a hit goes on costing one write unit. Pure: names and numbers, no requests.
 
-use hitctl_config::contract::{ATTR_FIRST, ATTR_HITS, ATTR_LAST, ATTR_PATH, ATTR_UNIQUES};
+use hitctl_config::contract::{ATTR_FIRST, ATTR_HITS, ATTR_LAST, ATTR_PATH, ATTR_UNIQUES, MAX_COUNT};
 
 use crate::moment::{Day, Moment, month_of_uniques_attribute};
 use crate::path::Key;
 use crate::share::Share;
 
+mod number;
 mod sum;
 mod trim;
 
+pub use number::{count_of, whole_part};
 pub use sum::{OfDay, Sum};
 pub use trim::{DAYS_KEPT, DAYS_LEAST, DAYS_MOST, MONTHS_KEPT, MONTHS_LEAST, WRITE_UNIT_BYTES};
 
@@ -102,10 +104,10 @@ impl Counts {
     #[must_use]
     pub fn plus(self, other: Self) -> Self {
         Self {
-            hits: self.hits.saturating_add(other.hits),
-            today: self.today.saturating_add(other.today),
-            uniques: self.uniques.saturating_add(other.uniques),
-            uniques_today: self.uniques_today.saturating_add(other.uniques_today),
+            hits: both(self.hits, other.hits),
+            today: both(self.today, other.today),
+            uniques: both(self.uniques, other.uniques),
+            uniques_today: both(self.uniques_today, other.uniques_today),
         }
     }
 
@@ -151,8 +153,8 @@ impl Item {
     /// Adds to a number attribute, as DynamoDB's `ADD` does.
     pub fn add(&mut self, name: &str, n: u64) {
         match self.numbers.iter_mut().find(|(other, _)| other == name) {
-            Some((_, value)) => *value = value.saturating_add(n),
-            None => self.numbers.push((name.to_owned(), n)),
+            Some((_, value)) => *value = both(*value, n),
+            None => self.numbers.push((name.to_owned(), n.min(MAX_COUNT))),
         }
     }
 
@@ -185,6 +187,11 @@ impl Item {
         self.other_bytes
             + self.numbers.iter().map(|(name, value)| name.len() + number_bytes(*value)).sum::<usize>()
     }
+}
+
+/// The sum of two counts: at most the largest count.
+fn both(a: u64, b: u64) -> u64 {
+    a.saturating_add(b).min(MAX_COUNT)
 }
 
 /// The size that DynamoDB gives an item's text attribute.

@@ -6,10 +6,10 @@ use std::fmt;
 
 use hitctl_config::contract::ATTR_PATH;
 use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::hit::{Item, text_bytes};
+use crate::hit::{Item, count_of, text_bytes};
 
 /// What `UpdateItem` answers.
 #[derive(Deserialize)]
@@ -118,7 +118,11 @@ impl<'de> Deserialize<'de> for Attributes {
                 let mut attributes = Attributes::default();
                 while let Some((name, value)) = map.next_entry::<String, Value<'de>>()? {
                     if !value.number.is_empty() {
-                        attributes.item.numbers.push((name, count(&value.number)));
+                        // Not 0: whoever shows a count would show a wrong one.
+                        let Some(count) = count_of(&value.number) else {
+                            return Err(A::Error::custom(format_args!("the attribute {name} is no number")));
+                        };
+                        attributes.item.numbers.push((name, count));
                         continue;
                     }
                     attributes.item.other_bytes += text_bytes(&name, &value.text);
@@ -134,66 +138,29 @@ impl<'de> Deserialize<'de> for Attributes {
     }
 }
 
-/// A DynamoDB number as a count: somebody may have written a fraction, a negative or a giant by hand.
-fn count(number: &str) -> u64 {
-    number.parse().ok().or_else(|| count_of_decimal(number)).unwrap_or_default()
-}
-
-/// The whole part of a number like `1.25E+3`, as large as a count can be; `None` if it is negative or no number. By hand: what
-/// the standard library reads fractions with is 20 KB of the function.
-fn count_of_decimal(number: &str) -> Option<u64> {
-    /// DynamoDB's numbers have at most 38 digits, and exponents up to 125.
-    const MOST_PLACES: i64 = 200;
-    let (digits, exponent) = number.split_once(['e', 'E']).unwrap_or((number, "0"));
-    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-    let before_point = i64::try_from(whole.len()).ok()?.saturating_add(exponent.parse().ok()?);
-    let places = usize::try_from(before_point.clamp(0, MOST_PLACES)).ok()?;
-    let mut count = 0_u64;
-    for digit in whole.bytes().chain(fraction.bytes()).chain(std::iter::repeat(b'0')).take(places) {
-        let digit = digit.is_ascii_digit().then(|| u64::from(digit - b'0'))?;
-        count = count.saturating_mul(10).saturating_add(digit);
-    }
-    Some(count)
-}
-
 #[cfg(test)]
 mod tests {
+    use hitctl_config::contract::MAX_COUNT;
+
     use super::*;
 
     #[test]
     fn items_are_read_whatever_is_in_them() {
         let json = r#"{"path":{"S":"/\u00e9"},"hits":{"N":"12"},"neg":{"N":"-3"},"big":{"N":"99999999999999999999"},
-            "frac":{"N":"2.7"},"exp":{"N":"1E3"},"list":{"L":[{"S":"x"}]},"no":{"NULL":true},"bad":{"N":"x"}}"#;
+            "frac":{"N":"2.7"},"exp":{"N":"1E3"},"list":{"L":[{"S":"x"}]},"no":{"NULL":true}}"#;
         let Attributes { path, item } = serde_json::from_str(json).unwrap();
         assert_eq!(path, "/é");
         for (name, value) in
-            [("hits", 12), ("neg", 0), ("big", u64::MAX), ("frac", 2), ("exp", 1000), ("bad", 0), ("list", 0)]
+            [("hits", 12), ("neg", 0), ("big", MAX_COUNT), ("frac", 2), ("exp", 1000), ("list", 0)]
         {
             assert_eq!(item.number(name), value, "{name}");
         }
     }
 
     #[test]
-    fn decimals_are_counts_by_their_whole_part() {
-        for (number, value) in [
-            ("1.25E+3", 1250),
-            ("1234E-2", 12),
-            ("0.00012e5", 12),
-            ("9E-1", 0),
-            ("-2.5", 0),
-            ("-7E2", 0),
-            ("1.8446744073709551616E19", u64::MAX),
-            ("1.8446744073709551614E19", u64::MAX - 1),
-            ("9E+125", u64::MAX),
-            ("0E125", 0),
-            ("1E-130", 0),
-            ("1E999999999999999999", u64::MAX),
-            ("1E99999999999999999999", 0),
-            ("E5", 0),
-            ("1.2.3E9", 0),
-            ("", 0),
-        ] {
-            assert_eq!(count(number), value, "{number}");
-        }
+    fn what_is_no_number_is_an_error_and_not_zero() {
+        let read = serde_json::from_str::<Attributes>(r#"{"path":{"S":"/"},"hits":{"N":"x"}}"#);
+        let why = read.err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(why.starts_with("the attribute hits is no number"), "{why}");
     }
 }

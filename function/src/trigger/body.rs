@@ -1,10 +1,10 @@
 //! The body of a message on the queue: hits of a sender of its own, a bare path, or an event that another service put there.
 
 use super::fields::{self, Fields, list, number, object};
-use super::message::{Content, MOST_AT_ONCE, MOST_ID_BYTES, Said, Sources, time};
+use super::message::{Content, MOST_ID_BYTES, Said, Sources, time};
 use super::{cloudfront, eventbridge, s3};
 use crate::moment::Moment;
-use hitctl_config::contract::MAX_HITS_IN_MESSAGE;
+use hitctl_config::contract::{MAX_COUNT, MAX_HITS_IN_MESSAGE};
 
 /// What a body says, and the id that it gives itself.
 pub(super) type Read = (Option<String>, Result<Content, String>);
@@ -94,10 +94,11 @@ fn hit(fields: &Fields<'_>, sent: Moment, now: Moment) -> Result<Said, String> {
         Some(ts) => time(&ts, now).map_err(|why| format!("`ts` {why}"))?,
         None => sent,
     };
-    let n = number(fields.get("n"), "n")?.unwrap_or(1);
-    if n == 0 || n > MOST_AT_ONCE {
-        return Err(format!("`n` is not from 1 to {MOST_AT_ONCE}"));
-    }
+    let n = match number(fields.get("n"), "n") {
+        Ok(None) => 1,
+        Ok(Some(n)) if (1..=MAX_COUNT).contains(&n) => n,
+        _ => return Err(format!("expected a whole number from 1 to {MAX_COUNT} in `n`")),
+    };
     let address = fields.text("ip")?;
     if address.as_ref().is_some_and(|address| address.parse::<std::net::IpAddr>().is_err()) {
         return Err("`ip` is no address".to_owned());

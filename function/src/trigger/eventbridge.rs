@@ -1,8 +1,10 @@
 //! Events of EventBridge: the rule's pattern chose them, so what does not say its path is a mistake and told as one.
 
+use hitctl_config::contract::MAX_COUNT;
+
 use super::body::Read;
 use super::fields::{Fields, object, point, read_text};
-use super::message::{Content, MOST_AMOUNT, MOST_ID_BYTES, Said, Sources, time};
+use super::message::{Content, MOST_ID_BYTES, Said, Sources, time};
 use super::s3;
 use crate::moment::Moment;
 
@@ -59,6 +61,6 @@ fn amount(json: &str, pointer: &str) -> Result<u64, String> {
     let found = point(json, pointer).ok_or_else(|| format!("there is nothing at {pointer} in it"))?;
     let digits = read_text(found).unwrap_or(found.into());
     let is_whole = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-    let amount = digits.parse().ok().filter(|amount| is_whole && *amount <= MOST_AMOUNT);
-    amount.ok_or_else(|| format!("what is at {pointer} in it is no whole number from 0 to {MOST_AMOUNT}"))
+    let amount = digits.parse().ok().filter(|amount| is_whole && *amount <= MAX_COUNT);
+    amount.ok_or_else(|| format!("expected a whole number from 0 to {MAX_COUNT} at {pointer}"))
 }

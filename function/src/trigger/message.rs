@@ -4,10 +4,6 @@ use crate::http::Private;
 use crate::moment::Moment;
 use crate::rules::Ignored;
 
-/// The most hits that one entry of a message may stand for.
-pub(super) const MOST_AT_ONCE: u64 = 1_000_000;
-/// The largest amount of an event: some nine thousand of them still add up in 64 bits.
-pub(super) const MOST_AMOUNT: u64 = 1_000_000_000_000_000;
 /// The longest id under which a message is remembered, in bytes.
 pub(super) const MOST_ID_BYTES: usize = 256;
 

@@ -122,9 +122,11 @@ fn a_body_says_hits_in_many_ways() {
     assert_eq!(hits(r#"{"path":"any words"}"#), [hit("any words")]);
     let known = Said { address: "2001:db8::1".into(), agent: "Agent/1".into(), ..hit("/x") };
     assert_eq!(hits(r#"{"path":"/x","ip":"2001:db8::1","ua":"Agent/1","more":{}}"#), [known]);
-    let two = hits(r#"{"hits":[{"path":"/x"},{"path":"/y","n":1000000,"ts":"2026-09-20T12:04:59+02:00"}]}"#);
+    let two = hits(
+        r#"{"hits":[{"path":"/x"},{"path":"/y","n":9007199254740991,"ts":"2026-09-20T12:04:59+02:00"}]}"#,
+    );
     let ahead = Moment::from_rfc3339("2026-09-20T10:04:59Z");
-    assert_eq!(two, [hit("/x"), Said { n: 1_000_000, at: ahead, ..hit("/y") }]);
+    assert_eq!(two, [hit("/x"), Said { n: 9_007_199_254_740_991, at: ahead, ..hit("/y") }]);
     let many = format!(r#"{{"hits":[{}{{"path":"/x"}}]}}"#, r#"{"path":"/x"},"#.repeat(499));
     assert_eq!(hits(&many).len(), 500);
 }
@@ -144,7 +146,7 @@ fn what_is_malformed_is_said_without_repeating_it() {
         r#"{"path":7}"#,
         r#"{"v":2,"path":"/x"}"#,
         r#"{"path":"/x","n":0}"#,
-        r#"{"path":"/x","n":1000001}"#,
+        r#"{"path":"/x","n":9007199254740992}"#,
         r#"{"path":"/x","n":-1}"#,
         r#"{"path":"/x","n":"203.0.113.7"}"#,
         r#"{"path":"/x","ip":"203.0.113.7:80"}"#,
@@ -178,10 +180,10 @@ fn what_is_malformed_is_said_without_repeating_it() {
     there is no `path` in it, nor anything of an event of another service
     `path` is no text
     `v` is not 1, and no other version is known here
-    `n` is not from 1 to 1000000
-    `n` is not from 1 to 1000000
-    `n` is no whole number
-    `n` is no whole number
+    expected a whole number from 1 to 9007199254740991 in `n`
+    expected a whole number from 1 to 9007199254740991 in `n`
+    expected a whole number from 1 to 9007199254740991 in `n`
+    expected a whole number from 1 to 9007199254740991 in `n`
     `ip` is no address
     `ts` is no time in RFC 3339, such as 2026-09-20T10:00:00Z
     `ts` is more than five minutes ahead or more than sixty days ago
@@ -190,7 +192,7 @@ fn what_is_malformed_is_said_without_repeating_it() {
     `hits` holds 0, and 1 to 500 can be read
     `hits` is no list
     `hits[0]` is no JSON object
-    `hits[1]`: `n` is not from 1 to 1000000
+    `hits[1]`: expected a whole number from 1 to 9007199254740991 in `n`
     `hits` holds 501, and 1 to 500 can be read
     there are no records in it
     its records are of no source that is known here
