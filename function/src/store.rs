@@ -169,12 +169,14 @@ pub enum StoreError {
     Busy(String),
     /// It is not reachable, refuses us, or answers what it should not.
     Unavailable(String),
+    /// It holds more pages than can be added up.
+    TooLarge(String),
 }
 
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Busy(why) | Self::Unavailable(why) => f.write_str(why),
+            Self::Busy(why) | Self::Unavailable(why) | Self::TooLarge(why) => f.write_str(why),
         }
     }
 }

@@ -209,7 +209,7 @@ impl<S: Store> Counter<S> {
         };
         let hit = Hit::one(key.clone(), now).by(met.page).charged_to(share);
         let added = self.store.add(&hit, paths)?;
-        if let (Added::Counted(_), Some((_, pages))) = (added, &mut self.pages) {
+        if let (Added::Counted(_), Some(pages)) = (added, self.pages.known()) {
             let (page, site) = (u64::from(met.page), u64::from(met.site));
             let one = Counts { hits: 1, today: 1, uniques: site, uniques_today: site };
             pages.site = pages.site.plus(one);

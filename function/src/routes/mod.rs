@@ -5,6 +5,7 @@ mod hit;
 mod numbers;
 mod pixel;
 mod read;
+mod site;
 
 use hitctl_config::contract::{HEADER_BUILD, HEADER_IGNORED, MAX_BODY_BYTES};
 
@@ -20,10 +21,8 @@ use crate::rules::{Ignored, Rules};
 use crate::store::{Pages, Paths, Store, StoreError};
 use crate::trigger::Forwarded;
 
-/// For how long all pages are remembered: reading them costs a read of the whole table. What this process counts itself
-/// is added to the site's total at once.
-const PAGES_FRESH_MS: u64 = 60_000;
 use crate::widget;
+use site::{Remembered, Unknown};
 
 /// What the owner decided, and what the deploy knows.
 #[derive(Clone, Debug, Default)]
@@ -57,9 +56,9 @@ pub struct Counter<S> {
     store: S,
     setup: Setup,
     recent: Recent,
-    pages: Option<(Moment, Pages)>,
-    /// The whole site's days and months, for as long as the pages.
-    history: Option<(Moment, Item)>,
+    pages: Remembered<Pages>,
+    /// The whole site's days and months.
+    history: Remembered<Item>,
     /// The last day on which a path was refused: from then on paths of clients whose share is spent are looked up before
     /// anything is written, so that a flood of them costs reads.
     refused_on: Option<Day>,
@@ -112,6 +111,22 @@ impl Stop {
         let Self { answer, trouble, forward, .. } = self;
         Outcome { trouble, forward, ..Outcome::of(answer) }
     }
+
+    /// The store failed, and may be asked again after so many seconds.
+    fn later(trouble: StoreError, after_s: u64) -> Self {
+        let (code, message) = match trouble {
+            StoreError::Busy(_) => ("busy", "too many hits at once; try again in a second"),
+            StoreError::Unavailable(_) => {
+                ("unavailable", "the counts cannot be reached; try again in a few seconds")
+            }
+            StoreError::TooLarge(_) => {
+                ("too_many_pages", "the site has too many pages to be added up; ask for single paths")
+            }
+        };
+        let mut stop = Self::new(503, code, message);
+        stop.answer = stop.answer.with("retry-after", after_s.to_string());
+        Self { trouble: Some(trouble), ..stop }
+    }
 }
 
 impl Stop {
@@ -135,15 +150,11 @@ impl From<Refusal> for Stop {
 
 impl From<StoreError> for Stop {
     fn from(trouble: StoreError) -> Self {
-        let (code, message, after) = match trouble {
-            StoreError::Busy(_) => ("busy", "too many hits at once; try again in a second", "1"),
-            StoreError::Unavailable(_) => {
-                ("unavailable", "the counts cannot be reached; try again in a few seconds", "5")
-            }
+        let after_s = match trouble {
+            StoreError::Busy(_) => 1,
+            StoreError::Unavailable(_) | StoreError::TooLarge(_) => 5,
         };
-        let mut stop = Self::new(503, code, message);
-        stop.answer = stop.answer.with("retry-after", after);
-        Self { trouble: Some(trouble), ..stop }
+        Self::later(trouble, after_s)
     }
 }
 
@@ -156,7 +167,14 @@ impl<S: Store> Counter<S> {
     /// A counter on `store`.
     pub fn new(store: S, setup: Setup) -> Self {
         let recent = Recent::new(setup.repeat_s);
-        Self { store, setup, recent, pages: None, history: None, refused_on: None }
+        Self {
+            store,
+            setup,
+            recent,
+            pages: Remembered::default(),
+            history: Remembered::default(),
+            refused_on: None,
+        }
     }
 
     /// The store.
@@ -164,9 +182,9 @@ impl<S: Store> Counter<S> {
         &mut self.store
     }
 
-    /// What messages are counted with. What was read of the whole table is forgotten: they change it.
+    /// What messages are counted with. The site's total shows them within a minute: with a queue they come all the time, and
+    /// each read of the total would read the whole table.
     pub fn tools(&mut self) -> Tools<'_, S> {
-        (self.pages, self.history) = (None, None);
         Tools { store: &mut self.store, setup: &self.setup, recent: &mut self.recent }
     }
 
@@ -250,22 +268,14 @@ impl<S: Store> Counter<S> {
         Ok(counts.first().copied().unwrap_or_default())
     }
 
-    /// Every page, at most a minute old.
-    fn all_pages(&mut self, now: Moment) -> Result<&Pages, StoreError> {
-        let pages = match self.pages.take().filter(|(read_at, _)| is_fresh(*read_at, now)) {
-            Some(known) => known,
-            None => (now, self.store.pages(now.day())?),
-        };
-        Ok(&self.pages.insert(pages).1)
+    /// Every page, at most a minute old, or as old as the last read that did not fail.
+    fn all_pages(&mut self, now: Moment) -> Result<&Pages, Unknown> {
+        self.pages.get(now, || self.store.pages(now.day()))
     }
 
-    /// The days and months of the whole site, at most a minute old.
-    fn site_history(&mut self, now: Moment) -> Result<Item, StoreError> {
-        let history = match self.history.take().filter(|(read_at, _)| is_fresh(*read_at, now)) {
-            Some(known) => known,
-            None => (now, self.store.history(None)?),
-        };
-        Ok(self.history.insert(history).1.clone())
+    /// The days and months of the whole site, as old as [`all_pages`](Self::all_pages).
+    fn site_history(&mut self, now: Moment) -> Result<&Item, Unknown> {
+        self.history.get(now, || self.store.history(None))
     }
 }
 
@@ -279,12 +289,6 @@ fn finish(mut outcome: Outcome, request: &Request) -> Outcome {
         outcome.answer.body.clear();
     }
     outcome
-}
-
-/// Whether what was read of the whole table may still be answered: of the same day, and less than a minute old.
-fn is_fresh(read_at: Moment, now: Moment) -> bool {
-    let until = Moment::from_millis(read_at.millis() + PAGES_FRESH_MS);
-    read_at.day() == now.day() && (read_at..until).contains(&now)
 }
 
 /// The parameters of a request.

@@ -79,7 +79,7 @@ impl<S: Store> Counter<S> {
         let key = once(&query, "path")?.map(|path| self.setup.rules.key(path)).transpose()?;
         let item = match &key {
             Some(key) => self.store.history(Some(key))?,
-            None => self.site_history(now)?,
+            None => self.site_history(now)?.clone(),
         };
         let object = Object::new().number("v", 1);
         let object = match &key {

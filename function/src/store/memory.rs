@@ -23,6 +23,7 @@ pub struct Memory {
     largest_write: usize,
     trims: usize,
     writes: usize,
+    scans: usize,
     fault: Option<StoreError>,
 }
 
@@ -61,6 +62,11 @@ impl Memory {
     /// How many calls wrote, or tried to.
     pub fn writes(&self) -> usize {
         self.writes
+    }
+
+    /// How many calls read the whole table, or tried to.
+    pub fn scans(&self) -> usize {
+        self.scans
     }
 
     /// Makes every call fail with `fault` from now on; `None` heals it.
@@ -214,6 +220,7 @@ impl Store for Memory {
     }
 
     fn pages(&mut self, today: Day) -> Result<Pages, StoreError> {
+        self.scans += 1;
         self.check()?;
         let list: Vec<_> = self.items().map(|(key, item)| (key.to_owned(), item.counts(today))).collect();
         let sum = list.iter().fold(Counts::default(), |sum, (_, counts)| sum.plus(*counts));
@@ -222,6 +229,7 @@ impl Store for Memory {
     }
 
     fn history(&mut self, key: Option<&Key>) -> Result<Item, StoreError> {
+        self.scans += usize::from(key.is_none());
         self.check()?;
         if let Some(key) = key {
             return Ok(self.item(key).cloned().unwrap_or_default());

@@ -70,6 +70,7 @@ impl DynamoDb {
                 _ => return Ok(()),
             }
         }
-        Err(self.client.unavailable("Scan", &self.table, "the table is too large to be added up"))
+        let why = "the table is too large to be added up";
+        Err(StoreError::TooLarge(self.client.describe("Scan", &self.table, why)))
     }
 }
