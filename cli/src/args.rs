@@ -26,7 +26,7 @@ use crate::commands::{
     arg_required_else_help = true
 )]
 #[command(
-    after_help = "Exit codes: `hitctl help exit-codes`. Configuration: `hitctl init` writes a commented hitctl.toml."
+    after_help = "Exit codes: `hitctl help exit-codes`. Configuration: `hitctl init` writes a hitctl.toml."
 )]
 pub struct Cli {
     /// Flags of every command.
@@ -230,8 +230,8 @@ impl Command {
                 | counts::Command::Reset(_)
                 | counts::Command::Merge(_)
                 | counts::Command::Rename(_)
-                | counts::Command::Delete(_)
-                | counts::Command::Import(_) => true,
+                | counts::Command::Delete(_) => true,
+                counts::Command::Import(args) => !args.dry_run,
             },
             Self::Paths(command) => match command {
                 paths::Command::List => false,

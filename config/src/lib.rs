@@ -43,6 +43,8 @@ mod shape;
 #[cfg(feature = "load")]
 mod show;
 #[cfg(feature = "load")]
+mod starter;
+#[cfg(feature = "load")]
 mod suggest;
 #[cfg(feature = "load")]
 mod template;
@@ -64,6 +66,7 @@ pub use {
     resolve::Origin,
     schema::{App, CloudFront, Counter, Events, Function, Http, Queue, Table},
     shape::check_invalidation_path,
+    starter::Starter,
     template::template,
     variables::{BUILD_ID_CHARS, function_variables, reader_variables},
     words::{Arch, Bots, Expose, Gpc, Ingest, LogLevel, Paths, Target, Visitors},

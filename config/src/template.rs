@@ -1,4 +1,4 @@
-//! The commented `hitctl.toml` that `init` writes: every key with what it means and its default.
+//! The commented `hitctl.toml` that `init --full` writes: every key with what it means and its default.
 
 use crate::json_schema::SCHEMA_URL;
 use crate::keys::{Key, Kind, Scope, one_line};

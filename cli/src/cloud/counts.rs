@@ -10,7 +10,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::TransactWriteItem;
-use hitctl_config::contract::{ATTR_BUDGET_PATHS, ATTR_HITS, ATTR_PATH, KEY_BUDGET, KEY_SITE, MAX_SHARDS};
+use hitctl_config::contract::{
+    ATTR_BUDGET_PATHS, ATTR_HITS, ATTR_PATH, ATTR_UNIQUES, KEY_BUDGET, KEY_SITE, MAX_COUNT, MAX_SHARDS,
+};
 use hitctl_engine::{Address, Cx, Fault, Sink, Wait};
 use tokio_util::sync::CancellationToken;
 
@@ -225,6 +227,9 @@ impl Counts {
                 return Ok(None);
             }
             let there = self.parts(into).await?;
+            let mut all = sum.clone();
+            there.items().for_each(|item| all.add(item));
+            countable(into, &all)?;
             changes.push(CountChange::new(into, there.hits(), None));
             let write = sum.onto(Write::default(), there.main.as_ref());
             actions.push(write.update(&self.table, into)?);
@@ -259,6 +264,7 @@ impl Counts {
                 actions.push(self.without(item, is_busy)?);
                 sum.add(item);
             }
+            countable(old, &sum)?;
             actions.push(Write::of_same(None).put(&self.table, sum.item(new))?);
             if self.table.transact(actions).await? != Written::Done {
                 return Ok(None);
@@ -353,6 +359,21 @@ impl Counts {
         };
         self.cx.wait(&PATIENCE, doing, once).await
     }
+}
+
+/// Refuses numbers that cannot be counted: what comes of a merge, or was written into the table by hand.
+fn countable(path: &str, sum: &Sum) -> Result<(), Fault> {
+    let too_many = |name: &&str| sum.numbers.get(*name).is_some_and(|n| *n > MAX_COUNT);
+    match [ATTR_HITS, ATTR_UNIQUES].into_iter().find(too_many) {
+        None => Ok(()),
+        Some(name) => Err(out_of_range(path, name)),
+    }
+}
+
+/// Returns the fault for a number that a path cannot have.
+pub(super) fn out_of_range(path: &str, name: &str) -> Fault {
+    Fault::fatal("out_of_range", format!("expected at most {MAX_COUNT} {name} of {path:?}, found more"))
+        .hinted("run `hitctl counts get` to see what it has; nothing was changed")
 }
 
 /// The key of an item that was read.

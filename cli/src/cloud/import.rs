@@ -8,13 +8,13 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use aws_sdk_dynamodb::types::TransactWriteItem;
-use hitctl_config::contract::{ATTR_PATH, RESERVED_PREFIX};
+use hitctl_config::contract::{ATTR_HITS, ATTR_PATH, ATTR_UNIQUES, MAX_COUNT, RESERVED_PREFIX};
 use hitctl_engine::Fault;
 use sha2::{Digest as _, Sha256};
 
-use super::counts::Counts;
+use super::counts::{Counts, out_of_range};
 use super::numbers::entries;
-use super::table::{Item, Written, text, text_of};
+use super::table::{Item, Written, number_of, text, text_of};
 use super::write::{Sum, Write};
 use crate::report::Numbers;
 
@@ -68,7 +68,7 @@ impl Chunk {
 impl Counts {
     /// Counts a chunk of an import; `false` when an earlier run has done so.
     pub async fn import(&self, id: &str, chunk: &Chunk, mode: Mode) -> Result<bool, Fault> {
-        let marker = format!("{RESERVED_PREFIX}import#{id}#{}", chunk.number);
+        let marker = marker_key(id, chunk);
         let sum = chunk.sum(mode);
         // Nothing is read as long as what the file says can be added blindly.
         let there = Mutex::new(None::<BTreeMap<String, Item>>);
@@ -83,7 +83,7 @@ impl Counts {
             for (key, entry) in &chunk.entries {
                 let item = known.as_ref().and_then(|known| known.get(key));
                 actions.push(match mode {
-                    Mode::Add => entry.onto(Write::default(), item).update(self.table(), key)?,
+                    Mode::Add => entry.onto(within(entry), item).update(self.table(), key)?,
                     Mode::Replace => Write::default().put(self.table(), entry.item(key))?,
                 });
             }
@@ -94,10 +94,19 @@ impl Counts {
                 return self.was_counted(&marker, &sum, id).await.map(|()| Some(false));
             }
             let mut known = BTreeMap::new();
-            let timed = chunk.entries.iter().filter(|(_, sum)| sum.first.is_some() || sum.last.is_some());
-            let reads = timed.map(|(key, _)| async move { Ok((key, self.table().get(key).await?)) });
-            for (key, item) in futures::future::try_join_all(reads).await? {
-                known.extend(item.map(|item| (key.clone(), item)));
+            // The marker is the first action.
+            let of_refused = |n: usize| refused.contains(&(n + 1));
+            let wanted = chunk.entries.iter().enumerate();
+            let wanted =
+                wanted.filter(|(n, (_, sum))| sum.first.is_some() || sum.last.is_some() || of_refused(*n));
+            let reads =
+                wanted.map(|(_, (key, sum))| async move { Ok((key, sum, self.table().get(key).await?)) });
+            for (key, sum, item) in futures::future::try_join_all(reads).await? {
+                let Some(item) = item else { continue };
+                if let Some(name) = exceeded(&item, sum).filter(|_| mode == Mode::Add) {
+                    return Err(out_of_range(key, name));
+                }
+                known.insert(key.clone(), item);
             }
             if let Ok(mut there) = there.lock() {
                 *there = Some(known);
@@ -105,6 +114,15 @@ impl Counts {
             Ok(None)
         })
         .await
+    }
+
+    /// Whether an earlier run has counted a chunk of an import. Reads only.
+    pub async fn was_imported(&self, id: &str, chunk: &Chunk, mode: Mode) -> Result<bool, Fault> {
+        let marker = marker_key(id, chunk);
+        if self.table().get(&marker).await?.is_none() {
+            return Ok(false);
+        }
+        self.was_counted(&marker, &chunk.sum(mode), id).await.map(|()| true)
     }
 
     fn marker(&self, key: &str, sum: &str) -> Result<TransactWriteItem, Fault> {
@@ -121,6 +139,26 @@ impl Counts {
         Err(Fault::fatal("import_differs", format!("another file was imported under the id {id:?}"))
             .hinted("choose another id, or leave `--id` away: then the id is made of the file's content"))
     }
+}
+
+/// Returns a write on condition that what it adds still makes numbers that can be counted.
+fn within(sum: &Sum) -> Write {
+    [ATTR_HITS, ATTR_UNIQUES].into_iter().fold(Write::default(), |write, name| match sum.numbers.get(name) {
+        None | Some(0) => write,
+        Some(n) => write.at_most(name, MAX_COUNT.saturating_sub(*n)),
+    })
+}
+
+/// Returns the number of an item that would be too large with what is added.
+fn exceeded(item: &Item, sum: &Sum) -> Option<&'static str> {
+    [ATTR_HITS, ATTR_UNIQUES].into_iter().find(|name| {
+        let added = sum.numbers.get(*name).copied().unwrap_or(0);
+        added > 0 && number_of(item, name).unwrap_or(0).saturating_add(added) > MAX_COUNT
+    })
+}
+
+fn marker_key(id: &str, chunk: &Chunk) -> String {
+    format!("{RESERVED_PREFIX}import#{id}#{}", chunk.number)
 }
 
 /// The id of an import that was given none: it is the file's content, so that the same file counts once.

@@ -7,7 +7,7 @@ use hit_counter::hit::{DAYS_MOST, MONTHS_KEPT};
 use hit_counter::moment::{Day, month_of_attribute, month_of_uniques_attribute};
 use hitctl_config::contract::{
     ATTR_DROPPED_PATH, ATTR_FIRST, ATTR_HITS, ATTR_LAST, ATTR_PATH, ATTR_UNIQUES, KEY_BUDGET,
-    KEY_DROPPED_PREFIX, KEY_SHARD_PREFIX, KEY_SITE, RESERVED_PREFIX,
+    KEY_DROPPED_PREFIX, KEY_SHARD_PREFIX, KEY_SITE, MAX_COUNT, RESERVED_PREFIX,
 };
 
 use super::table::{Item, number_of, text_of};
@@ -32,7 +32,7 @@ pub(super) fn sorted(items: &[Item]) -> Numbers {
                 // The reason `path` is counted under another name: the key has that one.
                 let reason = if name == ATTR_DROPPED_PATH { ATTR_PATH } else { name };
                 let sum = reasons.entry(reason.to_owned()).or_default();
-                *sum = sum.saturating_add(n);
+                *sum = sum.saturating_add(n).min(MAX_COUNT);
             }
         } else if is_count(owner, item) {
             add(counts.entry(owner).or_insert_with(|| CountRow::zero(owner)), item);
@@ -72,11 +72,13 @@ pub(super) fn numbers(item: &Item) -> impl Iterator<Item = (&str, u64)> {
 
 fn add(row: &mut CountRow, item: &Item) {
     for (name, n) in numbers(item) {
+        let n = n.min(MAX_COUNT);
         let Some(meaning) = Meaning::of(name) else { continue };
         let tally = match meaning.when {
             When::Ever => {
                 let sum = if meaning.visitors { &mut row.uniques } else { &mut row.hits };
-                *sum = sum.saturating_add(n);
+                // As the function shows it.
+                *sum = sum.saturating_add(n).min(MAX_COUNT);
                 continue;
             }
             When::Day(day) => row.days.entry(day).or_default(),

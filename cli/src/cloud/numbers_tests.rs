@@ -116,7 +116,7 @@ fn any_numbers() -> impl Strategy<Value = Numbers> {
         prop::collection::btree_map(day.clone().prop_map(|day| day[..7].to_owned()), tally, 0..=MONTHS_KEPT);
     let first = prop::option::of(day.clone());
     let last = prop::option::of(day.clone().prop_map(|day| format!("{day}T23:59:59Z")));
-    let counts = (any::<u64>(), any::<u64>(), first, last, days.clone(), months.clone()).prop_map(
+    let counts = (0..=MAX_COUNT, 0..=MAX_COUNT, first, last, days.clone(), months.clone()).prop_map(
         |(hits, uniques, first, last, days, months)| CountRow {
             hits,
             uniques,
@@ -132,14 +132,14 @@ fn any_numbers() -> impl Strategy<Value = Numbers> {
         let rows = rows.into_iter().map(|(path, row)| CountRow { path, ..row });
         rows.collect::<Vec<_>>()
     });
-    let site = (any::<u64>(), days, months).prop_map(|(uniques, days, months)| {
+    let site = (0..=MAX_COUNT, days, months).prop_map(|(uniques, days, months)| {
         let seen = |tallies: BTreeMap<String, Tally>| -> BTreeMap<String, Tally> {
             let some = tallies.into_iter().filter(|(_, tally)| tally.uniques > 0);
             some.map(|(when, tally)| (when, Tally { hits: 0, ..tally })).collect()
         };
         CountRow { uniques, days: seen(days), months: seen(months), ..CountRow::zero(KEY_SITE) }
     });
-    let reasons = prop::collection::btree_map("bot|dup|path", 1..u64::MAX, 1..3);
+    let reasons = prop::collection::btree_map("bot|dup|path", 1..=MAX_COUNT, 1..3);
     let dropped = prop::collection::btree_map(day.prop_map(|day| day[..7].to_owned()), reasons, 0..3);
     (counts, site, dropped).prop_map(|(counts, site, dropped)| Numbers {
         counts,

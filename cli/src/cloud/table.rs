@@ -14,6 +14,7 @@ use aws_sdk_dynamodb::types::{
 };
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
+use hit_counter::hit::whole_part;
 use hitctl_config::contract;
 use hitctl_engine::{Fault, FaultKind};
 use hitctl_resources::aws::fault::{Doing, ToFault as _};
@@ -277,9 +278,10 @@ pub(super) fn text_of<'a>(item: &'a Item, name: &str) -> Option<&'a str> {
     item.get(name)?.as_s().ok().map(String::as_str)
 }
 
-/// A number attribute that is whole and not negative.
+/// A number attribute: its whole part, 0 where it is negative, and the largest number where it is too large for one. A number that was
+/// written by hand, or grew too large, must not make its path vanish.
 pub(super) fn number_of(item: &Item, name: &str) -> Option<u64> {
-    item.get(name)?.as_n().ok()?.parse().ok()
+    whole_part(item.get(name)?.as_n().ok()?)
 }
 
 /// The same, not to be tried again.

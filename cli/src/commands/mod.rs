@@ -15,6 +15,7 @@ pub mod env;
 pub mod exit_codes;
 pub mod explain;
 mod feed;
+mod fields;
 pub mod gc;
 pub mod init;
 pub mod invalidate;
@@ -44,7 +45,7 @@ use crate::session::Session;
 /// Runs a command.
 pub async fn run(session: &mut Session, command: Command) -> Result<Exit, Failure> {
     match command {
-        Command::Init(args) => init::run(session, &args),
+        Command::Init(args) => init::run(session, &args).await,
         Command::Build(args) => build::run(session, args).await,
         Command::Plan(args) => Box::pin(plan::run(session, args)).await,
         Command::Deploy(args) => deploy::run(session, args).await,

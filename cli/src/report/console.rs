@@ -312,28 +312,45 @@ impl Console {
         self.stdin.read(max, &self.stop).map(|input| into.extend(input))
     }
 
+    /// Asks for a line of text. `None` where nobody can answer, or the answer is empty.
+    pub async fn question(&self, question: &str) -> Result<Option<String>, Failure> {
+        match self.line(question).await {
+            Line::Told(answer) => Ok(Some(answer).filter(|answer| !answer.is_empty())),
+            Line::End | Line::CannotAsk => Ok(None),
+            Line::Interrupted => Err(Failure::interrupted("interrupted; nothing was changed")),
+        }
+    }
+
     async fn ask(&self, question: &str, is_yes: impl Fn(&str) -> bool) -> Answer {
+        match self.line(question).await {
+            Line::Told(answer) if is_yes(&answer) => Answer::Yes,
+            Line::Told(_) | Line::End => Answer::No,
+            Line::Interrupted => Answer::Interrupted,
+            Line::CannotAsk => Answer::CannotAsk,
+        }
+    }
+
+    async fn line(&self, question: &str) -> Line {
         if !self.can_ask {
-            return Answer::CannotAsk;
+            return Line::CannotAsk;
         }
         self.notifier.slot.end();
         self.notifier.write(question);
-        let Ok(receive) = self.stdin.ask() else { return Answer::CannotAsk };
+        let Ok(receive) = self.stdin.ask() else { return Line::CannotAsk };
         let answer = tokio::select! {
             biased;
             () = self.stop.cancelled() => {
                 self.notifier.write("\n");
-                return Answer::Interrupted;
+                return Line::Interrupted;
             }
             answer = receive => answer.ok().flatten(),
         };
         match answer {
-            Some(answer) if answer.ends_with('\n') && is_yes(answer.trim()) => Answer::Yes,
-            Some(answer) if answer.ends_with('\n') => Answer::No,
+            Some(answer) if answer.ends_with('\n') => Line::Told(answer.trim().to_owned()),
             // The end of the input leaves the cursor after the question.
             _ => {
                 self.notifier.write("\n");
-                Answer::No
+                Line::End
             }
         }
     }
@@ -356,6 +373,16 @@ impl Console {
             }
         }
     }
+}
+
+/// What came of waiting for a line.
+enum Line {
+    /// The line, without blanks at its ends.
+    Told(String),
+    /// The input ended.
+    End,
+    Interrupted,
+    CannotAsk,
 }
 
 fn declined() -> Failure {

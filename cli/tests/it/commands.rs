@@ -325,6 +325,86 @@ fn the_program_answers_at_once_and_in_words() {
     assert!(doctor.stdout.contains("cargo"), "{doctor:?}");
 }
 
+/// Runs `init` on a terminal where these answers are typed.
+fn init_with(yard: &Yard, answers: &str, args: &[&str]) -> crate::support::Ran {
+    let answers = answers.to_owned();
+    yard.run_as(&[&["init"], args].concat(), |world| {
+        (world.stdin_tty, world.stderr_tty) = (true, true);
+        world.stdin = Box::new(std::io::Cursor::new(answers));
+    })
+}
+
+fn setting(yard: &Yard, env: &str, key: &[&str]) -> serde_json::Value {
+    let shown = yard.run(&["config", "show", "--env", env, "--json"]);
+    assert_eq!(shown.code, 0, "{shown:?}");
+    let mut value = shown.json()["config"].clone();
+    for name in key {
+        value = value[*name].take();
+    }
+    value
+}
+
+#[test]
+fn init_asks_on_a_terminal_or_takes_flags() {
+    use serde_json::json;
+    let any = json!(["*"]);
+    let asked = Yard::new();
+    let ran = init_with(&asked, "My Blog\nblog\nhttps://blog.example\n", &[]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(ran.stderr.contains("Name of the app") && ran.stderr.contains("my-blog"), "{ran:?}");
+    let flags = Yard::new();
+    let ran = flags.run(&["init", "--app", "blog", "--origin", "https://blog.example"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    for yard in [&asked, &flags] {
+        for env in ["test", "prod"] {
+            assert_eq!(setting(yard, env, &["app"]), "blog");
+            assert_eq!(setting(yard, env, &["http", "allow_origins"]), json!(["https://blog.example"]));
+        }
+        assert_eq!(setting(yard, "local", &["http", "allow_origins"]), any);
+    }
+    // Flags answer the questions; nothing is asked where nobody can answer, or of `--full`.
+    let ran = init_with(&Yard::new(), "", &["--app", "a", "--origin", "https://a.example"]);
+    assert!(ran.code == 0 && !ran.stderr.contains("Name of the app"), "{ran:?}");
+    let ran = init_with(&Yard::new(), "", &["--full"]);
+    assert!(ran.code == 0 && !ran.stderr.contains("Name of the app"), "{ran:?}");
+    let silent = Yard::new();
+    assert_eq!(init_with(&silent, "x\n", &["--no-input"]).code, 0);
+    assert_eq!(
+        (setting(&silent, "prod", &["app"]), setting(&silent, "prod", &["http", "allow_origins"])),
+        (json!("hits"), any)
+    );
+    let text = std::fs::read_to_string(silent.path().join("hitctl.toml")).unwrap();
+    assert!(
+        text.lines().count() <= 25 && text.contains("[env.test]") && text.contains("[env.prod]"),
+        "{text}"
+    );
+    let full = Yard::new();
+    assert_eq!(full.run(&["init", "--full"]).code, 0);
+    assert!(std::fs::read_to_string(full.path().join("hitctl.toml")).unwrap().contains("#memory_mb = 128"));
+    for args in [&["--app", "My Blog"] as &[&str], &["--origin", "blog.example/x"], &["--full", "--app", "a"]]
+    {
+        let yard = Yard::new();
+        assert_eq!(yard.run(&[&["init"], args].concat()).code, 64, "{args:?}");
+        assert!(!yard.path().join("hitctl.toml").exists());
+    }
+}
+
+#[test]
+fn init_leaves_the_counter_on_this_machine_as_it_is() {
+    let yard = Yard::new();
+    let url = yard.deploy();
+    assert_eq!(get(&url, "/counter?path=/").status, 200);
+    let ran = yard.run(&["init", "--app", "blog", "--origin", "https://blog.example"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let status = || yard.run(&["status", "--json"]).json();
+    assert_eq!((&status()["url"], &status()["hits"]), (&serde_json::json!(url), &serde_json::json!(1)));
+    let resources = status()["resources"].clone();
+    assert!(resources.as_array().unwrap().iter().all(|resource| resource["present"] == true), "{resources}");
+    assert_eq!(yard.deploy(), url, "the URL stays");
+    assert_eq!(get(&url, "/v1/count?path=/").json()["hits"], 1);
+    assert_eq!(setting(&yard, "prod", &["app"]), "blog");
+}
+
 #[test]
 fn a_second_interrupt_quits_whatever_is_in_flight() {
     let yard = Yard::with("");

@@ -63,7 +63,10 @@ fn add_and_set_change_the_total_and_say_what_it_was() {
     assert_eq!(refused(&yard, 3, &["add", "/new", "-5"])["code"], "confirmation_needed");
     ok(&yard, &["add", "/new", "-5", "--yes"]);
     let error = refused(&yard, 1, &["add", "/new", "-3", "--yes"]);
-    assert_eq!(error["message"], "\"/new\" has 2 hits: -3 cannot be added");
+    assert_eq!(
+        error["message"],
+        "expected 0 to 9007199254740991 hits of \"/new\", found 2 hits: -3 cannot be added"
+    );
     assert_eq!(refused(&yard, 64, &["set", "!lease", "1"])["code"], "usage");
     // Fewer is a loss: `-y` does not cover it.
     assert_eq!(refused(&yard, 3, &["set", "/new", "1", "--yes"])["code"], "confirmation_needed");
@@ -260,7 +263,10 @@ fn a_file_with_a_bad_line_writes_nothing() {
     yard.write("bad.csv", "path,hits\n/a,1\n/b,many\n");
     let wire = Wire::tap(&yard);
     let error = refused(&yard, 1, &["import", "bad.csv"]);
-    assert_eq!(error["message"], "line 3: \"many\" is no number of hits");
+    assert_eq!(
+        error["message"],
+        "line 3: expected a whole number from 0 to 9007199254740991 in \"hits\", found \"many\""
+    );
     assert!(wire.calls().iter().all(|call| call.starts_with("GET ")));
     assert_eq!(refused(&yard, 64, &["import", "none.csv"])["code"], "not_read");
 }

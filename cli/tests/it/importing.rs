@@ -6,7 +6,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::{Value as Json, json};
 
-use crate::support::{Ran, Yard};
+use crate::support::{Ran, Yard, get};
 
 fn yard(counter: &str) -> Yard {
     let yard = Yard::with(&format!("[counter]\n{counter}\n"));
@@ -103,7 +103,155 @@ fn goatcounters_export_is_counted_by_day_and_month() {
     let robots = self::yard("bots = \"count\"");
     assert_eq!(import(&robots, &packed, &[])["hits"], 4);
     let ran = imported(&yard, GOATCOUNTER.as_bytes(), &["--format", "csv"]);
-    assert_eq!(ran.json()["error"]["message"], "line 1: the header has no column path and hits");
+    assert_eq!(
+        ran.json()["error"]["message"],
+        "line 1: expected a header with the columns path and hits, found none named path or hits"
+    );
+}
+
+/// What GoatCounter 2.7 exports: its path and hits are in files of their own.
+fn goatcounter_zip(stats: &str) -> Vec<u8> {
+    let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    let paths = "{\"id\":211,\"path\":\"/\",\"title\":\"Home page\"}\n{\"id\":215,\"path\":\"/api\",\"title\":\"API\"}\n\
+                 {\"id\":1442298,\"path\":\"click-banana\",\"title\":\"x\",\"event\":true}\n";
+    let info = "{\n  \"export_version\": \"1.0\",\n  \"goatcounter_version\": \"2.7\"\n}\n";
+    for (name, text) in [("hit_stats.jsonl", stats), ("info.json", info), ("paths.jsonl", paths)] {
+        let options = zip::write::SimpleFileOptions::default();
+        zip.start_file(format!("goatcounter-export-x/{name}"), options).unwrap();
+        zip.write_all(text.as_bytes()).unwrap();
+    }
+    zip.finish().unwrap().into_inner()
+}
+
+const STATS: &str = "{\"hour\":\"2026-11-05T19:00:00Z\",\"path_id\":211,\"ref_id\":1,\"count\":4}
+{\"hour\":\"2026-11-07T15:00:00Z\",\"path_id\":211,\"ref_id\":30563812,\"count\":1}
+{\"hour\":\"2026-11-07T15:00:00Z\",\"path_id\":215,\"ref_id\":30563812,\"count\":3}
+{\"hour\":\"2026-11-07T15:00:00Z\",\"path_id\":1442298,\"ref_id\":1,\"count\":9}
+";
+
+#[test]
+fn goatcounters_zip_of_json_is_counted() {
+    let yard = yard("");
+    let zip = goatcounter_zip(STATS);
+    let dry = imported(&yard, &zip, &["--dry-run"]);
+    assert_eq!(dry.code, 0, "{dry:?}");
+    let told = dry.json();
+    assert_eq!((&told["counted"], &told["hits"], &told["dry_run"]), (&json!(2), &json!(8), &json!(true)));
+    assert_eq!((&told["read"], &told["left_out"]["events"]), (&json!(4), &json!(9)));
+    assert!(told["not_kept"][0].as_str().unwrap().contains("referrers"), "{told}");
+    assert_eq!(
+        yard.counts(&["export"]).stdout,
+        "path,hits,uniques,first,last\r\n",
+        "a dry run writes nothing"
+    );
+    let ran = imported(&yard, &zip, &[]);
+    insta::assert_snapshot!(ran.stderr, @r"
+    read 4 records of GoatCounter's JSON export
+    left out: 9 events
+    cannot keep: hours, titles, referrers, campaigns, browsers, systems, screen sizes, locations, languages
+    ");
+    insta::assert_snapshot!(yard.counts(&["export", "--format", "ndjson"]).stdout, @r#"
+    {"path":"/","hits":5,"uniques":0,"first":"2026-11-05","last":"2026-11-07T15:00:00Z","days":{"2026-11-05":{"hits":4,"uniques":0},"2026-11-07":{"hits":1,"uniques":0}},"months":{"2026-11":{"hits":5,"uniques":0}}}
+    {"path":"/api","hits":3,"uniques":0,"first":"2026-11-07","last":"2026-11-07T15:00:00Z","days":{"2026-11-07":{"hits":3,"uniques":0}},"months":{"2026-11":{"hits":3,"uniques":0}}}
+    "#);
+    assert_eq!(import(&yard, &zip, &[])["already"], 2);
+    assert_eq!(import(&yard, &zip, &["--dry-run"])["already"], 2);
+    // Files that say nothing, or what is no such export, say why.
+    let refused = |content: &[u8]| imported(&yard, content, &[]).json()["error"].clone();
+    assert_eq!(refused(&goatcounter_zip(""))["code"], "no_page_views");
+    let error = refused(&goatcounter_zip("{\"hour\":\"2026-11-05\",\"path_id\":\"x\",\"count\":4}\n[]\n"));
+    insta::assert_snapshot!(error["message"].as_str().unwrap(), @r#"
+    hit_stats.jsonl, line 1: expected a whole number from 0 to 9007199254740991 in "path_id", found "x"
+    hit_stats.jsonl, line 2: expected a JSON object, found a list
+    "#);
+    assert_eq!(refused(&zip[..zip.len() - 30])["message"], "failed to unpack the zip");
+    let header = GOATCOUNTER.lines().next().unwrap();
+    let error = refused(header.as_bytes());
+    assert_eq!(error["message"], "expected page views in GoatCounter's export, found none");
+    assert!(error["hint"].as_str().unwrap().contains("`Individual pageviews`"), "{error}");
+}
+
+#[test]
+fn formulas_of_visitors_are_text_in_csv_and_come_back() {
+    let (from, to) = (yard(""), yard(""));
+    let formula = "=HYPERLINK(\"http://evil.example/\",\"Totals\")";
+    for path in [formula, "+1", "-1", "@x", "/a;=1"] {
+        import(&from, json!({ "path": path, "hits": 1 }).to_string().as_bytes(), &[]);
+    }
+    let csv = from.counts(&["export"]).stdout;
+    insta::assert_snapshot!(csv.replace('\r', ""), @r#"
+    path,hits,uniques,first,last
+    '+1,1,0,,
+    '-1,1,0,,
+    "/a;=1",1,0,,
+    "'=HYPERLINK(""http://evil.example/"",""Totals"")",1,0,,
+    '@x,1,0,,
+    "#);
+    import(&to, csv.as_bytes(), &[]);
+    assert_eq!(to.counts(&["export"]).stdout, csv);
+    assert_eq!(row(&to, formula)["hits"], 1);
+}
+
+#[test]
+fn numbers_have_one_range_on_every_way_in() {
+    const MOST: u64 = 9_007_199_254_740_991;
+    let yard = yard("");
+    let most = MOST.to_string();
+    for args in [
+        &["set", "/", "9007199254740992"] as &[&str],
+        &["set", "/", "18446744073709551615"],
+        &["set", "/", "18446744073709551616"],
+        &["add", "/", "9007199254740992"],
+        &["import", "--start-at", "18446744073709551615", "--path", "/"],
+    ] {
+        let ran = yard.run(&[&["counts"], args].concat());
+        assert_eq!(ran.code, 64, "{args:?}: {ran:?}");
+        assert!(ran.stderr.contains("9007199254740991"), "the range is said: {ran:?}");
+    }
+    for text in ["/,18446744073709551615\n", "{\"path\":\"/\",\"hits\":9007199254740992}\n"] {
+        let ran = imported(&yard, text.as_bytes(), &[]);
+        let message = ran.json()["error"]["message"].as_str().unwrap().to_owned();
+        assert!(message.contains("from 0 to 9007199254740991"), "{message}");
+    }
+    // What is there counts: nothing makes it more than the largest.
+    assert_eq!(yard.run(&["counts", "set", "/", &most]).code, 0);
+    assert_eq!(yard.run(&["counts", "set", "/b", "1"]).code, 0);
+    for args in [
+        &["add", "/", "1"] as &[&str],
+        &["merge", "/b", "/", "--yes"],
+        &["import", "--start-at", "1", "--path", "/"],
+    ] {
+        let ran = yard.run(&[&["counts"], args, &["--json"]].concat());
+        let error = ran.json()["error"].clone();
+        assert_eq!((ran.code, &error["code"]), (1, &json!("out_of_range")), "{args:?}: {error}");
+        assert!(error["message"].as_str().unwrap().contains(&most), "{error}");
+    }
+    assert_eq!((row(&yard, "/")["hits"].clone(), row(&yard, "/b")["hits"].clone()), (json!(MOST), json!(1)));
+}
+
+#[test]
+fn hit_on_a_number_that_is_too_large_loses_nothing() {
+    let yard = yard("");
+    let url = yard.deploy();
+    for (path, hits, shown) in [
+        ("/large", "18446744073709551615", 9_007_199_254_740_991_u64),
+        ("/most", "9007199254740991", 9_007_199_254_740_991),
+        ("/giant", "99999999999999999999999999999999999999", 9_007_199_254_740_991),
+        ("/fraction", "2.5", 3),
+        ("/negative", "-3", 0),
+    ] {
+        let item = json!({ "path": { "S": path }, "hits": { "N": hits } });
+        yard.table("PutItem", &json!({ "TableName": "hits-local", "Item": item }));
+        let answer = get(&url, &format!("/counter?path={path}")).json();
+        assert_eq!((&answer["hits"], &answer["counted"]), (&json!(shown), &json!(true)), "{path}");
+        assert_eq!(row(&yard, path)["hits"], shown, "{path}");
+        let listed = yard.counts(&["list", "--json"]).json();
+        let listed = listed["counts"].as_array().unwrap().iter().find(|row| row["path"] == path).cloned();
+        assert_eq!(listed.unwrap_or_else(|| panic!("{path} is lost"))["hits"], shown);
+    }
+    // A number that is too large is set right by hand.
+    assert_eq!(yard.run(&["counts", "set", "/large", "7", "--confirm", "local"]).code, 0);
+    assert_eq!(row(&yard, "/large")["hits"], 7);
 }
 
 #[test]

@@ -27,7 +27,7 @@ use crate::state::{Endpoint, StateDir};
 
 pub use items::ItemPage;
 pub use lifecycle::{Started, Stopped};
-pub use relocate::{claim, follow, pending, relocate, stop_former};
+pub use relocate::{adopt_shared, claim, follow, pending, relocate, stop_former};
 
 /// How long a usual call may take.
 const CALL: Duration = Duration::from_secs(10);

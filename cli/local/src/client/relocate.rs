@@ -83,6 +83,19 @@ pub async fn claim(places: &Places) -> Result<Option<String>, Fault> {
     Ok(said)
 }
 
+/// Moves the state that earlier versions shared between directories without a configuration to this one, which gets one: from then on it
+/// would not look there. Leaves what lies in the project alone. Says what was done.
+pub async fn adopt_shared(places: &Places) -> Result<Option<String>, Fault> {
+    let to = places.state_dir();
+    if StateDir::existing(&to)?.is_some() {
+        return Ok(None);
+    }
+    match former(places) {
+        Some(Former::Own(dir)) => take_over(places, &dir, &to).await,
+        _ => Ok(None),
+    }
+}
+
 /// Brings the state of a project that was moved to its place. State of earlier versions stays where it is. Says what was done.
 pub async fn follow(places: &Places) -> Result<Option<String>, Fault> {
     match places.moved() {

@@ -10,33 +10,12 @@ use hit_counter::moment::Moment;
 use hitctl_config::contract::KEY_SITE;
 
 use super::parse::{self, Taking, Wrong};
+use super::reading::Reading;
 use super::records::records;
-use crate::report::{CountRow, Failure, Numbers, Tally, plural};
+use crate::report::{CountRow, Failure, LeftOut, Numbers, Tally};
 
-/// What of a file was not counted, and why.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct LeftOut {
-    /// Views that GoatCounter took for those of robots.
-    pub(super) robots: u64,
-    /// Events, which are no page views.
-    pub(super) events: u64,
-    /// Views of what cannot be counted under any key.
-    pub(super) refused: u64,
-}
-
-impl LeftOut {
-    /// It in words; `None` where nothing was left out.
-    pub(super) fn told(self) -> Option<String> {
-        let parts = [
-            (self.robots > 0).then(|| format!("{} of robots", plural(self.robots, "view"))),
-            (self.events > 0).then(|| plural(self.events, "event")),
-            (self.refused > 0)
-                .then(|| format!("{} of paths that cannot be counted", plural(self.refused, "view"))),
-        ];
-        let parts: Vec<String> = parts.into_iter().flatten().collect();
-        (!parts.is_empty()).then(|| format!("left out: {}", parts.join(", ")))
-    }
-}
+/// What a page view has that a counter has no place for.
+const NOT_KEPT: &str = "titles, referrers, browsers, systems, screen sizes, locations";
 
 /// Where the columns are that matter.
 struct Columns {
@@ -66,8 +45,8 @@ impl Columns {
             places.iter().filter(|(_, place)| place.is_none()).map(|(name, _)| *name).collect();
         let [(_, Some(path)), (_, Some(event)), (_, Some(bot)), (_, Some(date))] = places else {
             return Err(format!(
-                "the header of GoatCounter's export has no column {}",
-                missing.join(" and ")
+                "expected the columns of GoatCounter's export, found none named {}",
+                missing.join(" or ")
             ));
         };
         Ok(Self { path, event, bot, date, session: find("Session"), first_visit: find("FirstVisit") })
@@ -94,18 +73,19 @@ impl Visitors {
     }
 }
 
-/// The counts of such an export; robots count only where they are to.
-pub(super) fn numbers(text: &str, taking: &Taking) -> Result<(Numbers, LeftOut), Failure> {
-    let mut records = records(text);
+/// Returns the counts of such an export; robots count only where they are to.
+pub(super) fn numbers(text: &str, taking: &Taking) -> Result<(Numbers, Reading), Failure> {
+    let mut records = records(text, ',', 1);
     let columns = match records.next() {
         Some((line, header)) => header.and_then(|cells| Columns::of(&cells)).map_err(|why| (line, why)),
-        None => Err((1, "there is no header".to_owned())),
+        None => Err((1, "expected a header, found an empty file".to_owned())),
     };
     let columns = columns.map_err(|(line, why)| Wrong::default().with(line, &why).failure())?;
     let mut wrong = Wrong::default();
     let (mut rows, mut site) = (BTreeMap::new(), CountRow::zero(KEY_SITE));
-    let (mut visitors, mut left_out) = (Visitors::default(), LeftOut::default());
+    let (mut visitors, mut left_out, mut views) = (Visitors::default(), LeftOut::default(), 0);
     for (line, cells) in records {
+        views += 1;
         let view = cells.and_then(|cells| View::of(&columns, &cells));
         let view = match view {
             Ok(view) => view,
@@ -138,7 +118,26 @@ pub(super) fn numbers(text: &str, taking: &Taking) -> Result<(Numbers, LeftOut),
         }
     }
     wrong.end()?;
-    Ok((Numbers { counts: rows.into_values().collect(), site, ..Numbers::default() }, left_out))
+    if views == 0 {
+        return Err(no_views().hinted(
+            "GoatCounter writes page views to CSV only while `Individual pageviews` is enabled in its settings, which it is not \
+             by default; export JSON instead, and import that zip",
+        ));
+    }
+    let numbers = Numbers { counts: rows.into_values().collect(), site, ..Numbers::default() };
+    let mut reading = Reading {
+        format: "GoatCounter's CSV export",
+        lines: views,
+        left_out,
+        not_kept: vec![NOT_KEPT.to_owned()],
+    };
+    reading.beyond(&numbers);
+    Ok((numbers, reading))
+}
+
+/// Returns the error for an export without page views: nothing would be imported, and nobody would know why.
+pub(super) fn no_views() -> Failure {
+    Failure::new("no_page_views", "expected page views in GoatCounter's export, found none")
 }
 
 /// A line of the export.
@@ -155,16 +154,16 @@ impl View {
     fn of(columns: &Columns, cells: &[String]) -> Result<Self, String> {
         let cell = |place: usize| {
             let cell = cells.get(place).map(|cell| cell.trim());
-            cell.ok_or_else(|| format!("it has {} cells, and too few", cells.len()))
+            cell.ok_or_else(|| format!("expected the cells of all columns, found {}", cells.len()))
         };
         let flag = |text: &str| match text {
             "" | "false" | "f" | "0" => Ok(false),
             "true" | "t" | "1" => Ok(true),
-            _ => Err(format!("{text:?} is neither true nor false")),
+            _ => Err(format!("expected true or false, found {text:?}")),
         };
         let robot = cell(columns.bot)?;
         let robot: u32 = if robot.is_empty() { Ok(0) } else { robot.parse() }
-            .map_err(|_| format!("{robot:?} is no number of a robot, such as 0"))?;
+            .map_err(|_| format!("expected a number in the column Bot, such as 0, found {robot:?}"))?;
         let date = cell(columns.date)?;
         let session = columns.session.map(cell).transpose()?.filter(|session| !session.is_empty());
         Ok(Self {

@@ -13,7 +13,7 @@ fn view(path: &str, event: &str, session: &str, bot: &str, date: &str) -> String
     )
 }
 
-fn read(text: &str, count_robots: bool) -> (Numbers, LeftOut) {
+fn read(text: &str, count_robots: bool) -> (Numbers, Reading) {
     numbers(text, &Taking { robots: count_robots, ..Taking::default() }).unwrap()
 }
 
@@ -32,26 +32,26 @@ fn views_are_counted_by_path_day_and_month_and_sessions_once_a_day() {
         view("click", "true", "c3", "0", "2026-09-20T13:00:00Z"),
         view("/\u{1}", "false", "c3", "0", "2026-09-20T13:00:00Z"),
     ];
-    let (numbers, left_out) = read(&text.concat(), false);
-    let told = left_out.told();
-    assert_eq!(
-        told.as_deref(),
-        Some("left out: 1 view of robots, 1 event, 1 view of paths that cannot be counted")
-    );
+    let (numbers, reading) = read(&text.concat(), false);
+    insta::assert_snapshot!(reading.told().join("\n"), @r"
+    read 9 records of GoatCounter's CSV export
+    left out: 1 view of robots, 1 event, 1 view of paths that cannot be counted
+    cannot keep: titles, referrers, browsers, systems, screen sizes, locations
+    ");
     insta::assert_snapshot!(crate::report::ndjson(&numbers), @r#"
     {"path":"/","hits":5,"uniques":4,"first":"2026-09-20","last":"2026-10-01T01:30:00Z","days":{"2026-09-20":{"hits":3,"uniques":2},"2026-09-21":{"hits":1,"uniques":1},"2026-10-01":{"hits":1,"uniques":1}},"months":{"2026-09":{"hits":4,"uniques":3},"2026-10":{"hits":1,"uniques":1}}}
     {"path":"/b","hits":1,"uniques":1,"first":"2026-09-20","last":"2026-09-20T12:00:01Z","days":{"2026-09-20":{"hits":1,"uniques":1}},"months":{"2026-09":{"hits":1,"uniques":1}}}
     {"site":{"uniques":4,"days":{"2026-09-20":2,"2026-09-21":1,"2026-10-01":1},"months":{"2026-09":3,"2026-10":1}}}
     "#);
-    let (numbers, left_out) = read(&text.concat(), true);
-    assert_eq!((numbers.counts[0].hits, numbers.counts[0].uniques, left_out.robots), (6, 5, 0));
+    let (numbers, reading) = read(&text.concat(), true);
+    assert_eq!((numbers.counts[0].hits, numbers.counts[0].uniques, reading.left_out.robots), (6, 5, 0));
 }
 
 #[test]
 fn the_older_version_is_read_and_without_sessions_first_visits_are_visitors() {
     let lines = "/a,,false,0,uuid-1,true,,,,,,2021-01-02T03:04:05Z\n/a,,0,0,,1,,,,,,2021-01-02T03:04:05Z\n/a,,f,,,0,,,,,,2021-01-02T03:04:06Z\n";
-    let (numbers, left_out) = read(&format!("{V1}{lines}"), false);
-    assert_eq!(left_out.told(), None);
+    let (numbers, reading) = read(&format!("{V1}{lines}"), false);
+    assert_eq!(reading.left_out, LeftOut::default());
     let row = &numbers.counts[0];
     assert_eq!((row.path.as_str(), row.hits, row.uniques), ("/a", 3, 2));
     assert_eq!(
@@ -63,7 +63,7 @@ fn the_older_version_is_read_and_without_sessions_first_visits_are_visitors() {
 
 #[test]
 fn it_is_known_by_its_header() {
-    let cells = |text: &str| records(text).next().unwrap().1.unwrap();
+    let cells = |text: &str| records(text, ',', 1).next().unwrap().1.unwrap();
     for header in [V1, V2, "3Path,New,Date\n", "Path,Date\n"] {
         assert!(is_header(&cells(header)), "{header}");
     }
@@ -78,9 +78,9 @@ fn what_is_wrong_is_told_by_line() {
     let refused = |text: &str| numbers(text, &Taking::default()).unwrap_err().message.clone();
     assert_eq!(
         refused("4Path,Date\n"),
-        "line 1: the header of GoatCounter's export has no column Event and Bot"
+        "line 1: expected the columns of GoatCounter's export, found none named Event or Bot"
     );
-    assert_eq!(refused(""), "line 1: there is no header");
+    assert_eq!(refused(""), "line 1: expected a header, found an empty file");
     let good = "2026-09-20T10:00:00Z";
     let lines = [
         view("/", "maybe", "a", "0", good),
@@ -91,10 +91,19 @@ fn what_is_wrong_is_told_by_line() {
         view("/", "false", "a", "0", good),
     ];
     insta::assert_snapshot!(refused(&format!("{V2}{}", lines.concat())), @r#"
-    line 2: "maybe" is neither true nor false
-    line 3: "x" is no number of a robot, such as 0
-    line 4: "yesterday" is no time, such as 2026-09-20T10:00:00Z
-    line 5: "1999-12-31" is not between the years 2000 and 2099
-    line 6: it has 2 cells, and too few
+    line 2: expected true or false, found "maybe"
+    line 3: expected a number in the column Bot, such as 0, found "x"
+    line 4: expected a time such as 2026-09-20T10:00:00Z, found "yesterday"
+    line 5: expected a year from 2000 to 2099, found "1999-12-31"
+    line 6: expected the cells of all columns, found 2
     "#);
+}
+
+#[test]
+fn export_without_page_views_says_why_it_is_empty() {
+    let failure = numbers(V2, &Taking::default()).unwrap_err();
+    assert_eq!(failure.code, "no_page_views");
+    assert_eq!(failure.message, "expected page views in GoatCounter's export, found none");
+    let hint = failure.hint.clone().unwrap_or_default();
+    assert!(hint.contains("`Individual pageviews`") && hint.contains("export JSON instead"), "{hint}");
 }

@@ -7,22 +7,25 @@ use std::time::Instant;
 use hitctl_config::{Bots, Loaded};
 use hitctl_engine::{Event, Phase, Sink};
 
-use super::key;
+use super::archive::Archive;
 use super::parse::{self, Taking};
+use super::reading::Reading;
+use super::{goatcounter_json, key};
 use crate::cloud::{Chunk, Counts, Mode, id_of};
-use crate::commands::feed;
 use crate::commands::steps::millis;
+use crate::commands::{feed, fields};
 use crate::gzip::unpacked;
 use crate::report::{CountRow, Exit, Failure, ImportView, Numbers, plural};
 use crate::session::Session;
 
-/// Count what a file says, once: what `counts export` wrote, `path,hits`, or GoatCounter's export; also packed by gzip
+/// Count what a file says, once: what `counts export` wrote, `path,hits`, or GoatCounter's export; also packed by gzip or zip
 ///
 /// The same file counts only once, however often it is imported and wherever an import was killed: run it again, and it goes on.
-/// Nothing is written before the whole file is found to be right. Of days and months the latest 40 and 36 are kept.
+/// Nothing is written before the whole file is found to be right. Of days and months the latest 40 and 36 are kept. CSV may be
+/// separated by commas, semicolons or tabs. A path has at most 9007199254740991 hits.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  hitctl counts import old.csv\n  hitctl counts import goatcounter-export-me.csv.gz\n  hitctl counts import --start-at 12000 --path /\n  hitctl counts export --format ndjson -e old | hitctl counts import - -e new"
+    after_help = "Examples:\n  hitctl counts import old.csv\n  hitctl counts import goatcounter-export-me.zip --dry-run\n  hitctl counts import --start-at 12000 --path /\n  hitctl counts export --format ndjson -e old | hitctl counts import - -e new"
 )]
 pub struct Import {
     /// The file, or `-` for stdin
@@ -32,7 +35,7 @@ pub struct Import {
     #[arg(long, value_enum, default_value = "auto")]
     pub format: Input,
     /// Instead of a file: begin with the number that the old counter of a path showed, once
-    #[arg(long, value_name = "N", requires = "path", conflicts_with_all = ["file", "format", "replace", "id"])]
+    #[arg(long, value_name = "N", requires = "path", conflicts_with_all = ["file", "format", "replace", "id"], value_parser = fields::count_argument)]
     pub start_at: Option<u64>,
     /// The path that `--start-at` is about
     #[arg(long, value_name = "PATH", requires = "start_at")]
@@ -40,6 +43,9 @@ pub struct Import {
     /// Take the place of what is there instead of adding to it
     #[arg(long)]
     pub replace: bool,
+    /// Only say what would be counted
+    #[arg(long)]
+    pub dry_run: bool,
     /// What this import is known by when it is repeated [default: the SHA-256 of the content]
     #[arg(long, value_name = "NAME", value_parser = id)]
     pub id: Option<String>,
@@ -55,9 +61,9 @@ pub enum Input {
     Auto,
     /// Lines of path,hits and, as exported, uniques,first,last
     Csv,
-    /// One JSON object a line, as exported, with days and months
+    /// JSON objects, one a line as exported or in a list, with days and months
     Ndjson,
-    /// GoatCounter's export of page views
+    /// GoatCounter's export: a zip of JSON, or CSV of page views
     Goatcounter,
 }
 
@@ -82,19 +88,31 @@ pub(super) async fn run(
     args: Import,
 ) -> Result<Exit, Failure> {
     let mode = if args.replace { Mode::Replace } else { Mode::Add };
-    let (id, numbers) = match (&args.file, args.start_at, &args.path) {
+    let (id, numbers, reading) = match (&args.file, args.start_at, &args.path) {
         (Some(file), ..) => {
-            let content = unpacked(feed::content(session, file, LARGEST)?, LARGEST)?;
+            let content = feed::content(session, file, LARGEST)?;
             let counter = &loaded.app.counter;
             let taking =
                 Taking { keep_query: counter.keep_query.clone(), robots: counter.bots == Bots::Count };
-            let (numbers, left_out) = parse::numbers(&content, args.format, &taking)?;
-            left_out.told().into_iter().for_each(|told| session.console.talk(&told));
-            (args.id.unwrap_or_else(|| id_of(&content, mode)), numbers)
+            let (id, numbers, reading) = read(content, args.format, &taking, mode)?;
+            reading.told().into_iter().for_each(|told| session.console.talk(&told));
+            (args.id.unwrap_or(id), numbers, reading)
         }
-        (None, Some(hits), Some(path)) => start(&key(counts, path)?, hits),
+        (None, Some(hits), Some(path)) => {
+            let (id, numbers) = start(&key(counts, path)?, hits);
+            (id, numbers, Reading::default())
+        }
         _ => return Err(Failure::usage("there is nothing to import")),
     };
+    let mut view = view_of(&id, &numbers, &reading, args.dry_run);
+    if args.dry_run {
+        for chunk in Chunk::all(&numbers) {
+            let imported = counts.was_imported(&id, &chunk, mode).await?;
+            *(if imported { &mut view.already } else { &mut view.counted }) += chunk.paths();
+        }
+        session.console.result(&view);
+        return Ok(Exit::Done);
+    }
     if mode == Mode::Replace {
         confirm(session, counts, &loaded.env, &numbers, args.confirm.as_deref()).await?;
     }
@@ -103,7 +121,7 @@ pub(super) async fn run(
     let started = Instant::now();
     let detail = format!("importing {}", plural(numbers.counts.len() as u64, "path"));
     sink.send(Event::PhaseStarted { phase: Phase::Import, detail });
-    let imported = import(session, counts, &id, &numbers, mode, &sink).await;
+    let imported = import(session, counts, view, &numbers, mode, &sink).await;
     let ok = imported.is_ok();
     sink.send(Event::PhaseEnded { phase: Phase::Import, ok, took_ms: millis(started) });
     progress.finish();
@@ -113,6 +131,52 @@ pub(super) async fn run(
     });
     session.console.result(&imported?);
     Ok(Exit::Done)
+}
+
+/// Returns what is in a file, packed or not, and the id that it has by its content.
+fn read(
+    content: Vec<u8>,
+    format: Input,
+    taking: &Taking,
+    mode: Mode,
+) -> Result<(String, Numbers, Reading), Failure> {
+    let content = if Archive::is_one(&content) {
+        let mut archive = Archive::open(content, LARGEST)?;
+        if goatcounter_json::is_one(&archive) {
+            let (numbers, reading) = goatcounter_json::numbers(&mut archive, taking)?;
+            // By what it says: each export is packed under another time.
+            let content = crate::report::ndjson(&numbers);
+            return Ok((id_of(content.as_bytes(), mode), numbers, reading));
+        }
+        let Some(only) = archive.only() else {
+            let mut found = archive.names().join(", ");
+            found.truncate(found.floor_char_boundary(200));
+            let message = format!("expected GoatCounter's export or one file in the zip, found {found}");
+            return Err(Failure::new("bad_file", message));
+        };
+        archive.content(&only)?.unwrap_or_default()
+    } else {
+        content
+    };
+    let content = unpacked(content, LARGEST)?;
+    let (numbers, reading) = parse::numbers(&content, format, taking)?;
+    Ok((id_of(&content, mode), numbers, reading))
+}
+
+fn view_of(id: &str, numbers: &Numbers, reading: &Reading, dry_run: bool) -> ImportView {
+    let total = |of: fn(&CountRow) -> u64| numbers.counts.iter().map(of).fold(0, u64::saturating_add);
+    ImportView {
+        id: id.to_owned(),
+        paths: numbers.counts.len() as u64,
+        hits: total(|row| row.hits),
+        uniques: total(|row| row.uniques),
+        counted: 0,
+        already: 0,
+        read: reading.lines,
+        left_out: reading.left_out,
+        not_kept: reading.not_kept.clone(),
+        dry_run,
+    }
 }
 
 /// The import that lets a path begin with a number. Its id is the path, so that it is done once, in whatever number.
@@ -150,15 +214,12 @@ async fn confirm(
 async fn import(
     session: &Session,
     counts: &Counts,
-    id: &str,
+    mut view: ImportView,
     numbers: &Numbers,
     mode: Mode,
     sink: &Sink,
 ) -> Result<ImportView, Failure> {
-    let total = |of: fn(&CountRow) -> u64| numbers.counts.iter().map(of).fold(0, u64::saturating_add);
-    let (hits, uniques) = (total(|row| row.hits), total(|row| row.uniques));
-    let paths = numbers.counts.len() as u64;
-    let mut view = ImportView { id: id.to_owned(), paths, hits, uniques, counted: 0, already: 0 };
+    let paths = view.paths;
     for chunk in Chunk::all(numbers) {
         let done = view.counted + view.already;
         let left = |failure: Failure| {
@@ -175,7 +236,8 @@ async fn import(
         if session.stop.is_cancelled() {
             return Err(left(Failure::interrupted("interrupted; the rest was not imported")));
         }
-        let counted = counts.import(id, &chunk, mode).await.map_err(|fault| left(Failure::from(fault)))?;
+        let counted =
+            counts.import(&view.id, &chunk, mode).await.map_err(|fault| left(Failure::from(fault)))?;
         *(if counted { &mut view.counted } else { &mut view.already }) += chunk.paths();
         let note = format!("{} of {paths} paths", view.counted + view.already);
         sink.send(Event::PhaseNote { phase: Phase::Import, note });

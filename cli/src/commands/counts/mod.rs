@@ -1,9 +1,14 @@
 //! `hitctl counts`: the numbers, straight from the table.
 
+mod archive;
+mod csv;
 mod goatcounter;
+mod goatcounter_json;
 mod import;
+mod json;
 mod parse;
 mod read;
+mod reading;
 mod records;
 mod write;
 
@@ -45,7 +50,11 @@ pub enum Command {
 
 /// Does it.
 pub async fn run(session: &mut Session, command: Command) -> Result<Exit, Failure> {
-    let reads = matches!(command, Command::List(_) | Command::Get(_) | Command::Export(_));
+    let reads = match &command {
+        Command::List(_) | Command::Get(_) | Command::Export(_) => true,
+        Command::Import(args) => args.dry_run,
+        _ => false,
+    };
     let loaded =
         if reads { session.load()? } else { session.load_for_writing("change the counts of").await? };
     let sink = hitctl_engine::Sink::none();

@@ -1,16 +1,20 @@
 //! Reads a file of counts: CSV or NDJSON as `counts export` writes them, the object of `counts list --json`, or what
 //! GoatCounter exports. Every bad line is told, with its number.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use hit_counter::moment::Moment;
 use hit_counter::path;
-use hitctl_config::contract::KEY_SITE;
-use serde::Deserialize;
+use hitctl_config::contract::{KEY_SITE, MAX_COUNT};
 
-use super::goatcounter::{self, LeftOut};
+use super::csv::csv;
+use super::goatcounter;
 use super::import::Input;
+use super::json::json;
+use super::reading::Reading;
 use super::records::records;
+use crate::commands::fields;
 use crate::report::{CountRow, Dropped, Failure, Numbers, Tally};
 
 /// More bad lines than this are only counted.
@@ -47,7 +51,7 @@ impl Wrong {
     pub(super) fn failure(mut self) -> Failure {
         self.told.extend((self.more > 0).then(|| format!("and {} more", self.more)));
         Failure::new("bad_file", self.told.join("\n"))
-            .hinted("mend these lines and run the command again: nothing was written")
+            .hinted("correct these lines and run the command again; nothing was written")
     }
 
     /// Whether there were none.
@@ -56,37 +60,47 @@ impl Wrong {
     }
 }
 
-/// The numbers of a file, by path: what stands there twice is added up; and what was left out of it.
-pub(super) fn numbers(content: &[u8], input: Input, taking: &Taking) -> Result<(Numbers, LeftOut), Failure> {
-    let text = std::str::from_utf8(content).map_err(|error| {
-        let line = content[..error.valid_up_to()].split(|byte| *byte == b'\n').count();
-        Wrong::default().with(line, "it is not UTF-8").failure()
-    })?;
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+/// Returns the numbers of a file, by path, and what the import says of it. What stands there twice is added up.
+pub(super) fn numbers(content: &[u8], input: Input, taking: &Taking) -> Result<(Numbers, Reading), Failure> {
+    let text = decoded(content)?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let mut reading = Reading::default();
     let lines: Box<dyn Iterator<Item = Line>> = match input.or_by(text) {
         Input::Goatcounter => return goatcounter::numbers(text, taking),
-        Input::Ndjson => Box::new(json(text)),
-        Input::Auto | Input::Csv => csv(text),
+        Input::Ndjson => {
+            reading.format = "JSON";
+            Box::new(json(text))
+        }
+        Input::Auto | Input::Csv => {
+            let (lines, others) = csv(text);
+            reading.format = "CSV";
+            reading.not_kept = others.into_iter().map(|name| format!("the column {name}")).collect();
+            lines
+        }
     };
     let mut rows: BTreeMap<String, CountRow> = BTreeMap::new();
     let mut site = CountRow::zero(KEY_SITE);
     let mut dropped = Dropped::new();
     let mut wrong = Wrong::default();
     for (line, read) in lines {
+        reading.lines += 1;
         let read = read.and_then(|object| match object {
             Object::Row(row) => {
                 let row = row.judged(&taking.keep_query)?;
-                let sum = rows.entry(row.path.clone());
-                sum.or_insert_with(|| CountRow::zero(&row.path)).add(row);
-                Ok(())
+                let sum = rows.entry(row.path.clone()).or_insert_with(|| CountRow::zero(&row.path));
+                sum.add(row);
+                countable(sum)
             }
-            Object::Site(read) => read.judged().map(|read| site.add(read)),
+            Object::Site(read) => {
+                site.add(read.judged()?);
+                countable(&site)
+            }
             Object::Dropped(read) => {
                 for (month, reasons) in read {
                     let of_month = dropped.entry(self::month(&month)?).or_default();
                     for (reason, n) in reasons {
                         let sum = of_month.entry(self::reason(reason)?).or_default();
-                        *sum = sum.saturating_add(n);
+                        *sum = sum.saturating_add(n).min(MAX_COUNT);
                     }
                 }
                 Ok(())
@@ -97,18 +111,49 @@ pub(super) fn numbers(content: &[u8], input: Input, taking: &Taking) -> Result<(
         }
     }
     wrong.end()?;
-    Ok((
-        Numbers { counts: rows.into_values().collect(), site, dropped, ..Numbers::default() },
-        LeftOut::default(),
-    ))
+    let numbers = Numbers { counts: rows.into_values().collect(), site, dropped, ..Numbers::default() };
+    reading.beyond(&numbers);
+    Ok((numbers, reading))
+}
+
+/// Refuses sums that are more than can be counted.
+pub(super) fn countable(row: &CountRow) -> Result<(), String> {
+    if row.hits.max(row.uniques) <= MAX_COUNT {
+        return Ok(());
+    }
+    Err(format!("expected at most {MAX_COUNT} hits of {:?} in all lines, found more", row.path))
+}
+
+/// Returns the text of a file: UTF-8, or UTF-16 as spreadsheets write it, with a byte order mark.
+fn decoded(content: &[u8]) -> Result<Cow<'_, str>, Failure> {
+    let refused = |before: &[u8], what: &str| {
+        let line = before.split(|byte| *byte == b'\n').count();
+        Wrong::default().with(line, &format!("expected {what}, found other bytes")).failure()
+    };
+    let unit: fn([u8; 2]) -> u16 = match content {
+        [0xff, 0xfe, ..] => u16::from_le_bytes,
+        [0xfe, 0xff, ..] => u16::from_be_bytes,
+        _ => {
+            let text = std::str::from_utf8(content);
+            return text
+                .map(Cow::Borrowed)
+                .map_err(|error| refused(&content[..error.valid_up_to()], "UTF-8"));
+        }
+    };
+    let (pairs, rest) = content.as_chunks::<2>();
+    let text: Result<String, _> = char::decode_utf16(pairs.iter().map(|pair| unit(*pair))).collect();
+    match text {
+        Ok(text) if rest.is_empty() => Ok(Cow::Owned(text)),
+        _ => Err(refused(&[], "UTF-16")),
+    }
 }
 
 impl Input {
-    /// It, or what the beginning of a text says.
+    /// Returns it, or what the beginning of a text says.
     fn or_by(self, text: &str) -> Self {
         match self {
-            Self::Auto if text.trim_start().starts_with('{') => Self::Ndjson,
-            Self::Auto => match records(text).next() {
+            Self::Auto if text.trim_start().starts_with(['{', '[']) => Self::Ndjson,
+            Self::Auto => match records(text, ',', 1).next() {
                 Some((_, Ok(cells))) if goatcounter::is_header(&cells) => Self::Goatcounter,
                 _ => Self::Csv,
             },
@@ -118,44 +163,40 @@ impl Input {
 }
 
 /// A line as it was read.
-#[derive(Debug, Default, Deserialize)]
-struct Row {
-    path: String,
-    hits: u64,
-    #[serde(default)]
-    uniques: u64,
-    #[serde(default)]
-    first: Option<String>,
-    #[serde(default)]
-    last: Option<String>,
-    #[serde(default)]
-    days: BTreeMap<String, Tally>,
-    #[serde(default)]
-    months: BTreeMap<String, Tally>,
+#[derive(Debug, Default)]
+pub(super) struct Row {
+    pub(super) path: String,
+    pub(super) hits: u64,
+    pub(super) uniques: u64,
+    pub(super) first: Option<String>,
+    pub(super) last: Option<String>,
+    pub(super) days: BTreeMap<String, Tally>,
+    pub(super) months: BTreeMap<String, Tally>,
 }
 
 /// The visitors of the site.
-#[derive(Debug, Default, Deserialize)]
-struct Site {
-    uniques: u64,
-    #[serde(default)]
-    days: BTreeMap<String, u64>,
-    #[serde(default)]
-    months: BTreeMap<String, u64>,
+#[derive(Debug, Default)]
+pub(super) struct Site {
+    pub(super) uniques: u64,
+    pub(super) days: BTreeMap<String, u64>,
+    pub(super) months: BTreeMap<String, u64>,
 }
 
-/// What a line of JSON may be.
-enum Object {
+/// What a line may be.
+pub(super) enum Object {
     Row(Row),
     Site(Site),
     Dropped(Dropped),
 }
 
-type Line = (usize, Result<Object, String>);
+pub(super) type Line = (usize, Result<Object, String>);
 
 impl Row {
     /// The same by the rules of the function: the key, a day, and a time in UTC.
     fn judged(self, keep_query: &[String]) -> Result<CountRow, String> {
+        if self.path.trim().is_empty() {
+            return Err("expected a path, found an empty one".to_owned());
+        }
         let path = judged(&self.path, keep_query)?;
         let first = self.first.filter(|text| !text.is_empty()).map(|text| day(&text)).transpose()?;
         let last = self.last.filter(|text| !text.is_empty()).map(|text| time(&text)).transpose()?;
@@ -188,7 +229,8 @@ impl Site {
 /// The key that a path is counted under, with the query parameters that belong to it.
 pub(super) fn judged(path: &str, keep_query: &[String]) -> Result<String, String> {
     let key = path::normalise_keeping(path, keep_query);
-    key.map(path::Key::into_string).map_err(|why| format!("{path:?} is not counted: {why}"))
+    key.map(path::Key::into_string)
+        .map_err(|why| format!("expected a path that can be counted, found {path:?}: {why}"))
 }
 
 /// A day, or the day of a time.
@@ -204,128 +246,45 @@ fn day(text: &str) -> Result<String, String> {
 /// A month that can be kept: its name in the table has two digits of the year.
 fn month(text: &str) -> Result<String, String> {
     let is_month = text.len() == 7 && format!("{text}-01").parse::<jiff::civil::Date>().is_ok();
-    if is_month { of_century(text) } else { Err(format!("{text:?} is no month, such as 2026-09")) }
+    if is_month { of_century(text) } else { Err(format!("expected a month such as 2026-09, found {text:?}")) }
 }
 
 /// A day or month that can be kept.
 fn of_century(text: &str) -> Result<String, String> {
     let kept = text.starts_with("20");
-    if kept { Ok(text.to_owned()) } else { Err(format!("{text:?} is not between the years 2000 and 2099")) }
+    if kept { Ok(text.to_owned()) } else { Err(format!("expected a year from 2000 to 2099, found {text:?}")) }
 }
 
 /// Why something was not counted, as the function names it.
 fn reason(text: String) -> Result<String, String> {
     let plain = text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
     let fits = plain && (1..=32).contains(&text.len());
-    if fits { Ok(text) } else { Err(format!("{text:?} is no reason why something is not counted")) }
+    if fits { Ok(text) } else { Err(format!("expected a reason such as bot, found {text:?}")) }
 }
 
 /// A time in UTC and whole seconds; of a day, its beginning.
 fn time(text: &str) -> Result<String, String> {
     let whole = if text.len() == 10 { format!("{text}T00:00:00Z") } else { text.to_owned() };
     let time: jiff::Timestamp =
-        whole.parse().map_err(|_| format!("{text:?} is no time, such as 2026-09-20T10:00:00Z"))?;
+        whole.parse().map_err(|_| format!("expected a time such as 2026-09-20T10:00:00Z, found {text:?}"))?;
     match jiff::Timestamp::from_second(time.as_second()) {
         Ok(time) if (0..253_402_300_800).contains(&time.as_second()) => Ok(time.to_string()),
-        _ => Err(format!("{text:?} is not between the years 1970 and 9999")),
+        _ => Err(format!("expected a year from 1970 to 9999, found {text:?}")),
     }
 }
 
 /// The time of a hit whose day and month are kept.
 pub(super) fn moment(text: &str) -> Result<Moment, String> {
-    let time: jiff::Timestamp = time(text)?.parse().map_err(|_| format!("{text:?} is no time"))?;
+    let time: jiff::Timestamp =
+        time(text)?.parse().map_err(|_| format!("expected a time, found {text:?}"))?;
     of_century(&time.to_string()[..10])?;
     Ok(Moment::from_millis(u64::try_from(time.as_millisecond()).unwrap_or(0)))
 }
 
-/// One object a line: a path, the site, or what was not counted. An object with `counts` stands for all of them.
-fn json(text: &str) -> impl Iterator<Item = Line> + '_ {
-    #[derive(Deserialize)]
-    struct All {
-        #[serde(default)]
-        counts: Option<Vec<Row>>,
-        #[serde(default)]
-        site: Option<Site>,
-        #[serde(default)]
-        dropped: Option<Dropped>,
-    }
-    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
-    lines.flat_map(|(n, line)| {
-        let why = |error: serde_json::Error| {
-            let why = error.to_string();
-            why.rsplit_once(" at line ").map_or(why.clone(), |(why, _)| why.to_owned())
-        };
-        let is_row = serde_json::from_str::<BTreeMap<String, serde_json::Value>>(line)
-            .map(|keys| !["counts", "site", "dropped"].iter().any(|key| keys.contains_key(*key)));
-        let objects = if is_row.unwrap_or(true) {
-            vec![serde_json::from_str(line).map(Object::Row).map_err(why)]
-        } else {
-            match serde_json::from_str::<All>(line) {
-                Err(error) => vec![Err(why(error))],
-                Ok(all) => {
-                    let rows = all.counts.into_iter().flatten().map(Object::Row);
-                    let rest = all.site.map(Object::Site).into_iter().chain(all.dropped.map(Object::Dropped));
-                    rows.chain(rest).map(Ok).collect()
-                }
-            }
-        };
-        objects.into_iter().map(move |object| (n + 1, object))
-    })
-}
-
-/// A header that names the columns, then one line a path; without a header the columns are those of an export, as of now or
-/// as of when visitors were not in it.
-fn csv(text: &str) -> Box<dyn Iterator<Item = Line> + '_> {
-    let mut records = records(text).peekable();
-    let own = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
-    let mut columns = own(&["path", "hits", "first", "last"]);
-    if let Some((line, Ok(cells))) = records.peek() {
-        let is_number = |cell: Option<&String>| cell.is_some_and(|cell| cell.trim().parse::<u64>().is_ok());
-        if is_number(cells.get(1)) {
-            if is_number(cells.get(2)) || cells.len() == 5 {
-                columns = own(&["path", "hits", "uniques", "first", "last"]);
-            }
-        } else {
-            let names: Vec<String> = cells.iter().map(|cell| cell.trim().to_ascii_lowercase()).collect();
-            let missing: Vec<_> =
-                ["path", "hits"].into_iter().filter(|name| !names.iter().any(|own| own == name)).collect();
-            if !missing.is_empty() {
-                let why = format!("the header has no column {}", missing.join(" and "));
-                return Box::new(std::iter::once((*line, Err(why))));
-            }
-            columns = names;
-            records.next();
-        }
-    }
-    Box::new(records.map(move |(line, cells)| (line, cells.and_then(|cells| row(&columns, cells)))))
-}
-
-/// A line by its columns; others than those of an export are passed over.
-fn row(columns: &[String], cells: Vec<String>) -> Result<Object, String> {
-    if cells.len() > columns.len() {
-        return Err(format!("it has {} cells, but there are {} columns", cells.len(), columns.len()));
-    }
-    let mut row = Row::default();
-    let mut seen = (false, false);
-    for (name, cell) in columns.iter().zip(cells) {
-        match name.as_str() {
-            "path" => (row.path, seen.0) = (cell, true),
-            "hits" => {
-                seen.1 = true;
-                row.hits = cell.trim().parse().map_err(|_| format!("{cell:?} is no number of hits"))?;
-            }
-            // A sheet without visitors may well leave the cells of theirs empty.
-            "uniques" if cell.trim().is_empty() => {}
-            "uniques" => {
-                row.uniques =
-                    cell.trim().parse().map_err(|_| format!("{cell:?} is no number of visitors"))?;
-            }
-            "first" => row.first = Some(cell.trim().to_owned()),
-            "last" => row.last = Some(cell.trim().to_owned()),
-            _ => {}
-        }
-    }
-    if seen == (true, true) { Ok(Object::Row(row)) } else { Err("it has no path or no hits".to_owned()) }
+/// Reads a number of a cell.
+pub(super) fn count(cell: &str, column: &str) -> Result<u64, String> {
+    let count = cell.trim().parse().ok().filter(|count| *count <= MAX_COUNT);
+    count.ok_or_else(|| fields::not_a_count(column, &fields::quoted(cell)))
 }
 
 #[cfg(test)]

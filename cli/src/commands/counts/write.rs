@@ -5,10 +5,12 @@
 
 use std::collections::BTreeSet;
 
+use hitctl_config::contract::MAX_COUNT;
 use hitctl_engine::Fault;
 
 use super::key;
 use crate::cloud::{Counts, MOST_MERGED, To};
+use crate::commands::fields;
 use crate::report::{ChangesView, CountChange, Exit, Failure, plural};
 use crate::session::Session;
 
@@ -19,8 +21,8 @@ pub struct Add {
     /// The path, as a page would send it
     #[arg(value_name = "PATH")]
     pub path: String,
-    /// How many; a negative number takes away, down to 0
-    #[arg(value_name = "N", allow_negative_numbers = true)]
+    /// How many; a negative number takes away, down to 0. A path has at most 9007199254740991 hits
+    #[arg(value_name = "N", allow_negative_numbers = true, value_parser = change)]
     pub n: i64,
 }
 
@@ -31,8 +33,8 @@ pub struct Set {
     /// The path, as a page would send it
     #[arg(value_name = "PATH")]
     pub path: String,
-    /// How many
-    #[arg(value_name = "N")]
+    /// How many, up to 9007199254740991
+    #[arg(value_name = "N", value_parser = fields::count_argument)]
     pub n: u64,
     /// Confirm without a question that hits are lost: the name of the environment
     #[arg(long, value_name = "NAME")]
@@ -90,6 +92,12 @@ pub struct Delete {
     pub confirm: Option<String>,
 }
 
+/// Reads how many hits are added, or taken away.
+fn change(text: &str) -> Result<i64, String> {
+    let change = text.parse::<i64>().ok().filter(|change| change.unsigned_abs() <= MAX_COUNT);
+    change.ok_or_else(|| format!("expected a whole number from -{MAX_COUNT} to {MAX_COUNT}"))
+}
+
 pub(super) async fn add(session: &Session, counts: &Counts, args: &Add) -> Result<Exit, Failure> {
     let path = key(counts, &args.path)?;
     if args.n < 0 {
@@ -98,11 +106,14 @@ pub(super) async fn add(session: &Session, counts: &Counts, args: &Add) -> Resul
     }
     let decide = |old: Option<u64>| {
         let has = old.unwrap_or(0);
-        if has.checked_add_signed(args.n).is_none() {
+        if has.checked_add_signed(args.n).is_none_or(|n| n > MAX_COUNT) {
             let has = plural(has, "hit");
             return Err(Fault::fatal(
                 "out_of_range",
-                format!("{path:?} has {has}: {} cannot be added", args.n),
+                format!(
+                    "expected 0 to {MAX_COUNT} hits of {path:?}, found {has}: {} cannot be added",
+                    args.n
+                ),
             ));
         }
         Ok((args.n != 0).then_some(To::Plus(args.n)))

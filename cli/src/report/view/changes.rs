@@ -50,6 +50,25 @@ pub struct ImportView {
     pub counted: u64,
     /// The paths that an earlier run had counted.
     pub already: u64,
+    /// The records of the file.
+    pub read: u64,
+    /// What of them was not counted.
+    pub left_out: LeftOut,
+    /// What the counter has no place for.
+    pub not_kept: Vec<String>,
+    /// Whether nothing was written, and `counted` is what would be.
+    pub dry_run: bool,
+}
+
+/// What of a file of views is not counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct LeftOut {
+    /// Views of robots, by the word of whoever exported them.
+    pub robots: u64,
+    /// Events, which are no page views.
+    pub events: u64,
+    /// Views of paths that cannot be counted.
+    pub refused: u64,
 }
 
 impl View for ChangesView {
@@ -73,6 +92,14 @@ impl View for ImportView {
         let hits = human::number(self.hits, style);
         match (self.counted, self.already) {
             (0, 0) => "There is nothing in it to import.\n".to_owned(),
+            (counted, 0) if self.dry_run => {
+                format!("Would import {} with {hits} hits. Nothing was changed.\n", paths(counted))
+            }
+            (counted @ 1.., already) if self.dry_run => format!(
+                "Would import {}; {} of the same import are there already. Together they have {hits} hits. Nothing was changed.\n",
+                paths(counted),
+                paths(already)
+            ),
             (0, already) => format!(
                 "All of it was imported before ({}, {hits} hits): nothing was changed.\n\
                  To count it once more, give it an id of its own: --id NAME\n",
@@ -115,6 +142,10 @@ mod tests {
     #[test]
     fn an_import_says_what_it_counted() {
         let view = |counted, already| ImportView {
+            read: 3,
+            left_out: LeftOut::default(),
+            not_kept: Vec::new(),
+            dry_run: false,
             id: "x".to_owned(),
             paths: counted + already,
             hits: 4_000,
@@ -126,6 +157,6 @@ mod tests {
         assert!(view(0, 9).human(WIDE).starts_with("All of it was imported before (9 paths, 4,000 hits)"));
         assert!(view(3, 9).human(Style::PLAIN).starts_with("Imported 3 paths; 9 paths of the same import"));
         assert_eq!(view(0, 0).human(WIDE), "There is nothing in it to import.\n");
-        insta::assert_snapshot!(view(3, 9).json(), @r#"{"v":1,"id":"x","paths":12,"hits":4000,"uniques":0,"counted":3,"already":9}"#);
+        insta::assert_snapshot!(view(3, 9).json(), @r#"{"v":1,"id":"x","paths":12,"hits":4000,"uniques":0,"counted":3,"already":9,"read":3,"left_out":{"robots":0,"events":0,"refused":0},"not_kept":[],"dry_run":false}"#);
     }
 }

@@ -1,5 +1,6 @@
 //! Every number of a table, as it is exported: as CSV for spreadsheets, as NDJSON to be imported elsewhere without a loss.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -93,11 +94,20 @@ pub fn ndjson(numbers: &Numbers) -> String {
     lines.fold(String::new(), |text, line| text + &line + "\n")
 }
 
-/// A cell, quoted where a reader could misread it: separators, quotes, line ends, blanks at an end, and the `#` that
-/// some readers take for a comment.
+/// Returns a cell, quoted where a reader could misread it: separators of any kind, quotes, line ends, blanks at an end, and the `#`
+/// that some readers take for a comment.
 fn cell(text: &str) -> String {
-    let quote = text.contains([',', '"', '\r', '\n', '#']) || text.trim() != text;
-    if quote { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
+    // What visitors send is counted as it is, and may be a formula: an apostrophe in front makes a spreadsheet show it as text.
+    let text = if is_formula(text) { Cow::Owned(format!("'{text}")) } else { Cow::Borrowed(text) };
+    let quote = text.contains([',', ';', '\t', '"', '\r', '\n', '#']) || text.trim() != text;
+    if quote { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.into_owned() }
+}
+
+/// Whether a spreadsheet would take a cell for a formula; also behind apostrophes, so that the one that [`cell`] puts in front can be
+/// told from those that were there.
+pub fn is_formula(text: &str) -> bool {
+    let behind = text.trim_start_matches('\'');
+    behind.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'])
 }
 
 #[cfg(test)]
@@ -130,6 +140,26 @@ mod tests {
         "a[2J ""quoted"", path
         ",0,0,,<CR>
         "#);
+    }
+
+    #[test]
+    fn csv_has_no_formula() {
+        for (path, written) in [
+            ("=HYPERLINK(1)", "'=HYPERLINK(1)"),
+            ("+1", "'+1"),
+            ("-1", "'-1"),
+            ("@SUM(A1)", "'@SUM(A1)"),
+            ("\t=1", "\"'\t=1\""),
+            ("＝1", "'＝1"),
+            ("'=1", "''=1"),
+            ("=A(\"x\",1)", "\"'=A(\"\"x\"\",1)\""),
+            // In many countries a semicolon ends a cell.
+            ("/a;=1", "\"/a;=1\""),
+            ("'quoted'", "'quoted'"),
+            ("/a=1", "/a=1"),
+        ] {
+            assert_eq!(cell(path), written);
+        }
     }
 
     #[test]

@@ -25,12 +25,12 @@ use serde::Serialize;
 use super::style::Style;
 
 pub use applied::{DeployView, DestroyView, Left};
-pub use changes::{ChangesView, CountChange, ImportView};
+pub use changes::{ChangesView, CountChange, ImportView, LeftOut};
 pub use counts::{CountRow, CountsView, Tally};
 pub use dead::{DeadLetterRow, DeadLettersView, PurgeView, RedriveView, Stuck};
 pub use deployments::{DeploymentRow, DeploymentsView};
 pub use distribution::{DistributionRow, InvalidateView};
-pub use export::{Dropped, Numbers, csv, ndjson};
+pub use export::{Dropped, Numbers, csv, is_formula, ndjson};
 pub use invoke::{EventView, InvokeView};
 pub use logs::{LogLine, LogsView};
 pub use paths::{PathListView, PathsView, Refused, Stray};
