@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use futures::StreamExt as _;
 use hit_counter::trigger::Sources;
+use hitctl_config::contract::MAX_COUNT;
 use hitctl_config::{Loaded, names};
 use hitctl_engine::{Event, Fault, Phase, Sink};
 use hitctl_resources::{QueueSpec, Spec as _};
@@ -14,14 +15,15 @@ use jiff::Timestamp;
 
 use self::lines::{Hit, Making};
 use crate::cloud::{Entry, Queue, unique};
-use crate::commands::feed;
 use crate::commands::steps::millis;
+use crate::commands::{feed, fields};
 use crate::report::{Exit, Failure, RefusedLine, SendView, plural};
 use crate::session::Session;
 
 /// Put hits on the queue, which the function counts from
 ///
-/// A file has one hit a line: a path, or a JSON object {"path","ts","n","ip","ua","id"} of which only the path is needed; or a
+/// A file has one hit a line: a path or URL, or a JSON object {"path","ts","n","ip","ua","id"} of which only the path is needed. A
+/// line that begins with # is a comment, and one that is none of these is refused. A line may also be a
 /// message as the queue takes it from elsewhere: {"hits":[..]}, a record of CloudFront or S3, an event of EventBridge. Every
 /// line is judged by the function's own rules before anything is sent; a bad one is told with its number, and the rest goes on.
 ///
@@ -36,7 +38,7 @@ pub struct Args {
     #[arg(long, value_name = "PATH", required_unless_present = "file", conflicts_with = "file")]
     pub path: Option<String>,
     /// So many hits
-    #[arg(long, value_name = "N", requires = "path", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
+    #[arg(long, value_name = "N", requires = "path", default_value_t = 1, value_parser = hits)]
     pub count: u64,
     /// When they happened, such as 2026-09-20T10:00:00Z [default: now]
     #[arg(long, value_name = "TIME", requires = "path")]
@@ -57,6 +59,12 @@ const AT_ONCE: usize = 8;
 const NOTE_EVERY: u64 = 500;
 /// So many bad lines are shown one by one to people; with `--json` all are.
 const SHOWN: usize = 20;
+
+/// How many hits a message stands for.
+fn hits(text: &str) -> Result<u64, String> {
+    let hits = fields::count_argument(text).ok().filter(|hits| *hits > 0);
+    hits.ok_or_else(|| format!("expected a whole number from 1 to {MAX_COUNT}"))
+}
 
 /// With the number of a line it has to stay an id.
 fn prefix(text: &str) -> Result<String, String> {
@@ -137,10 +145,8 @@ async fn send(
     queue.url().await?;
     let (mut entries, mut hits_of) = (Vec::new(), Vec::new());
     for hit in hits {
-        for (k, body) in (0..).zip(hit.bodies()) {
-            entries.push(Entry { body, ..Entry::default() });
-            hits_of.push((hit.line, (hit.n - k * lines::MOST_IN_MESSAGE).min(lines::MOST_IN_MESSAGE)));
-        }
+        entries.push(Entry { body: hit.body(), ..Entry::default() });
+        hits_of.push((hit.line, hit.n));
     }
     let started = Instant::now();
     let detail = format!("sending {}", plural(entries.len() as u64, "message"));
@@ -202,7 +208,7 @@ async fn batches(
             match one {
                 Ok(()) => {
                     view.messages += 1;
-                    view.hits += hits;
+                    view.hits = view.hits.saturating_add(*hits);
                 }
                 Err(fault) => view.failed.push(RefusedLine { line: *line, why: fault.message }),
             }

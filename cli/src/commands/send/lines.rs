@@ -5,13 +5,13 @@ use std::net::IpAddr;
 use hit_counter::moment::Moment;
 use hit_counter::path::normalise_keeping;
 use hit_counter::trigger::{self, Content, Sources};
+use hitctl_config::contract::MAX_COUNT;
 use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
+use crate::commands::fields::{self, Fields};
 use crate::report::RefusedLine;
 
-/// The most hits that a message stands for.
-pub(super) const MOST_IN_MESSAGE: u64 = 1_000_000;
 /// How far ahead a time may be, as the function takes it.
 const AHEAD: SignedDuration = SignedDuration::from_mins(5);
 /// How long ago a time may be, as the function takes it.
@@ -49,24 +49,12 @@ pub(super) struct Making<'a> {
     pub(super) sources: &'a Sources,
 }
 
-/// A line as it may be written.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Line {
-    #[serde(default = "one")]
-    v: u64,
-    path: String,
-    ts: Option<String>,
-    #[serde(default = "one")]
-    n: u64,
-    ip: Option<String>,
-    ua: Option<String>,
-    id: Option<String>,
-}
-
-fn one() -> u64 {
-    1
-}
+/// The fields of a hit.
+const FIELDS: [&str; 7] = ["v", "path", "ts", "n", "ip", "ua", "id"];
+/// What a path begins with. A name without a slash is counted too, but a line of any text would be a hit of it.
+const PATHS: [&str; 3] = ["/", "http://", "https://"];
+/// What a comment begins with.
+const COMMENT: &str = "#";
 
 /// A message as the function takes it.
 #[derive(Serialize)]
@@ -95,10 +83,10 @@ impl Making<'_> {
         let (mut hits, mut refused) = (Vec::new(), Vec::new());
         for (n, line) in (1..).zip(content.split(|byte| *byte == b'\n')) {
             let line = line.trim_ascii();
-            if line.is_empty() {
+            if line.is_empty() || line.starts_with(COMMENT.as_bytes()) {
                 continue;
             }
-            let made = std::str::from_utf8(line).map_err(|_| "it is not UTF-8".to_owned());
+            let made = std::str::from_utf8(line).map_err(|_| "expected UTF-8, found other bytes".to_owned());
             match made.and_then(|line| self.line(n, line)) {
                 Ok(hit) => hits.push(hit),
                 Err(why) => refused.push(RefusedLine { line: n, why }),
@@ -108,36 +96,41 @@ impl Making<'_> {
     }
 
     fn line(&self, number: u64, line: &str) -> Result<Hit, String> {
-        // Only what begins like JSON is JSON: any other text is a path.
-        if !line.starts_with(['{', '[', '"']) {
+        let is_path =
+            |start: &&str| line.get(..start.len()).is_some_and(|head| head.eq_ignore_ascii_case(start));
+        if PATHS.iter().any(is_path) {
             return self.hit(number, line, None, 1);
         }
-        if let Some(path) = line.starts_with('"').then(|| serde_json::from_str::<String>(line)) {
-            return self.hit(number, &path.map_err(|error| error.to_string())?, None, 1);
+        if line.starts_with('"') {
+            let path: String = serde_json::from_str(line).map_err(|error| fields::syntax(&error))?;
+            return self.hit(number, &path, None, 1);
         }
-        if line.starts_with('[') {
-            return Err("a list is no hit: one hit a line".to_owned());
+        if !line.starts_with('{') {
+            return Err(format!(
+                "expected a path, a hit as a JSON object, or a comment, found {}",
+                fields::quoted(line)
+            ));
         }
-        let other = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(line)
-            .is_ok_and(|object| RECORDS.iter().any(|name| object.contains_key(*name)));
-        if other {
+        let mut fields = Fields::parse(line)?;
+        if RECORDS.iter().any(|name| fields.has(name)) {
             return self.record(number, line);
         }
-        let told: Line = serde_json::from_str(line).map_err(|error| match error.classify() {
-            serde_json::error::Category::Data => error.to_string(),
-            _ => format!("it is not JSON: {error}"),
-        })?;
-        if told.v != 1 {
-            return Err(format!("v is {}, and this hitctl knows 1", told.v));
+        fields.only(&FIELDS)?;
+        match fields.count("v")? {
+            None | Some(1) => {}
+            Some(other) => return Err(format!("expected 1 in \"v\", found {other}")),
         }
-        let mut hit = self.hit(number, &told.path, told.ts.as_deref(), told.n)?;
-        if let Some(ip) = told.ip {
-            hit.ip = Some(ip.parse().map_err(|_| format!("ip is {ip:?}, which is no address"))?);
+        let path = fields.text("path")?.ok_or_else(|| fields::missing("path"))?;
+        let (ts, n) = (fields.text("ts")?, fields.count("n")?.unwrap_or(1));
+        let mut hit = self.hit(number, &path, ts.as_deref(), n)?;
+        if let Some(ip) = fields.text("ip")? {
+            let found = fields::quoted(&ip);
+            hit.ip = Some(ip.parse().map_err(|_| format!("expected an address in \"ip\", found {found}"))?);
         }
-        if let Some(id) = told.id {
+        if let Some(id) = fields.text("id")? {
             hit.id = self::id(&id).map_err(|why| format!("the id {id:?} cannot be used: {why}"))?;
         }
-        hit.ua = told.ua;
+        hit.ua = fields.text("ua")?;
         Ok(hit)
     }
 
@@ -145,7 +138,7 @@ impl Making<'_> {
     fn record(&self, line: u64, text: &str) -> Result<Hit, String> {
         let now = Moment::from_millis(u64::try_from(self.now.as_millisecond()).unwrap_or_default());
         let n = match trigger::body(text, self.sources, now)? {
-            Content::Hits(hits) => hits.iter().map(|hit| hit.n).sum(),
+            Content::Hits(hits) => hits.iter().map(|hit| hit.n).fold(0, u64::saturating_add),
             Content::Wrong(why) => return Err(why),
             // What is sent for another purpose is no hit.
             Content::Objects(_) | Content::Nothing => 0,
@@ -158,8 +151,8 @@ impl Making<'_> {
     pub(super) fn hit(&self, line: u64, path: &str, ts: Option<&str>, n: u64) -> Result<Hit, String> {
         normalise_keeping(path, self.keep_query).map_err(|why| why.to_string())?;
         let ts = ts.map_or(Ok(self.now), |text| time(text, self.now))?;
-        if n == 0 {
-            return Err("n is 0: a hit counts at least once".to_owned());
+        if !(1..=MAX_COUNT).contains(&n) {
+            return Err(format!("expected a whole number from 1 to {MAX_COUNT} in \"n\", found {n}"));
         }
         let id = format!("{}-{line}", self.prefix);
         Ok(Hit { line, path: path.to_owned(), ts, n, ip: None, ua: None, id, record: None })
@@ -167,26 +160,21 @@ impl Making<'_> {
 }
 
 impl Hit {
-    /// Its messages: more than one where it stands for more hits than a message may.
-    pub(super) fn bodies(&self) -> Vec<String> {
+    /// Its message.
+    pub(super) fn body(&self) -> String {
         if let Some(record) = &self.record {
-            return vec![in_xml(record)];
+            return in_xml(record);
         }
-        let messages = self.n.div_ceil(MOST_IN_MESSAGE);
-        let part = |k: u64| {
-            let id = if k == 0 { self.id.clone() } else { format!("{}.{}", self.id, k + 1) };
-            let body = Body {
-                v: 1,
-                path: &self.path,
-                ts: self.ts.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
-                ip: self.ip.map(|ip| ip.to_string()),
-                ua: self.ua.as_deref(),
-                n: (self.n - k * MOST_IN_MESSAGE).min(MOST_IN_MESSAGE),
-                id: &id,
-            };
-            in_xml(&serde_json::to_string(&body).unwrap_or_default())
+        let body = Body {
+            v: 1,
+            path: &self.path,
+            ts: self.ts.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+            ip: self.ip.map(|ip| ip.to_string()),
+            ua: self.ua.as_deref(),
+            n: self.n,
+            id: &self.id,
         };
-        (0..messages).map(part).collect()
+        in_xml(&serde_json::to_string(&body).unwrap_or_default())
     }
 }
 
@@ -197,14 +185,15 @@ fn in_xml(json: &str) -> String {
 
 /// A time as the function takes it.
 fn time(text: &str, now: Timestamp) -> Result<Timestamp, String> {
-    let ts: Timestamp =
-        text.parse().map_err(|_| format!("ts is {text:?}, which is no time such as 2026-09-20T10:00:00Z"))?;
+    let ts: Timestamp = text
+        .parse()
+        .map_err(|_| format!("expected a time such as 2026-09-20T10:00:00Z in \"ts\", found {text:?}"))?;
     let ago = now.duration_since(ts);
     if ago < -AHEAD {
-        return Err(format!("ts is {text}, which is more than 5 minutes ahead"));
+        return Err(format!("expected a time at most 5 minutes ahead in \"ts\", found {text}"));
     }
     if ago > AGO {
-        return Err(format!("ts is {text}, which is more than 60 days ago"));
+        return Err(format!("expected a time at most 60 days ago in \"ts\", found {text}"));
     }
     Ok(ts)
 }
@@ -239,16 +228,17 @@ mod tests {
     #[test]
     fn hits_are_paths_or_objects() {
         let text = "\u{feff}/a\r\n\n  /b c?x=1\n\"quoted\"\n\
-            {\"path\":\"/d\",\"ts\":\"2026-09-19T23:00:00-02:00\",\"n\":7,\"ip\":\"::1\",\"ua\":\"u\",\"id\":\"own\"}\nDistance";
+            {\"path\":\"/d\",\"ts\":\"2026-09-19T23:00:00-02:00\",\"n\":7,\"ip\":\"::1\",\"ua\":\"u\",\"id\":\"own\"}\n# a comment\n  #another\n{\"path\":\"Distance\"}\nHTTPS://a.example/x";
         let (hits, refused) = lines(text);
         assert_eq!(refused, []);
-        let bodies: Vec<_> = hits.iter().flat_map(Hit::bodies).collect();
+        let bodies: Vec<_> = hits.iter().map(Hit::body).collect();
         insta::assert_snapshot!(bodies.join("\n"), @r#"
         {"v":1,"path":"/a","ts":"2026-09-20T10:00:00Z","id":"p-1"}
         {"v":1,"path":"/b c?x=1","ts":"2026-09-20T10:00:00Z","id":"p-3"}
         {"v":1,"path":"quoted","ts":"2026-09-20T10:00:00Z","id":"p-4"}
         {"v":1,"path":"/d","ts":"2026-09-20T01:00:00Z","ip":"::1","ua":"u","n":7,"id":"own"}
-        {"v":1,"path":"Distance","ts":"2026-09-20T10:00:00Z","id":"p-6"}
+        {"v":1,"path":"Distance","ts":"2026-09-20T10:00:00Z","id":"p-8"}
+        {"v":1,"path":"HTTPS://a.example/x","ts":"2026-09-20T10:00:00Z","id":"p-9"}
         "#);
     }
 
@@ -273,41 +263,49 @@ mod tests {
             "{\"path\":\"/\",\"v\":2}",
             "\"/open",
             "/also/good",
+            "Distance",
+            "path,hits",
+            "203.0.113.7 - - [20/Sep/2026:10:00:00 +0000] \"GET / HTTP/1.1\" 200 512 \"-\" \"Agent/1\"",
+            "{\"path\":\"/\",\"n\":9007199254740992}",
         ];
         let (hits, refused) = lines(&text.join("\n"));
         assert_eq!(hits.iter().map(|hit| hit.line).collect::<Vec<_>>(), [1, 18]);
         let told: Vec<_> = refused.iter().map(|line| format!("{}: {}", line.line, line.why)).collect();
         insta::assert_snapshot!(told.join("\n"), @r#"
-        2: the path begins with `!`, which is reserved
+        2: expected a path, a hit as a JSON object, or a comment, found "!site"
         3: the path holds a backslash
-        4: it is not JSON: EOF while parsing a value at line 1 column 8
-        5: a list is no hit: one hit a line
-        6: unknown field `pth`, expected one of `v`, `path`, `ts`, `n`, `ip`, `ua`, `id` at line 1 column 6
-        7: missing field `path` at line 1 column 29
-        8: invalid type: integer `7`, expected a string at line 1 column 9
-        9: ts is "yesterday", which is no time such as 2026-09-20T10:00:00Z
-        10: ts is 2026-09-20T10:06:00Z, which is more than 5 minutes ahead
-        11: ts is 2026-07-01T00:00:00Z, which is more than 60 days ago
-        12: n is 0: a hit counts at least once
-        13: invalid value: integer `-1`, expected u64 at line 1 column 18
-        14: ip is "1.2.3", which is no address
+        4: expected more JSON, found the end of it
+        5: expected a path, a hit as a JSON object, or a comment, found "[\"/a\"]"
+        6: expected only the fields v, path, ts, n, ip, ua, id, found "pth"
+        7: expected a field "path", found none
+        8: expected a text in "path", found 7
+        9: expected a time such as 2026-09-20T10:00:00Z in "ts", found "yesterday"
+        10: expected a time at most 5 minutes ahead in "ts", found 2026-09-20T10:06:00Z
+        11: expected a time at most 60 days ago in "ts", found 2026-07-01T00:00:00Z
+        12: expected a whole number from 1 to 9007199254740991 in "n", found 0
+        13: expected a whole number from 0 to 9007199254740991 in "n", found -1
+        14: expected an address in "ip", found "1.2.3"
         15: the id "a b" cannot be used: it takes letters, digits and - _ . : only
-        16: v is 2, and this hitctl knows 1
-        17: EOF while parsing a string at line 1 column 6
+        16: expected 1 in "v", found 2
+        17: expected more JSON, found the end of it
+        19: expected a path, a hit as a JSON object, or a comment, found "Distance"
+        20: expected a path, a hit as a JSON object, or a comment, found "path,hits"
+        21: expected a path, a hit as a JSON object, or a comment, found "203.0.113.7 - - [20/Sep/2026:10:00:00 +0000] \"GET / HTTP/1.1"..
+        22: expected a whole number from 0 to 9007199254740991 in "n", found 9007199254740992
         "#);
         let (_, refused) = making().lines(b"\xff/a");
-        assert_eq!(refused[0].why, "it is not UTF-8");
+        assert_eq!(refused[0].why, "expected UTF-8, found other bytes");
     }
 
     #[test]
-    fn many_hits_are_as_few_messages_as_can_be() {
-        let bodies = making().hit(1, "/", None, 2_000_001).unwrap().bodies();
-        let told: Vec<serde_json::Value> =
-            bodies.iter().map(|body| serde_json::from_str(body).unwrap()).collect();
-        let of = |name: &str| told.iter().map(|body| body[name].to_string()).collect::<Vec<_>>();
+    fn many_hits_are_one_message() {
+        let body = |n| -> serde_json::Value {
+            serde_json::from_str(&making().hit(1, "/", None, n).unwrap().body()).unwrap()
+        };
+        assert_eq!(body(MAX_COUNT)["n"], MAX_COUNT);
         // One alone is said by leaving it out.
-        assert_eq!(of("n"), ["1000000", "1000000", "null"]);
-        assert_eq!(of("id"), ["\"p-1\"", "\"p-1.2\"", "\"p-1.3\""]);
+        assert_eq!(body(1)["n"], serde_json::Value::Null);
+        assert!(making().hit(1, "/", None, MAX_COUNT + 1).is_err());
     }
 
     #[test]
@@ -315,16 +313,16 @@ mod tests {
         let records = include_str!("../../../../examples/visitors/records.ndjson");
         let (hits, refused) = lines(records);
         assert_eq!((hits.len(), refused), (3, Vec::new()));
-        assert_eq!(hits[1].bodies(), [records.lines().nth(1).unwrap()]);
+        assert_eq!(hits[1].body(), records.lines().nth(1).unwrap());
         let (hits, refused) = lines(
             "{\"v\":1,\"hits\":[{\"path\":\"/a\",\"n\":4},{\"path\":\"/b\"}]}\n{\"Records\":[{\"cf\":7}]}",
         );
-        assert_eq!((hits[0].n, hits[0].bodies().len(), refused.len()), (5, 1, 1));
+        assert_eq!((hits[0].n, refused.len()), (5, 1));
     }
 
     #[test]
     fn what_sqs_refuses_is_written_in_another_way() {
-        let (hits, _) = lines("x\u{ffff}");
-        assert!(hits[0].bodies()[0].contains(r"x\uffff"));
+        let (hits, _) = lines("/x?\u{ffff}");
+        assert!(hits[0].body().contains(r"x?\uffff"));
     }
 }

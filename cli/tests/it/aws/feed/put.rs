@@ -55,7 +55,11 @@ fn a_bad_line_is_told_and_the_rest_goes_on() {
     let refused: Vec<_> =
         json["refused"].as_array().unwrap().iter().map(|line| line["line"].clone()).collect();
     assert_eq!(refused, [json!(26), json!(28)]);
-    assert!(ran.stderr.contains("line 28: the path begins with `!`, which is reserved"), "{ran:?}");
+    assert!(
+        ran.stderr
+            .contains("line 28: expected a path, a hit as a JSON object, or a comment, found \"!site\""),
+        "{ran:?}"
+    );
     let ids: BTreeSet<String> =
         queues.all("hits").iter().map(|found| found.json()["id"].as_str().unwrap().to_owned()).collect();
     assert_eq!(ids.len(), 26);
@@ -88,9 +92,9 @@ fn what_cannot_be_sent_is_said_before_anything_is() {
     ");
     for (args, says) in [
         (&["--path", "!x"] as &[&str], "reserved"),
-        (&["--path", "/", "--ts", "noon"], "no time"),
+        (&["--path", "/", "--ts", "noon"], "expected a time"),
         (&["--path", "/", "--ts", "2020-01-01T00:00:00Z"], "60 days"),
-        (&["--path", "/", "--count", "0"], "0 is not in 1..=1000000000"),
+        (&["--path", "/", "--count", "0"], "expected a whole number from 1 to 9007199254740991"),
         (&["--path", "/", "--id-prefix", "a b"], "letters, digits"),
         (&["--file", "missing"], "failed to read missing"),
         (&["--file", "empty"], "there is no hit"),
