@@ -1,111 +1,215 @@
 //! Access logs of `CloudFront`, line by line: W3C's extended format, whose columns a line `#Fields:` names, and JSON, an object
-//! a line. A line becomes a view of a page, or nothing. Pure.
+//! a line. A line becomes a view of a page, or nothing; a file that lacks a needed column is refused. Pure.
+
+use std::borrow::Cow;
 
 use crate::moment::Moment;
-use crate::query::decode;
+use crate::path::hex_pair;
 use crate::trigger::fields;
 
-/// The columns that matter, as both formats name them.
-const COLUMNS: [&str; 9] = [
+/// The columns that are read, as both formats name them.
+const COLUMNS: [&str; 10] = [
     "date",
     "time",
+    "timestamp(ms)",
     "c-ip",
     "cs-method",
     "cs-uri-stem",
     "cs-uri-query",
     "sc-status",
-    "cs(User-Agent)",
+    AGENT,
     "sc-content-type",
 ];
+const AGENT: &str = "cs(User-Agent)";
 
 /// A view of a page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct View {
     /// When.
     pub at: Moment,
-    /// The path, with its query if there was one.
+    /// The path, with its query if there was one, as the viewer sent it.
     pub path: String,
     /// The viewer's address.
     pub address: String,
-    /// The user agent, decoded.
+    /// The user agent, as the viewer sent it.
     pub agent: Option<String>,
 }
 
 /// A reader of one file.
 #[derive(Debug, Default)]
 pub struct Reader {
-    /// Where in a line the columns are.
+    /// Whether a file without user agents is refused.
+    needs_agent: bool,
+    /// The place of each column in a line.
     places: Option<[Option<usize>; COLUMNS.len()]>,
     understood: bool,
+    /// Lines that describe a request.
+    requests: u64,
+    /// Lines that should describe a request, but cannot be read.
+    unreadable: u64,
 }
 
 impl Reader {
-    /// Whether anything in the file was a line of an access log.
-    pub fn has_understood(&self) -> bool {
-        self.understood
+    /// A reader that refuses a file without user agents if `needs_agent`: without them every view is a robot's.
+    pub fn new(needs_agent: bool) -> Self {
+        Self { needs_agent, ..Self::default() }
     }
 
-    /// Reads a line: a view of a page, or nothing.
-    pub fn line(&mut self, line: &str) -> Option<View> {
+    /// Returns the number of lines that could not be read, or why the whole file cannot be read.
+    pub fn finish(&self) -> Result<u64, String> {
+        if !self.understood {
+            return Err(
+                "the file is no access log: there is no line `#Fields:` in it, and no JSON with its names"
+                    .to_owned(),
+            );
+        }
+        if self.requests == 0 && self.unreadable > 0 {
+            return Err(
+                "no line of the access log can be read: expected values separated by tabs, in the order of its line \
+                 `#Fields:`, or a JSON object a line"
+                    .to_owned(),
+            );
+        }
+        Ok(self.unreadable)
+    }
+
+    /// Reads a line: a view of a page, or nothing. The error refuses the whole file, and names the columns that it lacks.
+    pub fn line(&mut self, line: &str) -> Result<Option<View>, String> {
         let line = line.trim_end_matches(['\r', '\n']);
         if let Some(fields) = line.strip_prefix("#Fields:") {
             let names: Vec<&str> = fields.split_whitespace().collect();
-            self.places = Some(COLUMNS.map(|column| names.iter().position(|name| *name == column)));
+            let places = COLUMNS.map(|column| names.iter().position(|name| *name == column));
+            self.require(|column| names.contains(&column))?;
+            self.places = Some(places);
             self.understood = true;
-            return None;
+            return Ok(None);
         }
         if line.starts_with('{') {
-            let fields = fields::object(line, "the line").ok()?;
-            self.understood |= fields.has("cs-uri-stem");
-            let values = COLUMNS.map(|column| fields.text(column).ok().flatten());
-            return view(values.each_ref().map(Option::as_deref));
+            let Ok(fields) = fields::object(line, "the line") else {
+                self.unreadable += 1;
+                return Ok(None);
+            };
+            if !COLUMNS.iter().any(|column| fields.get(column).is_some()) {
+                self.unreadable += 1;
+                return Ok(None);
+            }
+            self.require(|column| fields.get(column).is_some())?;
+            self.understood = true;
+            let values = COLUMNS.map(|column| match fields.text(column) {
+                Ok(value) => value,
+                // A number is as good as its digits.
+                Err(_) => fields.get(column).map(|raw| raw.get().into()),
+            });
+            return Ok(self.view(values.each_ref().map(Option::as_deref)));
         }
-        let places = self.places?;
+        let Some(places) = self.places.filter(|_| !line.is_empty() && !line.starts_with('#')) else {
+            return Ok(None);
+        };
         let separator = if line.contains('\t') { '\t' } else { ' ' };
         let values: Vec<&str> = line.split(separator).collect();
-        view(places.map(|place| values.get(place?).copied()))
+        Ok(self.view(places.map(|place| values.get(place?).copied())))
+    }
+
+    /// Checks that the columns without which no view can be counted are there.
+    fn require(&self, has: impl Fn(&str) -> bool) -> Result<(), String> {
+        let mut missing = Vec::new();
+        let has_time = has("timestamp(ms)") || has("date") && has("time");
+        if !has_time {
+            missing.push("`date` and `time` (or `timestamp(ms)`)".to_owned());
+        }
+        let agent = self.needs_agent.then_some(AGENT);
+        for column in ["cs-method", "cs-uri-stem", "sc-status"].into_iter().chain(agent) {
+            if !has(column) {
+                missing.push(format!("`{column}`"));
+            }
+        }
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let columns = missing.join(", ");
+        Err(format!(
+            "the access log lacks needed columns: {columns}; add these fields to the distribution's log settings"
+        ))
+    }
+
+    fn view(&mut self, values: [Option<&str>; COLUMNS.len()]) -> Option<View> {
+        // A dash is an empty value.
+        let [date, time, millis, address, method, stem, query, status, agent, kind] =
+            values.map(|value| value.filter(|value| !matches!(*value, "-" | "")));
+        let at = match (date, time) {
+            (Some(date), Some(time)) => Moment::from_rfc3339(&format!("{date}T{time}Z")),
+            _ => millis.and_then(|millis| millis.parse().ok()).map(Moment::from_millis),
+        };
+        let (Some(at), Some(method), Some(stem), Some(status)) = (at, method, stem, status) else {
+            self.unreadable += 1;
+            return None;
+        };
+        self.requests += 1;
+        if !matches!(method, "GET" | "HEAD") || !matches!(status, "200" | "304") {
+            return None;
+        }
+        let stem = decoded(stem);
+        if !kind.map_or_else(|| is_named_like_a_page(&stem), is_html) {
+            return None;
+        }
+        // What follows a `#` would be dropped as a fragment, which no viewer sends.
+        let sent = |text: &str| text.replace('#', "%23");
+        let path = match query {
+            Some(query) => format!("{}?{}", sent(&stem), sent(&decoded(query))),
+            None => sent(&stem),
+        };
+        Some(View { at, path, address: address.unwrap_or_default().to_owned(), agent: agent.map(agent_of) })
     }
 }
 
-fn view(values: [Option<&str>; COLUMNS.len()]) -> Option<View> {
-    // A dash is an empty value.
-    let [date, time, address, method, stem, query, status, agent, kind] =
-        values.map(|value| value.filter(|value| !matches!(*value, "-" | "")));
-    if !matches!(method?, "GET" | "HEAD") || !matches!(status?, "200" | "304") {
-        return None;
-    }
-    let stem = stem?;
-    if !is_page(stem) || kind.is_some_and(|kind| !is_html(kind)) {
-        return None;
-    }
-    Some(View {
-        at: Moment::from_rfc3339(&format!("{}T{}Z", date?, time?))?,
-        path: query.map_or_else(|| stem.to_owned(), |query| format!("{stem}?{query}")),
-        address: address.unwrap_or_default().to_owned(),
-        agent: agent.map(agent_of),
-    })
-}
-
-/// Whether a path is a page's: without an extension, or with that of HTML.
-fn is_page(stem: &str) -> bool {
+/// Whether a path is a page's by its name: without an extension, or with that of a page. What holds no letter, as in
+/// `rust-1.80`, is no extension.
+fn is_named_like_a_page(stem: &str) -> bool {
+    const PAGES: [&str; 8] = ["html", "htm", "xhtml", "shtml", "php", "asp", "aspx", "jsp"];
     let name = stem.rsplit('/').next().unwrap_or_default();
     match name.rsplit_once('.') {
-        None => true,
-        Some((_, extension)) => ["html", "htm"].iter().any(|html| extension.eq_ignore_ascii_case(html)),
+        Some((_, extension)) if extension.bytes().any(|byte| byte.is_ascii_alphabetic()) => {
+            PAGES.iter().any(|page| extension.eq_ignore_ascii_case(page))
+        }
+        _ => true,
     }
 }
 
 fn is_html(kind: &str) -> bool {
-    // Logs encode what is in a value, the space behind a semicolon too.
-    let kind = kind.split([';', '%', ' ']).next().unwrap_or_default();
+    let kind = decoded(kind);
+    let kind = kind.split([';', ' ']).next().unwrap_or_default();
     ["text/html", "application/xhtml+xml"].iter().any(|html| kind.eq_ignore_ascii_case(html))
 }
 
-/// A user agent, as the browser sent it: logs encode it, old ones twice. A plus stays one.
+/// A user agent, as the browser sent it: old logs encode it twice, so that no space is left in it.
 fn agent_of(text: &str) -> String {
-    let once = |text: &str| decode(&text.replace('+', "%2B"));
-    let first = once(text).unwrap_or_else(|| text.to_owned());
-    if first.contains("%20") { once(&first).unwrap_or(first) } else { first }
+    let once = decoded(text);
+    if once.contains("%20") && !once.contains(' ') { decoded(&once) } else { once }.into_owned()
+}
+
+/// Returns the value that a field was written for. Logs encode the bytes that `CloudFront`'s table of encoded characters
+/// names, `%` among them, and no others: any other `%XX` is the viewer's own.
+fn decoded(value: &str) -> Cow<'_, str> {
+    if !value.contains('%') {
+        return value.into();
+    }
+    let bytes = value.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while let Some(&byte) = bytes.get(at) {
+        let encoded = (byte == b'%').then(|| hex_pair(bytes.get(at + 1..at + 3))).flatten();
+        let plain = encoded.filter(|&byte| is_encoded_in_logs(byte));
+        out.push(plain.unwrap_or(byte));
+        at += if plain.is_some() { 3 } else { 1 };
+    }
+    // Where the bytes are no UTF-8, their encoded form is all that can be said.
+    String::from_utf8(out).map_or(Cow::Borrowed(value), Cow::Owned)
+}
+
+/// The table of encoded characters in "Standard log file format" of `CloudFront`'s Developer Guide: codes 0 to 32, 127 and
+/// above, and these.
+fn is_encoded_in_logs(byte: u8) -> bool {
+    byte <= 32 || byte >= 127 || b"<>\"#%{}|\\^~[]`'".contains(&byte)
 }
 
 #[cfg(test)]
@@ -119,11 +223,20 @@ mod tests {
         #Fields: date time x-edge-location sc-bytes c-ip cs-method cs(Host) cs-uri-stem sc-status cs(Referer) cs(User-Agent) cs-uri-query cs(Cookie) x-edge-result-type x-edge-request-id x-host-header cs-protocol cs-bytes time-taken x-forwarded-for ssl-protocol ssl-cipher x-edge-response-result-type cs-protocol-version fle-status fle-encrypted-fields c-port time-to-first-byte x-edge-detailed-result-type sc-content-type sc-content-len sc-range-start sc-range-end\n\
         2019-12-04\t21:02:31\tLAX1\t392\t192.0.2.100\tGET\td111111abcdef8.cloudfront.net\t/index.html\t200\t-\tMozilla/5.0%20(Windows%20NT%2010.0;%20Win64;%20x64)%20AppleWebKit/537.36%20(KHTML,%20like%20Gecko)%20Chrome/78.0.3904.108%20Safari/537.36\t-\t-\tHit\tSOX4xwn4XV6Q4rgb7XiVGOHms_BGlTAC4KyHmureZmBNrjGdRLiNIQ==\td111111abcdef8.cloudfront.net\thttps\t23\t0.001\t-\tTLSv1.2\tECDHE-RSA-AES128-GCM-SHA256\tHit\tHTTP/2.0\t-\t-\t11040\t0.001\tHit\ttext/html\t78\t-\t-\n\
         2019-12-04\t21:02:31\tLAX1\t392\t192.0.2.100\tGET\td111111abcdef8.cloudfront.net\t/app.js\t200\t-\tMozilla/5.0\t-\t-\tHit\tx\td111111abcdef8.cloudfront.net\thttps\t23\t0.001\t-\tTLSv1.2\tE\tHit\tHTTP/2.0\t-\t-\t11040\t0.001\tHit\ttext/javascript\t78\t-\t-\n\
-        2019-12-13\t22:36:27\tSEA19-C1\t900\t192.0.2.200\tHEAD\td111111abcdef8.cloudfront.net\t/a%20b\t304\t-\tcurl/7.55.1+x\tid=7\t-\tHit\tx\td111111abcdef8.cloudfront.net\thttp\t387\t0.103\t-\t-\t-\tHit\tHTTP/1.1\t-\t-\t12644\t0.103\tHit\t-\t-\t-\t-\n";
+        2019-12-13\t22:36:27\tSEA19-C1\t900\t192.0.2.200\tHEAD\td111111abcdef8.cloudfront.net\t/a%2520b\t304\t-\tcurl/7.55.1+x\tid=7%2526\t-\tHit\tx\td111111abcdef8.cloudfront.net\thttp\t387\t0.103\t-\t-\t-\tHit\tHTTP/1.1\t-\t-\t12644\t0.103\tHit\t-\t-\t-\t-\n";
 
     fn views(text: &str) -> Vec<View> {
         let mut reader = Reader::default();
-        text.lines().filter_map(|line| reader.line(line)).collect()
+        text.lines().filter_map(|line| reader.line(line).unwrap()).collect()
+    }
+
+    /// What a file is refused with, if it is.
+    fn refusal(text: &str) -> Result<u64, String> {
+        let mut reader = Reader::new(true);
+        for line in text.lines() {
+            reader.line(line)?;
+        }
+        reader.finish()
     }
 
     fn view(at: &str, path: &str, address: &str, agent: &str) -> View {
@@ -140,7 +253,7 @@ mod tests {
         let chrome = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/78.0.3904.108 Safari/537.36";
         let expected = [
             view("2019-12-04T21:02:31Z", "/index.html", "192.0.2.100", chrome),
-            view("2019-12-13T22:36:27Z", "/a%20b?id=7", "192.0.2.200", "curl/7.55.1+x"),
+            view("2019-12-13T22:36:27Z", "/a%20b?id=7%26", "192.0.2.200", "curl/7.55.1+x"),
         ];
         assert_eq!(views(W3C), expected);
     }
@@ -174,20 +287,114 @@ mod tests {
         assert_eq!(paths, ["/x", "/z"]);
     }
 
+    /// The paths of the views in a log with these stems and content types.
+    fn of_pages(rows: &[(&str, &str)]) -> Vec<String> {
+        let header = "#Fields: date time cs-method cs-uri-stem sc-status cs-uri-query sc-content-type\n";
+        let line =
+            |(stem, kind): &(&str, &str)| format!("2026-09-20\t10:00:00\tGET\t{stem}\t200\t-\t{kind}\n");
+        let lines: Vec<String> = rows.iter().map(line).collect();
+        views(&format!("{header}{}", lines.concat())).into_iter().map(|view| view.path).collect()
+    }
+
+    /// A raw request and how the log writes it, by `CloudFront`'s table of encoded characters.
+    #[test]
+    fn fields_are_decoded_once_to_what_the_viewer_sent() {
+        let html = |stem| (stem, "text/html");
+        assert_eq!(
+            of_pages(&[
+                html("/caf%25C3%25A9/"),
+                html("/a%2520b"),
+                html("/100%2525"),
+                html("/%7Ebob"),
+                html("/%5Bid%5D/%27x%27"),
+                html("/a%252Fb"),
+                // Not encoded by the log, since no character that is stands there.
+                html("/a%2Fb+c"),
+                html("/a%23b"),
+                html("/latin%E9"),
+                html("/100%"),
+            ]),
+            [
+                "/caf%C3%A9/",
+                "/a%20b",
+                "/100%25",
+                "/~bob",
+                "/[id]/'x'",
+                "/a%2Fb",
+                "/a%2Fb+c",
+                "/a%23b",
+                "/latin%E9",
+                "/100%"
+            ]
+        );
+        for (written, sent) in [
+            ("Mozilla/5.0%20(X11;%20rv:1)%20a+b", "Mozilla/5.0 (X11; rv:1) a+b"),
+            ("Mozilla/5.0%2520(X11)", "Mozilla/5.0 (X11)"),
+            ("My%2520App/1%20CFNetwork/1", "My%20App/1 CFNetwork/1"),
+            ("App%20%7Bv1%7D%20%22x%22%20%5E", "App {v1} \"x\" ^"),
+        ] {
+            assert_eq!(agent_of(written), sent);
+        }
+    }
+
+    #[test]
+    fn pages_with_dots_count_by_their_content_type_or_else_by_their_name() {
+        let html = "text/html;%20charset=utf-8";
+        for (stem, kind, counts) in [
+            ("/posts/rust-1.80", html, true),
+            ("/index.php", html, true),
+            ("/users/john.doe", html, true),
+            ("/page", "application/xhtml+xml", true),
+            ("/feed.xml", "application/xml", false),
+            ("/page", "application/json", false),
+            ("/a.html", "text/plain", false),
+            ("/posts/rust-1.80", "-", true),
+            ("/index.php", "-", true),
+            ("/a.HTML", "-", true),
+            ("/users/john.doe", "-", false),
+            ("/x.css", "-", false),
+            ("/song.mp3", "-", false),
+        ] {
+            assert_eq!(of_pages(&[(stem, kind)]).len(), usize::from(counts), "{stem} {kind}");
+        }
+    }
+
+    #[test]
+    fn timestamp_in_milliseconds_is_a_time() {
+        let text = "#Fields: cs-method cs-uri-stem sc-status timestamp(ms)\nGET\t/x\t200\t1789898400123\n\
+                    {\"cs-method\":\"GET\",\"cs-uri-stem\":\"/y\",\"sc-status\":200,\"timestamp(ms)\":1789898400123}";
+        let views = views(text);
+        assert_eq!(views.iter().map(|view| view.path.as_str()).collect::<Vec<_>>(), ["/x", "/y"]);
+        assert!(views.iter().all(|view| view.at == Moment::from_millis(1_789_898_400_123)));
+    }
+
+    #[test]
+    fn file_without_needed_columns_is_refused_with_their_names() {
+        let refused = |text: &str| refusal(text).unwrap_err();
+        insta::assert_snapshot!(refused("#Fields: date c-ip cs-uri-stem\n"), @"the access log lacks needed columns: `date` and `time` (or `timestamp(ms)`), `cs-method`, `sc-status`, `cs(User-Agent)`; add these fields to the distribution's log settings");
+        insta::assert_snapshot!(refused(r#"{"timestamp(ms)":"1","cs-uri-stem":"/","cs(User-Agent)":"x"}"#), @"the access log lacks needed columns: `cs-method`, `sc-status`; add these fields to the distribution's log settings");
+        let header = "#Fields: date time cs-method cs-uri-stem sc-status cs(User-Agent)\n";
+        insta::assert_snapshot!(refused(&format!("{header}2026-09-20,10:00:00,GET,/,200,Mozilla\n")), @"no line of the access log can be read: expected values separated by tabs, in the order of its line `#Fields:`, or a JSON object a line");
+        let readable = "2026-09-20\t10:00:00\tGET\t/\t200\t-\n";
+        assert_eq!(refusal(header), Ok(0), "nobody came");
+        assert_eq!(refusal(&format!("#Version: 1.0\n{header}{readable}\n2026-09-20\t10:00\n")), Ok(1));
+        let without_agents = header.replace(" cs(User-Agent)", "");
+        let mut reader = Reader::new(false);
+        assert_eq!(reader.line(&without_agents), Ok(None), "nobody asks for robots");
+    }
+
     #[test]
     fn what_is_no_log_is_not_understood() {
-        let mut reader = Reader::default();
-        for line in ["<html>", "{\"a\":1}", "2026-09-20\t10:00:00", ""] {
-            assert_eq!(reader.line(line), None);
+        for text in ["<html>", "{\"a\":1}", "2026-09-20\t10:00:00", ""] {
+            assert!(refusal(text).unwrap_err().starts_with("the file is no access log"), "{text}");
         }
-        assert!(!reader.has_understood());
     }
 
     proptest! {
         #[test]
         fn reading_never_panics(lines in proptest::collection::vec("(#Fields: )?[ -~\t]{0,80}", 0..9), cut in 0..3000_usize) {
-            drop(views(&lines.join("\n")));
-            drop(views(&W3C[..cut.min(W3C.len())]));
+            drop(refusal(&lines.join("\n")));
+            drop(refusal(&W3C[..cut.min(W3C.len())]));
         }
     }
 }

@@ -90,6 +90,8 @@ struct Chunks<'a, 't, S> {
     views: usize,
     /// Views of robots: the one reason for which a view in a log does not count.
     ignored: Option<(Ignored, u64)>,
+    /// Views that are too old to be counted, or ahead of the clock.
+    far: u64,
 }
 
 /// Counts a file's views as those of the message at `place`. The error is that of the file, which will never be any other.
@@ -114,15 +116,18 @@ pub fn count<S: Store>(
         pages,
         views: 0,
         ignored: None,
+        far: 0,
     };
-    let mut reader = Reader::default();
+    let mut reader = Reader::new(chunks.tools.setup.rules.ignore_bots);
     let mut bytes = 0;
     let mut line = Vec::new();
     let take = |line: &[u8], reader: &mut Reader, chunks: &mut Chunks<'_, '_, S>, counted: &mut Counted| {
         // What is no UTF-8 is no line of a log, which encodes what is none.
-        if let Some(view) = std::str::from_utf8(line).ok().and_then(|line| reader.line(line)) {
+        let Ok(line) = std::str::from_utf8(line) else { return Ok::<_, String>(()) };
+        if let Some(view) = reader.line(line)? {
             chunks.add(&view, counted);
         }
+        Ok(())
     };
     gzip::unpack(file, &mut |piece| {
         bytes += piece.len();
@@ -135,13 +140,13 @@ pub fn count<S: Store>(
                 return Err("the file holds a line that is too long for an access log".to_owned());
             }
             if line.ends_with(b"\n") {
-                take(&line, &mut reader, &mut chunks, counted);
+                take(&line, &mut reader, &mut chunks, counted)?;
                 line.clear();
             }
         }
         Ok(())
     })?;
-    take(&line, &mut reader, &mut chunks, counted);
+    take(&line, &mut reader, &mut chunks, counted)?;
     chunks.flush(counted);
     if let Some((why, views)) = chunks.ignored.filter(|_| !counted.failed.contains_key(&place)) {
         counted.ignored += views;
@@ -149,11 +154,18 @@ pub fn count<S: Store>(
             counted.notes.push(format!("views that do not count were not counted as such: {error}"));
         }
     }
-    if bytes > 0 && !reader.has_understood() {
-        return Err(
-            "the file is no access log: there is no line `#Fields:` in it, and no JSON with its names"
-                .to_owned(),
-        );
+    if chunks.far > 0 {
+        let far = chunks.far;
+        counted.notes.push(format!(
+            "views of an access log were not counted: {far} are older than sixty days, or ahead of the clock"
+        ));
+    }
+    if bytes == 0 {
+        return Ok(());
+    }
+    match reader.finish()? {
+        0 => {}
+        lines => counted.notes.push(format!("{lines} lines of an access log could not be read")),
     }
     Ok(())
 }
@@ -178,7 +190,8 @@ impl<S: Store> Chunks<'_, '_, S> {
                 let visitor = Visitor::new(&line.address, line.agent.as_deref().unwrap_or_default());
                 self.parts.push(Part::new(key, line.at, 1, visitor));
             }
-            _ => {}
+            Verdict::Counted { .. } => self.far += 1,
+            Verdict::Refused { .. } => {}
         }
     }
 

@@ -117,6 +117,12 @@ fn a_file_that_is_none_is_refused_and_one_that_cannot_be_had_comes_again() {
     for (status, body, kind, why) in [
         (200, cut, "Hitctl.MalformedEvent", "the file is damaged: it cannot be unpacked"),
         (200, b"<html>\n".to_vec(), "Hitctl.MalformedEvent", "the file is no access log"),
+        (
+            200,
+            b"#Fields: date time cs-uri-stem\n2026-09-20\t10:00:00\t/\n".to_vec(),
+            "Hitctl.MalformedEvent",
+            "the access log lacks needed columns: `cs-method`, `sc-status`, `cs(User-Agent)`",
+        ),
         (404, Vec::new(), "Hitctl.MalformedEvent", "the file is not in its bucket any more"),
         (403, Vec::new(), "Hitctl.NotCounted", "s3 GetObject: status 403"),
         (503, Vec::new(), "Hitctl.NotCounted", "s3 GetObject: status 503"),
@@ -136,4 +142,43 @@ fn a_file_that_is_none_is_refused_and_one_that_cannot_be_had_comes_again() {
         assert!(posted.body.contains(why), "{posted:?}");
         assert!(engine.items(COUNTS).is_empty());
     }
+}
+
+/// One page has one key, however it was counted: by the widget, or by a log, whose fields encode `%` once more.
+#[test]
+fn page_in_a_log_has_the_key_that_its_widget_counts_under() {
+    const PEOPLE: &str = "Mozilla/5.0%20(X11;%20Linux%20x86_64;%20rv:140.0)%20Gecko/20100101%20Firefox/140.0";
+    let at = recently();
+    let text = format!(
+        "#Version: 1.0\n#Fields: c-ip cs-method cs-uri-stem sc-status cs(User-Agent) cs-uri-query sc-content-type timestamp(ms)\n{}",
+        ["/caf%25C3%25A9/", "/a%2520b", "/100%2525", "/posts/rust-1.80", "/%7Ebob/", "/users/john.doe"]
+            .map(|stem| format!("192.0.2.7\tGET\t{stem}\t200\t{PEOPLE}\t-\ttext/html\t{}\n", at.millis()))
+            .concat()
+    );
+    let engine = Engine::start();
+    let bucket = bucket(200, text.into_bytes());
+    let program = host(&engine, &bucket, "hash");
+    assert_eq!(program.invoke(event("x.log")).body, r#"{"v":1,"hits":6,"ignored":0}"#);
+    for key in ["/caf%C3%A9", "/a%20b", "/100%25", "/posts/rust-1.80", "/~bob", "/users/john.doe"] {
+        assert_eq!(engine.number(key, "hits"), 1, "{key}");
+    }
+}
+
+#[test]
+fn lines_that_are_not_counted_are_said_in_the_log() {
+    let now = recently();
+    let line = |millis: u64, stem: &str| format!("GET\t{stem}\t200\tMozilla/5.0%20Firefox/140.0\t{millis}\n");
+    let old = now.millis() - 61 * 86_400_000;
+    let text = format!(
+        "#Fields: cs-method cs-uri-stem sc-status cs(User-Agent) timestamp(ms)\n{}{}GET\n",
+        line(now.millis(), "/x"),
+        line(old, "/x")
+    );
+    let engine = Engine::start();
+    let bucket = bucket(200, text.into_bytes());
+    let program = host(&engine, &bucket, "none");
+    assert_eq!(program.invoke(event("x.log")).body, r#"{"v":1,"hits":1,"ignored":0}"#);
+    let log = program.end().1;
+    assert!(log.contains("views of an access log were not counted: 1 are older than sixty days"), "{log}");
+    assert!(log.contains("1 lines of an access log could not be read"), "{log}");
 }
