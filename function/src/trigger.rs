@@ -109,7 +109,7 @@ impl Envelope<'_> {
             if forwarded::is_one(&self.event) {
                 return Some(single(forwarded::read(&self.event), Reply::Counted));
             }
-            if !self.event.has("detail-type") {
+            if !eventbridge::is_one(&self.event) {
                 return None;
             }
             return Some(single(eventbridge::read(text, sources, now), Reply::Counted));
@@ -149,7 +149,9 @@ impl Envelope<'_> {
             return match source {
                 "aws:sqs" => "an SQS batch".to_owned(),
                 "aws:s3" => "an S3 notification".to_owned(),
-                "aws:sns" => "an SNS notification".to_owned(),
+                "aws:sns" => {
+                    "an SNS notification (subscribe the hit queue to the topic instead, with raw message delivery)".to_owned()
+                }
                 other => format!("a batch of records from {other}"),
             };
         }
@@ -157,7 +159,7 @@ impl Envelope<'_> {
             "a CloudFront viewer event"
         } else if self.records.is_some() {
             "a batch of records of no known source"
-        } else if self.event.has("detail-type") {
+        } else if eventbridge::is_one(&self.event) {
             "an EventBridge event"
         } else if self.is_of_load_balancer() {
             "a load balancer's request"

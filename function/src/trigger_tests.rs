@@ -198,17 +198,19 @@ fn other_shapes_are_named() {
         r#"{"Records":[]}"#,
         r#"{"requestContext":{"elb":{"targetGroupArn":"arn"}},"httpMethod":"GET","path":"/"}"#,
         r#"{"version":"1.0","httpMethod":"GET","path":"/counter","requestContext":{"stage":"$default"}}"#,
+        r#"{"detail":"/x"}"#,
         "{}",
     ]
     .iter()
     .map(|json| refusal(json).split(';').next().unwrap_or_default().to_owned() + "\n")
     .collect();
     insta::assert_snapshot!(shapes, @r"
-    the event is an SNS notification
+    the event is an SNS notification (subscribe the hit queue to the topic instead, with raw message delivery)
     the event is a batch of records from aws:kinesis
     the event is a batch of records of no known source
     the event is a load balancer's request
     the event is an API Gateway request of payload format 1.0
+    the event is of no known shape
     the event is of no known shape
     ");
     insta::assert_snapshot!(refusal("{}"), @"the event is of no known shape; this function counts requests of HTTP APIs and function URLs (payload format 2.0), SQS batches, EventBridge events, CloudFront viewer events and objects made in S3");

@@ -166,6 +166,9 @@ fn invoke_prints_the_answer_the_duration_and_the_log() {
     assert!(json["duration_ms"].as_f64().unwrap() > 0.0);
     assert!(json["log"].as_str().unwrap().contains("REPORT RequestId"), "{json}");
     assert_eq!(yard.run(&["invoke", "--path", "/%00", "--json"]).json()["status"], 400);
+    yard.write("event.json", r#"{"detail":{"path":"/by-hand"}}"#);
+    let by_hand = yard.run(&["invoke", "--payload", "event.json", "--json"]);
+    assert_eq!((by_hand.code, &by_hand.json()["body"]["hits"]), (0, &1.into()), "{by_hand:?}");
     yard.write("event.json", "{\"no\":\"shape\"}");
     let strange = yard.run(&["invoke", "--payload", "event.json"]);
     assert_eq!(strange.code, 1, "an event of no known shape is an error of the function: {strange:?}");

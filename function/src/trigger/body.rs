@@ -23,8 +23,12 @@ pub(super) fn read(body: &str, sent: Moment, sources: &Sources, now: Moment) -> 
         Ok(fields) => fields,
         Err(why) => return (None, Err(why)),
     };
-    if fields.has("detail-type") {
+    let is_ours = fields.has("path") || fields.has("hits");
+    if fields.has("detail-type") || !is_ours && eventbridge::is_one(&fields) {
         return eventbridge::read(body, sources, now);
+    }
+    if !is_ours && fields.has("TopicArn") && fields.has("Type") {
+        return (None, Err(sns(&fields)));
     }
     if fields.has("cf") {
         return cloudfront::read(body, sent);
@@ -35,13 +39,23 @@ pub(super) fn read(body: &str, sent: Moment, sources: &Sources, now: Moment) -> 
             Err(why) => (None, Err(why)),
         };
     }
-    if fields.has("Event") && !fields.has("path") && !fields.has("hits") {
+    if fields.has("Event") && !is_ours {
         return (None, s3::test(&fields));
     }
     match id(&fields) {
         Ok(id) => (id, ours(&fields, sent, now)),
         Err(why) => (None, Err(why)),
     }
+}
+
+/// Why an envelope of SNS is refused: what was published is a text within it.
+fn sns(fields: &Fields<'_>) -> String {
+    let is_notification = matches!(fields.text("Type"), Ok(Some(kind)) if kind == "Notification");
+    let what = if is_notification { "a notification" } else { "a message about a subscription" };
+    format!(
+        "the body is an SNS envelope ({what}): turn on raw message delivery for the queue's subscription to the topic, so that \
+         the body is what was published"
+    )
 }
 
 /// The records of S3 or of `CloudFront`.

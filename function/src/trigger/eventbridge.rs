@@ -3,12 +3,19 @@
 use hitctl_config::contract::MAX_COUNT;
 
 use super::body::Read;
-use super::fields::{Fields, object, point, read_text};
+use super::fields::{Field, Fields, object, point, read_text};
 use super::message::{Content, MOST_ID_BYTES, Said, Sources, time};
 use super::s3;
 use crate::moment::Moment;
 
 const PATH: &str = "/detail/path";
+
+/// Whether an object is an event: EventBridge's own names its `detail-type`; one that is written by hand, to try a rule's
+/// target, often is a `detail` alone.
+pub(super) fn is_one(fields: &Fields<'_>) -> bool {
+    let is_object = |field: Field<'_>| field.is_some_and(|raw| raw.get().starts_with('{'));
+    fields.has("detail-type") || is_object(fields.get("detail"))
+}
 
 /// Reads an event.
 pub(super) fn read(json: &str, sources: &Sources, now: Moment) -> Read {

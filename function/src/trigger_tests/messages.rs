@@ -165,6 +165,8 @@ fn what_is_malformed_is_said_without_repeating_it() {
         r#"{"Records":[{"eventSource":"aws:s3","eventName":"ObjectCreated:Put","s3":{"bucket":{"name":"site"},"object":{}}}]}"#,
         r#"{"Records":[{"cf":{"request":{}}}]}"#,
         r#"{"Event":"s3:OtherEvent"}"#,
+        r#"{"Type":"Notification","MessageId":"m","TopicArn":"arn:aws:sns:eu-central-1:123456789012:t","Message":"{\"path\":\"/x\"}"}"#,
+        r#"{"Type":"SubscriptionConfirmation","TopicArn":"arn:aws:sns:eu-central-1:123456789012:t","Token":"t","Message":"You .."}"#,
         r#"{"detail-type":"Hit","detail":{}}"#,
         r#"{"detail-type":"Hit","detail":{"path":{}}}"#,
     ];
@@ -200,12 +202,37 @@ fn what_is_malformed_is_said_without_repeating_it() {
     it does not say the object's key
     `cf.request` does not say its `method`
     it is neither a hit nor an event that is known here
+    the body is an SNS envelope (a notification): turn on raw message delivery for the queue's subscription to the topic, so that the body is what was published
+    the body is an SNS envelope (a message about a subscription): turn on raw message delivery for the queue's subscription to the topic, so that the body is what was published
     there is nothing at /detail/path in it
     what is at /detail/path in it is neither a text nor a whole number
     ");
 }
 
 /// The example of "EventBridge event message structure" of S3.
+/// A payload that was written by hand, such as `{"detail": {..}}`, is an event of EventBridge; what names its own `path` is not.
+#[test]
+fn event_may_be_a_detail_alone() {
+    let (message, reply) = single(r#"{"detail":{"path":"/x"}}"#, &sources());
+    assert_eq!(
+        (message.content, reply),
+        (Ok(Content::Hits(vec![Said { at: None, ..hit("/x") }])), Reply::Counted)
+    );
+    let keyed = Sources {
+        event_key: Some("Distance".to_owned()),
+        event_amount: Some("/detail/coordinate/x".to_owned()),
+        ..Sources::default()
+    };
+    let (message, _) = single(r#"{"detail":{"coordinate":{"x":"5","y":"5"},"type":"move"}}"#, &keyed);
+    assert_eq!(message.content, Ok(Content::Hits(vec![Said { at: None, n: 5, ..hit("Distance") }])));
+    assert_eq!(hits(r#"{"detail":{"path":"/x"}}"#), [Said { at: None, ..hit("/x") }]);
+    assert_eq!(hits(r#"{"path":"/y","detail":{"path":"/x"}}"#), [hit("/y")]);
+    assert_eq!(
+        single(r#"{"detail":{}}"#, &sources()).0.content,
+        Err("there is nothing at /detail/path in it".to_owned())
+    );
+}
+
 const OBJECT_CREATED: &str = r#"{"version":"0","id":"17793124-05d4-b198-2fde-7ededc63b103","detail-type":"Object Created","source":"aws.s3",
   "account":"111122223333","time":"2026-09-20T09:59:00Z","region":"ca-central-1","resources":["arn:aws:s3:::site"],
   "detail":{"version":"0","bucket":{"name":"site"},"object":{"key":"a+b c.html","size":5,"etag":"b1946ac92492d2347c6235b4d2611184",
