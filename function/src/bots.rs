@@ -3,6 +3,7 @@
 //! of a robot's hit, that is the rules' business.
 
 use std::fmt;
+use std::ops::Range;
 
 /// Shorter user agents are no browser's: the shortest in the corpus of people has 11 bytes.
 const SHORTEST: usize = 10;
@@ -70,18 +71,19 @@ pub fn sign(user_agent: Option<&str>) -> Option<Sign> {
     }
     let mut engine = false;
     let mut webkit = false;
+    let model = model(text);
     for at in 0..text.len() {
         let rest = &text[at..];
         let first = rest[0].to_ascii_lowercase();
         if let Some(word) = begins_with_one(rest, robots(first))
-            && !(word == "bot" && is_cubot(&text[..at]))
+            && !is_product(text, at, word, &model)
         {
             return Some(Sign::Names(word));
         }
         if is_address(&text[..at], rest) {
             return Some(Sign::Address);
         }
-        if webkit && begins(rest, "compatible") {
+        if webkit && begins(rest, "compatible;") {
             return Some(Sign::Compatible);
         }
         webkit |= first == b'w' && begins(rest, "webkit");
@@ -90,9 +92,44 @@ pub fn sign(user_agent: Option<&str>) -> Option<Sign> {
     if engine { None } else { Some(Sign::NoEngine) }
 }
 
-/// Cubot makes phones, and their names are in their user agents.
-fn is_cubot(before: &[u8]) -> bool {
-    before.last_chunk().is_some_and(|last: &[u8; 2]| last.eq_ignore_ascii_case(b"cu"))
+/// Names of image proxies, behind each of which many people share an address and a user agent: GitHub shows the pictures of
+/// a README through Camo, and GitLab and forums run it or go-camo themselves.
+const IMAGE_PROXIES: [&str; 3] = ["github-camo", "camo asset proxy", "go-camo"];
+
+/// Whether a user agent is an image proxy's, so that one address stands for many people.
+pub fn is_image_proxy(user_agent: &str) -> bool {
+    let text = user_agent.as_bytes();
+    (0..text.len()).any(|at| begins_with_one(&text[at..], &IMAGE_PROXIES).is_some())
+}
+
+/// Whether the word of robots at `at` is a part of the name of something that people use: phones such as Cubot, `M bot 60`
+/// and `XBot Junior`, televisions by Botech, and the apps fuboTV and `CamScanner`.
+fn is_product(text: &[u8], at: usize, word: &str, model: &Range<usize>) -> bool {
+    let (before, after) = (&text[..at], &text[at + word.len()..]);
+    match word {
+        "bot" => {
+            let is_versioned = after.iter().find(|byte| b"/ ;)".contains(byte)) == Some(&b'/');
+            ends(before, "cu")
+                || begins(after, "ech")
+                || ends(before, "fu") && begins(after, "v")
+                || model.contains(&at) && !is_versioned
+        }
+        "check" => begins(after, "out"),
+        "scan" => ends(before, "cam"),
+        _ => false,
+    }
+}
+
+/// The place of a device's name: what follows `Android` and its version, up to the end of the first comment.
+fn model(text: &[u8]) -> Range<usize> {
+    let find =
+        |from: usize, byte: u8| text[from..].iter().position(|&other| other == byte).map(|at| from + at);
+    let place = || {
+        let end = find(find(0, b'(')?, b')')?;
+        let android = (0..end).find(|&at| begins(&text[at..end], "android"))?;
+        Some(find(android, b';').filter(|&start| start < end)?..end)
+    };
+    place().unwrap_or_default()
 }
 
 /// Whether a URL, a host or an e-mail address is here.
@@ -109,6 +146,7 @@ fn is_address(before: &[u8], rest: &[u8]) -> bool {
                         && !after.is_some_and(|c| c.is_ascii_alphanumeric() || b".]".contains(c))
                 })
         }
+        b'+' => is_host(&rest[1..]),
         b'h' | b'H' => begins(rest, "http://") || begins(rest, "https://"),
         b'w' | b'W' => begins(rest, "www."),
         _ => false,
@@ -128,6 +166,10 @@ fn begins(text: &[u8], word: &str) -> bool {
     text.get(..word.len()).is_some_and(|head| head.eq_ignore_ascii_case(word.as_bytes()))
 }
 
+fn ends(text: &[u8], word: &str) -> bool {
+    text.len().checked_sub(word.len()).is_some_and(|start| begins(&text[start..], word))
+}
+
 fn begins_with_one(text: &[u8], words: &[&'static str]) -> Option<&'static str> {
     words.iter().copied().find(|word| begins(text, word))
 }
@@ -139,21 +181,60 @@ fn begins_with_one(text: &[u8], words: &[&'static str]) -> Option<&'static str> 
 fn robots(first: u8) -> &'static [&'static str] {
     match first {
         b'a' => &["analyz", "anthropic", "archiv", "appinsights", "audit", "axios", "apachebench"],
-        b'b' => &["bot", "barkrowler", "browserless", "bytespider"],
-        b'c' => &["crawl", "curl", "check", "catchpoint", "censys", "chatgpt", "claude", "cohere", "cypress"],
-        b'd' => &["dareboost", "datadog", "daumoa", "datanyze", "debugbear", "detectify", "dynatrace"],
-        b'f' => &["fetch", "favicon", "facebookexternalhit", "feedly", "findlink"],
-        b'g' => {
-            &["google-", "googleother", "googlesecurity", "go-http-client", "gomez", "gtmetrix", "guzzle"]
-        }
+        b'b' => &["bot", "barkrowler", "browserless", "burpcollab", "bytespider"],
+        b'c' => &[
+            "crawl",
+            "curl",
+            "check",
+            "catchpoint",
+            "censys",
+            "chatgpt",
+            "classifier",
+            "claude",
+            "cloudflare",
+            "cohere",
+            "cypress",
+        ],
+        b'd' => &[
+            "dareboost",
+            "datadog",
+            "daumoa",
+            "datanyze",
+            "debugbear",
+            "detectify",
+            "devin/",
+            "dmbrowser",
+            "dynatrace",
+        ],
+        b'f' => &[
+            "fetch",
+            "favicon",
+            "facebookexternalhit",
+            "fasthttp",
+            "feeder.co",
+            "feedly",
+            "findlink",
+            "functionize",
+        ],
+        b'g' => &[
+            "google-",
+            "googleadsense",
+            "googlemessages",
+            "googleother",
+            "googlesecurity",
+            "go-http-client",
+            "gomez",
+            "gtmetrix",
+            "guzzle",
+        ],
         b'h' => &["headless", "htmlunit", "httpclient", "http-client", "httrack", "health"],
-        b'i' => &["imageproxy", "inspect", "index", "insights"],
+        b'i' => &["imageproxy", "inspect", "index", "insights", "iplabel"],
         b'j' => &["jsdom", "jakarta"],
         b'k' => &["kube-probe"],
         b'l' => &["lighthouse", "libwww-perl", "lwp-", "linkcheck"],
-        b'm' => &["monitor", "meta-external", "mediapartners", "mistral", "masscan"],
+        b'm' => &["monitor", "marketgoo", "meta-external", "mediapartners", "mistral", "masscan"],
         b'n' => &["netcraft", "newrelic", "node-fetch", "nutch", "nessus", "nikto", "nmap", "nuclei"],
-        b'o' => &["okhttp", "oai-search", "openvas"],
+        b'o' => &["okhttp", "oai-search", "onetrust", "openvas"],
         b'p' => &[
             "python",
             "preview",
@@ -166,6 +247,7 @@ fn robots(first: u8) -> &'static [&'static str] {
             "pingdom",
             "pinger",
             "probe",
+            "prospect",
             "ptst",
             "puppeteer",
         ],
@@ -196,7 +278,9 @@ fn robots(first: u8) -> &'static [&'static str] {
         b't' => &["thumb", "thousandeyes", "transcod"],
         b'u' => &["uptime"],
         b'v' => &["valid", "verif"],
-        b'w' => &["wget", "wordpress", "web preview", "webdriver", "wkhtmlto", "webpagetest"],
+        b'w' => {
+            &["wechatdevtools", "wget", "wordpress", "web preview", "webdriver", "wkhtmlto", "webpagetest"]
+        }
         b'y' => &["yahooseeker", "yellowlab"],
         b'z' => &["zgrab"],
         b'-' => &["-google", "-user/", "-agent"],

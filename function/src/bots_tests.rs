@@ -36,6 +36,15 @@ fn people_are_people() {
 }
 
 #[test]
+fn image_proxies_are_no_robots() {
+    for name in IMAGE_PROXIES {
+        assert_eq!(sign(Some(&format!("{name} (c006e452)"))), None, "{name}");
+        assert!(is_image_proxy(&format!("{name} (c006e452)").to_uppercase()), "{name}");
+    }
+    assert!(!is_image_proxy(CHROME) && !is_image_proxy(""));
+}
+
+#[test]
 fn command_line_clients_are_robots() {
     for (user_agent, word) in [
         ("curl/8.14.1", "curl"),
@@ -47,6 +56,62 @@ fn command_line_clients_are_robots() {
         ("node-fetch", "node-fetch"),
     ] {
         assert_eq!(sign(Some(user_agent)), Some(Sign::Names(word)), "{user_agent}");
+    }
+}
+
+/// Seen on televisions and phones, and within apps.
+#[test]
+fn televisions_phones_and_apps_of_people_are_people() {
+    let chrome = "AppleWebKit/537.36 (KHTML, like Gecko) Chrome/104.0.0.0 Mobile Safari/537.36";
+    for (system, apps) in [
+        ("Linux; Android 7.0; M bot 60", ""),
+        ("Linux; Android 6.0; VR BOT 552", ""),
+        ("Linux; Android 8.1.0; XBot Junior", ""),
+        ("Linux; Android 6.0; IDbot553 Build/MRA58K", ""),
+        ("Linux; Android 7.1.1; M_bot_tab_1150 Build/N9F27F", ""),
+        ("Linux; Android 14; SM-S918B", " CamScanner/4.8.5.2310271827"),
+        ("Linux; Android 14; I2208; wv", " csh-store-checkout"),
+        ("Linux; Android 9; AFTDCT31", " fuboTV/4.75.0"),
+        (
+            "Web0S; Linux/SmartTV",
+            " LG Browser/8.00.00(LGE; 55TEST9900; 04.41.32; 1; DTV_C22P); webOS.TV-2022; LG NetCast.TV-2013 Compatible (LGE, 55TEST9900, wireless)",
+        ),
+        (
+            "Web0S; Linux/SmartTV",
+            " HbbTV/1.6.1 (+DRM; LGE/KTC/BOTECH; 58TEST9503; WEBOS22 04.42.26; W22_K8LP; DTV_C22P;)",
+        ),
+    ] {
+        let user_agent = format!("Mozilla/5.0 ({system}) {chrome}{apps}");
+        assert_eq!(sign(Some(&user_agent)), None, "{user_agent}");
+    }
+    for (system, apps) in [
+        ("Linux; Android 7.0; ExampleBot/1.0", ""),
+        ("Linux; Android 7.0; K", " ExampleBot"),
+        ("Linux; Android 7.0; K", " (ExampleBot)"),
+        ("Linux; Android 7.0; K", " Scanner/1.0"),
+        ("Linux; Android 7.0; K", " LinkCheck/1.0"),
+        ("X11; M bot 60", ""),
+    ] {
+        let user_agent = format!("Mozilla/5.0 ({system}) {chrome}{apps}");
+        assert!(matches!(sign(Some(&user_agent)), Some(Sign::Names(_))), "{user_agent}");
+    }
+}
+
+/// Browsers' own user agents, but for a name before or behind.
+#[test]
+fn robots_in_the_clothes_of_browsers_are_robots() {
+    for (before, behind) in [
+        ("", " CloudflareObservatory/1.0"),
+        ("", "; Devin/1.0; +devin.ai"),
+        ("", "; +example.dev"),
+        ("", " GoogleMessages/15.1"),
+        ("", " CloudflareDiagnostics/1.0"),
+        ("", " Functionize"),
+        ("fasthttp, ", ""),
+        ("", " MarketGoo/2.1"),
+    ] {
+        let user_agent = format!("{before}{CHROME}{behind}");
+        assert!(sign(Some(&user_agent)).is_some(), "{user_agent}");
     }
 }
 

@@ -4,6 +4,7 @@
 
 use std::hash::{BuildHasher as _, RandomState};
 
+use crate::bots;
 use crate::moment::Moment;
 use crate::path::Key;
 use crate::visitor::Visitor;
@@ -25,9 +26,10 @@ impl Recent {
         Self { window_ms: u64::from(window_s) * 1000, key: RandomState::new(), slots: Vec::new() }
     }
 
-    /// Whether this visitor looked at this page within the window; if not, this is the look to remember.
+    /// Whether this visitor looked at this page within the window; if not, this is the look to remember. Whom an image proxy
+    /// fetches for is not known, so none of its requests repeats another.
     pub fn repeats(&mut self, visitor: &Visitor, page: &Key, now: Moment) -> bool {
-        if self.window_ms == 0 {
+        if self.window_ms == 0 || bots::is_image_proxy(visitor.agent()) {
             return false;
         }
         if self.slots.is_empty() {
@@ -79,6 +81,18 @@ mod tests {
         assert!(!at(&who, &page, 10_000), "the window counts from the look that counted");
         assert!(at(&who, &page, 19_999));
         assert!(!at(&who, &page, 5_000), "a clock that is set back");
+    }
+
+    #[test]
+    fn requests_of_an_image_proxy_never_repeat() {
+        let page = normalise("/a").expect("a path");
+        let mut recent = Recent::new(10);
+        for agent in ["github-camo (c006e452)", "Camo Asset Proxy 2.3.0", "go-camo (v2.6)"] {
+            let proxy = visitor("140.82.115.1", agent);
+            for _ in 0..2 {
+                assert!(!recent.repeats(&proxy, &page, Moment::from_millis(NOON)), "{agent}");
+            }
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! `hitctl explain`: the function's own rules, run here.
 
+use hit_counter::bots;
 use hit_counter::http::{FetchSite, Origins};
 use hit_counter::rules::{Rules, Verdict, View};
 use hit_counter::share;
@@ -63,7 +64,7 @@ pub fn run(session: &mut Session, args: &Args) -> Result<Exit, Failure> {
     };
     let explained = match rules(&app).judge(&view) {
         Verdict::Counted { key, followed } => {
-            ExplainView::counted(&args.path, key.as_str()).noting(notes(&app, followed))
+            ExplainView::counted(&args.path, key.as_str()).noting(notes(&app, followed, view.agent))
         }
         Verdict::Ignored { key, why } => {
             ExplainView::ignored(&args.path, key.as_str(), why.code(), &why.to_string())
@@ -85,7 +86,7 @@ fn rules(app: &App) -> Rules {
 }
 
 /// What is decided behind the rules, where the table or the process's memory is asked.
-fn notes(app: &App, followed: bool) -> Vec<String> {
+fn notes(app: &App, followed: bool, agent: Option<&str>) -> Vec<String> {
     let counter = &app.counter;
     let mut notes = Vec::new();
     match counter.paths {
@@ -98,7 +99,7 @@ fn notes(app: &App, followed: bool) -> Vec<String> {
             counter.max_paths
         )),
     }
-    if counter.repeat_window_s > 0 && followed {
+    if counter.repeat_window_s > 0 && followed && !agent.is_some_and(bots::is_image_proxy) {
         notes.push(format!(
             "unless the same visitor looked at the same page less than {} s ago",
             counter.repeat_window_s

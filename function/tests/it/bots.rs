@@ -97,9 +97,9 @@ fn the_error_rates_hold_and_are_those_of_the_docs() {
     insta::assert_snapshot!(table, @"
     | user agents of | in all | taken for robots | for people | wrong |
     | --- | ---: | ---: | ---: | ---: |
-    | robots, tuned on | 935 | 921 | 14 | 14 (1.50 %) |
-    | robots, held out | 891 | 881 | 10 | 10 (1.13 %) |
-    | robots, all | 1826 | 1802 | 24 | 24 (1.32 %) |
+    | robots, tuned on | 935 | 922 | 13 | 13 (1.40 %) |
+    | robots, held out | 891 | 882 | 9 | 9 (1.02 %) |
+    | robots, all | 1826 | 1804 | 22 | 22 (1.21 %) |
     | people, tuned on | 1477 | 2 | 1475 | 2 (0.14 %) |
     | people, held out | 1451 | 11 | 1440 | 11 (0.76 %) |
     | people, all | 2928 | 13 | 2915 | 13 (0.45 %) |
@@ -143,7 +143,6 @@ fn what_the_tuned_half_gets_wrong_is_known() {
     a robot: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/138.0.0.0 Safari/537.36 Sindup/1.0.0
     a robot: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/76.0.3809.87 Safari/537.36 LinkTiger
     a robot: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko; GeedoShopProductFinder) Chrome/142.0.0.0 Safari/537.36
-    a robot: Mozilla/5.0 (feeder.co; Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/106.0.0.0 Safari/537.36
     a robot: Mozilla/5.0 (watchTowr; Windows NT 10.0; Win64; x64; rv:84.0) Gecko/20100101 Firefox/84.0
     ");
 }
@@ -178,5 +177,5 @@ fn most_robots_are_found_by_what_they_say() {
         count(|sign| matches!(sign, Sign::NoEngine)),
         count(|sign| matches!(sign, Sign::TooShort { .. } | Sign::TooLong { .. })),
     );
-    insta::assert_snapshot!(by, @"words 543, addresses 187, compatible 35, no browser 106, length 50");
+    insta::assert_snapshot!(by, @"words 549, addresses 184, compatible 35, no browser 104, length 50");
 }

@@ -53,6 +53,38 @@ fn a_badge_that_counts_is_never_kept() {
     assert!(get(&mut counter, "/v1/count", "path=/a").body.contains(r#""hits":1,"#));
 }
 
+/// GitHub shows a README's pictures through its image proxy, so all readers have one address and one user agent.
+#[test]
+fn badge_in_a_readme_counts_every_reader() {
+    let mut counter = with(|setup| {
+        setup.visitors = true;
+        setup.repeat_s = 10;
+        setup.rules.ignore_bots = true;
+    });
+    let mut read = |agent: &str| {
+        let request = Request {
+            method: "GET".to_owned(),
+            route: "/v1/badge.svg".to_owned(),
+            query: "path=/readme&hit=1".to_owned(),
+            headers: Headers { user_agent: agent.into(), ..Headers::default() },
+            source_address: "140.82.115.1".into(),
+            ..Request::default()
+        };
+        let outcome = counter.answer(&request, NOON);
+        (outcome.counted, outcome.ignored, texts(&outcome.answer.body))
+    };
+    for n in 1..=3 {
+        assert_eq!(read("github-camo (c006e452)"), (true, None, format!("views: {n}")));
+    }
+    let firefox = "Mozilla/5.0 (X11; rv:140.0) Gecko/20100101 Firefox/140.0";
+    assert_eq!(read(firefox), (true, None, "views: 4".to_owned()));
+    assert_eq!(
+        read(firefox),
+        (false, Some(Ignored::Dup), "views: 4".to_owned()),
+        "a reload of the page itself"
+    );
+}
+
 #[test]
 fn mistakes_and_failures_are_drawn() {
     let mut counter = counter();
