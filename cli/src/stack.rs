@@ -94,6 +94,8 @@ pub fn release(counter: &FunctionSpec, reader: Option<&FunctionSpec>) -> String 
         let mut versioned = function.clone();
         versioned.tags = Tags::new();
         versioned.reserved_concurrency = None;
+        // The alias compares it by itself: a design does not know it before the role is there.
+        versioned.environment.remove(contract::ENV_ROLE_ID);
         let spec = serde_json::to_value(versioned).unwrap_or(Json::Null);
         hash.update(hitctl_engine::resolve(&spec, &|_| None).0.to_string());
     }
@@ -190,19 +192,17 @@ impl Parts<'_> {
     }
 
     fn function(&self) -> FunctionSpec {
-        let role_arn =
-            Value::known(RoleSpec::address("function"), self.arn("iam", &format!("role/{}", self.name)));
         FunctionSpec {
             reserved_concurrency: self.app.function.reserved_concurrency,
-            ..self.function_with(function_variables(self.app, self.env), role_arn)
+            ..self.function_with(function_variables(self.app, self.env), ("function", &self.name))
         }
     }
 
-    /// What the functions have in common.
+    /// What the functions have in common; each has a role of its own, given by address and name.
     fn function_with(
         &self,
         variables: BTreeMap<&'static str, String>,
-        role_arn: Value<String>,
+        (role, role_name): (&str, &str),
     ) -> FunctionSpec {
         let function = &self.app.function;
         let told = variables.into_iter().map(|(name, value)| {
@@ -219,6 +219,10 @@ impl Parts<'_> {
         if let Some(endpoint) = &self.place.endpoint {
             environment.insert(contract::ENV_AWS_ENDPOINT.to_owned(), Value::from(endpoint.clone()));
         }
+        // Only AWS binds what a function may decrypt to the id of its role.
+        if self.place.has_versions {
+            environment.insert(contract::ENV_ROLE_ID.to_owned(), role_id(role));
+        }
         environment
             .extend(function.environment.iter().map(|(name, value)| (name.clone(), value.clone().into())));
         FunctionSpec {
@@ -229,8 +233,12 @@ impl Parts<'_> {
             timeout_s: function.timeout_s,
             reserved_concurrency: None,
             environment,
-            role_arn,
+            role_arn: Value::known(RoleSpec::address(role), self.arn("iam", &format!("role/{role_name}"))),
             log_format: "JSON".to_owned(),
+            // What the function does not write itself, Lambda need not hold back.
+            app_log_level: Some(function.log_level.to_string().to_uppercase()),
+            // Starts, ends and reports of invocations are on this level.
+            system_log_level: Some("INFO".to_owned()),
             log_group: Value::known(
                 LogGroupSpec::address("function"),
                 names::log_group(&self.app.app, self.env),
@@ -265,7 +273,8 @@ impl Parts<'_> {
 
     fn alias(&self, release: String) -> Node {
         let name = format!("{}:{}", self.name, AliasSpec::NAME);
-        AliasSpec { function_name: self.function_name(), release, weights: None }.node("live", &name)
+        let role_id = Some(role_id("function"));
+        AliasSpec { function_name: self.function_name(), release, weights: None, role_id }.node("live", &name)
     }
 
     fn function_url(&self) -> Node {
@@ -324,10 +333,15 @@ impl Parts<'_> {
             qualifier: self.qualifier(),
             principal: "apigateway.amazonaws.com".to_owned(),
             source_arn: Value::output(HttpApiSpec::address("api"), "call_arn"),
-            source_account: self.place.account.clone(),
+            source_account: Some(self.place.account.clone()),
         }
         .node("http_api", "hitctl-http-api")
     }
+}
+
+/// The id of one of our roles, which IAM picks.
+fn role_id(role: &str) -> Value<String> {
+    Value::output(RoleSpec::address(role), "id")
 }
 
 fn statement(sid: &str, actions: &[&str], resource: String) -> Statement {

@@ -1,7 +1,6 @@
 //! What the parts come to: for each way of counting, what is there, what the function is told, and what goes when.
 
 use hitctl_engine::{Action, Live, Owner, Plan, Snapshot, check, resolve};
-use serde_json::json;
 
 use super::*;
 
@@ -41,14 +40,10 @@ fn live(graph: &Graph) -> Snapshot {
             let picked = [
                 ("call_arn", "arn:aws:execute-api:eu-central-1:123456789012:a1b2/*/*"),
                 ("url", "https://queue.example"),
+                ("id", "AROAEXAMPLE"),
             ];
-            if spec.get("source_arn").is_some_and(Json::is_object) {
-                spec["source_arn"] = json!(picked[0].1);
-            }
-            if spec.get("ingest").is_some_and(Json::is_object) {
-                spec["ingest"]["queue_url"] = json!(picked[1].1);
-            }
             let outputs = picked.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+            spec = resolve(&spec, &|_| Some(&outputs)).0;
             Live { spec, outputs, owner: Owner::Ours }
         });
         live.insert(node.address.clone(), found);
@@ -96,6 +91,12 @@ fn by_default_there_is_a_table_of_visitors_and_the_function_may_use_it() {
       "HITCTL_BUILD": "0123456789ab",
       "HITCTL_PATHS": "budget/1000/10000",
       "HITCTL_REPEAT_S": "10",
+      "HITCTL_ROLE_ID": {
+        "$ref": {
+          "of": "role.function",
+          "output": "id"
+        }
+      },
       "HITCTL_VISITORS": "hash",
       "HITS_SEEN_TABLE_NAME": "hits-test-seen",
       "HITS_TABLE_NAME": "hits-test",
@@ -183,6 +184,12 @@ fn reader_answers_what_reads_where_the_counter_is_reserved() {
       "HITCTL_COUNTER": "hits-test:live",
       "HITCTL_PATHS": "budget/1000/10000",
       "HITCTL_REPEAT_S": "10",
+      "HITCTL_ROLE_ID": {
+        "$ref": {
+          "of": "role.reader",
+          "output": "id"
+        }
+      },
       "HITCTL_VISITORS": "hash",
       "HITS_TABLE_NAME": "hits-test",
       "LOG_LEVEL": "info"
@@ -375,7 +382,7 @@ fn events_go_to_the_function_or_to_the_queue_in_front_of_it() {
     ");
     let graph = design_of(EVENTS);
     insta::assert_snapshot!(brief(&graph, "event_rule.events"), @r#"{"bus":"mine","dead_letter_arn":"arn:aws:sqs:eu-central-1:123456789012:hits-test-dlq","enabled":true,"max_age_s":86400,"max_retries":185,"pattern":{"source":["cli"]},"target_arn":"arn:aws:lambda:eu-central-1:123456789012:function:hits-test:live"}"#);
-    insta::assert_snapshot!(brief(&graph, "permission.events"), @r#"{"function_name":"hits-test","principal":"events.amazonaws.com","qualifier":"live","source_account":"123456789012","source_arn":"arn:aws:events:eu-central-1:123456789012:rule/mine/hits-test"}"#);
+    insta::assert_snapshot!(brief(&graph, "permission.events"), @r#"{"function_name":"hits-test","principal":"events.amazonaws.com","qualifier":"live","source_account":null,"source_arn":"arn:aws:events:eu-central-1:123456789012:rule/mine/hits-test"}"#);
     insta::assert_snapshot!(brief(&graph, "event_invoke_config.counter"), @r#"{"function_name":"hits-test","max_age_s":21600,"max_retries":2,"on_failure_arn":"arn:aws:sqs:eu-central-1:123456789012:hits-test-dlq","qualifier":"live"}"#);
     insta::assert_snapshot!(brief(&graph, "queue.dlq"), @r#"{"managed_encryption":true,"redrive":null,"retention_s":1209600,"senders":[{"service":"events.amazonaws.com","source_arn":"arn:aws:events:eu-central-1:123456789012:rule/mine/hits-test"}],"visibility_timeout_s":120}"#);
     let both = format!("{EVENTS}[queue]\nenabled = true\n");
@@ -418,4 +425,42 @@ fn messages_are_remembered_where_each_counts_once() {
     update function.counter
     update alias.live
     ");
+}
+
+#[test]
+fn lambda_lets_through_what_the_function_logs() {
+    for (level, expected) in [("debug", "DEBUG"), ("info", "INFO"), ("warn", "WARN"), ("error", "ERROR")] {
+        let function =
+            spec(&design_of(&format!("function.log_level = \"{level}\"\n")), "function.counter").unwrap();
+        assert_eq!(function["app_log_level"], expected);
+        // Without reports of invocations `tune` and `logs` would have nothing to read.
+        assert_eq!(function["system_log_level"], "INFO");
+    }
+}
+
+#[test]
+fn only_the_api_is_asked_for_its_account() {
+    let graph = design_of(EVENTS);
+    assert_eq!(spec(&graph, "permission.events").unwrap()["source_account"], Json::Null);
+    assert_eq!(spec(&graph, "permission.http_api").unwrap()["source_account"], "123456789012");
+}
+
+#[test]
+fn a_role_of_another_id_is_another_version_and_no_other_release() {
+    let graph = design_of("");
+    let release = |id: &str| {
+        let outputs = [("id".to_owned(), id.to_owned())].into();
+        let function = |address: &str| -> FunctionSpec {
+            let node = graph.nodes().iter().find(|node| node.address.as_str() == address).unwrap();
+            let function = resolve(node.spec().unwrap(), &|_| Some(&outputs)).0;
+            assert_eq!(function["environment"]["HITCTL_ROLE_ID"], id);
+            serde_json::from_value(function).unwrap()
+        };
+        super::release(&function("function.counter"), Some(&function("function.reader")))
+    };
+    let wanted = spec(&graph, "alias.live").unwrap();
+    assert_eq!(wanted["release"], release("AROA1").as_str());
+    assert_eq!(release("AROA1"), release("AROA2"));
+    assert_eq!(wanted["role_id"]["$ref"]["of"], "role.function");
+    assert_eq!(spec(&graph, "alias.reader").unwrap()["role_id"]["$ref"]["of"], "role.reader");
 }

@@ -15,6 +15,9 @@ pub const ENV_AWS_ENDPOINT: &str = "AWS_ENDPOINT_URL";
 pub const ENV_ALLOW_ORIGINS: &str = "HITCTL_ALLOW_ORIGINS";
 /// Environment variable of the function: the id of the build, which `/healthz` answers in [`HEADER_BUILD`].
 pub const ENV_BUILD: &str = "HITCTL_BUILD";
+/// Environment variable of the function in AWS, which the function itself does not read: the unique id of its role. Lambda's
+/// grant to decrypt these variables is for that id, and a role that is deleted and created again has a new one.
+pub const ENV_ROLE_ID: &str = "HITCTL_ROLE_ID";
 
 /// Environment variable of the function: the table of visitors, with salts and what else passes by itself; needed
 /// unless [`ENV_VISITORS`] is `none`.

@@ -20,6 +20,8 @@ use crate::walk::Entry;
 /// Lambda's limit on all variables together, in bytes. It is held against them as JSON, which is how Lambda's own message
 /// shows what it has measured.
 const MAX_BYTES: usize = 4096;
+/// The length of an IAM role's unique id, with some room: those of today have 21 characters.
+const ROLE_ID_CHARS: usize = 32;
 /// More variables than fit into that.
 const MOST: usize = MAX_BYTES / 2;
 /// The key that holds the variables.
@@ -96,6 +98,7 @@ fn check_name(name: &str) -> Result<(), Problem> {
         }
         contract::ENV_LOG_LEVEL => Some("set `log_level` in `[function]`"),
         contract::ENV_BUILD => Some("it is the id of the build"),
+        contract::ENV_ROLE_ID => Some("it is the id of the function's role"),
         contract::ENV_ALLOW_ORIGINS => Some("set `allow_origins` in `[http]`"),
         contract::ENV_ORIGIN_SECRET => None,
         name if name.starts_with(OWN_PREFIX) => {
@@ -126,7 +129,8 @@ pub(crate) fn check_size<'a>(
     let users: usize = users.map(|(name, value)| size(name, value)).sum();
     let of_own = |(name, value): (&&'static str, &String)| size(name, value);
     let build = size(contract::ENV_BUILD, &"0".repeat(BUILD_ID_CHARS));
-    let all = own.iter().map(of_own).sum::<usize>() + build + users + 1;
+    let role = size(contract::ENV_ROLE_ID, &"0".repeat(ROLE_ID_CHARS));
+    let all = own.iter().map(of_own).sum::<usize>() + build + role + users + 1;
     if all <= MAX_BYTES {
         return Ok(());
     }

@@ -2,6 +2,9 @@
 //! these names are how a resource is found again.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use sha2::{Digest as _, Sha256};
 
 use crate::partitions::Partition;
 
@@ -17,7 +20,7 @@ pub const TAG_DELETED: &str = "hitctl:deleted";
 /// The longest `{app}-{env}`: Lambda's and IAM's limit on names, the lowest of all.
 pub const MAX_BASE: usize = 64;
 /// What names of other resources end in; no env may be called so, or two envs could want one name.
-pub const SUFFIXES: &[&str] = &["seen", "hits", "dlq", "tune", "ingest", "s3", "reader"];
+pub const SUFFIXES: &[&str] = &["seen", "hits", "dlq", "tune", "ingest", "s3", "reader", "grant"];
 
 /// `{app}-{env}`: the role, the function, the table of counts, the HTTP API and the rule.
 pub fn base(app: &str, env: &str) -> String {
@@ -32,6 +35,21 @@ pub fn role(app: &str, env: &str) -> String {
 /// The role as which the HTTP API puts hits on the queue.
 pub fn ingest_role(app: &str, env: &str) -> String {
     format!("{}-ingest", base(app, env))
+}
+
+/// The role that a function has for a moment while its KMS grant is renewed. Long names are shortened and end in a hash.
+pub fn grant_role(function: &str) -> String {
+    let plain = format!("{function}-grant");
+    if plain.len() <= MAX_BASE {
+        return plain;
+    }
+    let hash = Sha256::digest(function).iter().take(4).fold(String::new(), |mut hex, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    });
+    let kept: String = function.chars().take(MAX_BASE - "-01234567-grant".len()).collect();
+    format!("{kept}-{hash}-grant")
 }
 
 /// The function.
@@ -191,6 +209,10 @@ mod tests {
         assert_eq!(ingest_role("hits", "test"), "hits-test-ingest");
         assert_eq!(bucket_rule("hits", "test"), "hits-test-s3");
         assert_eq!(reader("hits", "test"), "hits-test-reader");
+        assert_eq!(grant_role("hits-test"), "hits-test-grant");
+        let long = grant_role(&"x".repeat(64));
+        assert_eq!(long.len(), 64);
+        assert!(long.ends_with("-grant") && long != grant_role(&"x".repeat(63)), "{long}");
         assert_eq!(log_group("hits", "test"), "/aws/lambda/hits-test");
     }
 

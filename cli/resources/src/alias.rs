@@ -23,6 +23,10 @@ pub struct AliasSpec {
     /// Shares of the requests that go to other versions, by number; none are wanted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weights: Option<BTreeMap<String, f64>>,
+    /// The id of the role that the version was published for, where it says so. A version of a role that was deleted cannot
+    /// decrypt its environment.
+    #[serde(default)]
+    pub role_id: Option<Value<String>>,
 }
 
 impl AliasSpec {

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Spec, Tags};
 pub use hitctl_config::Arch;
+use hitctl_config::contract::ENV_ROLE_ID;
 
 /// A function and its limits. Its code is named by hash; the bytes travel beside the plan.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -33,6 +34,13 @@ pub struct FunctionSpec {
     /// How Lambda writes its own log lines: `JSON` or `Text`.
     #[serde(default = "json")]
     pub log_format: String,
+    /// The least level of the function's own lines that Lambda lets through, where the format is `JSON`. Lines without a
+    /// level count as `INFO`.
+    #[serde(default)]
+    pub app_log_level: Option<String>,
+    /// The least level of Lambda's own lines, where the format is `JSON`.
+    #[serde(default)]
+    pub system_log_level: Option<String>,
     /// The log group that it writes to, by name.
     pub log_group: Value<String>,
     /// Its tags.
@@ -40,6 +48,11 @@ pub struct FunctionSpec {
 }
 
 impl FunctionSpec {
+    /// The id of the role that it runs as, which its environment says in AWS.
+    pub fn role_id(&self) -> Option<&str> {
+        self.environment.get(ENV_ROLE_ID)?.get().map(String::as_str)
+    }
+
     /// The environment as names and values, as far as these are known: all of it in a spec that a driver gets.
     pub fn variables(&self) -> impl Iterator<Item = (&str, &str)> {
         self.environment.iter().filter_map(|(name, value)| Some((name.as_str(), value.get()?.as_str())))

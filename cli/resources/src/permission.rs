@@ -21,13 +21,14 @@ pub struct PermissionSpec {
     pub principal: String,
     /// What it may call for: any route of the HTTP API, or the rule.
     pub source_arn: Value<String>,
-    /// The account that this must be in.
-    pub source_account: String,
+    /// The account that this must be in; `None` for rules, whose calls do not say it, so that Lambda would refuse them.
+    #[serde(default)]
+    pub source_account: Option<String>,
 }
 
 impl Spec for PermissionSpec {
     const KIND: &'static str = "permission";
-    // A statement cannot be changed, only removed and added.
-    const REPLACE_ON: &'static [&'static str] =
-        &["function_name", "qualifier", "principal", "source_arn", "source_account"];
+    // A statement cannot be changed, only removed and added. What may call stays the same when the account alone differs, so
+    // that nobody may be refused in between.
+    const REPLACE_ON: &'static [&'static str] = &["function_name", "qualifier", "principal", "source_arn"];
 }

@@ -3,7 +3,7 @@
 #[cfg(feature = "aws")]
 pub(crate) mod aws;
 #[cfg(feature = "aws")]
-mod policy;
+pub(crate) mod policy;
 
 use std::collections::BTreeSet;
 
@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 use crate::{Spec, Tags};
 
 /// A role that one service may assume.
+///
+/// Outputs: `arn`; and `id`, its unique id, which is another one once the role was deleted and created again.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RoleSpec {
     /// The service that may assume it: `lambda.amazonaws.com`.

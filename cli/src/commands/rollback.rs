@@ -147,6 +147,15 @@ fn choose(versions: &[Version], to: Option<u64>) -> Result<(&Version, &Version),
         Failure::new("no_alias", "no published version answers: requests go to the function itself")
             .hinted("set `publish = true` in [function], then run `hitctl deploy`")
     })?;
+    let dead = to.and_then(|number| versions.iter().find(|version| version.number == number));
+    if let Some(dead) = dead.filter(|version| is_dead(version, from)) {
+        return Err(Failure::new(
+            "role_recreated",
+            format!("version {} was published for a role that was deleted since", dead.number),
+        )
+        .caused_by("Lambda cannot decrypt its environment variables for the role of today")
+        .hinted("deploy that code again: `hitctl deploy` publishes it for the role of today"));
+    }
     let numbers = || versions.iter().map(|version| version.number.to_string()).collect::<Vec<_>>().join(", ");
     let to = match to {
         Some(number) => versions.iter().find(|version| version.number == number).ok_or_else(|| {
@@ -155,7 +164,7 @@ fn choose(versions: &[Version], to: Option<u64>) -> Result<(&Version, &Version),
         })?,
         None => versions
             .iter()
-            .filter(|version| version.number < from.number)
+            .filter(|version| version.number < from.number && !is_dead(version, from))
             .max_by_key(|version| version.number)
             .ok_or_else(|| {
                 Failure::new("nothing_before", format!("there is no version before {}", from.number))
@@ -163,6 +172,11 @@ fn choose(versions: &[Version], to: Option<u64>) -> Result<(&Version, &Version),
             })?,
     };
     Ok((from, to))
+}
+
+/// Whether a version is of an earlier role of the same name than the live one, so that every invocation of it would fail.
+fn is_dead(version: &Version, live: &Version) -> bool {
+    matches!((&version.role_id, &live.role_id), (Some(id), Some(live)) if id != live)
 }
 
 fn cx(session: &Session, sink: &Sink) -> Cx {
@@ -198,6 +212,7 @@ mod tests {
             number: *number,
             release: String::new(),
             build: None,
+            role_id: None,
             published: String::new(),
             live: Some(*number) == live,
         };
@@ -218,6 +233,19 @@ mod tests {
         assert_eq!(chosen(&[7, 5, 4], Some(5), None), Ok((5, 4)));
         assert_eq!(chosen(&[7, 5, 4], Some(4), Some(7)), Ok((4, 7)));
         assert_eq!(chosen(&[7, 5, 4], Some(4), Some(4)), Ok((4, 4)));
+    }
+
+    #[test]
+    fn a_version_of_a_deleted_role_is_passed_over() {
+        let mut all = versions(&[7, 6, 5], Some(7));
+        for (version, id) in all.iter_mut().zip(["AROA2", "AROA1", "AROA2"]) {
+            version.role_id = Some(id.to_owned());
+        }
+        assert_eq!(choose(&all, None).unwrap().1.number, 5);
+        assert_eq!(choose(&all, Some(6)).unwrap_err().code, "role_recreated");
+        // Versions of earlier releases do not say it.
+        all[1].role_id = None;
+        assert_eq!(choose(&all, None).unwrap().1.number, 6);
     }
 
     #[test]

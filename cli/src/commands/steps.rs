@@ -7,10 +7,13 @@ use std::time::Instant;
 use clap::builder::FalseyValueParser;
 use hitctl_config::{Loaded, Target, names};
 use hitctl_engine::{
-    Action, Address, Change, Drivers, Event, Finding, Graph, GraphError, Outcome, Outputs, Phase, Plan,
+    Action, Address, Change, Drivers, Event, Finding, Graph, GraphError, Node, Outcome, Outputs, Phase, Plan,
     Severity, Sink, Snapshot,
 };
-use hitctl_resources::{AliasSpec, FunctionSpec, FunctionUrlSpec, HttpApiSpec, Spec as _, TableSpec};
+use hitctl_resources::{
+    AliasSpec, FunctionSpec, FunctionUrlSpec, HttpApiSpec, RoleSpec, Spec as _, TableSpec,
+};
+use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use crate::artifact::{self, Artifact, BuildRequest, Source};
@@ -76,9 +79,18 @@ pub(super) fn design(loaded: &Loaded, place: &Place, code: &Code) -> Result<Grap
     stack::design(&loaded.app, &loaded.env, place, code).map_err(|error| unfit(&error))
 }
 
-/// The graph of what shall go, with what a killed `tune` may have left.
+/// The graph of what shall go, with what a killed `tune` or an interrupted renewal of a KMS grant may have left.
 pub(super) fn with_copy(graph: Graph, loaded: &Loaded) -> Result<Graph, Failure> {
-    tune::with_copy(graph, loaded).map_err(|error| unfit(&error))
+    let graph = tune::with_copy(graph, loaded).map_err(|error| unfit(&error))?;
+    if loaded.target != Target::Aws {
+        return Ok(graph);
+    }
+    let (app, env) = (&loaded.app.app, &loaded.env);
+    let functions = [("grant", names::function(app, env)), ("reader_grant", names::reader(app, env))];
+    let left = functions.map(|(role, function)| {
+        Node::present(RoleSpec::address(role), names::grant_role(&function), json!({})).absent()
+    });
+    Graph::new(graph.nodes().iter().cloned().chain(left).collect()).map_err(|error| unfit(&error))
 }
 
 fn unfit(error: &GraphError) -> Failure {

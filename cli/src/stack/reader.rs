@@ -5,7 +5,7 @@ use hitctl_config::{contract, names, reader_variables};
 use hitctl_engine::{Node, Value};
 use hitctl_resources::{AliasSpec, FunctionSpec, HttpApiSpec, PermissionSpec, Reader, RoleSpec, Spec as _};
 
-use super::{Parts, set, statement};
+use super::{Parts, role_id, set, statement};
 
 impl Parts<'_> {
     pub(super) fn reader_name(&self) -> String {
@@ -29,9 +29,8 @@ impl Parts<'_> {
     }
 
     pub(super) fn reader(&self) -> FunctionSpec {
-        let role = self.arn("iam", &format!("role/{}", self.reader_name()));
         let variables = reader_variables(self.app, self.env);
-        let mut reader = self.function_with(variables, Value::known(RoleSpec::address("reader"), role));
+        let mut reader = self.function_with(variables, ("reader", &self.reader_name()));
         // The counter is there before the reader is told of it.
         let counter = if self.publishes() {
             let qualified = format!("{}:{}", self.name, AliasSpec::NAME);
@@ -49,7 +48,8 @@ impl Parts<'_> {
 
     pub(super) fn reader_alias(&self, release: String) -> Node {
         let name = format!("{}:{}", self.reader_name(), AliasSpec::NAME);
-        AliasSpec { function_name: self.reader_function_name(), release }.node("reader", &name)
+        let role_id = Some(role_id("reader"));
+        AliasSpec { function_name: self.reader_function_name(), release, role_id }.node("reader", &name)
     }
 
     /// The reader and its routes, for the HTTP API.
@@ -72,7 +72,7 @@ impl Parts<'_> {
             qualifier,
             principal: "apigateway.amazonaws.com".to_owned(),
             source_arn: Value::output(HttpApiSpec::address("api"), "call_arn"),
-            source_account: self.place.account.clone(),
+            source_account: Some(self.place.account.clone()),
         }
         .node("reader", "hitctl-http-api-reader")
         .before_update_of(HttpApiSpec::address("api"))

@@ -141,6 +141,7 @@ fn the_life_of_a_deployment() {
             tags                    {"hitctl:app":"hits","hitctl:env":"local","hitctl:managed":"true"}
             ttl_attribute           "ttl"
         + create  function.counter     hits-local  (not there yet)
+            app_log_level         "INFO"
             arch                  "ARCH"
             code_sha256           "SHA256"
             environment
@@ -151,6 +152,7 @@ fn the_life_of_a_deployment() {
             reserved_concurrency  1
             role_arn              "arn:aws:iam::000000000000:role/hits-local"
             runtime               "provided.al2023"
+            system_log_level      "INFO"
             tags                  {"hitctl:app":"hits","hitctl:env":"local","hitctl:managed":"true"}
             timeout_s             10
         + create  http_api.api         hits-local  (not there yet)

@@ -75,11 +75,14 @@ pub fn common(
         ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", &memory),
         ("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand"),
         ("AWS_LAMBDA_LOG_GROUP_NAME", group),
-        ("AWS_LAMBDA_LOG_FORMAT", "Text"),
+        ("AWS_LAMBDA_LOG_FORMAT", spec.log_format.as_str()),
         ("LAMBDA_TASK_ROOT", &code),
         ("LAMBDA_RUNTIME_DIR", &code),
     ];
     all.extend(lambdas.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    if let Some(level) = &spec.app_log_level {
+        all.push(("AWS_LAMBDA_LOG_LEVEL".to_owned(), level.clone()));
+    }
     all
 }
 
@@ -105,6 +108,8 @@ mod tests {
             environment: variables.iter().map(literal).collect(),
             role_arn: Value::Literal(String::new()),
             log_format: "JSON".to_owned(),
+            app_log_level: Some("INFO".to_owned()),
+            system_log_level: Some("INFO".to_owned()),
             log_group: Value::Literal("g".to_owned()),
             tags: BTreeMap::new(),
         };

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use super::level::Level;
 use super::lock::lock;
 use super::process::{Job, Process};
 use super::{Shared, report, supervise};
@@ -19,6 +20,8 @@ pub(super) struct Function {
     pub(super) name: String,
     pub(super) arn: String,
     pub(super) group: String,
+    /// The least level of its own lines that reach the log; `None` where the log format knows no levels.
+    pub(super) least_level: Option<Level>,
     pub(super) memory_mb: u32,
     pub(super) timeout: Duration,
     pub(super) dir: PathBuf,

@@ -12,6 +12,7 @@ mod code;
 mod environment;
 mod function;
 mod ids;
+mod level;
 mod limits;
 mod lock;
 mod memory;
@@ -40,6 +41,7 @@ pub use code::unpack;
 pub use environment::common as environment;
 use function::Function;
 pub(crate) use ids::{extended as extended_id, trace_root, uuid};
+use level::Level;
 pub use limits::{ACCOUNT_LIMIT, RESERVED_LIMIT};
 use limits::{Account, Load, Permit};
 pub(crate) use lock::{lock, read, write};
@@ -238,6 +240,7 @@ impl Runner {
                 arn: format!("arn:aws:lambda:{region}:{account}:function:{name}"),
                 environment: environment::common(name, spec, &group, &dir, region, endpoint),
                 group: group.clone(),
+                least_level: least_level(spec),
                 memory_mb: spec.memory_mb,
                 timeout: Duration::from_secs(u64::from(spec.timeout_s)),
                 dir: dir.clone(),
@@ -368,6 +371,12 @@ fn same_process(old: &FunctionSpec, new: &FunctionSpec) -> bool {
     old.role_arn.clone_from(&new.role_arn);
     old.tags.clone_from(&new.tags);
     old == *new
+}
+
+/// The least level of the function's own lines that Lambda would let through: it filters where the format is JSON.
+fn least_level(spec: &FunctionSpec) -> Option<Level> {
+    let level = spec.app_log_level.as_deref().and_then(Level::parse);
+    (spec.log_format == "JSON").then(|| level.unwrap_or(Level::Info))
 }
 
 async fn keep_trim(shared: Weak<Shared>) {

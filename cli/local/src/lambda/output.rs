@@ -8,11 +8,12 @@ use std::sync::Mutex;
 
 use tokio::net::unix::pipe::Receiver;
 
+use super::level::Level;
 use super::lock::lock;
-use crate::logs::Logs;
+use crate::logs::{Logs, MESSAGE_BYTES};
 
-/// CloudWatch's bound on one event; a longer line becomes several.
-const LINE_BYTES: usize = 256 * 1024;
+/// A longer line becomes several events.
+const LINE_BYTES: usize = MESSAGE_BYTES;
 /// How much of a log an invocation's caller is told.
 const TAIL_BYTES: usize = 4096;
 /// How much is read at once before others get their turn.
@@ -22,6 +23,8 @@ const TURN_BYTES: usize = 1024 * 1024;
 pub(super) struct Output {
     logs: Logs,
     group: String,
+    /// What is printed below this level is dropped; `None` where the log format knows no levels.
+    least: Option<Level>,
     pipe: Receiver,
     /// The beginning of a line whose end has not come yet.
     partial: Mutex<Vec<u8>>,
@@ -29,11 +32,12 @@ pub(super) struct Output {
 }
 
 impl Output {
-    /// Reads `pipe` into the log group `group`.
-    pub(super) fn new(pipe: PipeReader, group: &str, logs: Logs) -> io::Result<Self> {
+    /// Reads `pipe` into the log group `group`, without lines below the level `least`.
+    pub(super) fn new(pipe: PipeReader, group: &str, least: Option<Level>, logs: Logs) -> io::Result<Self> {
         Ok(Self {
             logs,
             group: group.to_owned(),
+            least,
             pipe: Receiver::from_owned_fd(pipe.into())?,
             partial: Mutex::new(Vec::new()),
             tail: Mutex::new(String::new()),
@@ -74,9 +78,7 @@ impl Output {
     pub(super) fn finish(&self) {
         self.drain();
         let rest = std::mem::take(&mut *lock(&self.partial));
-        if !rest.is_empty() {
-            self.line(&String::from_utf8_lossy(&rest));
-        }
+        self.printed(&rest);
     }
 
     /// Writes one line.
@@ -125,8 +127,12 @@ impl Output {
 
     fn printed(&self, line: &[u8]) {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
-        if !line.is_empty() {
-            self.line(&String::from_utf8_lossy(line));
+        if line.is_empty() || self.least.is_some_and(|least| Level::of(line) < least) {
+            return;
+        }
+        // What came in whole may still be longer than one event.
+        for part in line.chunks(LINE_BYTES) {
+            self.line(&String::from_utf8_lossy(part));
         }
     }
 }
@@ -148,7 +154,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let logs = Logs::open(dir.path()).unwrap();
         let (read, mut write) = std::io::pipe().unwrap();
-        let output = Output::new(read, "/aws/lambda/f", logs.clone()).unwrap();
+        let output = Output::new(read, "/aws/lambda/f", None, logs.clone()).unwrap();
         write.write_all(b"one\ntw").unwrap();
         output.drain();
         write.write_all(b"o\r\n\n\xff\nno newline").unwrap();
@@ -171,14 +177,40 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let logs = Logs::open(dir.path()).unwrap();
         let (read, mut write) = std::io::pipe().unwrap();
-        let output = Output::new(read, "/aws/lambda/f", logs.clone()).unwrap();
-        let writer = std::thread::spawn(move || write.write_all(&vec![b'x'; LINE_BYTES + 10]));
+        let output = Output::new(read, "/aws/lambda/f", None, logs.clone()).unwrap();
+        let writer = std::thread::spawn(move || {
+            write.write_all(&vec![b'x'; LINE_BYTES + 10])?;
+            // Its end comes in the same read as what is beyond the bound.
+            write.write_all(b"\n")?;
+            write.write_all(&vec![b'y'; LINE_BYTES])
+        });
         output.follow().await;
         writer.join().unwrap().unwrap();
         output.finish();
         logs.flush();
         let page = logs.read("/aws/lambda/f", &crate::logs::Query::default()).unwrap();
         let lengths: Vec<_> = page.events.iter().map(|event| event.message.len()).collect();
-        assert_eq!(lengths, [LINE_BYTES, 10]);
+        assert_eq!(lengths.iter().sum::<usize>(), 2 * LINE_BYTES + 10);
+        assert_eq!((lengths[0], lengths[lengths.len() - 1]), (LINE_BYTES, LINE_BYTES));
+    }
+
+    #[tokio::test]
+    async fn lines_below_the_level_are_dropped() {
+        let dir = tempfile::tempdir().unwrap();
+        let logs = Logs::open(dir.path()).unwrap();
+        let (read, mut write) = std::io::pipe().unwrap();
+        let output = Output::new(read, "/aws/lambda/f", Some(Level::Warn), logs.clone()).unwrap();
+        let time = r#""timestamp":"2026-09-20T10:00:00.123Z""#;
+        let line = |level: &str| format!("{{{time},\"level\":\"{level}\"}}\n");
+        write
+            .write_all(format!("plain\n{}{}{}", line("INFO"), line("WARN"), line("ERROR")).as_bytes())
+            .unwrap();
+        output.drain();
+        output.line("END RequestId: 1");
+        output.finish();
+        logs.flush();
+        let page = logs.read("/aws/lambda/f", &crate::logs::Query::default()).unwrap();
+        let lines: Vec<_> = page.events.iter().map(|event| event.message.clone()).collect();
+        assert_eq!(lines, [line("WARN").trim(), line("ERROR").trim(), "END RequestId: 1"]);
     }
 }

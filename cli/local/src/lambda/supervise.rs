@@ -67,7 +67,7 @@ async fn launch(function: &Arc<Function>) -> io::Result<Launched> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
     let secret = RuntimeApiSecret::new()?;
     let (read, write) = io::pipe()?;
-    let output = Output::new(read, &function.group, function.shared.logs.clone())?;
+    let output = Output::new(read, &function.group, function.least_level, function.shared.logs.clone())?;
     output.line(&format!(
         "INIT_START Runtime Version: provided:al2023.local\tRuntime Version ARN: arn:aws:lambda:{}::runtime:local",
         function.shared.config.region

@@ -26,8 +26,9 @@ pub const ROTATE_AT: u64 = 10 * 1024 * 1024;
 const QUEUE_BYTES: usize = 16 * 1024 * 1024;
 /// At most this many events wait for the writer.
 const QUEUE_EVENTS: usize = 64 * 1024;
-/// A longer message is cut, as CloudWatch Logs does at 256 KB.
-const MESSAGE_BYTES: usize = 256 * 1024;
+/// The longest message, in bytes; a longer one is cut. `CloudWatch` Logs takes events of 1 MB, of which 26 bytes are its own
+/// (its guide, "`CloudWatch` Logs quotas").
+pub const MESSAGE_BYTES: usize = 1024 * 1024 - 26;
 /// How long a reader waits for the writer to catch up.
 const FLUSH_WAIT: Duration = Duration::from_secs(1);
 

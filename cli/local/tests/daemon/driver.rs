@@ -52,6 +52,8 @@ fn graph(sha256: &str, memory_mb: u32) -> Graph {
         environment: BTreeMap::new(),
         role_arn: hitctl_engine::Value::known(RoleSpec::address("function"), arn("iam", "role/hits-local")),
         log_format: "JSON".to_owned(),
+        app_log_level: Some("INFO".to_owned()),
+        system_log_level: Some("INFO".to_owned()),
         log_group: hitctl_engine::Value::known(
             LogGroupSpec::address("function"),
             "/aws/lambda/hits-local".into(),
@@ -82,7 +84,7 @@ fn graph(sha256: &str, memory_mb: u32) -> Graph {
         qualifier: None,
         principal: "apigateway.amazonaws.com".into(),
         source_arn: hitctl_engine::Value::output(HttpApiSpec::address("api"), "call_arn"),
-        source_account: ACCOUNT.into(),
+        source_account: Some(ACCOUNT.into()),
     };
     let logs = LogGroupSpec { retention_days: 14, tags: tags("hits") };
     let nodes: Vec<Node> = vec![

@@ -73,6 +73,8 @@ impl Cloud {
             environment: BTreeMap::new(),
             role_arn: Value::Literal("arn:aws:iam::000000000000:role/f".to_owned()),
             log_format: "JSON".to_owned(),
+            app_log_level: Some("INFO".to_owned()),
+            system_log_level: Some("INFO".to_owned()),
             log_group: Value::Literal(GROUP.to_owned()),
             tags: BTreeMap::new(),
         }

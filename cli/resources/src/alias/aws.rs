@@ -11,7 +11,7 @@ use hitctl_engine::{Cx, Event, Fault, FieldDiff, Outputs, Value};
 use crate::AliasSpec;
 use crate::aws::fault::{Doing, ToFault as _};
 use crate::aws::lambda::{CONFLICT, NOT_FOUND, READ, Until, WRITE, settled};
-use crate::aws::versions::{Version, point, pointed_at, published};
+use crate::aws::versions::{Version, point, pointed_at, published, role_id};
 use crate::aws::{Aws, Found, Resource, owner_of};
 
 /// The driver of aliases.
@@ -289,6 +289,7 @@ fn found(
             function_name: Value::from(function.to_owned()),
             release: release.to_owned(),
             weights,
+            role_id: role_id(answer.environment()).map(Value::from),
         },
         outputs: Outputs::from([("version".to_owned(), version.to_owned())]),
         tags: None,
@@ -359,6 +360,7 @@ mod tests {
                 number: *number,
                 release: String::new(),
                 build: None,
+                role_id: None,
                 published: String::new(),
                 live: false,
             };

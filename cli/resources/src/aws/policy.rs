@@ -99,6 +99,50 @@ impl Policy<'_> {
         .await
     }
 
+    /// Exchanges the statement of that grant's id for the grant, in such an order that one of both is always there: the new
+    /// one gets the other one of its [`ids`], and then the old one goes.
+    pub(crate) async fn exchange(&self, cx: &Cx, grant: &Grant) -> Result<(), Fault> {
+        let _turn = TURN.lock().await;
+        let [id, other] = ids(&grant.sid);
+        let exact = |there: &[Statement]| {
+            let of = |sid: &String| Grant { sid: sid.clone(), ..grant.clone() };
+            [&id, &other].into_iter().find(|sid| absent(&[of(sid)], there).is_empty()).cloned()
+        };
+        cx.wait(&WRITE, "letting the function be called", || async {
+            let there = self.get().await?;
+            let has = |there: &[Statement], sid: &str| there.iter().any(|one| one.grant.sid == sid);
+            let kept = if let Some(kept) = exact(&there) {
+                kept
+            } else {
+                let free = if has(&there, &id) { &other } else { &id };
+                if has(&there, free) {
+                    self.remove(free).await?;
+                }
+                self.add(&Grant { sid: free.clone(), ..grant.clone() }).await?;
+                exact(&self.get().await?).ok_or_else(|| {
+                    let why = format!("statement {free} is not in it yet");
+                    Fault::transient("not_in_policy", format!("failed to change {}: {why}", self.what()))
+                })?
+            };
+            for old in [&id, &other].into_iter().filter(|sid| **sid != kept && has(&there, sid)) {
+                self.remove(old).await?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Removes the statement of that id, and of the other one of its [`ids`].
+    pub(crate) async fn revoke_exchanged(&self, cx: &Cx, sid: &str) -> Result<(), Fault> {
+        self.revoke(cx, &[sid]).await?;
+        let [_, other] = ids(sid);
+        let there = self.read(cx).await?;
+        if there.iter().any(|statement| statement.grant.sid == other) {
+            self.revoke(cx, &[&other]).await?;
+        }
+        Ok(())
+    }
+
     /// Removes the statements of those ids; what is gone is gone.
     pub(crate) async fn revoke(&self, cx: &Cx, sids: &[&str]) -> Result<(), Fault> {
         let _turn = TURN.lock().await;
@@ -166,6 +210,11 @@ pub(crate) fn places(is_wanted: bool, qualifier: Option<&Value<String>>) -> [Opt
         None if is_wanted => [None, Some(AliasSpec::NAME)],
         None => [Some(AliasSpec::NAME), None],
     }
+}
+
+/// The two ids that a statement may have: it is exchanged by adding the new one under the id that is free.
+pub(crate) fn ids(sid: &str) -> [String; 2] {
+    [sid.to_owned(), format!("{sid}-2")]
 }
 
 /// What of it is not there as wanted.

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use aws_sdk_lambda::Client;
-use aws_sdk_lambda::types::{AliasRoutingConfiguration, FunctionConfiguration};
-use hitctl_config::contract::ENV_BUILD;
+use aws_sdk_lambda::types::{AliasRoutingConfiguration, EnvironmentResponse, FunctionConfiguration};
+use hitctl_config::contract::{ENV_BUILD, ENV_ROLE_ID};
 use hitctl_engine::{Cx, Fault, Wait};
 
 use super::Aws;
@@ -22,6 +22,8 @@ pub struct Version {
     pub release: String,
     /// The build that it runs, as `/healthz` has it.
     pub build: Option<String>,
+    /// The id of the role that it was published for.
+    pub role_id: Option<String>,
     /// When it was published, as AWS has it: `2026-01-01T00:00:00.000+0000`.
     pub published: String,
     /// Whether the alias points at it.
@@ -151,31 +153,42 @@ async fn live(cx: &Cx, client: &Client, name: &str) -> Result<Option<u64>, Fault
 
 /// A version, unless it is the function itself.
 fn version(live: &FunctionConfiguration) -> Option<Version> {
-    let build = live.environment().and_then(|environment| environment.variables()?.get(ENV_BUILD).cloned());
     Some(Version {
         number: live.version()?.parse().ok()?,
         release: live.description().unwrap_or_default().to_owned(),
-        build,
+        build: variable(live.environment(), ENV_BUILD),
+        role_id: role_id(live.environment()),
         published: live.last_modified().unwrap_or_default().to_owned(),
         live: false,
     })
 }
 
+/// The id of the role that a version was published for.
+pub(crate) fn role_id(environment: Option<&EnvironmentResponse>) -> Option<String> {
+    variable(environment, ENV_ROLE_ID)
+}
+
+fn variable(environment: Option<&EnvironmentResponse>, name: &str) -> Option<String> {
+    environment?.variables()?.get(name).cloned()
+}
+
 #[cfg(test)]
 mod tests {
-    use aws_sdk_lambda::types::EnvironmentResponse;
-
     use super::*;
 
     #[test]
     fn the_function_itself_is_no_version() {
-        let environment = EnvironmentResponse::builder().variables(ENV_BUILD, "0123456789ab").build();
+        let environment = EnvironmentResponse::builder()
+            .variables(ENV_BUILD, "0123456789ab")
+            .variables(ENV_ROLE_ID, "AROA1")
+            .build();
         let live = FunctionConfiguration::builder().description("f00d").environment(environment);
         assert_eq!(version(&live.clone().version("$LATEST").build()), None);
         let expected = Version {
             number: 12,
             release: "f00d".to_owned(),
             build: Some("0123456789ab".to_owned()),
+            role_id: Some("AROA1".to_owned()),
             published: String::new(),
             live: false,
         };

@@ -1,6 +1,7 @@
 //! The function in AWS: code, configuration, reserved concurrency and tags, each with its own calls.
 
 mod live;
+mod stand_in;
 
 use std::collections::HashMap;
 use std::pin::pin;
@@ -9,12 +10,14 @@ use std::sync::Arc;
 use aws_sdk_lambda::Client;
 use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::{
-    Architecture, Environment, FunctionCode, LastUpdateStatus, LogFormat, LoggingConfig, Runtime,
+    ApplicationLogLevel, Architecture, Environment, FunctionCode, LastUpdateStatus, LogFormat, LoggingConfig,
+    Runtime, SystemLogLevel,
 };
 use futures::future::{Either, select};
 use hitctl_engine::{Cx, Fault, FieldDiff, Outputs};
 use sha2::{Digest as _, Sha256};
 
+use self::stand_in::StandIn;
 use crate::aws::fault::{Doing, ToFault as _};
 use crate::aws::lambda::{NOT_FOUND, READ, SETTLING, Until, WRITE, hex, settled};
 use crate::aws::{Aws, Found, Resource, check_ours, to_set};
@@ -199,6 +202,7 @@ impl Function {
             self.tag(cx, name, &have.tags, &want.tags).await?;
         }
         if configuration(have) != configuration(want) {
+            self.renew_grant(cx, name, have, want).await?;
             self.configure(cx, name, want).await?;
         }
         if let Some(code) = code {
@@ -209,6 +213,63 @@ impl Function {
             (_, Some(reserved)) => self.reserve(cx, name, reserved).await,
             (_, None) => self.release(cx, name).await,
         }
+    }
+
+    /// Gives the function another role for a moment where its own is not the one that it got its KMS grant for: Lambda makes
+    /// a grant when the role changes, and [`configure`](Self::configure) changes it back. Safe to repeat: the id of the role
+    /// is in the environment that `configure` sets last.
+    async fn renew_grant(
+        &self,
+        cx: &Cx,
+        name: &str,
+        have: &FunctionSpec,
+        want: &FunctionSpec,
+    ) -> Result<(), Fault> {
+        if have.role_id() == want.role_id() {
+            return Ok(());
+        }
+        let stand_in = StandIn::new(&self.aws, name);
+        if have.role_arn == want.role_arn && self.has_stale_grant(cx, name, have, want).await? {
+            stand_in.create(cx, &want.tags).await?;
+            let doing =
+                Doing::new("renew the KMS grant of", what(name), "lambda:UpdateFunctionConfiguration");
+            let answer = cx
+                .wait(&WRITE, "renewing the KMS grant", || async {
+                    let call = self.client.update_function_configuration().function_name(name);
+                    call.role(stand_in.arn()).send().await.map_err(|error| error.fault(&doing))
+                })
+                .await?;
+            self.updated(cx, name, answer.last_update_status(), answer.last_modified()).await?;
+        } else if text(have.role_arn.get()) != stand_in.arn() {
+            return Ok(());
+        }
+        // It goes before the role changes back, so that nothing is left once the plan is empty.
+        stand_in.delete(cx).await
+    }
+
+    /// Whether the function's role was created again after the function got its KMS grant. A function that does not say for
+    /// which role that was, as those of earlier releases, is judged by the times.
+    async fn has_stale_grant(
+        &self,
+        cx: &Cx,
+        name: &str,
+        have: &FunctionSpec,
+        want: &FunctionSpec,
+    ) -> Result<bool, Fault> {
+        if have.role_id().is_some() {
+            return Ok(want.role_id().is_some());
+        }
+        let Some(created) = stand_in::created(&self.aws, cx, &text(want.role_arn.get())).await? else {
+            return Ok(false);
+        };
+        let doing = Doing::new("read", what(name), "lambda:GetFunctionConfiguration");
+        let modified = cx
+            .wait(&READ, "reading the function", || async {
+                let call = self.client.get_function_configuration().function_name(name);
+                call.send().await.map_err(|error| error.fault(&doing))
+            })
+            .await?;
+        Ok(is_before(modified.last_modified().unwrap_or_default(), &created))
     }
 
     /// Sets all of the configuration, and waits until it is in force.
@@ -325,6 +386,8 @@ fn configuration(spec: &FunctionSpec) -> impl PartialEq {
         spec.runtime.clone(),
         text(spec.role_arn.get()),
         spec.log_format.clone(),
+        text(spec.app_log_level.as_ref()),
+        text(spec.system_log_level.as_ref()),
         text(spec.log_group.get()),
     ];
     (texts, spec.memory_mb, spec.timeout_s, variables)
@@ -332,6 +395,11 @@ fn configuration(spec: &FunctionSpec) -> impl PartialEq {
 
 fn text(value: Option<&String>) -> String {
     value.cloned().unwrap_or_default()
+}
+
+/// Whether a time of Lambda's is before one of IAM's: both are in UTC, and equal in form up to the seconds.
+fn is_before(time: &str, other: &str) -> bool {
+    matches!((time.get(..19), other.get(..19)), (Some(time), Some(other)) if time < other)
 }
 
 /// A number as the SDK takes it; the config bounds them far below.
@@ -352,10 +420,29 @@ fn environment(want: &FunctionSpec) -> Environment {
     Environment::builder().set_variables(Some(variables)).build()
 }
 
-/// The log levels are left to Lambda: they are legal with JSON only.
+/// All settings of the log. The levels are legal with JSON only.
 fn logging(want: &FunctionSpec) -> LoggingConfig {
     LoggingConfig::builder()
         .log_format(LogFormat::from(want.log_format.as_str()))
+        .set_application_log_level(want.app_log_level.as_deref().map(ApplicationLogLevel::from))
+        .set_system_log_level(want.system_log_level.as_deref().map(SystemLogLevel::from))
         .log_group(text(want.log_group.get()))
         .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_of_both_services_compare() {
+        for (modified, created, expected) in [
+            ("2026-11-21T09:20:16.863+0000", "2026-11-21T09:20:17Z", true),
+            ("2026-11-21T09:20:17.863+0000", "2026-11-21T09:20:17Z", false),
+            ("2026-11-21T09:20:17.863+0000", "2025-12-31T23:59:59.5Z", false),
+            ("", "2026-11-21T09:20:17Z", false),
+        ] {
+            assert_eq!(is_before(modified, created), expected, "{modified} {created}");
+        }
+    }
 }

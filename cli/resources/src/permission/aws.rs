@@ -53,6 +53,17 @@ impl Permissions {
         asked.await
     }
 
+    fn grant(name: &str, want: &PermissionSpec) -> Grant {
+        Grant {
+            sid: name.to_owned(),
+            principal: want.principal.clone(),
+            action: ACTION.to_owned(),
+            source_arn: want.source_arn.get().cloned(),
+            source_account: want.source_account.clone(),
+            ..Grant::default()
+        }
+    }
+
     fn spec(statement: &Statement, function: &str, qualifier: Option<&str>) -> PermissionSpec {
         let grant = &statement.grant;
         let mut principal = statement.marked(&grant.principal);
@@ -64,7 +75,7 @@ impl Permissions {
             qualifier: qualifier.map(|qualifier| qualifier.to_owned().into()),
             principal,
             source_arn: grant.source_arn.clone().unwrap_or_default().into(),
-            source_account: grant.source_account.clone().unwrap_or_default(),
+            source_account: grant.source_account.clone(),
         }
     }
 }
@@ -87,8 +98,13 @@ impl Resource for Permissions {
         let wanted = want.and_then(|want| want.qualifier.as_ref());
         for qualifier in places(want.is_some(), wanted) {
             let there = self.said(cx, function, qualifier).await?;
-            if let Some(statement) = there.iter().find(|statement| statement.grant.sid == name) {
-                let spec = Self::spec(statement, function, qualifier);
+            let ids = policy::ids(name);
+            let ours = there.iter().filter(|statement| ids.contains(&statement.grant.sid));
+            let mut specs: Vec<_> =
+                ours.map(|statement| Self::spec(statement, function, qualifier)).collect();
+            // Both are there when an exchange was interrupted: the one that has to go is shown.
+            specs.sort_by_key(|spec| want.is_some_and(|want| want.source_account == spec.source_account));
+            if let Some(spec) = specs.into_iter().next() {
                 return Ok(Some(Found { spec, outputs: Outputs::new(), tags: None }));
             }
         }
@@ -96,15 +112,7 @@ impl Resource for Permissions {
     }
 
     async fn create(&self, cx: &Cx, name: &str, want: &PermissionSpec) -> Result<Outputs, Fault> {
-        let grant = Grant {
-            sid: name.to_owned(),
-            principal: want.principal.clone(),
-            action: ACTION.to_owned(),
-            source_arn: want.source_arn.get().cloned(),
-            source_account: Some(want.source_account.clone()),
-            ..Grant::default()
-        };
-        self.policy(want).grant(cx, &[grant]).await?;
+        self.policy(want).grant(cx, &[Self::grant(name, want)]).await?;
         Ok(Outputs::new())
     }
 
@@ -116,11 +124,11 @@ impl Resource for Permissions {
         want: &PermissionSpec,
         _fields: &[FieldDiff],
     ) -> Result<Outputs, Fault> {
-        // A statement that is there and is another one is removed and added.
-        self.create(cx, name, want).await
+        self.policy(want).exchange(cx, &Self::grant(name, want)).await?;
+        Ok(Outputs::new())
     }
 
     async fn delete(&self, cx: &Cx, name: &str, have: &Found<PermissionSpec>) -> Result<(), Fault> {
-        self.policy(&have.spec).revoke(cx, &[name]).await
+        self.policy(&have.spec).revoke_exchanged(cx, name).await
     }
 }

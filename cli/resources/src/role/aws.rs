@@ -31,10 +31,13 @@ pub(crate) struct Role {
 }
 
 impl Role {
-    /// Computed, since IAM may name a new role by its unique id for a moment.
-    fn outputs(&self, name: &str) -> Outputs {
+    /// The ARN is computed, since IAM may name a new role by its unique id for a moment.
+    fn outputs(&self, name: &str, id: &str) -> Outputs {
         let Aws { partition, account, .. } = &*self.aws;
-        Outputs::from([("arn".to_owned(), format!("arn:{partition}:iam::{account}:role/{name}"))])
+        Outputs::from([
+            ("arn".to_owned(), format!("arn:{partition}:iam::{account}:role/{name}")),
+            ("id".to_owned(), id.to_owned()),
+        ])
     }
 
     async fn found(
@@ -64,7 +67,7 @@ impl Role {
             statements: inline.map(|inline| policy::statements(inline.policy_document())).unwrap_or_default(),
             tags: compared(&tags, want.map(|want| &want.tags)),
         };
-        Ok(Some(Found { spec, outputs: self.outputs(name), tags: Some(tags) }))
+        Ok(Some(Found { spec, outputs: self.outputs(name, role.role_id()), tags: Some(tags) }))
     }
 
     async fn put_policy(&self, cx: &Cx, name: &str, want: &RoleSpec) -> Result<(), Fault> {
@@ -119,25 +122,28 @@ impl Role {
             .absent_on(&["EntityAlreadyExists"])
             .find(|| request.clone().send())
             .await?;
-        if made.is_some() {
+        if let Some(made) = made {
             self.put_policy(cx, name, want).await?;
-        } else if let Some(found) = self.found(cx, name, Some(want)).await? {
-            check_ours(&self.aws, name, &found)?;
-            self.mend(cx, name, &found.spec, want).await?;
+            let id = made.role.as_ref().map_or("", |role| role.role_id());
+            return Ok(self.outputs(name, id));
+        }
+        let found = if let Some(found) = self.found(cx, name, Some(want)).await? {
+            found
         } else {
-            // Not to be seen yet, so it has just been made: by us, in a call whose answer was lost, or by another
-            // deploy. Whose it is has to be known before anything of it is changed.
+            // Not to be seen yet, so it has just been made: by us, in a call whose answer was lost, or by another deploy.
+            // Whose it is has to be known before anything of it is changed.
             let request = self.client.get_role().role_name(name);
             Call::new(cx, doing("read", name, "iam:GetRole"))
                 .again_on(GONE)
                 .send(|| request.clone().send())
                 .await?;
-            if let Some(found) = self.found(cx, name, Some(want)).await? {
-                check_ours(&self.aws, name, &found)?;
-                self.mend(cx, name, &found.spec, want).await?;
-            }
-        }
-        Ok(self.outputs(name))
+            self.found(cx, name, Some(want))
+                .await?
+                .ok_or_else(|| Fault::transient("not_visible", format!("role {name} is not visible yet")))?
+        };
+        check_ours(&self.aws, name, &found)?;
+        self.mend(cx, name, &found.spec, want).await?;
+        Ok(found.outputs)
     }
 
     /// Takes everything off a role: IAM deletes only empty ones.
@@ -226,7 +232,7 @@ impl Resource for Role {
         _: &[FieldDiff],
     ) -> Result<Outputs, Fault> {
         self.mend(cx, name, &have.spec, want).await?;
-        Ok(self.outputs(name))
+        Ok(have.outputs.clone())
     }
 
     async fn delete(&self, cx: &Cx, name: &str, _: &Found<RoleSpec>) -> Result<(), Fault> {

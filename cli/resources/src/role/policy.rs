@@ -13,7 +13,7 @@ const VERSION: &str = "2012-10-17";
 const ASSUME: &str = "sts:AssumeRole";
 
 /// The policy that lets that service assume the role.
-pub(super) fn trust(service: &str) -> String {
+pub(crate) fn trust(service: &str) -> String {
     json!({
         "Version": VERSION,
         "Statement": [{"Effect": "Allow", "Principal": {"Service": service}, "Action": ASSUME}],
@@ -34,7 +34,7 @@ pub(super) fn document(statements: &[Statement]) -> String {
 
 /// The service in a trust policy that came back, when it is all that the policy says; else the policy's text, which
 /// differs from any service.
-pub(super) fn trusted_service(document: &str) -> String {
+pub(crate) fn trusted_service(document: &str) -> String {
     let text = decoded(document);
     let statements = parsed(&text);
     let service = match statements.as_deref() {
@@ -46,7 +46,7 @@ pub(super) fn trusted_service(document: &str) -> String {
 
 /// The statements of a policy that came back, in the order of their names. One that is more than a plain permission
 /// stands there as its text, and so differs from any that is wanted.
-pub(super) fn statements(document: &str) -> Vec<Statement> {
+pub(crate) fn statements(document: &str) -> Vec<Statement> {
     let text = decoded(document);
     let odd = |text: String| Statement { sid: text, actions: BTreeSet::new(), resources: BTreeSet::new() };
     let Some(found) = parsed(&text) else { return vec![odd(text)] };

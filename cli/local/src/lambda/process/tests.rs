@@ -28,6 +28,7 @@ impl Place {
             name: "f".to_owned(),
             arn: String::new(),
             group: "g".to_owned(),
+            least_level: None,
             memory_mb: 128,
             timeout: Duration::from_secs(3),
             dir: dir.path().to_owned(),
@@ -46,7 +47,7 @@ impl Place {
     /// A process that started `age` ago; nothing of it is real but what is said about it.
     fn process(&self, age: Duration, job: Job) -> Arc<Process> {
         let (read, _write) = std::io::pipe().unwrap();
-        let output = Output::new(read, "g", self.function.shared.logs.clone()).unwrap();
+        let output = Output::new(read, "g", None, self.function.shared.logs.clone()).unwrap();
         let mut process = Process::new(Arc::clone(&self.function), u32::MAX, output, job);
         process.born = Instant::now().checked_sub(age).unwrap();
         Arc::new(process)

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use aws_sdk_lambda::operation::get_function::GetFunctionOutput;
 use aws_sdk_lambda::types::{
-    Architecture, Concurrency, FunctionConfiguration, LastUpdateStatus, LastUpdateStatusReasonCode,
-    LoggingConfig, State, StateReasonCode, TagsError,
+    ApplicationLogLevel, Architecture, Concurrency, FunctionConfiguration, LastUpdateStatus,
+    LastUpdateStatusReasonCode, LoggingConfig, State, StateReasonCode, SystemLogLevel, TagsError,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -31,7 +31,7 @@ pub(super) fn found(
     }
     let tags = tags(answer);
     let reserved = answer.concurrency().and_then(Concurrency::reserved_concurrent_executions);
-    let (log_format, log_group) = logging(live, want);
+    let Logging { format: log_format, group: log_group, app_level, system_level } = logging(live, want);
     let variables = live.environment().and_then(|environment| environment.variables());
     let spec = FunctionSpec {
         runtime: live.runtime().map_or_else(String::new, |runtime| runtime.as_str().to_owned()),
@@ -47,6 +47,8 @@ pub(super) fn found(
             .collect::<BTreeMap<_, _>>(),
         role_arn: Value::from(live.role().unwrap_or_default().to_owned()),
         log_format,
+        app_log_level: app_level,
+        system_log_level: system_level,
         log_group: Value::from(log_group),
         tags: compared(&tags, want.map(|want| &want.tags)),
     };
@@ -107,20 +109,50 @@ fn from_base64(base64: &str) -> String {
     }
 }
 
-/// How it logs, and to which group. Lambda always says so, with its defaults filled in; a service that has no such setting
-/// says nothing, and then there is nothing to mend.
-fn logging(live: &FunctionConfiguration, want: Option<&FunctionSpec>) -> (String, String) {
+/// The logging settings of a live function.
+struct Logging {
+    format: String,
+    group: String,
+    app_level: Option<String>,
+    system_level: Option<String>,
+}
+
+/// Reads the logging settings. Lambda always returns them, with its defaults filled in. A service that does not know a setting
+/// leaves it out; the wanted value is taken then, because an update could not change it.
+fn logging(live: &FunctionConfiguration, want: Option<&FunctionSpec>) -> Logging {
     let default = || format!("/aws/lambda/{}", live.function_name().unwrap_or_default());
-    match (live.logging_config(), want) {
-        (None, Some(want)) => {
-            (want.log_format.clone(), want.log_group.get().cloned().unwrap_or_else(default))
-        }
-        (config, _) => (
-            config.and_then(LoggingConfig::log_format).map_or("Text", |format| format.as_str()).to_owned(),
-            config.and_then(LoggingConfig::log_group).map_or_else(default, str::to_owned),
+    let config = live.logging_config();
+    if let (None, Some(want)) = (config, want) {
+        return Logging {
+            format: want.log_format.clone(),
+            group: want.log_group.get().cloned().unwrap_or_else(default),
+            app_level: want.app_log_level.clone(),
+            system_level: want.system_log_level.clone(),
+        };
+    }
+    let format = config.and_then(LoggingConfig::log_format).map_or("Text", |format| format.as_str());
+    // Only JSON has levels.
+    let level = |live: Option<&str>, want: Option<&Option<String>>| match (format, live) {
+        ("JSON", Some(level)) => Some(level.to_owned()),
+        ("JSON", None) => want.cloned().unwrap_or_else(|| Some(DEFAULT_LEVEL.to_owned())),
+        _ => None,
+    };
+    Logging {
+        format: format.to_owned(),
+        group: config.and_then(LoggingConfig::log_group).map_or_else(default, str::to_owned),
+        app_level: level(
+            config.and_then(LoggingConfig::application_log_level).map(ApplicationLogLevel::as_str),
+            want.map(|want| &want.app_log_level),
+        ),
+        system_level: level(
+            config.and_then(LoggingConfig::system_log_level).map(SystemLogLevel::as_str),
+            want.map(|want| &want.system_log_level),
         ),
     }
 }
+
+/// Lambda's default for both levels.
+const DEFAULT_LEVEL: &str = "INFO";
 
 #[cfg(test)]
 #[path = "live_tests.rs"]

@@ -35,6 +35,8 @@ fn defaults_are_filled_in() {
             environment: BTreeMap::new(),
             role_arn: Value::from("arn:aws:iam::123456789012:role/hits-test".to_owned()),
             log_format: "Text".to_owned(),
+            app_log_level: None,
+            system_log_level: None,
             log_group: Value::from("/aws/lambda/hits-test".to_owned()),
             tags: Tags::new(),
         }
@@ -106,4 +108,28 @@ fn a_service_that_has_no_log_settings_has_nothing_to_mend() {
     let says = bare().logging_config(LoggingConfig::builder().log_format(LogFormat::Text).build()).build();
     let says = GetFunctionOutput::builder().configuration(says).build();
     assert_eq!(found(&says, Some(&want)).unwrap().unwrap().spec.log_format, "Text");
+}
+
+#[test]
+fn log_levels_are_read_for_json_only() {
+    let levels = |format, app: Option<&str>, system: Option<&str>, want: Option<&FunctionSpec>| {
+        let config = LoggingConfig::builder()
+            .log_format(format)
+            .set_application_log_level(app.map(ApplicationLogLevel::from))
+            .set_system_log_level(system.map(SystemLogLevel::from));
+        let live = bare().logging_config(config.build()).build();
+        let answer = GetFunctionOutput::builder().configuration(live).build();
+        let spec = found(&answer, want).unwrap().unwrap().spec;
+        (spec.app_log_level, spec.system_log_level)
+    };
+    let some = |level: &str| Some(level.to_owned());
+    let want = FunctionSpec { app_log_level: some("DEBUG"), ..read(bare().build()) };
+    assert_eq!(
+        levels(LogFormat::Json, Some("INFO"), Some("WARN"), Some(&want)),
+        (some("INFO"), some("WARN"))
+    );
+    assert_eq!(levels(LogFormat::Json, None, None, None), (some("INFO"), some("INFO")));
+    // A service that takes no level cannot be made to.
+    assert_eq!(levels(LogFormat::Json, None, Some("INFO"), Some(&want)).0, some("DEBUG"));
+    assert_eq!(levels(LogFormat::Text, Some("INFO"), Some("INFO"), Some(&want)), (None, None));
 }

@@ -31,6 +31,8 @@ pub(crate) fn spec(world: &World) -> FunctionSpec {
         ]),
         role_arn: Value::known(RoleSpec::address("function"), world.role_arn()),
         log_format: "JSON".to_owned(),
+        app_log_level: Some("INFO".to_owned()),
+        system_log_level: Some("INFO".to_owned()),
         log_group: Value::known(LogGroupSpec::address("function"), log_group::name(world)),
         tags: world.tags(),
     }
@@ -47,7 +49,17 @@ pub(crate) fn case(world: &World) -> Case {
     let arm = FunctionSpec { arch: Arch::Arm64, code_sha256: world.code(2), ..function.clone() };
     let freed = FunctionSpec { reserved_concurrency: None, ..function.clone() };
     let reserved = FunctionSpec { reserved_concurrency: Some(5), ..function.clone() };
-    let text = FunctionSpec { log_format: "Text".to_owned(), ..function.clone() };
+    let text = FunctionSpec {
+        log_format: "Text".to_owned(),
+        app_log_level: None,
+        system_log_level: None,
+        ..function.clone()
+    };
+    let verbose = FunctionSpec {
+        app_log_level: Some("DEBUG".to_owned()),
+        system_log_level: Some("WARN".to_owned()),
+        ..function.clone()
+    };
     let tagged = FunctionSpec { tags: world.more_tags("team", "web"), ..function.clone() };
     let all = FunctionSpec {
         arch: Arch::Arm64,
@@ -57,6 +69,8 @@ pub(crate) fn case(world: &World) -> Case {
         reserved_concurrency: Some(7),
         environment,
         log_format: "Text".to_owned(),
+        app_log_level: None,
+        system_log_level: None,
         tags: world.more_tags("team", "ops"),
         ..function.clone()
     };
@@ -71,6 +85,7 @@ pub(crate) fn case(world: &World) -> Case {
             change("architecture", &arm),
             change("no reserved concurrency", &freed),
             change("reserved concurrency", &reserved),
+            change("log levels", &verbose),
             change("log format", &text),
             change("a tag more", &tagged),
             change("everything", &all),

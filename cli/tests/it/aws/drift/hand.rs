@@ -220,6 +220,14 @@ impl Hand {
             }
             "role_arn" => configure.role(format!("arn:aws:iam::{}:role/another", self.account)),
             "log_format" => configure.logging_config(logging(&group, fun::LogFormat::Text)),
+            "app_log_level" | "system_log_level" => {
+                let other = fun::LoggingConfig::builder()
+                    .log_group(group)
+                    .log_format(fun::LogFormat::Json)
+                    .application_log_level(fun::ApplicationLogLevel::Error)
+                    .system_log_level(fun::SystemLogLevel::Warn);
+                configure.logging_config(other.build())
+            }
             "log_group" => configure.logging_config(logging("/another", fun::LogFormat::Json)),
             _ => panic!("function.{field} has no case"),
         };
@@ -230,6 +238,7 @@ impl Hand {
     async fn alias(&self, function: &str, field: &str) -> Done {
         match field {
             "function_name" => BY_NAME,
+            "role_id" => Done::Fixed("it is in a version, which nobody can change"),
             "release" => {
                 let call = self.function.update_alias().function_name(function).name(ALIAS);
                 call.function_version("$LATEST").send().await.unwrap();
@@ -358,8 +367,11 @@ impl Hand {
         };
         let statement =
             if function == self.base { PERMISSION.to_owned() } else { format!("{PERMISSION}-reader") };
-        let there = self.function.remove_permission().function_name(function).qualifier(ALIAS);
-        there.statement_id(&statement).send().await.unwrap();
+        // It stands under the one id or under the other.
+        for id in [statement.clone(), format!("{statement}-2")] {
+            let there = self.function.remove_permission().function_name(function).qualifier(ALIAS);
+            drop(there.statement_id(id).send().await);
+        }
         let other = self.function.add_permission().function_name(function).qualifier(ALIAS);
         let other = other.statement_id(&statement).action("lambda:InvokeFunction").principal(principal);
         other.source_arn(source).source_account(account).send().await.unwrap();
