@@ -18,19 +18,21 @@ pub enum On {
     ApiTags,
     /// The functions, their versions and aliases, and the copy of it that `tune` measures.
     Function,
-    /// The event source mappings of the function. AWS picks their ids, so that they are told by the function that they are to:
-    /// by the key `lambda:FunctionArn`, which these four actions know (service authorization reference of Lambda).
+    /// The event source mappings of the function, where they are changed. AWS picks their ids, so that they are told by the
+    /// function that they are to: by the key `lambda:FunctionArn` (service authorization reference of Lambda).
     Mappings,
-    /// The tags of event source mappings; tags know no such key.
-    MappingTags,
+    /// Event source mappings where they are read or tagged, by their own ARN: a condition on the function would refuse that.
+    MappingArns,
     /// The function's log group, by both of its ARNs: tags are on the one without `:*`.
     LogGroup,
     /// The bus that `emit` puts events on: any, since it is the user's choice.
     Buses,
     /// The queues of hits and of dead letters.
     Queues,
-    /// The functions' roles, and that of the HTTP API that puts hits on the queue.
+    /// The functions' roles, those that stand in for them for a moment, and that of the HTTP API that puts hits on the queue.
     Role,
+    /// Any role of the account, to see whose it is.
+    AnyRole,
     /// The HTTP API's role, to be handed to it and to nothing else.
     RoleForApi,
     /// The functions' roles, to be handed to Lambda and to nothing else.
@@ -61,8 +63,8 @@ const fn call(operation: &'static str, needs: &'static [(&'static str, On)]) -> 
 }
 
 use On::{
-    Account, ApiTags, Apis, Buses, Distribution, Function, LogGroup, MappingTags, Mappings, Queues, Role,
-    RoleForApi, RoleForLambda, Rules, Table, Tables,
+    Account, AnyRole, ApiTags, Apis, Buses, Distribution, Function, LogGroup, MappingArns, Mappings, Queues,
+    Role, RoleForApi, RoleForLambda, Rules, Table, Tables,
 };
 
 /// Every call that any command makes, in order. The actions are those of AWS's service authorization reference, where
@@ -75,6 +77,7 @@ pub const CALLS: &[Call] = &[
     call("apigateway:DeleteApi", &[("apigateway:DELETE", Apis)]),
     call("apigateway:DeleteIntegration", &[("apigateway:DELETE", Apis)]),
     call("apigateway:DeleteRoute", &[("apigateway:DELETE", Apis)]),
+    call("apigateway:DeleteRouteSettings", &[("apigateway:DELETE", Apis)]),
     call("apigateway:GetApis", &[("apigateway:GET", Apis)]),
     call("apigateway:GetIntegrations", &[("apigateway:GET", Apis)]),
     call("apigateway:GetRoutes", &[("apigateway:GET", Apis)]),
@@ -93,6 +96,7 @@ pub const CALLS: &[Call] = &[
     call("dynamodb:DeleteItem", &[("dynamodb:DeleteItem", Table)]),
     call("dynamodb:DeleteTable", &[("dynamodb:DeleteTable", Tables)]),
     call("dynamodb:DescribeContinuousBackups", &[("dynamodb:DescribeContinuousBackups", Tables)]),
+    call("dynamodb:DescribeLimits", &[("dynamodb:DescribeLimits", Account)]),
     call("dynamodb:DescribeTable", &[("dynamodb:DescribeTable", Tables)]),
     call("dynamodb:DescribeTimeToLive", &[("dynamodb:DescribeTimeToLive", Tables)]),
     call("dynamodb:GetItem", &[("dynamodb:GetItem", Table)]),
@@ -124,9 +128,12 @@ pub const CALLS: &[Call] = &[
     call("iam:DeleteRolePolicy", &[("iam:DeleteRolePolicy", Role)]),
     call("iam:DetachRolePolicy", &[("iam:DetachRolePolicy", Role)]),
     call("iam:GetRole", &[("iam:GetRole", Role)]),
-    call("iam:GetRolePolicy", &[("iam:GetRolePolicy", Role)]),
+    // `gc` and `status --all` ask of which region a role is.
+    call("iam:GetRolePolicy", &[("iam:GetRolePolicy", AnyRole)]),
     call("iam:ListAttachedRolePolicies", &[("iam:ListAttachedRolePolicies", Role)]),
     call("iam:ListRolePolicies", &[("iam:ListRolePolicies", Role)]),
+    call("iam:ListRoleTags", &[("iam:ListRoleTags", AnyRole)]),
+    call("iam:ListRoles", &[("iam:ListRoles", Account)]),
     call("iam:PutRolePolicy", &[("iam:PutRolePolicy", Role)]),
     call("iam:TagRole", &[("iam:TagRole", Role)]),
     call("iam:UpdateAssumeRolePolicy", &[("iam:UpdateAssumeRolePolicy", Role)]),
@@ -134,7 +141,7 @@ pub const CALLS: &[Call] = &[
     call("lambda:CreateAlias", &[("lambda:CreateAlias", Function)]),
     call(
         "lambda:CreateEventSourceMapping",
-        &[("lambda:CreateEventSourceMapping", Mappings), ("lambda:TagResource", MappingTags)],
+        &[("lambda:CreateEventSourceMapping", Mappings), ("lambda:TagResource", MappingArns)],
     ),
     call(
         "lambda:CreateFunction",
@@ -153,7 +160,7 @@ pub const CALLS: &[Call] = &[
     call("lambda:DeleteFunctionUrlConfig", &[("lambda:DeleteFunctionUrlConfig", Function)]),
     call("lambda:GetAccountSettings", &[("lambda:GetAccountSettings", Account)]),
     call("lambda:GetAlias", &[("lambda:GetAlias", Function)]),
-    call("lambda:GetEventSourceMapping", &[("lambda:GetEventSourceMapping", Mappings)]),
+    call("lambda:GetEventSourceMapping", &[("lambda:GetEventSourceMapping", MappingArns)]),
     // Its answer has the tags only for whoever may list them.
     call("lambda:GetFunction", &[("lambda:GetFunction", Function), ("lambda:ListTags", Function)]),
     call("lambda:GetFunctionConfiguration", &[("lambda:GetFunctionConfiguration", Function)]),
@@ -164,13 +171,13 @@ pub const CALLS: &[Call] = &[
     call("lambda:ListAliases", &[("lambda:ListAliases", Function)]),
     call("lambda:ListEventSourceMappings", &[("lambda:ListEventSourceMappings", Account)]),
     call("lambda:ListFunctionUrlConfigs", &[("lambda:ListFunctionUrlConfigs", Function)]),
-    call("lambda:ListTags", &[("lambda:ListTags", Function), ("lambda:ListTags", MappingTags)]),
+    call("lambda:ListTags", &[("lambda:ListTags", Function), ("lambda:ListTags", MappingArns)]),
     call("lambda:ListVersionsByFunction", &[("lambda:ListVersionsByFunction", Function)]),
     call("lambda:PublishVersion", &[("lambda:PublishVersion", Function)]),
     call("lambda:PutFunctionConcurrency", &[("lambda:PutFunctionConcurrency", Function)]),
     call("lambda:PutFunctionEventInvokeConfig", &[("lambda:PutFunctionEventInvokeConfig", Function)]),
     call("lambda:RemovePermission", &[("lambda:RemovePermission", Function)]),
-    call("lambda:TagResource", &[("lambda:TagResource", Function), ("lambda:TagResource", MappingTags)]),
+    call("lambda:TagResource", &[("lambda:TagResource", Function), ("lambda:TagResource", MappingArns)]),
     call("lambda:UpdateAlias", &[("lambda:UpdateAlias", Function)]),
     call("lambda:UpdateEventSourceMapping", &[("lambda:UpdateEventSourceMapping", Mappings)]),
     call("lambda:UpdateFunctionCode", &[("lambda:UpdateFunctionCode", Function)]),
@@ -212,7 +219,8 @@ impl On {
             ApiTags => "ApiTags",
             Function => "Function",
             Mappings => "Mappings",
-            MappingTags => "MappingTags",
+            MappingArns => "MappingArns",
+            AnyRole => "AnyRole",
             Buses => "Buses",
             Queues => "Queues",
             RoleForApi => "RoleForApi",
@@ -245,18 +253,18 @@ impl On {
                 let arn = at.log_group_arn(&names::log_group(app, env));
                 vec![format!("{arn}:*"), arn]
             }
-            MappingTags => vec![format!("arn:{partition}:lambda:{region}:{account}:event-source-mapping:*")],
+            AnyRole => vec![at.role_arn("*")],
+            MappingArns => vec![format!("arn:{partition}:lambda:{region}:{account}:event-source-mapping:*")],
             Buses => vec![format!("arn:{partition}:events:{region}:{account}:event-bus/*")],
             Queues => {
                 vec![at.queue_arn(&names::queue(app, env)), at.queue_arn(&names::dead_letter_queue(app, env))]
             }
-            Role => [names::role(app, env), names::reader(app, env), names::ingest_role(app, env)]
-                .map(|name| at.role_arn(&name))
-                .into(),
-            RoleForApi => vec![at.role_arn(&names::ingest_role(app, env))],
-            RoleForLambda => {
-                vec![at.role_arn(&names::role(app, env)), at.role_arn(&names::reader(app, env))]
+            Role => {
+                let ingest = at.role_arn(&names::ingest_role(app, env));
+                function_roles(app, env).iter().map(|name| at.role_arn(name)).chain([ingest]).collect()
             }
+            RoleForApi => vec![at.role_arn(&names::ingest_role(app, env))],
+            RoleForLambda => function_roles(app, env).iter().map(|name| at.role_arn(name)).collect(),
             Rules => [names::rule(app, env), names::bucket_rule(app, env)]
                 .iter()
                 .flat_map(|name| ["default", "*"].map(|bus| at.rule_arn(bus, name)))
@@ -283,9 +291,39 @@ impl On {
     }
 }
 
-/// The policy of whoever runs any command on that app and env, and on that CloudFront distribution. Parts of a place that are not
-/// known are `*`.
-pub fn deployer(app: &str, env: &str, place: &Place, distribution: Option<&str>) -> Json {
+/// The roles of the functions, and those that stand in for them while their KMS grants are renewed.
+fn function_roles(app: &str, env: &str) -> [String; 4] {
+    let (function, reader) = (names::function(app, env), names::reader(app, env));
+    [names::role(app, env), reader.clone(), names::grant_role(&function), names::grant_role(&reader)]
+}
+
+/// IAM's limit on a managed policy, in characters without white space (IAM's guide, "IAM and AWS STS quotas").
+pub const MAX_CHARS: usize = 6_144;
+
+/// The policies of whoever runs any command on that app and env and on that CloudFront distribution, each small enough to be a managed policy: one, or with long
+/// names several, which are to be attached together. Parts of a place that are not known are `*`.
+pub fn deployer(app: &str, env: &str, place: &Place, distribution: Option<&str>) -> Vec<Json> {
+    let statements = statements(app, env, place, distribution);
+    let whole = document(&statements);
+    if whole.to_string().len() <= MAX_CHARS {
+        return vec![whole];
+    }
+    let mut parts: Vec<Vec<Json>> = Vec::new();
+    for statement in statements {
+        let fits = |part: &Vec<Json>| {
+            let more: Vec<Json> = part.iter().chain([&statement]).cloned().collect();
+            document(&more).to_string().len() <= MAX_CHARS
+        };
+        match parts.iter_mut().find(|part| fits(part)) {
+            Some(part) => part.push(statement),
+            None => parts.push(vec![statement]),
+        }
+    }
+    parts.iter().map(|statements| document(statements)).collect()
+}
+
+/// What the deployer may do, a statement for each kind of thing that it is allowed on.
+fn statements(app: &str, env: &str, place: &Place, distribution: Option<&str>) -> Vec<Json> {
     let mut by_resource: BTreeMap<On, BTreeSet<&str>> = BTreeMap::new();
     for (action, on) in CALLS.iter().flat_map(|call| call.needs) {
         by_resource.entry(*on).or_default().insert(action);
@@ -305,7 +343,7 @@ pub fn deployer(app: &str, env: &str, place: &Place, distribution: Option<&str>)
         }
         Some(statement)
     });
-    document(&statements.collect::<Vec<_>>())
+    statements.collect()
 }
 
 /// The policy of a role with these statements.
@@ -357,8 +395,7 @@ mod tests {
 
     #[test]
     fn only_what_has_no_name_is_allowed_on_everything() {
-        let policy = deployer("hits", "test", &place(), Some("E123ABC"));
-        for statement in policy["Statement"].as_array().unwrap() {
+        for statement in &statements("hits", "test", &place(), Some("E123ABC")) {
             // What has an id of AWS's choice is narrowed by a condition.
             let everything = statement["Resource"] == json!(["*"]) && statement["Condition"].is_null();
             assert_eq!(everything, statement["Sid"] == "Account", "{statement}");
@@ -366,7 +403,57 @@ mod tests {
                 assert!(!action.as_str().unwrap().contains('*'), "{action}");
             }
         }
-        // IAM's limit on a managed policy, without white space.
-        assert!(policy.to_string().len() <= 6_144, "{}", policy.to_string().len());
+    }
+
+    /// The longest names of regions in their partitions.
+    const REGIONS: &[(&str, &str)] = &[
+        ("aws", "ap-southeast-7"),
+        ("aws-cn", "cn-northwest-1"),
+        ("aws-eusc", "eusc-de-east-1"),
+        ("aws-iso", "us-iso-east-1"),
+        ("aws-iso-b", "us-isob-east-1"),
+        ("aws-iso-e", "eu-isoe-west-1"),
+        ("aws-iso-f", "us-isof-south-1"),
+        ("aws-us-gov", "us-gov-east-1"),
+    ];
+
+    #[test]
+    fn longest_names_fit_into_managed_policies_in_every_partition() {
+        for (partition, region) in REGIONS {
+            let place = Place { partition: (*partition).to_owned(), region: (*region).to_owned(), ..place() };
+            // Together with a dash the longest that names may be; and the longest that `tune` has a copy for.
+            for (app, env) in [("a".repeat(31), "e".repeat(32)), ("a".repeat(26), "e".repeat(32))] {
+                let parts = deployer(&app, &env, &place, Some("E1234567890ABC"));
+                assert!(parts.len() <= 2, "{partition}: {} documents", parts.len());
+                for part in &parts {
+                    let chars = part.to_string().len();
+                    assert!(chars <= MAX_CHARS, "{partition}: {chars} characters");
+                }
+                let all = |part: &Json| part["Statement"].as_array().unwrap().clone();
+                let mut together: Vec<String> =
+                    parts.iter().flat_map(all).map(|statement| statement.to_string()).collect();
+                let mut whole: Vec<String> = statements(&app, &env, &place, Some("E1234567890ABC"))
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect();
+                together.sort();
+                whole.sort();
+                assert_eq!(together, whole, "nothing is lost and nothing is said twice");
+            }
+        }
+    }
+
+    #[test]
+    fn the_condition_on_the_function_is_on_no_action_of_a_mappings_arn() {
+        for statement in statements("hits", "test", &place(), None) {
+            let actions = statement["Action"].to_string();
+            if !statement["Condition"]["ArnLike"].is_null() {
+                assert!(!actions.contains("Get") && !actions.contains("Tag"), "{statement}");
+                assert_eq!(statement["Resource"], json!(["*"]));
+            }
+            if actions.contains("lambda:GetEventSourceMapping") {
+                assert!(statement["Condition"].is_null(), "{statement}");
+            }
+        }
     }
 }

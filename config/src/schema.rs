@@ -80,7 +80,7 @@ settings! {
         point_in_time_recovery: bool = true => Kind::Bool;
         /// Whether AWS refuses to delete the table.
         deletion_protection: bool = true => Kind::Bool;
-        /// The most write request units a second: a cap on the bill.
+        /// The most write request units a second: a cap on the bill. AWS's quota for a table is 40,000 unless you ask for more.
         max_write_units: u32 = 100 => Kind::Integer { min: 1, max: MILLION };
     }
 

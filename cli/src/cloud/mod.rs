@@ -76,6 +76,11 @@ pub trait Cloud: Send + Sync {
         std::future::ready(None).boxed()
     }
 
+    /// How many writes a second one table may take in the account; `None` where nothing bounds it.
+    fn table_writes(&self) -> BoxFuture<'_, Option<Result<u32, Fault>>> {
+        std::future::ready(None).boxed()
+    }
+
     /// What reads and writes its resources.
     fn drivers(&self, drive: Drive<'_>) -> Drivers;
 

@@ -2,6 +2,7 @@
 
 use hitctl_config::{Loaded, names};
 use hitctl_resources::{RoleSpec, Spec as _};
+use serde_json::Value as Json;
 
 use crate::commands::steps;
 use crate::policy;
@@ -13,15 +14,32 @@ use crate::stack::{Code, Place};
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
     /// Print the least that whoever deploys this env has to be allowed
-    Deployer(Args),
+    ///
+    /// Attach it as a managed policy: it is too long for an inline policy of a user. Where it is too long for one managed policy
+    /// as well, which long names make it, it comes as several documents in a list; `--part` prints one of them.
+    Deployer(DeployerArgs),
     /// Print what the deployed function is allowed
     Function(Args),
+}
+
+/// Where the env is, and which document is meant.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  hitctl policy deployer --env prod > deployer.json\n  aws iam create-policy --policy-name hitctl-prod --policy-document file://deployer.json"
+)]
+pub struct DeployerArgs {
+    /// Where the env is.
+    #[command(flatten)]
+    pub place: Args,
+    /// Print only this document, where the policy comes as several
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..))]
+    pub part: Option<u64>,
 }
 
 /// Where the env is.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  hitctl policy deployer --env prod > deployer.json\n  aws iam create-policy --policy-name hitctl-prod --policy-document file://deployer.json"
+    after_help = "Examples:\n  hitctl policy function --env prod\n  hitctl policy function --env prod --account 123456789012"
 )]
 pub struct Args {
     /// The AWS account [default: `account` of the config, else any]
@@ -32,16 +50,17 @@ pub struct Args {
 /// Prints a policy. Asks nobody: credentials are not needed.
 pub fn run(session: &mut Session, command: &Command) -> Result<Exit, Failure> {
     let loaded = session.load()?;
-    let (Command::Deployer(args) | Command::Function(args)) = command;
+    let (Command::Deployer(DeployerArgs { place: args, .. }) | Command::Function(args)) = command;
     let place = place(&loaded, args);
     let policy = match command {
-        Command::Deployer(_) => {
+        Command::Deployer(DeployerArgs { part, .. }) => {
             session.console.talk(&format!(
                 "who has this can give the role {} any right: a permissions boundary on it bounds that",
                 names::role(&loaded.app.app, &loaded.env)
             ));
             let distribution = loaded.app.cloudfront.distribution_id.as_deref();
-            policy::deployer(&loaded.app.app, &loaded.env, &place, distribution)
+            let parts = policy::deployer(&loaded.app.app, &loaded.env, &place, distribution);
+            deployer(session, parts, *part)?
         }
         Command::Function(_) => policy::of_role(&role(&loaded, &place)?.statements),
     };
@@ -52,6 +71,26 @@ pub fn run(session: &mut Session, command: &Command) -> Result<Exit, Failure> {
     }
     session.console.result(&PolicyView { policy });
     Ok(Exit::Done)
+}
+
+/// What is printed of the deployer's policy: its one document, a list of several, or the one that is meant.
+fn deployer(session: &mut Session, mut parts: Vec<Json>, part: Option<u64>) -> Result<Json, Failure> {
+    let number = parts.len();
+    session
+        .console
+        .talk("attach it as a managed policy: inline policies of users and groups are too small for it");
+    match part.map(|part| usize::try_from(part).unwrap_or(usize::MAX)) {
+        Some(part) if part <= number => Ok(parts.swap_remove(part - 1)),
+        Some(part) => Err(Failure::usage(format!("expected a part from 1 to {number}, found {part}"))),
+        None if number == 1 => Ok(parts.swap_remove(0)),
+        None => {
+            session.console.talk(&format!(
+                "{number} documents, since one managed policy takes {} characters: print each with `--part`, and attach all",
+                policy::MAX_CHARS
+            ));
+            Ok(Json::Array(parts))
+        }
+    }
 }
 
 /// Any account, any region.

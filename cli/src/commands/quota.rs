@@ -3,7 +3,7 @@
 
 use hitctl_config::Loaded;
 use hitctl_engine::{Finding, Graph, Severity, Snapshot};
-use hitctl_resources::aws::Quota;
+use hitctl_resources::aws::{DEFAULT_TABLE_WRITES, Quota};
 use hitctl_resources::{FunctionSpec, Spec as _};
 
 use crate::cloud::Cloud;
@@ -52,6 +52,33 @@ pub(super) async fn fit(
         hint: None,
     };
     Ok((steps::design(&without, cloud.place(), code)?, Some(finding)))
+}
+
+/// Refuses a `max_write_units` that the account's tables cannot have. The account is asked only beyond AWS's default.
+pub(super) async fn check_table(loaded: &Loaded, cloud: &dyn Cloud) -> Result<(), Failure> {
+    let want = loaded.app.table.max_write_units;
+    if want <= DEFAULT_TABLE_WRITES {
+        return Ok(());
+    }
+    let (most, unknown) = match cloud.table_writes().await {
+        None => return Ok(()),
+        Some(Ok(most)) => (most, None),
+        Some(Err(fault)) => (DEFAULT_TABLE_WRITES, Some(fault)),
+    };
+    if want <= most {
+        return Ok(());
+    }
+    let message = format!("`max_write_units` is {want}, and a table of this account may have at most {most}");
+    let failure = Failure::new("table_quota", message);
+    let failure = match unknown {
+        Some(fault) => failure.caused_by(format!("that is AWS's default: {}", fault.message)),
+        None => failure.caused_by("it is a quota of DynamoDB; nothing was changed"),
+    };
+    Err(failure.hinted(format!(
+        "set `max_write_units` in [table] to {most} or less, or ask AWS for more: in the console under Service Quotas, DynamoDB, \
+         \"Table-level write throughput limit\", in {}",
+        cloud.place().region
+    )))
 }
 
 /// What is the matter.

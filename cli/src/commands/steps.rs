@@ -119,6 +119,7 @@ pub(super) async fn plan_deploy(
     drivers: &Drivers,
     sink: &Sink,
 ) -> Result<PlanRun, Failure> {
+    quota::check_table(loaded, cloud).await?;
     let graph = design(loaded, cloud.place(), code)?;
     let (live, findings) =
         tokio::try_join!(survey(session, &graph, drivers, sink), distribution::findings(loaded, cloud))?;

@@ -11,6 +11,7 @@ mod drift;
 mod examples;
 mod faults;
 mod feed;
+mod gc;
 mod guard;
 mod life;
 mod login;
@@ -23,6 +24,7 @@ mod role;
 mod rollback;
 mod rules;
 mod scene;
+mod stage;
 mod tune;
 mod yard;
 

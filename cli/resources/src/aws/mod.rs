@@ -30,7 +30,7 @@ pub use call::Call;
 pub use discover::{Deployment, deployments};
 pub use foreign::foreign_access;
 pub use owner::{check_ours, owner_of};
-pub use quota::{Quota, concurrency_quota};
+pub use quota::{DEFAULT_TABLE_WRITES, Quota, concurrency_quota, table_writes_quota};
 pub(crate) use tags::settled;
 pub use tags::{compared, to_set};
 pub use words::error_in_words;

@@ -45,6 +45,19 @@ pub async fn concurrency_quota(config: &SdkConfig) -> Result<Quota, Fault> {
     Ok(Quota { limit: all, unreserved: limit.unreserved_concurrent_executions().map_or(all, number) })
 }
 
+/// What a table may take of write request units in a second, in an account that did not ask for more (`DynamoDB`'s guide,
+/// "Quotas").
+pub const DEFAULT_TABLE_WRITES: u32 = 40_000;
+
+/// Asks what one table of the account may take of write request units in a second.
+pub async fn table_writes_quota(config: &SdkConfig) -> Result<u32, Fault> {
+    let doing = Doing::new("read", "the account's quota of table writes", "dynamodb:DescribeLimits");
+    let client = aws_sdk_dynamodb::Client::new(config);
+    let answer = client.describe_limits().send().await.map_err(|error| error.fault(&doing))?;
+    let most = answer.table_max_write_capacity_units().and_then(|most| u32::try_from(most).ok());
+    Ok(most.unwrap_or(DEFAULT_TABLE_WRITES))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

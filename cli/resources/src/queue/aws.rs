@@ -99,15 +99,17 @@ impl Queues {
 
     /// Sets what differs, and nothing else. `false` when the queue is no longer there.
     async fn set(&self, cx: &Cx, name: &str, url: &str, set: Attributes) -> Result<bool, Fault> {
-        if set.is_empty() {
-            return Ok(true);
+        for set in attributes::in_calls(set) {
+            let request = self.client.set_queue_attributes().queue_url(url).set_attributes(Some(set));
+            let done = Call::new(cx, doing("change", name, "sqs:SetQueueAttributes"))
+                .absent_on(GONE)
+                .find(|| request.clone().send())
+                .await?;
+            if done.is_none() {
+                return Ok(false);
+            }
         }
-        let request = self.client.set_queue_attributes().queue_url(url).set_attributes(Some(set));
-        let done = Call::new(cx, doing("change", name, "sqs:SetQueueAttributes"))
-            .absent_on(GONE)
-            .find(|| request.clone().send())
-            .await?;
-        Ok(done.is_some())
+        Ok(true)
     }
 
     /// Sets tags. `false` when the queue is no longer there.

@@ -126,7 +126,7 @@ impl Cloud for AwsCloud {
     ) -> BoxFuture<'a, Result<Vec<(String, String)>, Fault>> {
         async move {
             let cx = Cx::new(Address::new("account", "tags"), sink.clone(), stop.clone());
-            let found = aws::deployments(&self.session.config, &cx).await?;
+            let found = aws::deployments(&self.session.config, &self.aws.region, &cx).await?;
             Ok(found.into_iter().map(|one| (one.app, one.env)).collect())
         }
         .boxed()
@@ -207,5 +207,9 @@ impl Cloud for AwsCloud {
         // Who may not ask, or asks an emulator that does not know the call, goes on: the call that reserves says the rest.
         let asked = aws::concurrency_quota(&self.session.config);
         asked.map(|quota| quota.ok().filter(|quota| quota.limit > 0)).boxed()
+    }
+
+    fn table_writes(&self) -> BoxFuture<'_, Option<Result<u32, Fault>>> {
+        aws::table_writes_quota(&self.session.config).map(Some).boxed()
     }
 }

@@ -244,7 +244,11 @@ fn looked_at(scene: &mut Scene) {
     insta::assert_snapshot!(calls(scene, &["status", "--all"]), @"
     looks
       the survey
-      lambda:GetFunction
+      iam:GetRole x3
+      iam:GetRolePolicy x2
+      iam:ListRoleTags
+      iam:ListRoles
+      lambda:GetFunction x2
       sts:GetCallerIdentity
       tagging:GetResources
     writes
@@ -301,8 +305,7 @@ fn gone(scene: &mut Scene) {
       dynamodb:ListTagsOfResource
       events:DescribeRule x2
       events:ListEventBuses
-      iam:GetRole x2
-      lambda:GetAlias
+      iam:GetRole x3
       lambda:GetFunction x2
       lambda:GetFunctionConfiguration
       lambda:GetFunctionEventInvokeConfig x2

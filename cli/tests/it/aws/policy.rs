@@ -16,6 +16,14 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("cloudfront:GetDistribution", "`plan`, `deploy`, `status` and `doctor`, with a `distribution_id`"),
     ("cloudfront:GetInvalidation", "`invalidate --wait`"),
     ("apigateway:GetTags", "when the list of APIs does not show the tags of one that was just made"),
+    (
+        "apigateway:DeleteRouteSettings",
+        "when a route that had settings of its own is gone: as a test of drift does",
+    ),
+    (
+        "dynamodb:DescribeLimits",
+        "when `max_write_units` is above AWS's default quota: as a test of quotas does",
+    ),
     ("dynamodb:UpdateItem", "the sign of life of a lease that is held for more than 20 s"),
     ("events:PutEvents", "`emit`"),
     (

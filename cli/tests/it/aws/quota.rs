@@ -65,3 +65,43 @@ fn who_may_not_ask_for_the_quota_goes_on() {
     assert!(scene.wire.names().contains(&"lambda:PutFunctionConcurrency".to_owned()), "it is tried");
     assert_eq!(scene.run(&["status", "--detailed-exitcode"]).code, 0);
 }
+
+#[test]
+fn more_writes_than_a_table_may_take_are_refused_before_anything_is_made() {
+    let mut scene = Scene::new(Emulator::ministack(), "tablequota", "table.max_write_units = 50000\n");
+    let zip = artifact();
+    for command in ["plan", "deploy"] {
+        let refused = scene.run(&[command, "--artifact", &zip]);
+        assert_eq!(refused.code, 1, "{refused:?}");
+        assert_eq!(scene.wire.writes(), Vec::<String>::new());
+        for part in ["`max_write_units` is 50000", "at most 40000", "Service Quotas"] {
+            assert!(refused.stderr.contains(part), "{part:?} is not in {refused:?}");
+        }
+    }
+    let answered = |scene: &mut Scene, fault: fn() -> Fault| {
+        scene.wire.reset();
+        scene.wire.rule(move |call| call.is("dynamodb:DescribeLimits").then(fault));
+        scene.run_on(&["plan", "--artifact", &artifact()])
+    };
+    let more = answered(&mut scene, || Fault::Answer {
+        status: 200,
+        content_type: "application/x-amz-json-1.0".to_owned(),
+        body: r#"{"TableMaxWriteCapacityUnits":60000}"#.to_owned(),
+    });
+    assert_eq!(more.code, 0, "an account may have asked for more: {more:?}");
+    let denied = answered(&mut scene, || {
+        Fault::status(
+            403,
+            "AccessDeniedException",
+            "User is not authorized to perform: dynamodb:DescribeLimits",
+        )
+    });
+    assert!(denied.code == 1 && denied.stderr.contains("AWS's default"), "{denied:?}");
+
+    scene.yard.configure("table.max_write_units = 40000\n");
+    scene.ok(&["plan", "--artifact", &zip]);
+    assert!(
+        !scene.wire.names().contains(&"dynamodb:DescribeLimits".to_owned()),
+        "the default is not asked for"
+    );
+}

@@ -101,7 +101,9 @@ impl HttpApis {
             self.mend_routes(id, &RouteChanges { remove, ..RouteChanges::default() }, &target).await?;
             self.remove_integration(id, ingest).await?;
         }
-        self.mend_stage(id, parts, &want.throttle).await
+        let ours: Vec<String> = parts.integrations.iter().map(Integration::target).chain([target]).collect();
+        let wanted = keys.iter().copied().chain(spared).collect();
+        self.mend_stage(id, parts, &want.throttle, &stale_settings(parts, &wanted, &ours)).await
     }
 
     async fn mend_api(&self, api: &Api, want: &HttpApiSpec) -> Result<(), Fault> {
@@ -202,13 +204,36 @@ impl HttpApis {
         }
     }
 
-    async fn mend_stage(&self, api_id: &str, parts: &Parts, want: &Throttle) -> Result<(), Fault> {
+    /// Deletes the settings of a route that is not there any more.
+    async fn delete_settings(&self, api_id: &str, route: &str) -> Result<(), Fault> {
+        let what = format!("the settings of route {route}");
+        let doing = Self::doing("delete", &what, api_id, "apigateway:DeleteRouteSettings");
+        let call = self.client.delete_route_settings().api_id(api_id).stage_name(STAGE).route_key(route);
+        match call.send().await {
+            Ok(_) => Ok(()),
+            Err(error) if error.is(NOT_FOUND) => Ok(()),
+            Err(error) => Err(error.fault(&doing)),
+        }
+    }
+
+    async fn mend_stage(
+        &self,
+        api_id: &str,
+        parts: &Parts,
+        want: &Throttle,
+        stale: &[String],
+    ) -> Result<(), Fault> {
         let Some(there) = &parts.stage else {
             let call = self.client.create_stage().api_id(api_id).stage_name(STAGE).auto_deploy(true);
             let doing = Self::doing("create", "the stage", api_id, "apigateway:CreateStage");
             let call = call.default_route_settings(settings(want)).send().await;
             return call.map(drop).map_err(|error| fault(error.is(NOT_FOUND), error.fault(&doing)));
         };
+        for route in stale {
+            self.delete_settings(api_id, route).await?;
+        }
+        let mut there = there.clone();
+        there.exceptions.retain(|(route, _)| !stale.contains(route));
         if there.throttle() == *want && there.throttle == *want && there.auto_deploy {
             return Ok(());
         }
@@ -225,6 +250,19 @@ impl HttpApis {
         let doing = Self::doing("change", "the stage", api_id, "apigateway:UpdateStage");
         call.send().await.map(drop).map_err(|error| fault(error.is(NOT_FOUND), error.fault(&doing)))
     }
+}
+
+/// The routes with settings of their own in the stage that are not there any more: neither wanted nor somebody's own. API
+/// Gateway refuses an update of the stage that names one.
+fn stale_settings(parts: &Parts, wanted: &BTreeSet<&str>, ours: &[String]) -> Vec<String> {
+    let exceptions = parts.stage.iter().flat_map(|stage| &stage.exceptions);
+    let is_left =
+        |key: &str| parts.routes.iter().any(|route| route.key == key && !ours.contains(&route.target));
+    exceptions
+        .map(|(key, _)| key)
+        .filter(|key| !wanted.contains(key.as_str()) && !is_left(key))
+        .cloned()
+        .collect()
 }
 
 /// Both numbers, always: one alone means zero for the other, and then nothing gets through.
@@ -267,5 +305,24 @@ mod tests {
         assert_eq!(found.make, ["GET /c"]);
         assert_eq!(ids(&found.change), "r2 r5");
         assert_eq!(ids(&found.remove), "r6 r3");
+    }
+
+    #[test]
+    fn settings_of_routes_that_are_gone_are_stale() {
+        use super::super::parts::Stage;
+        let throttle = || Throttle { rate_per_second: 1.0, burst: 1 };
+        let keys = ["GET /a", "GET /old", "GET /gone", "GET /health", "POST /v1/hit"];
+        let exceptions = keys.map(|key| (key.to_owned(), throttle())).to_vec();
+        let parts = Parts {
+            integrations: Vec::new(),
+            routes: vec![
+                route("r1", "GET /a", "ours"),
+                route("r2", "GET /old", "ours"),
+                route("r3", "GET /health", "theirs"),
+            ],
+            stage: Some(Stage { auto_deploy: true, throttle: throttle(), exceptions }),
+        };
+        let wanted = BTreeSet::from(["GET /a", "POST /v1/hit"]);
+        assert_eq!(stale_settings(&parts, &wanted, &["ours".to_owned()]), ["GET /old", "GET /gone"]);
     }
 }

@@ -56,6 +56,15 @@ pub(super) fn delta(have: &QueueSpec, want: &QueueSpec, arn: &str) -> Attributes
     set
 }
 
+/// The same attributes in the calls that they take, in order. SQS takes one kind of encryption at a time: a key of KMS is
+/// cleared before SQS's own keys are switched on.
+pub(super) fn in_calls(mut set: Attributes) -> Vec<Attributes> {
+    let managed = set.get(&Name::SqsManagedSseEnabled).is_some_and(|is| is == "true");
+    let key = if managed { set.remove(&Name::KmsMasterKeyId) } else { None };
+    let first = key.map(|key| Attributes::from([(Name::KmsMasterKeyId, key)]));
+    first.into_iter().chain([set]).filter(|set| !set.is_empty()).collect()
+}
+
 fn redrive_policy(redrive: &Redrive) -> String {
     json!({
         "deadLetterTargetArn": redrive.dead_letter_arn.get(),

@@ -103,3 +103,19 @@ fn what_is_held_is_said_in_words() {
     assert_eq!(counted([3, 2, 1]).as_deref(), Some("6 messages"));
     assert_eq!(held(&Attributes::new()), None);
 }
+
+#[test]
+fn key_of_kms_is_cleared_in_a_call_before_managed_encryption_is_switched_on() {
+    let set = Attributes::from([
+        (Name::KmsMasterKeyId, String::new()),
+        (Name::SqsManagedSseEnabled, "true".to_owned()),
+        (Name::VisibilityTimeout, "60".to_owned()),
+    ]);
+    let calls = in_calls(set);
+    assert_eq!(calls.len(), 2, "{calls:?}");
+    assert_eq!(calls[0], Attributes::from([(Name::KmsMasterKeyId, String::new())]));
+    assert_eq!(calls[1].len(), 2, "{calls:?}");
+    let plain = Attributes::from([(Name::VisibilityTimeout, "60".to_owned())]);
+    assert_eq!(in_calls(plain.clone()), [plain]);
+    assert!(in_calls(Attributes::new()).is_empty());
+}
