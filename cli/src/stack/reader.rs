@@ -49,7 +49,8 @@ impl Parts<'_> {
     pub(super) fn reader_alias(&self, release: String) -> Node {
         let name = format!("{}:{}", self.reader_name(), AliasSpec::NAME);
         let role_id = Some(role_id("reader"));
-        AliasSpec { function_name: self.reader_function_name(), release, weights: None, role_id }.node("reader", &name)
+        AliasSpec { function_name: self.reader_function_name(), release, weights: None, role_id }
+            .node("reader", &name)
     }
 
     /// The reader and its routes, for the HTTP API.

@@ -18,8 +18,13 @@ pub(crate) const GAPS: &[Gap] = &[Gap::Wears {
 pub(crate) fn case(world: &World) -> Case {
     let name = format!("{}:{}", world.base(), AliasSpec::NAME);
     let alias = |release: &str| {
-        AliasSpec { function_name: function_name(world), release: release.to_owned(), weights: None, role_id: None }
-            .node("live", &name)
+        AliasSpec {
+            function_name: function_name(world),
+            release: release.to_owned(),
+            weights: None,
+            role_id: None,
+        }
+        .node("live", &name)
     };
     // A release is a version of the function as it is, so that the function changes with it.
     let change = |what, release: &str, function: FunctionSpec| Change {

@@ -40,8 +40,12 @@ fn with_function(world: &World) -> Vec<Node> {
 /// A function with an alias.
 fn with_alias(world: &World) -> Vec<Node> {
     let mut nodes = with_function(world);
-    let alias =
-        AliasSpec { function_name: function_name(world), release: "release-1".to_owned(), weights: None, role_id: None };
+    let alias = AliasSpec {
+        function_name: function_name(world),
+        release: "release-1".to_owned(),
+        weights: None,
+        role_id: None,
+    };
     nodes.push(alias.node("live", &format!("{}:{}", world.base(), AliasSpec::NAME)));
     nodes
 }
