@@ -162,10 +162,10 @@ fn failed(message: String, diagnosis: diagnosis::Diagnosis) -> Failure {
     Failure::new("smoke", message).caused_by(diagnosis.cause).hinted(hint).exits(Exit::Smoke)
 }
 
-/// The first cause that the log of an invocation names.
+/// The last cause that the log of an invocation names.
 fn logged_cause(tail: &str) -> Option<String> {
-    let causes = tail.lines().filter_map(|line| serde_json::from_str::<Json>(line).ok());
-    causes.filter_map(|line| line["cause"].as_str().map(str::to_owned)).last()
+    let mut newest_first = tail.lines().rev().filter_map(|line| serde_json::from_str::<Json>(line).ok());
+    newest_first.find_map(|line| line["cause"].as_str().map(str::to_owned))
 }
 
 #[expect(

@@ -172,7 +172,7 @@ fn check_encoding(env: &BTreeMap<String, String>) -> Result<(), Failure> {
         let Ok(bytes) = std::fs::read(&path) else { continue };
         if let Err(error) = std::str::from_utf8(&bytes) {
             let before = &bytes[..error.valid_up_to()];
-            let line = before.iter().filter(|&&byte| byte == b'\n').count() + 1;
+            let line = before.split(|byte| *byte == b'\n').count();
             let message = format!("expected UTF-8 in {path}, found other bytes in line {line}");
             return Err(bad_config(
                 message,

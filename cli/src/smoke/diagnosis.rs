@@ -136,9 +136,9 @@ mod tests {
         Unexpected { url: "https://x/healthz".to_owned(), what, status: Some(status), body: body.to_owned() }
     }
 
-    fn answer(payload: Json, error: Option<&str>, log_tail: &str) -> Result<Answer, Fault> {
+    fn answer(payload: Json, error: Option<&str>, log_tail: &str) -> Answer {
         let function_error = error.map(str::to_owned);
-        Ok(Answer { payload, function_error, duration_ms: 1.0, log_tail: log_tail.to_owned() })
+        Answer { payload, function_error, duration_ms: 1.0, log_tail: log_tail.to_owned() }
     }
 
     fn fault(code: &str, cause: &str) -> Result<Answer, Fault> {
@@ -156,7 +156,7 @@ mod tests {
 
     #[test]
     fn internal_server_error_of_good_function_is_missing_permission() {
-        let good = answer(json!({"statusCode": 200}), None, "");
+        let good = Ok(answer(json!({"statusCode": 200}), None, ""));
         insta::assert_snapshot!(shown(&response(500, INTERNAL), &good), @"
         the answer was HTTP 500 (Internal Server Error); called directly, function hits-test answers
         hint: the HTTP API may not invoke function hits-test: `hitctl plan` shows what its resource policy lacks, and `hitctl deploy` adds it
@@ -183,7 +183,7 @@ mod tests {
         the answer was HTTP 503 (Service Unavailable); called directly: TooManyRequestsException (lambda:Invoke): Rate Exceeded.
         hint: Lambda refuses to run function hits-test: its reserved concurrency, or that of the account, is used up or 0; raise `reserved_concurrency` under [function], or wait until there are fewer requests
         ");
-        let good = answer(json!({"statusCode": 200}), None, "");
+        let good = Ok(answer(json!({"statusCode": 200}), None, ""));
         assert!(shown(&response(503, UNAVAILABLE), &good).contains("reserved_concurrency"));
     }
 
@@ -198,7 +198,7 @@ mod tests {
     fn function_that_cannot_read_its_table_gives_logged_cause() {
         let body = r#"{"error":"unavailable","message":"the counts cannot be reached"}"#;
         let tail = "START\n{\"level\":\"error\",\"message\":\"the store failed\",\"cause\":\"127.0.0.1:1: refused\"}\nREPORT";
-        let failing = answer(json!({"statusCode": 503, "body": body}), None, tail);
+        let failing = Ok(answer(json!({"statusCode": 503, "body": body}), None, tail));
         insta::assert_snapshot!(shown(&response(503, body), &failing), @"
         the answer was HTTP 503 (the counts cannot be reached); called directly: function hits-test answers HTTP 503 (the counts cannot be reached): 127.0.0.1:1: refused
         hint: the function cannot use its table: check AWS_ENDPOINT_URL and its like under `[function.environment]`, and `hitctl plan` for changes of its role
@@ -207,11 +207,11 @@ mod tests {
 
     #[test]
     fn function_that_fails_gives_its_error() {
-        let broken = answer(
+        let broken = Ok(answer(
             json!({"errorType": "Runtime.ExitError", "errorMessage": "HITS_TABLE_NAME is not set"}),
             Some("Unhandled"),
             "",
-        );
+        ));
         insta::assert_snapshot!(shown(&response(500, INTERNAL), &broken), @"
         the answer was HTTP 500 (Internal Server Error); called directly: Runtime.ExitError: HITS_TABLE_NAME is not set
         hint: -

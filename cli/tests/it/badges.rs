@@ -46,7 +46,7 @@ fn loads_break_no_picture_and_all_count(browser: &Browser, url: &str, hits: &dyn
     let begun = Instant::now();
     for load in 0..LOADS {
         let due = Duration::from_secs(load as u64);
-        std::thread::sleep(due.saturating_sub(begun.elapsed()));
+        pause(due.saturating_sub(begun.elapsed()));
         browser.goto(&format!("{}/page?load={load}", site.url));
         browser.wait_for("[...document.images].every((image) => image.complete)");
         let drawn = "[...document.images].filter((image) => image.naturalWidth > 0).length";
@@ -55,10 +55,18 @@ fn loads_break_no_picture_and_all_count(browser: &Browser, url: &str, hits: &dyn
     wait_for(hits, LOADS as u64);
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the pace of visitors, and of a look at what another process does"
+)]
+fn pause(duration: Duration) {
+    std::thread::sleep(duration);
+}
+
 fn wait_for(hits: &dyn Fn() -> u64, expected: u64) {
     let since = Instant::now();
     while hits() < expected && since.elapsed() < PATIENCE {
-        std::thread::sleep(Duration::from_millis(200));
+        pause(Duration::from_millis(200));
     }
     assert_eq!(hits(), expected);
 }

@@ -23,7 +23,7 @@ pub(super) struct Tally {
     pub(super) counts: Counts,
     pub(super) ignored: Option<Ignored>,
     /// The hit, where it is the counter that has to count it.
-    pub(super) forward: Option<Forwarded>,
+    pub(super) forward: Option<Box<Forwarded>>,
 }
 
 /// How a view was asked for.
@@ -143,7 +143,7 @@ impl<S: Store> Counter<S> {
         };
         let visitor = if followed { self.visitor(request) } else { None };
         let repeats = visitor.as_ref().is_some_and(|visitor| self.recent.repeats(visitor, &key, now));
-        let forward = Forwarded { key: key.clone(), at: now, visitor, ignored };
+        let forward = Box::new(Forwarded { key: key.clone(), at: now, visitor, ignored });
         let with_it = |stop: Stop| Stop { forward: Some(forward.clone()), ..stop };
         if ignored == Some(Ignored::Origin) && !is_picture {
             return Err(with_it(origin_not_allowed()));

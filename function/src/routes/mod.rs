@@ -78,7 +78,7 @@ pub struct Outcome {
     /// Why the store failed, if it did.
     pub trouble: Option<StoreError>,
     /// The hit that has to be forwarded to the counter before this is answered.
-    pub forward: Option<Forwarded>,
+    pub forward: Option<Box<Forwarded>>,
 }
 
 impl Outcome {
@@ -98,7 +98,7 @@ struct Stop {
     /// The error's code, for badges.
     code: String,
     trouble: Option<StoreError>,
-    forward: Option<Forwarded>,
+    forward: Option<Box<Forwarded>>,
 }
 
 impl Stop {

@@ -111,8 +111,12 @@ impl Reader<'_> {
 
     async fn of_policy(&self, cx: Cx, function: &str, qualifier: Option<&str>) -> Result<Vec<String>, Fault> {
         let statements = Policy { client: self.functions, function, qualifier }.read(&cx).await?;
-        let others =
-            statements.iter().filter(|statement| !self.statements.contains(statement.grant.sid.as_str()));
+        // A statement that was exchanged without a gap has the other one of its ids (`policy::ids`).
+        let is_ours = |sid: &str| {
+            self.statements.contains(sid)
+                || sid.strip_suffix("-2").is_some_and(|sid| self.statements.contains(sid))
+        };
+        let others = statements.iter().filter(|statement| !is_ours(&statement.grant.sid));
         Ok(others.map(|statement| told(statement, function, qualifier)).collect())
     }
 }

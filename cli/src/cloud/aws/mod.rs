@@ -81,15 +81,6 @@ pub(super) fn wish<'a>(session: &'a Session, loaded: &'a Loaded) -> Wish<'a> {
     }
 }
 
-/// The region that CloudFront is signed for, which has one endpoint per partition.
-fn cloudfront_region(partition: &str) -> Option<&'static str> {
-    match partition {
-        "aws" => Some("us-east-1"),
-        "aws-cn" => Some("cn-northwest-1"),
-        _ => None,
-    }
-}
-
 impl Cloud for AwsCloud {
     fn place(&self) -> &Place {
         &self.session.place
@@ -170,7 +161,8 @@ impl Cloud for AwsCloud {
 
     fn distribution(&self, id: &str) -> Result<Distribution, Fault> {
         let Place { partition, .. } = &self.session.place;
-        let region = cloudfront_region(partition).ok_or_else(|| {
+        let service = Partition::named(partition).and_then(|partition| partition.cloudfront);
+        let region = service.map(|service| service.region).ok_or_else(|| {
             Fault::fatal("no_cloudfront", format!("the partition {partition} has no CloudFront"))
                 .hinted("remove `distribution_id` from [cloudfront]")
         })?;

@@ -43,5 +43,7 @@ fn permission_of_a_rule_loses_its_account_without_a_gap() {
     assert!(!there[0].to_string().contains("SourceAccount"), "{there:?}");
     scene.deploy();
     assert_eq!(scene.wire.writes(), Vec::<String>::new());
+    let status = scene.ok(&["status", "--json"]);
+    assert!(status.json().get("warnings").is_none(), "the statement is ours under both of its ids: {status:?}");
     scene.ok(&["destroy", "--yes"]);
 }
