@@ -1,8 +1,8 @@
 //! The zip that Lambda takes: the same bytes on every machine for the same binary.
 //!
-//! One entry, `bootstrap`, mode 0755, of 1980-01-01, without extra fields. Compression is zlib's algorithm at its highest
-//! level as zlib-rs does it, whose output depends on the input alone: its fast paths for some processors compare and
-//! copy bytes, but choose no matches. A test holds the hash of a known input.
+//! One entry, `bootstrap`, mode 0755, of 1980-01-01, without extra fields. Zopfli compresses it: 3 % smaller than zlib at its
+//! highest level, for a few seconds after a compilation that takes minutes. Its output depends on the input alone. A test
+//! holds the hash of a known input.
 
 use std::io::{Cursor, Write as _};
 use std::path::Path;
@@ -17,12 +17,17 @@ use super::store::{sha256, write_atomically};
 /// What Lambda takes in one call.
 pub(super) const MAX_ZIP_BYTES: u64 = 50 * 1024 * 1024;
 
+/// The level that the zip library takes for five iterations of Zopfli. More gain less than 0.1 %.
+const ZOPFLI_5_ITERATIONS: i64 = 14;
+
 /// Packs a binary.
 pub(super) fn pack(binary: &[u8]) -> Result<Vec<u8>, Fault> {
     let packed = (|| {
         let options = SimpleFileOptions::default()
             .compression_method(CompressionMethod::Deflated)
-            .compression_level(Some(9))
+            .compression_level(Some(ZOPFLI_5_ITERATIONS))
+            // All of it at once: blocks that end at a buffer's end are larger.
+            .with_zopfli_buffer(None)
             .last_modified_time(DateTime::default())
             .system(System::Unix)
             .unix_permissions(0o755);

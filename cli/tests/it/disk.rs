@@ -9,7 +9,8 @@ use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 
 use crate::support::{Http, Yard, artifact, get};
 
-const OPEN: &str = "[function]\nreserved_concurrency = \"none\"\n[http]\nrate_per_second = 10000\nburst = 5000\n[counter]\npaths = \"open\"\n";
+const OPEN: &str =
+    "[function]\nreserved_concurrency = \"none\"\n[http]\nrate_per_second = 10000\nburst = 5000\n";
 
 /// A local cloud that answers a full disk with an error, as the kernel gives it, and not by dying of a signal.
 fn serve(yard: &Yard) -> (Child, Pid) {

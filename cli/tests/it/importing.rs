@@ -146,6 +146,7 @@ fn goatcounters_zip_of_json_is_counted() {
     );
     let ran = imported(&yard, &zip, &[]);
     insta::assert_snapshot!(ran.stderr, @r"
+    app hits, env local, on this machine
     read 4 records of GoatCounter's JSON export
     left out: 9 events
     cannot keep: hours, titles, referrers, campaigns, browsers, systems, screen sizes, locations, languages
@@ -231,7 +232,8 @@ fn numbers_have_one_range_on_every_way_in() {
 
 #[test]
 fn hit_on_a_number_that_is_too_large_loses_nothing() {
-    let yard = yard("");
+    let all = "bots = \"count\"\nvisitors = \"none\"\npaths = \"open\"\nrepeat_window_s = 0";
+    let yard = yard(all);
     let url = yard.deploy();
     for (path, hits, shown) in [
         ("/large", "18446744073709551615", 9_007_199_254_740_991_u64),

@@ -11,13 +11,13 @@
 {
   let counted, place = location, page = document, script = page.currentScript, push,
 
-  // One request. What is throttled (429) or busy (503) is sent again, four times at most, each after up to four seconds by
-  // chance: eight seconds on average, which outlasts a cold start. Those two leave 22 when divided by 37. A failed network
+  // One request. What is throttled (429) or busy (503) is sent again, five times at most, each after up to three seconds by
+  // chance: over seven seconds on average, which outlasts a cold start. Those two leave 22 when divided by 37. A failed network
   // has no status and is asked again too: a gateway that throttles may do so without CORS headers, and then nothing can be
   // read.
-  ask = (what, init, left = 4) => fetch(new URL(what, script.src), init).catch(it => it).then(it =>
+  ask = (what, init, left = 5) => fetch(new URL(what, script.src), init).catch(it => it).then(it =>
     it.status % 37 - 22 || !left-- ? it.json()
-      : new Promise(it => setTimeout(it, 4e3 * Math.random())).then(it => ask(what, init, left))
+      : new Promise(it => setTimeout(it, 3e3 * Math.random())).then(it => ask(what, init, left))
   ),
 
   // Counts the page once somebody sees it. Browsers paint neither a page that is being prerendered nor a tab behind others;

@@ -12,7 +12,7 @@ use super::scene::{Scene, left};
 use crate::support::{DEFAULTS, artifact};
 
 /// What a deploy that finds nothing to change may ask AWS.
-const MOST_WITHOUT_CHANGES: usize = 36;
+const MOST_WITHOUT_CHANGES: usize = 46;
 
 /// What it takes to know everything that is deployed, and that nothing else is, and how often: there are two tables, and there might be
 /// two queues, two rules, and another role; what lies in one place, statements of one policy or the list of buses, is asked once.

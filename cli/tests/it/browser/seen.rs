@@ -71,7 +71,7 @@ fn an_answer_that_comes_too_late_is_not_shown() {
     });
     // The widget's wait is held until it is let go.
     let held = "<script>Math.random = () => .021; window.held = []; const wait = setTimeout; \
-                window.setTimeout = (go, ms) => ms > 80 && ms < 90 ? held.push(go) : wait(go, ms)</script>";
+                window.setTimeout = (go, ms) => ms > 60 && ms < 70 ? held.push(go) : wait(go, ms)</script>";
     let page = page(&api, "data-spa").replace("=site", "=none");
     browser.goto(&format!("{}/a", site(&format!("{page}{held}")).url));
     browser.wait_for("held.length === 1");
