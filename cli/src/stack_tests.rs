@@ -315,6 +315,8 @@ fn a_queue_brings_its_dead_letters_its_mapping_and_the_way_in() {
     update function.counter
     update alias.live
     create event_source_mapping.hits
+    update function.reader
+    update alias.reader
     update http_api.api
     ");
     let graph = design_of(QUEUED);
@@ -412,6 +414,7 @@ fn buckets_are_told_of_by_a_rule_of_their_own() {
     update alias.live
     create event_invoke_config.counter
     create event_rule.s3
+    update alias.reader
     create permission.s3
     ");
     insta::assert_snapshot!(brief(&design_of(buckets), "event_rule.s3"), @r#"{"bus":"default","dead_letter_arn":"arn:aws:sqs:eu-central-1:123456789012:hits-test-dlq","enabled":true,"max_age_s":86400,"max_retries":185,"pattern":{"detail":{"bucket":{"name":["site","logs"]}},"detail-type":["Object Created"],"source":["aws.s3"]},"target_arn":"arn:aws:lambda:eu-central-1:123456789012:function:hits-test:live"}"#);
@@ -424,6 +427,7 @@ fn messages_are_remembered_where_each_counts_once() {
     create table.seen
     update function.counter
     update alias.live
+    update alias.reader
     ");
 }
 

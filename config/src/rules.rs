@@ -164,7 +164,9 @@ fn impossible_sources(env: &Resolved) -> Vec<Finding> {
         }
     }
     let (app, is_set) = (env.text("app"), |key| env.setting(key).is_some());
-    let has_reader = env.text("http.expose") == "api"
+    // A name that is too long by itself is reported by itself.
+    let has_reader = names::base(app, &env.name).len() <= MAX_BASE
+        && env.text("http.expose") == "api"
         && matches!(env.setting("function.reserved_concurrency"), Some(Value::Integer(_)));
     let names = [
         ("function.reserved_concurrency", has_reader, names::reader(app, &env.name)),

@@ -80,7 +80,7 @@ mod tests {
         );
         assert_eq!(
             sha256(&pack(&known_input()).unwrap()),
-            "f6423afb736e97f50d81a0991a850178aab6e8e7b085bcd2af58f5ccf15291eb"
+            "f7bcab270a3bf560f7a24b60a5a169d37f9e5491229d9152bcd8885d0ed99f33"
         );
     }
 

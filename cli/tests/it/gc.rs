@@ -18,7 +18,7 @@ fn a_renamed_app_is_found_and_removed_and_its_counts_are_asked_about() {
 
     insta::assert_snapshot!(yard.run(&["gc"]).stdout, @"
     APP  ENV    RESOURCES  COUNTS  CONFIGURATION
-    old  local          6  kept    does not have it
+    old  local          9  kept    does not have it
 
     Another project may own what this configuration does not have.
     next  hitctl gc old/local

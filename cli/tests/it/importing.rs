@@ -145,7 +145,7 @@ fn goatcounters_zip_of_json_is_counted() {
         "a dry run writes nothing"
     );
     let ran = imported(&yard, &zip, &[]);
-    insta::assert_snapshot!(ran.stderr, @r"
+    insta::assert_snapshot!(ran.stderr, @"
     app hits, env local, on this machine
     read 4 records of GoatCounter's JSON export
     left out: 9 events

@@ -313,7 +313,7 @@ fn queues_events_and_buckets_that_cannot_be_are_refused() {
        |          ^^^^^^
        = set `expose = "api"` under [http], or use `ingest = "none"`
 
-    sources.toml:8:10: the name `a-name-of-forty-characters-exactly-so-no-a-name-of-thirty-characters-x-ingest` is 77 characters long; IAM and EventBridge take 64
+    sources.toml:8:10: the name `a-name-of-forty-characters-exactly-so-no-a-name-of-thirty-characters-x-ingest` is 77 characters long; IAM, Lambda and EventBridge take 64
      8 | ingest = "http"
        |          ^^^^^^
        = shorten `app` or the name of the env
@@ -323,7 +323,7 @@ fn queues_events_and_buckets_that_cannot_be_are_refused() {
        |                ^^
        = leave the line out: it is six times the timeout and the window then
 
-    sources.toml:15:15: the name `a-name-of-forty-characters-exactly-so-no-a-name-of-thirty-characters-x-s3` is 73 characters long; IAM and EventBridge take 64
+    sources.toml:15:15: the name `a-name-of-forty-characters-exactly-so-no-a-name-of-thirty-characters-x-s3` is 73 characters long; IAM, Lambda and EventBridge take 64
      15 | site_bucket = "site"
         |               ^^^^^^
         = shorten `app` or the name of the env
@@ -333,7 +333,7 @@ fn queues_events_and_buckets_that_cannot_be_are_refused() {
         |               ^^^^^^
         = add `distribution_id` under [cloudfront]
 
-    sources.toml:16:14: the name `a-name-of-forty-characters-exactly-so-no-a-name-of-thirty-characters-x-s3` is 73 characters long; IAM and EventBridge take 64
+    sources.toml:16:14: the name `a-name-of-forty-characters-exactly-so-no-a-name-of-thirty-characters-x-s3` is 73 characters long; IAM, Lambda and EventBridge take 64
      16 | log_bucket = "site"
         |              ^^^^^^
         = shorten `app` or the name of the env

@@ -153,11 +153,11 @@ fn variables_have_a_limit_together() {
     insta::assert_snapshot!(error.lines().filter(|line| !line.contains("**")).collect::<Vec<_>>().join("\n"), @"
     2 problems in the configuration
 
-    hitctl.toml:2:6: the function's variables take 4,248 bytes, and Lambda takes 4,096
+    hitctl.toml:2:6: the function's variables take 4,300 bytes, and Lambda takes 4,096
        |      ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
        = 4,022 bytes are those under `[function.environment]`
 
-    hitctl.toml:2:6: the function's variables take 4,236 bytes, and Lambda takes 4,096
+    hitctl.toml:2:6: the function's variables take 4,288 bytes, and Lambda takes 4,096
        |      ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
        = 4,008 bytes are those under `[function.environment]`
     ");
@@ -174,7 +174,7 @@ fn so_many_origins_that_the_function_cannot_be_told_are_an_error() {
     assert!(env_of(&origins(90), None).is_ok());
     let error = env_of(&origins(100), None).unwrap_err();
     insta::assert_snapshot!(error.lines().filter(|line| !line.contains("page-")).collect::<Vec<_>>().join("\n"), @"
-    hitctl.toml:2:17: the function's variables take 4,253 bytes, and Lambda takes 4,096
+    hitctl.toml:2:17: the function's variables take 4,305 bytes, and Lambda takes 4,096
        |                 ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
        = 4,025 bytes are `allow_origins`; the function checks the origins and so has to be told them all: list fewer, or `*`
     ");

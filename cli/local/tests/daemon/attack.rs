@@ -83,7 +83,7 @@ async fn unknown_calls_are_answered_with_the_error_of_their_service() {
             "#UnknownOperationException",
         ),
         ("sqs", "POST /", format!("{json}AmazonSQS.Nothing\r\n"), 400, "UnknownOperationException"),
-        ("events", "POST /", format!("{json}AWSEvents.ListRules\r\n"), 400, "#UnknownOperationException"),
+        ("events", "POST /", format!("{json}AWSEvents.ListArchives\r\n"), 400, "#UnknownOperationException"),
         (
             "logs",
             "POST /",
@@ -98,7 +98,7 @@ async fn unknown_calls_are_answered_with_the_error_of_their_service() {
             "GET /2015-03-31/functions/",
             String::new(),
             404,
-            "{\"message\":\"the local cloud has no such",
+            "\"Message\":\"the local cloud has Invoke only\"",
         ),
         (
             "cloudfront",

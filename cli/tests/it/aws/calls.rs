@@ -14,8 +14,8 @@ use crate::support::{DEFAULTS, artifact};
 /// What a deploy that finds nothing to change may ask AWS.
 const MOST_WITHOUT_CHANGES: usize = 46;
 
-/// What it takes to know everything that is deployed, and that nothing else is, and how often: there are two tables, and there might be
-/// two queues, two rules, and another role; what lies in one place, statements of one policy or the list of buses, is asked once.
+/// What it takes to know everything that is deployed, and that nothing else is, and how often: there are two tables, two functions with their
+/// roles and aliases, and there might be two queues, two rules, and another role; what lies in one place, statements of one policy or the list of buses, is asked once.
 const SURVEY: [(&str, usize); 22] = [
     ("apigateway:GetApis", 1),
     ("apigateway:GetIntegrations", 1),
@@ -27,13 +27,13 @@ const SURVEY: [(&str, usize); 22] = [
     ("dynamodb:ListTagsOfResource", 2),
     ("events:DescribeRule", 2),
     ("events:ListEventBuses", 1),
-    ("iam:GetRole", 2),
-    ("iam:GetRolePolicy", 1),
-    ("lambda:GetAlias", 1),
-    ("lambda:GetFunction", 1),
-    ("lambda:GetFunctionConfiguration", 1),
+    ("iam:GetRole", 3),
+    ("iam:GetRolePolicy", 2),
+    ("lambda:GetAlias", 2),
+    ("lambda:GetFunction", 2),
+    ("lambda:GetFunctionConfiguration", 2),
     ("lambda:GetFunctionEventInvokeConfig", 2),
-    ("lambda:GetPolicy", 2),
+    ("lambda:GetPolicy", 3),
     ("lambda:ListEventSourceMappings", 1),
     ("lambda:ListFunctionUrlConfigs", 1),
     ("logs:DescribeLogGroups", 1),
@@ -41,9 +41,9 @@ const SURVEY: [(&str, usize); 22] = [
     ("sqs:GetQueueUrl", 2),
 ];
 
-/// What it takes to know what others added to the role and to the policies of the function and its alias.
+/// What it takes to know what others added to the roles and to the policies of the functions and their aliases.
 const ADDITIONS: [(&str, usize); 3] =
-    [("iam:ListAttachedRolePolicies", 1), ("iam:ListRolePolicies", 1), ("lambda:GetPolicy", 2)];
+    [("iam:ListAttachedRolePolicies", 2), ("iam:ListRolePolicies", 2), ("lambda:GetPolicy", 4)];
 
 /// The sign of life of a lease, which a slow machine makes a run give.
 const SIGN_OF_LIFE: &str = "dynamodb:UpdateItem";
@@ -116,13 +116,13 @@ fn deployed(scene: &mut Scene) {
       dynamodb:DescribeTable x2
       events:DescribeRule x2
       events:ListEventBuses
-      iam:GetRole x2
+      iam:GetRole x3
       lambda:GetAccountSettings
-      lambda:GetAlias
-      lambda:GetFunction
-      lambda:GetFunctionConfiguration
+      lambda:GetAlias x2
+      lambda:GetFunction x2
+      lambda:GetFunctionConfiguration x2
       lambda:GetFunctionEventInvokeConfig x2
-      lambda:GetPolicy x2
+      lambda:GetPolicy x4
       lambda:ListEventSourceMappings
       lambda:ListFunctionUrlConfigs
       logs:DescribeLogGroups
@@ -150,20 +150,20 @@ fn deployed(scene: &mut Scene) {
       sts:GetCallerIdentity
     writes
       apigateway:CreateApi
-      apigateway:CreateIntegration
-      apigateway:CreateRoute x7
+      apigateway:CreateIntegration x2
+      apigateway:CreateRoute x8
       apigateway:CreateStage
       dynamodb:CreateTable x2
       dynamodb:DeleteItem
       dynamodb:PutItem
       dynamodb:UpdateContinuousBackups
       dynamodb:UpdateTimeToLive
-      iam:CreateRole
-      iam:PutRolePolicy
-      lambda:AddPermission
-      lambda:CreateAlias
-      lambda:CreateFunction
-      lambda:PublishVersion
+      iam:CreateRole x2
+      iam:PutRolePolicy x2
+      lambda:AddPermission x2
+      lambda:CreateAlias x2
+      lambda:CreateFunction x2
+      lambda:PublishVersion x2
       lambda:PutFunctionConcurrency
       logs:CreateLogGroup
       logs:PutRetentionPolicy
@@ -173,6 +173,14 @@ fn deployed(scene: &mut Scene) {
     looks
       the survey
       the additions of others
+      iam:GetRole
+      iam:GetRolePolicy
+      iam:ListAttachedRolePolicies
+      iam:ListRolePolicies
+      lambda:GetAlias
+      lambda:GetFunction
+      lambda:GetFunctionConfiguration
+      lambda:GetPolicy x3
       sts:GetCallerIdentity
     writes
     ");
@@ -183,6 +191,14 @@ fn deployed(scene: &mut Scene) {
     looks
       the survey
       the additions of others
+      iam:GetRole
+      iam:GetRolePolicy
+      iam:ListAttachedRolePolicies
+      iam:ListRolePolicies
+      lambda:GetAlias
+      lambda:GetFunction
+      lambda:GetFunctionConfiguration
+      lambda:GetPolicy x3
       sts:GetCallerIdentity
     writes
     ");
@@ -198,9 +214,9 @@ fn deployed(scene: &mut Scene) {
       apigateway:UpdateStage
       dynamodb:DeleteItem
       dynamodb:PutItem
-      lambda:PublishVersion
-      lambda:UpdateAlias
-      lambda:UpdateFunctionConfiguration
+      lambda:PublishVersion x2
+      lambda:UpdateAlias x2
+      lambda:UpdateFunctionConfiguration x2
     ");
     insta::assert_snapshot!(calls(scene, &["rollback", "--list"]), @"
     looks
@@ -217,7 +233,7 @@ fn deployed(scene: &mut Scene) {
     writes
       dynamodb:DeleteItem
       dynamodb:PutItem
-      lambda:UpdateAlias
+      lambda:UpdateAlias x2
     ");
     insta::assert_snapshot!(calls(scene, &["deploy", "--artifact", &zip]), @"
     looks
@@ -227,8 +243,8 @@ fn deployed(scene: &mut Scene) {
     writes
       dynamodb:DeleteItem
       dynamodb:PutItem
-      lambda:PublishVersion
-      lambda:UpdateAlias
+      lambda:PublishVersion x2
+      lambda:UpdateAlias x2
     ");
 }
 
@@ -238,6 +254,14 @@ fn looked_at(scene: &mut Scene) {
       the survey
       the additions of others
       dynamodb:Scan
+      iam:GetRole
+      iam:GetRolePolicy
+      iam:ListAttachedRolePolicies
+      iam:ListRolePolicies
+      lambda:GetAlias
+      lambda:GetFunction
+      lambda:GetFunctionConfiguration
+      lambda:GetPolicy x3
       sts:GetCallerIdentity
     writes
     ");
@@ -245,10 +269,12 @@ fn looked_at(scene: &mut Scene) {
     looks
       the survey
       iam:GetRole x3
-      iam:GetRolePolicy x2
-      iam:ListRoleTags
+      iam:GetRolePolicy x3
+      iam:ListRoleTags x2
       iam:ListRoles
+      lambda:GetAlias
       lambda:GetFunction x2
+      lambda:GetFunctionConfiguration
       sts:GetCallerIdentity
       tagging:GetResources
     writes
@@ -290,10 +316,10 @@ fn gone(scene: &mut Scene) {
       dynamodb:DeleteItem
       dynamodb:DeleteTable
       dynamodb:PutItem
-      iam:DeleteRole
-      iam:DeleteRolePolicy
-      lambda:DeleteAlias
-      lambda:DeleteFunction
+      iam:DeleteRole x2
+      iam:DeleteRolePolicy x2
+      lambda:DeleteAlias x2
+      lambda:DeleteFunction x2
       lambda:RemovePermission
     ");
     insta::assert_snapshot!(calls(scene, &["destroy", "--yes"]), @"
@@ -305,9 +331,10 @@ fn gone(scene: &mut Scene) {
       dynamodb:ListTagsOfResource
       events:DescribeRule x2
       events:ListEventBuses
-      iam:GetRole x3
-      lambda:GetFunction x2
-      lambda:GetFunctionConfiguration
+      iam:GetRole x5
+      lambda:GetAlias x2
+      lambda:GetFunction x3
+      lambda:GetFunctionConfiguration x2
       lambda:GetFunctionEventInvokeConfig x2
       lambda:GetPolicy x2
       lambda:ListEventSourceMappings

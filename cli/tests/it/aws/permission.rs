@@ -44,6 +44,9 @@ fn permission_of_a_rule_loses_its_account_without_a_gap() {
     scene.deploy();
     assert_eq!(scene.wire.writes(), Vec::<String>::new());
     let status = scene.ok(&["status", "--json"]);
-    assert!(status.json().get("warnings").is_none(), "the statement is ours under both of its ids: {status:?}");
+    assert!(
+        status.json().get("warnings").is_none(),
+        "the statement is ours under both of its ids: {status:?}"
+    );
     scene.ok(&["destroy", "--yes"]);
 }

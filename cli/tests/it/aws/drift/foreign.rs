@@ -26,7 +26,7 @@ fn access_that_others_added_is_reported_and_kept() {
         warnings.map(|text| text.as_str().unwrap().split(';').next().unwrap()).collect();
     warnings.sort_unstable();
     insta::assert_snapshot!(warnings.join("\n"), @"
-    alias.live: the policy of foreign-test:live lets anybody call lambda:InvokeFunction by the statement anybody, which is not hitctl's and stays
+    alias.live: the policy of foreign-test:live lets anybody call lambda:InvokeFunction by the statement anybody-live, which is not hitctl's and stays
     function.counter: the policy of foreign-test lets anybody call lambda:InvokeFunction by the statement anybody, which is not hitctl's and stays
     role.function: role foreign-test has the inline policy more, which is not hitctl's and stays
     role.function: role foreign-test has the managed policy arn:aws:iam::123456789012:policy/everything, which hitctl did not attach and leaves
@@ -49,8 +49,9 @@ fn add_access(emulator: &Emulator, name: &str) {
         roles.attach_role_policy().role_name(name).policy_arn(arn).send().await.unwrap();
         let inline = roles.put_role_policy().role_name(name).policy_name("more");
         inline.policy_document(document).send().await.unwrap();
-        for qualifier in [None, Some("live")] {
-            let call = functions.add_permission().function_name(name).statement_id("anybody").principal("*");
+        // Emulators take an id once for a function and all of its aliases.
+        for (qualifier, id) in [(None, "anybody"), (Some("live"), "anybody-live")] {
+            let call = functions.add_permission().function_name(name).statement_id(id).principal("*");
             let call = call.action("lambda:InvokeFunction").set_qualifier(qualifier.map(str::to_owned));
             call.send().await.unwrap();
         }

@@ -285,6 +285,30 @@ impl Hand {
         found.and_then(|api| api.api_id()).expect("it is deployed").to_owned()
     }
 
+    /// Lets the integration to the reader, or the one to the counter, go to another function.
+    async fn retarget(&self, api_id: &str, of_reader: bool) {
+        let integrations = self.api.get_integrations().api_id(api_id).send().await.unwrap();
+        let is_readers = |it: &api::Integration| it.integration_uri().unwrap().contains("-reader:");
+        let integration = integrations.items().iter().find(|it| is_readers(it) == of_reader).unwrap();
+        let call = self.api.update_integration().api_id(api_id);
+        let call = call.integration_id(integration.integration_id().unwrap());
+        call.integration_uri(self.arn("lambda", "function:another")).send().await.unwrap();
+    }
+
+    /// Makes one route too few, one too many, and one that lets nobody in.
+    async fn reroute(&self, api_id: &str, [gone, locked, other]: [&str; 3]) {
+        let client = &self.api;
+        let routes = client.get_routes().api_id(api_id).send().await.unwrap();
+        let route = |key| routes.items().iter().find(|route| route.route_key() == Some(key)).unwrap();
+        let (gone, locked) = (route(gone), route(locked));
+        let call = client.delete_route().api_id(api_id).route_id(gone.route_id().unwrap());
+        call.send().await.unwrap();
+        let call = client.create_route().api_id(api_id).route_key(other);
+        call.target(gone.target().unwrap()).send().await.unwrap();
+        let call = client.update_route().api_id(api_id).route_id(locked.route_id().unwrap());
+        call.authorization_type(api::AuthorizationType::AwsIam).send().await.unwrap();
+    }
+
     async fn http_api(&self, field: &str) -> Done {
         let (client, id) = (&self.api, self.api_id().await);
         let cors = |change: fn(api::builders::CorsBuilder) -> api::builders::CorsBuilder| {
@@ -301,32 +325,17 @@ impl Hand {
         let stage = client.update_stage().api_id(&id).stage_name("$default");
         let update = client.update_api().api_id(&id);
         let update = match field {
-            "function_arn" | "reader.function_arn" => {
-                let integrations = client.get_integrations().api_id(&id).send().await.unwrap();
-                let is_readers = |it: &api::Integration| it.integration_uri().unwrap().contains("-reader:");
-                let wanted = field == "reader.function_arn";
-                let integration = integrations.items().iter().find(|it| is_readers(it) == wanted).unwrap();
-                let integration = integration.integration_id().unwrap();
-                let call = client.update_integration().api_id(&id).integration_id(integration);
-                let other = self.arn("lambda", "function:another");
-                call.integration_uri(other).send().await.unwrap();
+            "function_arn" => {
+                self.retarget(&id, false).await;
                 return Done::Changed;
             }
-            "routes" | "reader.routes" => {
-                // One too few, one too many, and one that lets nobody in.
-                let routes = client.get_routes().api_id(&id).send().await.unwrap();
-                let route = |key| routes.items().iter().find(|route| route.route_key() == Some(key)).unwrap();
-                let [gone, locked, other] = match field {
-                    "routes" => ["ANY /counter", "ANY /v1/hit", "GET /another"],
-                    _ => ["ANY /v1/count", "ANY /healthz", "GET /yet/another"],
-                };
-                let (gone, locked) = (route(gone), route(locked));
-                let call = client.delete_route().api_id(&id).route_id(gone.route_id().unwrap());
-                call.send().await.unwrap();
-                let call = client.create_route().api_id(&id).route_key(other);
-                call.target(gone.target().unwrap()).send().await.unwrap();
-                let call = client.update_route().api_id(&id).route_id(locked.route_id().unwrap());
-                call.authorization_type(api::AuthorizationType::AwsIam).send().await.unwrap();
+            "routes" => {
+                self.reroute(&id, ["ANY /counter", "ANY /v1/hit", "GET /another"]).await;
+                return Done::Changed;
+            }
+            "reader" => {
+                self.reroute(&id, ["ANY /v1/count", "ANY /healthz", "GET /yet/another"]).await;
+                self.retarget(&id, true).await;
                 return Done::Changed;
             }
             "throttle.burst" => {
