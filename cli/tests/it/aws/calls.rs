@@ -173,14 +173,6 @@ fn deployed(scene: &mut Scene) {
     looks
       the survey
       the additions of others
-      iam:GetRole
-      iam:GetRolePolicy
-      iam:ListAttachedRolePolicies
-      iam:ListRolePolicies
-      lambda:GetAlias
-      lambda:GetFunction
-      lambda:GetFunctionConfiguration
-      lambda:GetPolicy x3
       sts:GetCallerIdentity
     writes
     ");
@@ -191,14 +183,6 @@ fn deployed(scene: &mut Scene) {
     looks
       the survey
       the additions of others
-      iam:GetRole
-      iam:GetRolePolicy
-      iam:ListAttachedRolePolicies
-      iam:ListRolePolicies
-      lambda:GetAlias
-      lambda:GetFunction
-      lambda:GetFunctionConfiguration
-      lambda:GetPolicy x3
       sts:GetCallerIdentity
     writes
     ");
@@ -254,27 +238,17 @@ fn looked_at(scene: &mut Scene) {
       the survey
       the additions of others
       dynamodb:Scan
-      iam:GetRole
-      iam:GetRolePolicy
-      iam:ListAttachedRolePolicies
-      iam:ListRolePolicies
-      lambda:GetAlias
-      lambda:GetFunction
-      lambda:GetFunctionConfiguration
-      lambda:GetPolicy x3
       sts:GetCallerIdentity
     writes
     ");
     insta::assert_snapshot!(calls(scene, &["status", "--all"]), @"
     looks
       the survey
-      iam:GetRole x3
-      iam:GetRolePolicy x3
+      iam:GetRole x2
+      iam:GetRolePolicy x2
       iam:ListRoleTags x2
       iam:ListRoles
-      lambda:GetAlias
-      lambda:GetFunction x2
-      lambda:GetFunctionConfiguration
+      lambda:GetFunction
       sts:GetCallerIdentity
       tagging:GetResources
     writes

@@ -147,7 +147,7 @@ fn gone_back(scene: &mut Scene, url: &str) {
 
 fn destroyed_and_found_again(scene: &mut Scene) {
     let destroyed = scene.ok(&["destroy", "--yes", "--json"]);
-    assert_eq!(summary(&destroyed)[3], 9, "{destroyed:?}");
+    assert_eq!(summary(&destroyed)[3], 8, "{destroyed:?}");
     let status = scene.run(&["status", "--json", "--detailed-exitcode"]);
     let kept = vec!["log_group.function".to_owned(), "table.hits".to_owned()];
     assert_eq!((status.code, present(&status)), (2, kept), "{status:?}");
@@ -221,7 +221,7 @@ fn what_is_deployed_where_nothing_runs_is_seen_and_destroyed() {
         .map(|row| row["drift"].clone())
         .collect();
     assert_eq!(differing, [serde_json::json!(["max_write_units"])]);
-    assert_eq!(left(Emulator::moto(), "life").len(), 5, "table, role, log group, function and API");
+    assert_eq!(left(Emulator::moto(), "life").len(), 7, "table, log group, two functions with roles, and API");
 
     // On an address of its own. It is looked for where emulators that run functions serve it, so that it has to be said that
     // this one does not.
@@ -233,7 +233,7 @@ fn what_is_deployed_where_nothing_runs_is_seen_and_destroyed() {
     assert!(there.contains(&"function_url.counter".to_owned()), "{there:?}");
     assert!(!there.contains(&"http_api.api".to_owned()), "{there:?}");
 
-    assert_eq!(summary(&scene.ok(&["destroy", "--yes", "--json"]))[3], 8);
+    assert_eq!(summary(&scene.ok(&["destroy", "--yes", "--json"]))[3], 4);
     assert_eq!(present(&scene.ok(&["status", "--json"])), ["log_group.function", "table.hits"]);
     scene.ok(&["destroy", "--delete-data", "--confirm", "test", "--export", "all.csv"]);
     assert_eq!(present(&scene.ok(&["status", "--json"])), Vec::<String>::new());
