@@ -221,7 +221,11 @@ fn what_is_deployed_where_nothing_runs_is_seen_and_destroyed() {
         .map(|row| row["drift"].clone())
         .collect();
     assert_eq!(differing, [serde_json::json!(["max_write_units"])]);
-    assert_eq!(left(Emulator::moto(), "life").len(), 7, "table, log group, two functions with roles, and API");
+    assert_eq!(
+        left(Emulator::moto(), "life").len(),
+        7,
+        "table, log group, two functions with roles, and API"
+    );
 
     // On an address of its own. It is looked for where emulators that run functions serve it, so that it has to be said that
     // this one does not.

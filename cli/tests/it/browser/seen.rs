@@ -190,7 +190,7 @@ fn where_the_counter_cannot_be_reached_the_page_stays_as_it_is() {
         script.url
     );
     browser.goto(&site(&format!("{aim}{}", page(&script, "").replace("=site", "=none"))).url);
-    is_untouched_after(&browser, 3);
+    is_untouched_after(&browser, 6);
 
     // The script itself is not there.
     let nothing = Stand::open(|_, _| Reply::new(404, ""));
