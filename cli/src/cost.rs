@@ -63,7 +63,7 @@ const ACCOUNT_CONCURRENCY: u32 = 1000;
 /// What an app costs, in US dollars.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Estimate {
-    /// A month with [`TYPICAL_VIEWS`] views.
+    /// A month with `TYPICAL_VIEWS` views.
     #[serde(serialize_with = "cents")]
     pub typical_month_usd: f64,
     /// The views of that month.

@@ -20,7 +20,7 @@ use crate::session::Session;
     after_help = "Examples:\n  hitctl invalidate --env prod\n  hitctl invalidate / '/blog/*' --wait --env prod"
 )]
 pub struct Args {
-    /// Paths to invalidate, such as / or '/blog/*' [default: `invalidate` of [cloudfront]]
+    /// Paths to invalidate, such as / or '/blog/*' [default: `cloudfront.invalidate`]
     #[arg(value_name = "PATH", value_parser = path)]
     pub paths: Vec<String>,
     /// Wait until the invalidation is completed, at most this long [default with --wait: 10m]

@@ -103,7 +103,7 @@ fn cell(text: &str) -> String {
     if quote { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.into_owned() }
 }
 
-/// Whether a spreadsheet would take a cell for a formula; also behind apostrophes, so that the one that [`cell`] puts in front can be
+/// Whether a spreadsheet would take a cell for a formula; also behind apostrophes, so that the one that `cell` puts in front can be
 /// told from those that were there.
 pub fn is_formula(text: &str) -> bool {
     let behind = text.trim_start_matches('\'');
