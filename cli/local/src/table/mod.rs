@@ -184,8 +184,7 @@ fn is_full(error: &DynoxideError) -> bool {
 
 /// Whether the file could not be written: SQLite calls a disk without room full, and other failures of writing I/O errors.
 fn is_unwritten(error: &DynoxideError) -> bool {
-    matches!(error, DynoxideError::SqliteError(_))
-        && (is_full(error) || error.to_string().contains("disk I/O error"))
+    error.status_code() >= 500 && (is_full(error) || error.to_string().contains("disk I/O error"))
 }
 
 /// SQLite takes paths of 512 bytes, and adds to them for its other files.
