@@ -89,6 +89,7 @@ fn setups() -> [Setup; 2] {
         visitors: true,
         repeat_s: 10,
         queued: true,
+        forwards: false,
         public_stats: true,
         approximate: true,
         origin_secret: Some("secret".to_owned()),
