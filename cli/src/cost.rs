@@ -1,4 +1,4 @@
-//! What the counter costs: a typical month, the most that a month can bring at the throttle that is set, and a million hits.
+//! The costs of the counter: a typical month, the most that a month can bring at the throttle that is set, and a million hits.
 //!
 //! An estimate, of list prices without free tiers: AWS throttles "on a best-effort basis" (API Gateway's documentation), and
 //! a hit that starts a cold function takes longer than others.

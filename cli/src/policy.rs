@@ -322,7 +322,7 @@ pub fn deployer(app: &str, env: &str, place: &Place, distribution: Option<&str>)
     parts.iter().map(|statements| document(statements)).collect()
 }
 
-/// What the deployer may do, a statement for each kind of thing that it is allowed on.
+/// The permissions of the deployer, one statement for each kind of resource.
 fn statements(app: &str, env: &str, place: &Place, distribution: Option<&str>) -> Vec<Json> {
     let mut by_resource: BTreeMap<On, BTreeSet<&str>> = BTreeMap::new();
     for (action, on) in CALLS.iter().flat_map(|call| call.needs) {

@@ -87,7 +87,7 @@ fn repeats(app: &App) -> Option<String> {
     })
 }
 
-/// What is kept so that one client cannot use up the budget of new paths.
+/// The data that keeps one client from using up the budget of new paths.
 fn shares(app: &App) -> Option<String> {
     (app.counter.paths == Paths::Budget).then(|| {
         "So that one client cannot use up the day's budget of new pages, the counter keeps until the next day how many new pages came \

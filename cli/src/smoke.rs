@@ -44,10 +44,10 @@ impl Patience {
     }
 }
 
-/// What is checked.
+/// The deployment to check.
 #[derive(Clone, Copy)]
 pub(crate) struct Target<'a> {
-    /// Where it is deployed.
+    /// The cloud that it is deployed to.
     pub(crate) cloud: &'a dyn Cloud,
     /// The name of the function.
     pub(crate) function: &'a str,

@@ -198,7 +198,7 @@ impl Parts<'_> {
         }
     }
 
-    /// What the functions have in common; each has a role of its own, given by address and name.
+    /// Returns a function with the settings that both share; each has a role of its own, given by address and name.
     fn function_with(
         &self,
         variables: BTreeMap<&'static str, String>,
@@ -316,7 +316,7 @@ impl Parts<'_> {
         .node("api", &self.name)
     }
 
-    /// What the API lets through to the counter.
+    /// The routes of the API that go to the counter.
     fn routes(&self) -> Vec<&'static str> {
         let reading = if self.app.has_reader() { Vec::new() } else { self.reading_routes() };
         [contract::COUNTING_ROUTES, &reading].concat()

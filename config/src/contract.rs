@@ -106,8 +106,8 @@ pub const KEY_SITE: &str = "!site";
 pub const KEY_BUDGET: &str = "!budget";
 /// How many paths were taken in by hits.
 pub const ATTR_BUDGET_PATHS: &str = "paths";
-/// What the names of the budget's numbers begin with that count a visitor's new paths of a day: followed by a slot and the day
-/// as after [`ATTR_DAY_PREFIX`].
+/// Prefix of the attributes that count a visitor's new paths of a day in the budget's item: followed by a slot and the day as after
+/// [`ATTR_DAY_PREFIX`].
 pub const ATTR_BUDGET_VISITOR_PREFIX: &str = "a#";
 /// The same for a network.
 pub const ATTR_BUDGET_NETWORK_PREFIX: &str = "n#";

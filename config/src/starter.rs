@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use crate::json_schema::SCHEMA_URL;
 use crate::load::{Overrides, load};
 
-/// What a short file says.
+/// The settings of a short file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Starter {
     /// The name of the app.

@@ -230,7 +230,7 @@ mod tests {
         text.lines().filter_map(|line| reader.line(line).unwrap()).collect()
     }
 
-    /// What a file is refused with, if it is.
+    /// The reason for which a file is refused, if it is.
     fn refusal(text: &str) -> Result<u64, String> {
         let mut reader = Reader::new(true);
         for line in text.lines() {

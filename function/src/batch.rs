@@ -80,7 +80,7 @@ pub struct Part {
     pub n: u64,
     /// By whom, if that is to be known.
     pub visitor: Option<Visitor>,
-    /// Whose share of the budget pays for the page if it is new; nobody's for a sender that names no client.
+    /// The share of the budget that pays for the page if it is new; none for a sender that names no client.
     pub share: Option<Share>,
     /// How many visitors are new on the page.
     uniques: u64,
@@ -105,7 +105,7 @@ pub struct Piece {
     pub message: usize,
     /// Under what it is counted once.
     pub mark: Option<String>,
-    /// What it adds; nothing, where only its mark has to be written.
+    /// The hits that it adds; none, where only its mark has to be written.
     pub parts: Vec<Part>,
 }
 

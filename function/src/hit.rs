@@ -26,7 +26,7 @@ pub struct Hit {
     pub n: u64,
     /// How many visitors see the page for the first time that day.
     pub uniques: u64,
-    /// Whose share of the budget a new page is charged to, if it is anybody's.
+    /// The share of the budget that a new page is charged to, if there is one.
     pub share: Option<Share>,
 }
 

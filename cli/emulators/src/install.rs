@@ -10,38 +10,37 @@ use sha2::{Digest as _, Sha256};
 
 const REQUIREMENTS: &str = include_str!("../requirements.txt");
 
-/// What judges policies, apart from the emulators: it wants other versions of the same packages.
-const JUDGES: &str = include_str!("../policies.txt");
+/// The validators of policies. They have an environment of their own, since they need other versions of the emulators' packages.
+const POLICY_VALIDATORS: &str = include_str!("../policies.txt");
 
 /// The package that AWS's Runtime Interface Emulator comes in; what it requires is not needed for that.
 const SAM: &str = "--no-deps\naws-sam-cli==1.167.0\n";
 
+/// An environment, or why it could not be installed: each is installed once per process.
+type Installed = OnceLock<Result<PathBuf, String>>;
+
 /// The virtual environment, installed.
 pub(crate) fn installed() -> Result<&'static Path, String> {
-    static INSTALLED: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    let installed = INSTALLED.get_or_init(|| {
-        let program = std::env::current_exe().map_err(|error| error.to_string())?;
-        install(&target(&program)?.join("emulators"), REQUIREMENTS)
-    });
-    installed.as_deref().map_err(Clone::clone)
+    static INSTALLED: Installed = OnceLock::new();
+    once(&INSTALLED, REQUIREMENTS)
 }
 
-/// The virtual environment with the judges of policies, installed.
-pub(crate) fn judges() -> Result<&'static Path, String> {
-    static INSTALLED: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    let installed = INSTALLED.get_or_init(|| {
-        let program = std::env::current_exe().map_err(|error| error.to_string())?;
-        install(&target(&program)?.join("emulators"), JUDGES)
-    });
-    installed.as_deref().map_err(Clone::clone)
+/// The virtual environment with the validators of policies, installed.
+pub(crate) fn policy_validators() -> Result<&'static Path, String> {
+    static INSTALLED: Installed = OnceLock::new();
+    once(&INSTALLED, POLICY_VALIDATORS)
 }
 
 /// The virtual environment with just the SAM CLI's own files, installed.
 pub(crate) fn sam() -> Result<&'static Path, String> {
-    static INSTALLED: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    let installed = INSTALLED.get_or_init(|| {
+    static INSTALLED: Installed = OnceLock::new();
+    once(&INSTALLED, SAM)
+}
+
+fn once(installed: &'static Installed, requirements: &str) -> Result<&'static Path, String> {
+    let installed = installed.get_or_init(|| {
         let program = std::env::current_exe().map_err(|error| error.to_string())?;
-        install(&target(&program)?.join("emulators"), SAM)
+        install(&target(&program)?.join("emulators"), requirements)
     });
     installed.as_deref().map_err(Clone::clone)
 }

@@ -19,7 +19,7 @@ pub fn policy_findings(documents: &Json) -> Vec<String> {
 
 fn asked(documents: &Json) -> Result<Vec<String>, String> {
     let said = |error: std::io::Error| error.to_string();
-    let mut judge = Command::new(install::python(install::judges()?))
+    let mut judge = Command::new(install::python(install::policy_validators()?))
         .args(["-I", "-c", include_str!("policies.py")])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -3,11 +3,17 @@
 //! longest for a request. One that is being answered never does.
 
 use std::collections::HashMap;
+use std::error::Error;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use hyper::body::{Body, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::HttpService;
+use hyper_util::rt::TokioIo;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
@@ -25,7 +31,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 const MOST: u64 = 4096;
 /// Open files that are left to databases, logs, functions and other listeners.
 const RESERVED_FILES: u64 = 384;
-/// What is asked of the system for this process.
+/// The number of open files that this process asks the system for.
 const OPEN_FILES: u64 = 16_384;
 
 /// Raises the number of files that this process may have open, as far as the system lets it.
@@ -40,7 +46,7 @@ pub(crate) fn raise_open_files() {
 }
 
 /// Ends when a client has not sent the head of its first request in time; never once it has.
-pub(crate) async fn silence(has_asked: &CancellationToken) {
+async fn silence(has_asked: &CancellationToken) {
     tokio::select! {
         () = has_asked.cancelled() => std::future::pending().await,
         () = clock::pause(FIRST_HEAD) => {}
@@ -70,7 +76,7 @@ pub(crate) struct Place {
     among: Arc<Connections>,
     id: u64,
     /// Cancelled when the connection has to give way.
-    pub(crate) ends: CancellationToken,
+    ends: CancellationToken,
 }
 
 /// A request that is being answered.
@@ -183,6 +189,31 @@ fn end_oldest(all: &mut HashMap<u64, Entry>, of: Option<IpAddr>, now: Instant) -
 }
 
 impl Place {
+    /// Serves a connection until it ends, has to give way, or its client stays silent. A broken connection has no one to report to.
+    /// Once `stop` is cancelled, the request that is being answered is the last.
+    pub(crate) async fn serve<S, B>(
+        &self,
+        connection: http1::Connection<TokioIo<TcpStream>, S>,
+        has_asked: &CancellationToken,
+        stop: &CancellationToken,
+    ) where
+        S: HttpService<Incoming, ResBody = B>,
+        S::Error: Into<Box<dyn Error + Send + Sync>>,
+        B: Body + 'static,
+        B::Error: Into<Box<dyn Error + Send + Sync>>,
+    {
+        let mut connection = pin!(connection);
+        tokio::select! {
+            ended = connection.as_mut() => drop(ended),
+            () = self.ends.cancelled() => {}
+            () = silence(has_asked) => {}
+            () = stop.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                drop(connection.await);
+            }
+        }
+    }
+
     /// Says that the head of a request is here: its client is no silent one, but may still send a body for ever.
     pub(crate) fn heard(&self) {
         self.among.set(self.id, Some(Instant::now()));

@@ -26,7 +26,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::cloud::{Cloud, blocking};
-use crate::connections::{Connections, Place, silence};
+use crate::connections::{Connections, Place};
 use crate::disk;
 use crate::host::is_loopback;
 use crate::lambda::InvokeError;
@@ -80,16 +80,7 @@ async fn converse(stream: TcpStream, router: Router, place: Place, stop: Cancell
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_LIMIT)
         .serve_connection(TokioIo::new(stream), service);
-    let mut connection = std::pin::pin!(connection);
-    tokio::select! {
-        ended = connection.as_mut() => drop(ended),
-        () = place.ends.cancelled() => {}
-        () = silence(&has_asked) => {}
-        () = stop.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            drop(connection.await);
-        }
-    }
+    place.serve(connection, &has_asked, &stop).await;
 }
 
 /// The routes.

@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::clock::now_ms;
 
-/// What the probe writes: more than what is left of a block.
+/// The size of the probe: more than is left of a block that is partly used.
 const PROBE_BYTES: usize = 64 * 1024;
 
 /// A failed write.
@@ -45,7 +45,7 @@ pub(crate) fn written(path: &Path) {
     }
 }
 
-/// What the user should know of the disk that `dir` is on.
+/// Returns what the user should know of the disk that `dir` is on: failed writes, and whether the disk is full now.
 pub(crate) fn notices(dir: &Path) -> Vec<String> {
     let mut notices: Vec<String> = locked()
         .iter()
@@ -77,16 +77,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn failed_write_is_told_until_one_succeeds() {
+    fn failed_write_is_listed_until_one_succeeds() {
         let dir = tempfile::tempdir().unwrap();
         let (path, other) = (dir.path().join("tables.db"), dir.path().join("queues.db"));
         assert_eq!(notices(dir.path()), [""; 0]);
         failed(&path, "database or disk is full");
         failed(&path, "database or disk is full");
         written(&other);
-        let told = notices(dir.path());
-        assert_eq!(told.len(), 1, "{told:?}");
-        assert!(told[0].contains("tables.db: database or disk is full (2 times, last"), "{told:?}");
+        let listed = notices(dir.path());
+        assert_eq!(listed.len(), 1, "{listed:?}");
+        assert!(listed[0].contains("tables.db: database or disk is full (2 times, last"), "{listed:?}");
         assert_eq!(notices(Path::new("/elsewhere/state")).len(), 1, "that directory cannot be written");
         written(&path);
         assert_eq!(notices(dir.path()), [""; 0]);

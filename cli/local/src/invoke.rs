@@ -11,7 +11,7 @@ use crate::bus::Bus;
 use crate::front::{Answer, Call, Service};
 use crate::lambda::{InvokeError, Runner};
 
-/// What the paths of this version of the API begin with.
+/// The prefix of the paths of this version of the API.
 pub(crate) const PREFIX: &str = "/2015-03-31/functions/";
 /// The largest event of an asynchronous invocation: 1 MB (AWS's guide, "Lambda quotas").
 const MAX_EVENT_BYTES: usize = 1024 * 1024;

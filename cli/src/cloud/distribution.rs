@@ -39,7 +39,7 @@ pub struct Distribution {
     id: String,
 }
 
-/// What CloudFront says of a distribution.
+/// A distribution as CloudFront describes it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DistributionState {
     /// Its ARN, which names the account.

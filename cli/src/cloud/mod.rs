@@ -56,7 +56,7 @@ pub trait Cloud: Send + Sync {
     /// Whether it can be called. What is deployed can be read of one that cannot.
     fn is_running(&self) -> bool;
 
-    /// What is wrong with the cloud itself: a disk that is full, say.
+    /// Returns problems of the cloud itself, such as a full disk.
     fn notices(&self) -> BoxFuture<'_, Result<Vec<String>, Fault>> {
         std::future::ready(Ok(Vec::new())).boxed()
     }
@@ -91,7 +91,7 @@ pub trait Cloud: Send + Sync {
         stop: &'a CancellationToken,
     ) -> BoxFuture<'a, Result<Vec<(String, String)>, Fault>>;
 
-    /// What others added to our live resources that widens access. It is reported and left as it is.
+    /// Finds access that others added to our live resources. It is reported and left as it is.
     fn foreign_access<'a>(
         &'a self,
         _graph: &'a Graph,

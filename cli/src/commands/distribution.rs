@@ -14,7 +14,7 @@ const UNREAD: &str = "distribution_unread";
 
 /// The configured distribution and what is wrong with it.
 pub(super) struct Checked {
-    /// What `status` shows.
+    /// The row that `status` shows.
     pub(super) row: DistributionRow,
     /// The problems, the gravest first.
     pub(super) problems: Vec<Problem>,

@@ -28,7 +28,7 @@ pub struct Args {
     /// The page that asks
     #[arg(long, value_name = "URL")]
     pub referer: Option<String>,
-    /// What the browser sends as Sec-Fetch-Site: cross-site, same-site, same-origin or none
+    /// The browser's Sec-Fetch-Site header: cross-site, same-site, same-origin or none
     #[arg(long, value_name = "VALUE")]
     pub sec_fetch_site: Option<String>,
     /// No difference any more: POST and GET are judged alike

@@ -22,13 +22,13 @@ pub enum Command {
     Function(Args),
 }
 
-/// Where the env is, and which document is meant.
+/// The env that the deployer deploys, and the document to print.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  hitctl policy deployer --env prod > deployer.json\n  aws iam create-policy --policy-name hitctl-prod --policy-document file://deployer.json"
 )]
 pub struct DeployerArgs {
-    /// Where the env is.
+    /// The env and its account.
     #[command(flatten)]
     pub place: Args,
     /// Print only this document, where the policy comes as several
@@ -36,7 +36,7 @@ pub struct DeployerArgs {
     pub part: Option<u64>,
 }
 
-/// Where the env is.
+/// The env and its account.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  hitctl policy function --env prod\n  hitctl policy function --env prod --account 123456789012"
@@ -73,7 +73,7 @@ pub fn run(session: &mut Session, command: &Command) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-/// What is printed of the deployer's policy: its one document, a list of several, or the one that is meant.
+/// Returns the deployer's policy as it is printed: its one document, a list of several, or the chosen one.
 fn deployer(session: &mut Session, mut parts: Vec<Json>, part: Option<u64>) -> Result<Json, Failure> {
     let number = parts.len();
     session

@@ -22,7 +22,7 @@ use crate::session::Session;
 
 /// Put hits on the queue, which the function counts from
 ///
-/// A file has one hit a line: a path or URL, or a JSON object {"path","ts","n","ip","ua","id"} of which only the path is needed. A
+/// A file has one hit per line: a path or URL, or a JSON object {"path","ts","n","ip","ua","id"} of which only the path is needed. A
 /// line that begins with # is a comment, and one that is none of these is refused. A line may also be a
 /// message as the queue takes it from elsewhere: {"hits":[..]}, a record of CloudFront or S3, an event of EventBridge. Every
 /// line is judged by the function's own rules before anything is sent; a bad one is told with its number, and the rest goes on.

@@ -62,7 +62,7 @@ impl Sources {
         }
     }
 
-    /// What a million hits of the web cost more because they go through the queue, in messages that are billed as so many each.
+    /// The additional cost of a million hits of the web that go through the queue, in messages that are billed as so many each.
     pub(super) fn million_of_web(self, billed: f64) -> f64 {
         if self.through_queue { million_of_messages(billed) } else { 0.0 }
     }
@@ -72,7 +72,7 @@ impl Sources {
         self.invalidations.map(|(_, paths)| price_of_paths(paths))
     }
 
-    /// What the invalidations after so many views in a month cost, when the views come independently of each other: a window without
+    /// The cost of the invalidations after so many views in a month, when the views come independently of each other: a window without
     /// a view is not invalidated.
     pub(super) fn invalidations_of(self, views: f64) -> f64 {
         self.invalidations

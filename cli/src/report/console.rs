@@ -315,7 +315,7 @@ impl Console {
     /// Asks for a line of text. `None` where nobody can answer, or the answer is empty.
     pub async fn question(&self, question: &str) -> Result<Option<String>, Failure> {
         match self.line(question).await {
-            Line::Told(answer) => Ok(Some(answer).filter(|answer| !answer.is_empty())),
+            Line::Text(answer) => Ok(Some(answer).filter(|answer| !answer.is_empty())),
             Line::End | Line::CannotAsk => Ok(None),
             Line::Interrupted => Err(Failure::interrupted("interrupted; nothing was changed")),
         }
@@ -323,8 +323,8 @@ impl Console {
 
     async fn ask(&self, question: &str, is_yes: impl Fn(&str) -> bool) -> Answer {
         match self.line(question).await {
-            Line::Told(answer) if is_yes(&answer) => Answer::Yes,
-            Line::Told(_) | Line::End => Answer::No,
+            Line::Text(answer) if is_yes(&answer) => Answer::Yes,
+            Line::Text(_) | Line::End => Answer::No,
             Line::Interrupted => Answer::Interrupted,
             Line::CannotAsk => Answer::CannotAsk,
         }
@@ -346,7 +346,7 @@ impl Console {
             answer = receive => answer.ok().flatten(),
         };
         match answer {
-            Some(answer) if answer.ends_with('\n') => Line::Told(answer.trim().to_owned()),
+            Some(answer) if answer.ends_with('\n') => Line::Text(answer.trim().to_owned()),
             // The end of the input leaves the cursor after the question.
             _ => {
                 self.notifier.write("\n");
@@ -375,10 +375,10 @@ impl Console {
     }
 }
 
-/// What came of waiting for a line.
+/// The result of waiting for a line.
 enum Line {
     /// The line, without blanks at its ends.
-    Told(String),
+    Text(String),
     /// The input ended.
     End,
     Interrupted,

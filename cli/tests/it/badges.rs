@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A browser under a driver says that it is one; here it is a visitor, and each load is a view.
 const VISITOR: &str = "[counter]\nbots = \"count\"\nrepeat_window_s = 0\n";
-/// What lets all badges pass at once: what is measured is the functions, not the throttle.
+/// Settings under which all badges pass at once: the functions are measured, not the throttle.
 const UNTHROTTLED: &str = "[http]\nrate_per_second = 10000\nburst = 5000\n[counter]\nrepeat_window_s = 0\n";
 
 /// A site whose every page has the widget and four badges. The pictures and the script of each load have addresses of their

@@ -109,7 +109,7 @@ fn goatcounters_export_is_counted_by_day_and_month() {
     );
 }
 
-/// What GoatCounter 2.7 exports: its path and hits are in files of their own.
+/// An export of GoatCounter 2.7: its paths and hits are in files of their own.
 fn goatcounter_zip(stats: &str) -> Vec<u8> {
     let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
     let paths = "{\"id\":211,\"path\":\"/\",\"title\":\"Home page\"}\n{\"id\":215,\"path\":\"/api\",\"title\":\"API\"}\n\

@@ -182,7 +182,7 @@ impl<S: Store> Counter<S> {
         &mut self.store
     }
 
-    /// What messages are counted with. The site's total shows them within a minute: with a queue they come all the time, and
+    /// Returns what messages are counted with. The site's total shows them within a minute: with a queue they come all the time, and
     /// each read of the total would read the whole table.
     pub fn tools(&mut self) -> Tools<'_, S> {
         Tools { store: &mut self.store, setup: &self.setup, recent: &mut self.recent }

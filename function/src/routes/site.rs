@@ -1,5 +1,5 @@
-//! What is read of the whole table, and remembered: reading it costs a scan, so neither an answer nor a failure is asked for again at
-//! once.
+//! Numbers of the whole table, remembered for a while: reading them costs a scan, so that neither a result nor a failure is asked for
+//! again at once.
 
 use super::Stop;
 use crate::moment::Moment;
@@ -75,7 +75,7 @@ impl<T> Remembered<T> {
         }
     }
 
-    /// What is known, however old.
+    /// Returns the remembered value, however old.
     pub(super) fn known(&mut self) -> Option<&mut T> {
         self.known.as_mut().map(|(_, known)| known)
     }

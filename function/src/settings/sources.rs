@@ -26,7 +26,7 @@ pub struct Settings {
     pub s3: Option<Endpoint>,
     /// The counter that hits are forwarded to.
     pub counter: Option<Target>,
-    /// Where Lambda is, if not at AWS.
+    /// Lambda's endpoint, if it is not AWS's.
     pub lambda: Option<Endpoint>,
 }
 

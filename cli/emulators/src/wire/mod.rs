@@ -109,7 +109,7 @@ impl Wire {
         lock(&self.state).skew = skew;
     }
 
-    /// What calls had that AWS's service models do not allow; the test that asks for it expects it.
+    /// Takes the violations of AWS's service models that the calls so far had. A test that takes them expects them.
     pub fn take_violations(&self) -> Vec<String> {
         std::mem::take(&mut lock(&self.state).violations)
     }

@@ -111,7 +111,7 @@ fn led(changes: &[Change]) -> Vec<(usize, usize)> {
     pairs.collect()
 }
 
-/// The pairs of changes of which the first creates what the second, which is only updated, will use.
+/// The pairs of changes in which the first resource is created before the second one is updated, because the update will use it.
 fn created_before_updates(changes: &[Change]) -> Vec<(usize, usize)> {
     let pairs = changes.iter().enumerate().filter_map(|(first, change)| {
         let address = change.node.before_update_of.as_ref()?;

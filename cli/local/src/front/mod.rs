@@ -18,7 +18,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::connections::{Connections, Place, silence};
+use crate::connections::{Connections, Place};
 
 pub(crate) use answer::{Answer, JSON, JSON_1_1};
 pub(crate) use services::{Call, Service, Services};
@@ -91,14 +91,5 @@ async fn serve(
         .header_read_timeout(HEAD_LIMIT)
         .max_buf_size(64 * 1024)
         .serve_connection(TokioIo::new(stream), service);
-    tokio::pin!(connection);
-    tokio::select! {
-        ended = connection.as_mut() => drop(ended),
-        () = place.ends.cancelled() => {}
-        () = silence(&has_asked) => {}
-        () = stop.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            drop(connection.await);
-        }
-    }
+    place.serve(connection, &has_asked, &stop).await;
 }

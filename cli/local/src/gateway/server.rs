@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::{Front, handle};
-use crate::connections::{Connections, Place, silence};
+use crate::connections::{Connections, Place};
 
 /// The first port that is tried.
 pub const FIRST_PORT: u16 = 4487;
@@ -85,15 +85,5 @@ async fn converse(
         .max_buf_size(HEAD_BUFFER)
         .max_headers(512)
         .serve_connection(TokioIo::new(stream), service);
-    let mut connection = std::pin::pin!(connection);
-    // A client that breaks its connection has had its answer, or does not want it.
-    tokio::select! {
-        ended = connection.as_mut() => drop(ended),
-        () = place.ends.cancelled() => {}
-        () = silence(&has_asked) => {}
-        () = stop.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            drop(connection.await);
-        }
-    }
+    place.serve(connection, &has_asked, &stop).await;
 }

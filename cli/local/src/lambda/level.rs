@@ -17,7 +17,7 @@ pub(super) enum Level {
     Fatal,
 }
 
-/// What is read of a line.
+/// The fields of a line that decide whether it is kept.
 #[derive(Deserialize)]
 struct Line {
     level: Option<Json>,

@@ -23,7 +23,7 @@ const TURN_BYTES: usize = 1024 * 1024;
 pub(super) struct Output {
     logs: Logs,
     group: String,
-    /// What is printed below this level is dropped; `None` where the log format knows no levels.
+    /// The lowest level that is kept; `None` where the log format has no levels.
     least: Option<Level>,
     pipe: Receiver,
     /// The beginning of a line whose end has not come yet.

@@ -26,7 +26,7 @@ pub const ROTATE_AT: u64 = 10 * 1024 * 1024;
 const QUEUE_BYTES: usize = 16 * 1024 * 1024;
 /// At most this many events wait for the writer.
 const QUEUE_EVENTS: usize = 64 * 1024;
-/// The longest message, in bytes; a longer one is cut. `CloudWatch` Logs takes events of 1 MB, of which 26 bytes are its own
+/// The longest message, in bytes; a longer one is cut. `CloudWatch` Logs accepts events of 1 MB and adds 26 bytes to each message
 /// (its guide, "`CloudWatch` Logs quotas").
 pub const MESSAGE_BYTES: usize = 1024 * 1024 - 26;
 /// How long a reader waits for the writer to catch up.

@@ -87,7 +87,7 @@ fn may_be_ours(role: &aws_sdk_iam::types::Role) -> bool {
     ours && role.path() == "/" && role.role_name().contains('-')
 }
 
-/// Whose a role is, by its tags; `None` when it is not ours, is gone, or is of another region.
+/// Returns the app and env of a role, by its tags; `None` when it is not ours, is gone, or is of another region.
 async fn role(
     client: &aws_sdk_iam::Client,
     name: String,

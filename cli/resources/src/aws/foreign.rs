@@ -1,4 +1,4 @@
-//! What others added to our resources that widens access: policies of the role, statements of the function's policy. It is
+//! Access that others added to our resources: policies of the role, statements of the function's resource policy. It is
 //! reported and never removed, since somebody may need it.
 
 use std::collections::BTreeSet;
@@ -85,26 +85,26 @@ impl Reader<'_> {
             .find(|| inline.clone().into_paginator().items().send().try_collect())
             .map_ok(|names: Option<Vec<String>>| {
                 let others = names.unwrap_or_default().into_iter().filter(|policy| policy != POLICY);
-                let told = |policy| {
+                let finding = |policy| {
                     format!(
                         "role {name} has the inline policy {policy}, which is not hitctl's and stays; to remove it: `aws iam \
                          delete-role-policy --role-name {name} --policy-name {policy}`"
                     )
                 };
-                others.map(told).collect::<Vec<_>>()
+                others.map(finding).collect::<Vec<_>>()
             });
         let attached = Call::new(&cx, doing("iam:ListAttachedRolePolicies"))
             .absent_on(GONE)
             .find(|| attached.clone().into_paginator().items().send().try_collect())
             .map_ok(|policies: Option<Vec<AttachedPolicy>>| {
                 let arns = policies.unwrap_or_default().into_iter().filter_map(|policy| policy.policy_arn);
-                let told = |arn| {
+                let finding = |arn| {
                     format!(
                         "role {name} has the managed policy {arn}, which hitctl did not attach and leaves; to remove it: `aws iam \
                          detach-role-policy --role-name {name} --policy-arn {arn}`"
                     )
                 };
-                arns.map(told).collect::<Vec<_>>()
+                arns.map(finding).collect::<Vec<_>>()
             });
         Ok(try_join_all([inline.boxed(), attached.boxed()]).await?.concat())
     }
@@ -117,12 +117,12 @@ impl Reader<'_> {
                 || sid.strip_suffix("-2").is_some_and(|sid| self.statements.contains(sid))
         };
         let others = statements.iter().filter(|statement| !is_ours(&statement.grant.sid));
-        Ok(others.map(|statement| told(statement, function, qualifier)).collect())
+        Ok(others.map(|statement| describe(statement, function, qualifier)).collect())
     }
 }
 
 /// Describes a statement that is not ours.
-fn told(statement: &Statement, function: &str, qualifier: Option<&str>) -> String {
+fn describe(statement: &Statement, function: &str, qualifier: Option<&str>) -> String {
     let grant = &statement.grant;
     let who = match grant.principal.as_str() {
         "*" if grant.source_arn.is_none() && grant.source_account.is_none() && !grant.via_url => {
@@ -160,13 +160,13 @@ mod tests {
              "Condition": {"StringEquals": {"AWS:SourceAccount": "123456789012"}}},
             {"Sid": "sns", "Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "lambda:InvokeFunction",
              "Resource": "arn:f"}]}"#;
-        let told: Vec<String> = statements(policy)
+        let described: Vec<String> = statements(policy)
             .iter()
-            .map(|statement| super::told(statement, "hits-test", Some("live")))
+            .map(|statement| super::describe(statement, "hits-test", Some("live")))
             .map(|text| text.split(" by the statement").next().unwrap().to_owned())
             .collect();
         let called =
             |who: &str| format!("the policy of hits-test:live lets {who} call lambda:InvokeFunction");
-        assert_eq!(told, ["anybody", "anybody, with conditions,", "sns.amazonaws.com"].map(called));
+        assert_eq!(described, ["anybody", "anybody, with conditions,", "sns.amazonaws.com"].map(called));
     }
 }

@@ -45,7 +45,7 @@ pub async fn concurrency_quota(config: &SdkConfig) -> Result<Quota, Fault> {
     Ok(Quota { limit: all, unreserved: limit.unreserved_concurrent_executions().map_or(all, number) })
 }
 
-/// What a table may take of write request units in a second, in an account that did not ask for more (`DynamoDB`'s guide,
+/// The most write request units per second of one table, in an account that did not ask for more (`DynamoDB`'s guide,
 /// "Quotas").
 pub const DEFAULT_TABLE_WRITES: u32 = 40_000;
 

@@ -6,7 +6,7 @@ use zip::ZipArchive;
 
 use crate::report::Failure;
 
-/// What a zip begins with.
+/// The first bytes of a zip.
 const MAGIC: &[u8] = b"PK\x03\x04";
 
 /// A zip, and how much of it may still be unpacked.
@@ -23,7 +23,7 @@ impl Archive {
         content.starts_with(MAGIC)
     }
 
-    /// Opens a zip of which at most `most` bytes are unpacked.
+    /// Opens a zip; unpacking it stops after `most` bytes.
     pub(super) fn open(content: Vec<u8>, most: u64) -> Result<Self, Failure> {
         let zip = ZipArchive::new(Cursor::new(content)).map_err(|error| broken(&error))?;
         let names = zip.file_names().filter_map(Result::ok).map(std::borrow::Cow::into_owned);

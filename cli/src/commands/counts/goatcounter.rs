@@ -14,7 +14,7 @@ use super::reading::Reading;
 use super::records::records;
 use crate::report::{CountRow, Failure, LeftOut, Numbers, Tally};
 
-/// What a page view has that a counter has no place for.
+/// The columns of a page view that a counter cannot keep.
 const NOT_KEPT: &str = "titles, referrers, browsers, systems, screen sizes, locations";
 
 /// Where the columns are that matter.

@@ -16,7 +16,7 @@ const PATHS: &str = "paths.jsonl";
 const STATS: &str = "hit_stats.jsonl";
 /// The file that says what the export is.
 const INFO: &str = "info.json";
-/// What the export has that a counter has no place for.
+/// The parts of the export that a counter cannot keep.
 const NOT_KEPT: &str =
     "hours, titles, referrers, campaigns, browsers, systems, screen sizes, locations, languages";
 
@@ -95,7 +95,7 @@ fn check_version(info: &str) -> Result<(), Failure> {
     }
 }
 
-/// Reads each line of a file of the export; every bad one is told.
+/// Reads each line of a file of the export. Each bad line is reported.
 fn lines<T>(name: &str, text: &str, read: impl Fn(Fields) -> Result<T, String>) -> Result<Vec<T>, Failure> {
     let (mut all, mut wrong) = (Vec::new(), None::<Wrong>);
     for (n, line) in (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty()) {

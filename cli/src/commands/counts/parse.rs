@@ -182,7 +182,7 @@ pub(super) struct Site {
     pub(super) months: BTreeMap<String, u64>,
 }
 
-/// What a line may be.
+/// The kinds of lines.
 pub(super) enum Object {
     Row(Row),
     Site(Site),

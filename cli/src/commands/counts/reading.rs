@@ -1,19 +1,19 @@
-//! What an import says of its file: what was read, left out, and cannot be kept.
+//! The report of an import on its file: what was read, what was left out, and what cannot be kept.
 
 use hit_counter::hit::{DAYS_MOST, MONTHS_KEPT};
 
 use crate::report::{LeftOut, Numbers, plural};
 
-/// What was read of a file, and what of it is not counted or not kept.
+/// A file as it was read, with what of it is not counted or not kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Reading {
     /// The format, for people.
     pub(super) format: &'static str,
     /// How many records there were: lines, or objects.
     pub(super) lines: u64,
-    /// What was not counted.
+    /// The lines that were not counted.
     pub(super) left_out: LeftOut,
-    /// What the counter has no place for.
+    /// The parts that a counter cannot keep.
     pub(super) not_kept: Vec<String>,
 }
 

@@ -51,9 +51,9 @@ pub(super) struct Making<'a> {
 
 /// The fields of a hit.
 const FIELDS: [&str; 7] = ["v", "path", "ts", "n", "ip", "ua", "id"];
-/// What a path begins with. A name without a slash is counted too, but a line of any text would be a hit of it.
+/// The prefixes of paths and URLs. A name without a slash could be counted too, but then any line of text would be a hit.
 const PATHS: [&str; 3] = ["/", "http://", "https://"];
-/// What a comment begins with.
+/// The prefix of comments.
 const COMMENT: &str = "#";
 
 /// A message as the function takes it.

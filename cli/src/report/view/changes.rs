@@ -52,15 +52,15 @@ pub struct ImportView {
     pub already: u64,
     /// The records of the file.
     pub read: u64,
-    /// What of them was not counted.
+    /// The views among them that were not counted.
     pub left_out: LeftOut,
-    /// What the counter has no place for.
+    /// The parts that a counter cannot keep.
     pub not_kept: Vec<String>,
     /// Whether nothing was written, and `counted` is what would be.
     pub dry_run: bool,
 }
 
-/// What of a file of views is not counted.
+/// The views of a file that are not counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct LeftOut {
     /// Views of robots, by the word of whoever exported them.

@@ -35,7 +35,7 @@ pub struct StatusView {
     /// How much of the budget of new paths is spent, where there is one and it can be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub new_paths: Option<NewPaths>,
-    /// What needs attention: access that others added and that stays until somebody removes it, a spent budget, a full disk.
+    /// Warnings: access that others added and that stays until somebody removes it, a spent budget, a full disk.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
 }
@@ -59,7 +59,7 @@ pub struct NewPaths {
 }
 
 impl NewPaths {
-    /// What the owner should know: that new pages are not counted, or soon will not be.
+    /// Returns warnings for the owner: new pages are not counted, or soon will not be.
     pub fn warnings(&self) -> Vec<String> {
         let number = |n: u64| human::number(n, Style::PLAIN);
         let is_near = |used: u64, most: u64| used >= most.saturating_mul(4) / 5;

@@ -14,8 +14,9 @@ use crate::support::{DEFAULTS, artifact};
 /// What a deploy that finds nothing to change may ask AWS.
 const MOST_WITHOUT_CHANGES: usize = 46;
 
-/// What it takes to know everything that is deployed, and that nothing else is, and how often: there are two tables, two functions with their
-/// roles and aliases, and there might be two queues, two rules, and another role; what lies in one place, statements of one policy or the list of buses, is asked once.
+/// The calls that read everything that is deployed, and that nothing else is, and how often each is made: there are two tables, two
+/// functions with their roles and aliases, and there might be two queues, two rules, and another role. What one call returns as a
+/// whole, such as the statements of one policy or the list of buses, is read once.
 const SURVEY: [(&str, usize); 22] = [
     ("apigateway:GetApis", 1),
     ("apigateway:GetIntegrations", 1),
@@ -41,7 +42,7 @@ const SURVEY: [(&str, usize); 22] = [
     ("sqs:GetQueueUrl", 2),
 ];
 
-/// What it takes to know what others added to the roles and to the policies of the functions and their aliases.
+/// The calls that find what others added to the roles and to the policies of the functions and their aliases.
 const ADDITIONS: [(&str, usize); 3] =
     [("iam:ListAttachedRolePolicies", 2), ("iam:ListRolePolicies", 2), ("lambda:GetPolicy", 4)];
 

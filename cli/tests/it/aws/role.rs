@@ -73,7 +73,7 @@ fn changes(plan: &Json) -> Vec<String> {
         .collect()
 }
 
-/// What the renewal of a grant and the publication of a version write.
+/// The writing calls of a renewed grant and a published version.
 const RENEWAL: [&str; 6] = [
     "iam:CreateRole",
     "lambda:UpdateFunctionConfiguration",

@@ -1,11 +1,11 @@
-//! What others add to our resources: `status` and `plan` report it alike, and no deploy removes it.
+//! Access that others add to our resources: `status` and `plan` report it alike, and no deploy removes it.
 
 use hitctl_emulators::{Emulator, Kind};
 
 use super::super::scene::{Scene, config};
 use crate::support::artifact;
 
-/// What widens access is a warning of `plan`, `status` and `deploy`, and stays.
+/// Added access is a warning of `plan`, `status` and `deploy`, and stays.
 #[test]
 fn access_that_others_added_is_reported_and_kept() {
     let emulator = Emulator::ministack();
@@ -86,7 +86,7 @@ fn weights_on_the_alias_are_seen_and_taken_back() {
     assert!(!super::differing(&status).contains(weights), "{status:?}");
 }
 
-/// What the configuration no longer has is drift for both, as long as it is there.
+/// Resources that the configuration no longer has are drift for both, as long as they are there.
 #[test]
 fn resources_that_a_deploy_would_delete_are_no_ok() {
     for (kind, app) in [(Kind::MiniStack, "leftoverm"), (Kind::Moto, "leftover")] {

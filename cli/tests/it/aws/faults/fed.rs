@@ -256,8 +256,8 @@ fn a_target_that_was_not_set_is_named_although_the_call_was_answered() {
     gone(&mut scene, "untarget");
 }
 
-/// What was changed last: the queue of hits, after that of dead letters which it names, or the counter. Messages do not go to the
-/// reader.
+/// The last change: of the queue of hits, which comes after the dead-letter queue that it names, or of the counter. Messages do not
+/// go to the reader.
 fn last(scene: &Scene) -> String {
     let changes = ["SetQueueAttributes", "UpdateFunctionConfiguration"];
     let calls = scene.wire.calls().into_iter().filter(|call| !call.path.contains("-reader"));
