@@ -1,4 +1,4 @@
-//! What the function is told by its environment, as far as that follows from the configuration: the deployer sets these,
+//! The environment variables of the function, as far as they follow from the configuration: the deployer sets these,
 //! and what is left of Lambda's room is for the user's own. A variable is left out where the function does the same
 //! without it.
 
@@ -59,7 +59,7 @@ pub fn function_variables(app: &App, env: &str) -> BTreeMap<&'static str, String
     all
 }
 
-/// The environment of the reader, by the same terms: what it needs to judge views and to answer reads, and no more.
+/// The environment of the reader, by the same terms: what it needs to check views and to answer reads, and no more.
 pub fn reader_variables(app: &App, env: &str) -> BTreeMap<&'static str, String> {
     const SHARED: &[&str] = &[
         contract::ENV_ALLOW_ORIGINS,

@@ -1,5 +1,5 @@
 //! Access logs of `CloudFront`, line by line: W3C's extended format, whose columns a line `#Fields:` names, and JSON, an object
-//! a line. A line becomes a view of a page, or nothing; a file that lacks a needed column is refused. Pure.
+//! a line. A line becomes a view of a page, or nothing; a file that lacks a required column is refused. Pure.
 
 use std::borrow::Cow;
 

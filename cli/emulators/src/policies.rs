@@ -12,24 +12,24 @@ use crate::install;
 ///
 /// # Panics
 ///
-/// When the judges cannot be installed or started.
+/// When the validators cannot be installed or started.
 pub fn policy_findings(documents: &Json) -> Vec<String> {
-    asked(documents).unwrap_or_else(|why| panic!("failed to judge policies: {why}"))
+    asked(documents).unwrap_or_else(|why| panic!("failed to validate policies: {why}"))
 }
 
 fn asked(documents: &Json) -> Result<Vec<String>, String> {
     let said = |error: std::io::Error| error.to_string();
-    let mut judge = Command::new(install::python(install::policy_validators()?))
+    let mut validator = Command::new(install::python(install::policy_validators()?))
         .args(["-I", "-c", include_str!("policies.py")])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .map_err(said)?;
-    let mut input = judge.stdin.take().ok_or("it has no input")?;
+    let mut input = validator.stdin.take().ok_or("it has no input")?;
     input.write_all(documents.to_string().as_bytes()).map_err(said)?;
     drop(input);
-    let answer = judge.wait_with_output().map_err(said)?;
+    let answer = validator.wait_with_output().map_err(said)?;
     if !answer.status.success() {
         return Err(String::from_utf8_lossy(&answer.stderr).into_owned());
     }

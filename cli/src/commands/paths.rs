@@ -30,7 +30,7 @@ pub enum Command {
 
 /// Make the pages of a site known, so that they are counted with `paths = "strict"`
 ///
-/// A page that is there keeps its counts; a new one begins with 0 hits. What is counted but no page any more is told, and stays.
+/// A page that is there keeps its counts; a new one begins with 0 hits. Counted paths without a page are listed and kept.
 /// Run it after each build of the site: what is in step already is not written again.
 #[derive(Debug, clap::Args)]
 #[command(

@@ -1,5 +1,5 @@
 //! Whether the account has the concurrency that the function should reserve. New accounts have so little that Lambda lets
-//! nobody reserve any; then the function goes without, and is told apart from one that has drifted.
+//! nobody reserve any; then the function goes without, and is distinguished from one that has drifted.
 
 use hitctl_config::Loaded;
 use hitctl_engine::{Finding, Graph, Severity, Snapshot};

@@ -22,10 +22,10 @@ use crate::session::Session;
 
 /// Put hits on the queue, which the function counts from
 ///
-/// A file has one hit per line: a path or URL, or a JSON object {"path","ts","n","ip","ua","id"} of which only the path is needed. A
-/// line that begins with # is a comment, and one that is none of these is refused. A line may also be a
-/// message as the queue takes it from elsewhere: {"hits":[..]}, a record of CloudFront or S3, an event of EventBridge. Every
-/// line is judged by the function's own rules before anything is sent; a bad one is told with its number, and the rest goes on.
+/// A file has one hit per line: a path or URL, or a JSON object {"path","ts","n","ip","ua","id"} where only the path is required.
+/// A line that begins with # is a comment, and one that is none of these is refused. A line may also be a message as other
+/// senders put it on the queue: {"hits":[..]}, a record of CloudFront or S3, an event of EventBridge. Every line is checked
+/// by the function's own rules before anything is sent; a bad one is reported with its number, and the others are sent.
 ///
 /// Every message carries an id: PREFIX-LINE, unless the line has one of its own. With `counter.exact = true` a message counts
 /// once for its id, so that the same file sent again with the same --id-prefix adds nothing, wherever the first run stopped.
@@ -55,7 +55,7 @@ pub struct Args {
 const LARGEST: u64 = 256 * 1024 * 1024;
 /// Calls under way at the same time.
 const AT_ONCE: usize = 8;
-/// After so many messages the progress is told.
+/// Messages between two lines of progress.
 const NOTE_EVERY: u64 = 500;
 /// So many bad lines are shown one by one to people; with `--json` all are.
 const SHOWN: usize = 20;

@@ -1,6 +1,5 @@
 //! The services beside the table that the function calls: `CloudFront`, to invalidate; S3, to read access logs; and, from the
-//! reader, Lambda, to forward hits. Nothing of it
-//! is made before it is first needed.
+//! reader, Lambda, to forward hits. No client is made before its first call.
 
 use std::time::{Duration, Instant};
 

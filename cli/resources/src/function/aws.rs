@@ -247,8 +247,8 @@ impl Function {
         stand_in.delete(cx).await
     }
 
-    /// Whether the function's role was created again after the function got its KMS grant. A function that does not say for
-    /// which role that was, as those of earlier releases, is judged by the times.
+    /// Whether the function's role was created again after the function got its KMS grant. A function of an earlier release
+    /// does not say for which role that was: then the creation times decide.
     async fn has_stale_grant(
         &self,
         cx: &Cx,

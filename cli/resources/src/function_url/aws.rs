@@ -21,7 +21,7 @@ use crate::aws::{Aws, Found, Resource, differs};
 const ASK: &str = "hitctl-url";
 /// The statement that lets the URL call the function.
 const CALL: &str = "hitctl-url-invoke";
-/// Both.
+/// The ids of both statements.
 pub(crate) const STATEMENTS: [&str; 2] = [ASK, CALL];
 const CALL_ACTION: &str = FunctionUrlSpec::ACTIONS[0];
 const ASK_ACTION: &str = FunctionUrlSpec::ACTIONS[1];

@@ -1,5 +1,5 @@
 //! Reads a file of counts: CSV or NDJSON as `counts export` writes them, the object of `counts list --json`, or what
-//! GoatCounter exports. Every bad line is told, with its number.
+//! GoatCounter exports. Errors name the number of every bad line.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
