@@ -105,20 +105,24 @@ impl Cx {
                 attempt,
                 why: format!("{doing}: {}", fault.message),
             });
-            let pause = self.pause(policy, attempt).min(left);
-            // A pause that ends early when the user asks to stop.
-            if timeout(pause, self.stop.cancelled()).await.is_ok() {
-                return Err(Fault::fatal("interrupted", format!("interrupted while {doing}"))
-                    .caused_by(fault.cause.unwrap_or(fault.message))
-                    .hinted(AGAIN));
+            if let Err(interrupted) = self.pause(self.pause_after(policy, attempt).min(left), doing).await {
+                return Err(interrupted.caused_by(fault.cause.unwrap_or(fault.message)));
             }
             attempt = attempt.saturating_add(1);
         }
     }
 
+    /// Lets that much time pass; `doing` says what it is for. It is an error when the user asks to stop meanwhile.
+    pub async fn pause(&self, pause: Duration, doing: &str) -> Result<(), Fault> {
+        match timeout(pause, self.stop.cancelled()).await {
+            Ok(()) => Err(Fault::fatal("interrupted", format!("interrupted while {doing}")).hinted(AGAIN)),
+            Err(_) => Ok(()),
+        }
+    }
+
     /// The pause after an attempt: doubled each time, less up to a quarter that depends on the resource and the attempt,
     /// so that resources do not ask in step, and a run can be repeated exactly.
-    fn pause(&self, policy: &Wait, attempt: u32) -> Duration {
+    fn pause_after(&self, policy: &Wait, attempt: u32) -> Duration {
         let full = policy.first.saturating_mul(2_u32.saturating_pow(attempt - 1)).min(policy.longest);
         if policy.first == policy.longest {
             return full;

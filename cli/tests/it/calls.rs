@@ -4,27 +4,34 @@ use crate::support::{DEFAULTS, Ran, Yard, artifact};
 use crate::wire::Wire;
 
 /// What it takes to know everything that is deployed, and that nothing else is.
-const SURVEY: [&str; 19] = [
+const SURVEY: [&str; 23] = [
+    "GET alias hits-local-reader:live",
     "GET alias hits-local:live",
     "GET event_invoke_config hits-local",
     "GET event_rule hits-local",
     "GET event_rule hits-local-s3",
     "GET event_source_mapping hits-local-hits",
     "GET function hits-local",
+    "GET function hits-local-reader",
     "GET function_url hits-local",
     "GET http_api hits-local",
     "GET log_group /aws/lambda/hits-local",
     "GET permission hits-local:hitctl-events",
     "GET permission hits-local:hitctl-http-api",
+    "GET permission hits-local:hitctl-http-api-reader",
     "GET permission hits-local:hitctl-s3",
     "GET queue hits-local-dlq",
     "GET queue hits-local-hits",
     "GET role hits-local",
     "GET role hits-local-ingest",
+    "GET role hits-local-reader",
     "GET status",
     "GET table hits-local",
     "GET table hits-local-seen",
 ];
+
+/// What the addresses and names of the reader's resources have in common.
+const READER: &str = "reader";
 
 /// Runs, and gives back everything that can be seen of it: exit code, both streams, and the calls.
 fn seen(yard: &Yard, wire: &Wire, args: &[&str]) -> String {
@@ -40,16 +47,34 @@ fn seen(yard: &Yard, wire: &Wire, args: &[&str]) -> String {
         "exit {code}\nstdout\n{}stderr\n{}calls\n{}",
         list(&stdout),
         list(&stderr),
-        list(&calls.join("\n").replace(&SURVEY.join("\n"), "the survey"))
+        list(&chain_by_chain(calls).join("\n").replace(&SURVEY.join("\n"), "the survey"))
     )
 }
 
-/// Lines of resources that are changed at the same time come in the order of the alphabet.
+/// The reader is made and deleted at the same time as the counter: among changes that follow each other, its own come last,
+/// and the questions whether the code is there, which both ask, first.
+fn chain_by_chain(mut calls: Vec<String>) -> Vec<String> {
+    let changes = |call: &str| !call.starts_with("GET ");
+    for run in calls.chunk_by_mut(|a, b| changes(a) && changes(b)) {
+        run.sort_by_key(|call| (call != "HEAD code", call.contains(READER)));
+    }
+    calls
+}
+
+/// Lines of resources that are changed at the same time come in the order of the alphabet, those of the reader last: its
+/// role and function are made beside those of the counter.
 fn in_any_order(stderr: &str) -> String {
     let mut lines: Vec<&str> = stderr.lines().collect();
     let independent = |line: &str| ["table.", "role.", "log_group."].iter().any(|kind| line.contains(kind));
-    for run in lines.chunk_by_mut(|a, b| independent(a) && independent(b)) {
-        run.sort_by_key(|line| line.split_whitespace().nth(2).map(str::to_owned));
+    let changed =
+        |line: &str| independent(line) || line.contains("function.") || line.contains("permission.");
+    for run in lines.chunk_by_mut(|a, b| changed(a) && changed(b)) {
+        run.sort_by_key(|line| line.contains(READER));
+        for alike in run.chunk_by_mut(|a, b| independent(a) && independent(b)) {
+            alike.sort_by_key(|line| {
+                (line.contains(READER), line.split_whitespace().nth(2).map(str::to_owned))
+            });
+        }
     }
     lines.join("\n")
 }
@@ -66,14 +91,15 @@ fn scrub(yard: &Yard, text: &str) -> String {
         if let (Some(open), true) = (line.rfind('('), line.ends_with("ms)") || line.ends_with("s)")) {
             line = format!("{}(TIME)", &line[..open]);
         }
-        let masks = [
-            (" in ", "TIME"),
-            ("http://127.0.0.1:", "PORT"),
-            ("code_sha256           \"", "SHA256"),
-            ("arch                  \"", "ARCH"),
-        ];
-        for (before, word) in masks {
+        for (before, word) in [(" in ", "TIME"), ("http://127.0.0.1:", "PORT")] {
             line = masked(&line, before, word);
+        }
+        for (field, word) in [("code_sha256", "SHA256"), ("arch", "ARCH")] {
+            if let Some((before, _)) = line.split_once('"')
+                && before.trim() == field
+            {
+                line = masked(&line, &format!("{before}\""), word);
+            }
         }
         line = fingerprints_hidden(&line);
         out.push_str(&line);
@@ -127,6 +153,11 @@ fn the_life_of_a_deployment() {
                  [{"actions":["logs:CreateLogStream","logs:PutLogEvents"],"resources":["…
             tags             {"hitctl:app":"hits","hitctl:env":"local","hitctl:managed":"true"}
             trusted_service  "lambda.amazonaws.com"
+        + create  role.reader          hits-local-reader  (not there yet)
+            statements
+                 [{"actions":["lambda:InvokeFunction"],"resources":["arn:aws:lambda:loca…
+            tags             {"hitctl:app":"hits","hitctl:env":"local","hitctl:managed":"true"}
+            trusted_service  "lambda.amazonaws.com"
         + create  table.hits           hits-local  (not there yet)
             deletion_protection     true
             max_write_units         100
@@ -155,11 +186,27 @@ fn the_life_of_a_deployment() {
             system_log_level      "INFO"
             tags                  {"hitctl:app":"hits","hitctl:env":"local","hitctl:managed":"true"}
             timeout_s             10
+        + create  function.reader      hits-local-reader  (not there yet)
+            app_log_level     "INFO"
+            arch              "ARCH"
+            code_sha256       "SHA256"
+            environment
+                 {"HITCTL_BOTS":"#HASH","HITCTL_BUILD":"#HASH","HITCTL_COUNTER":…
+            log_format        "JSON"
+            log_group         "/aws/lambda/hits-local"
+            memory_mb         128
+            role_arn          "arn:aws:iam::000000000000:role/hits-local-reader"
+            runtime           "provided.al2023"
+            system_log_level  "INFO"
+            tags              {"hitctl:app":"hits","hitctl:env":"local","hitctl:managed":"true"}
+            timeout_s         10
         + create  http_api.api         hits-local  (not there yet)
             cors
                  {"allow_headers":["content-type"],"allow_methods":["*"],"allow_origins"…
             function_arn  "arn:aws:lambda:local:000000000000:function:hits-local"
-            routes        ["ANY /counter","ANY /healthz","ANY /v1/badge.json","ANY /v1/badge.svg","ANY /v1/count","ANY /v1/hit","ANY /v1/widget.js"]
+            reader
+                 {"function_arn":"arn:aws:lambda:local:000000000000:function:hits-local-…
+            routes        ["ANY /counter","ANY /v1/hit","ANY /v1/pixel.svg"]
             tags          {"hitctl:app":"hits","hitctl:env":"local","hitctl:managed":"true"}
             throttle      {"burst":20,"rate_per_second":10.0}
         + create  permission.http_api  hitctl-http-api  (not there yet)
@@ -167,8 +214,13 @@ fn the_life_of_a_deployment() {
             principal       "apigateway.amazonaws.com"
             source_account  "000000000000"
             source_arn      (known after deploy)
+        + create  permission.reader    hitctl-http-api-reader  (not there yet)
+            function_name   "hits-local-reader"
+            principal       "apigateway.amazonaws.com"
+            source_account  "000000000000"
+            source_arn      (known after deploy)
 
-      Plan: 7 to create, 0 to update, 0 to delete.
+      Plan: 10 to create, 0 to update, 0 to delete.
     stderr
       +TIME building  zip from FUNCTION.zip
       +TIME built     zip from FUNCTION.zip  (TIME)
@@ -178,7 +230,7 @@ fn the_life_of_a_deployment() {
     insta::assert_snapshot!(seen(&yard, &wire, &["deploy", "--artifact", &zip]), @"
     exit 0
     stdout
-      Deployed env local (this machine): 7 created in TIME.
+      Deployed env local (this machine): 10 created in TIME.
 
         url       http://127.0.0.1:PORT
         function  hits-local
@@ -193,22 +245,29 @@ fn the_life_of_a_deployment() {
       +TIME created   table.hits                 hits-local              (TIME)
       +TIME created   table.seen                 hits-local-seen         (TIME)
       +TIME created   function.counter           hits-local              (TIME)
+      +TIME created   role.reader                hits-local-reader       (TIME)
+      +TIME created   function.reader            hits-local-reader       (TIME)
       +TIME created   http_api.api               hits-local              (TIME)
       +TIME created   permission.http_api        hitctl-http-api         (TIME)
+      +TIME created   permission.reader          hitctl-http-api-reader  (TIME)
       +TIME checked   http://127.0.0.1:PORT/healthz                     (TIME)
     calls
       the survey
+      HEAD code
+      HEAD code
       PUT log_group /aws/lambda/hits-local
       PUT role hits-local
       PUT table hits-local
       PUT table hits-local-seen
-      HEAD code
       PUT code
       PUT function hits-local
       dynamodb:PutItem
       PUT http_api hits-local
       PUT permission hits-local:hitctl-http-api
       dynamodb:DeleteItem
+      PUT role hits-local-reader
+      PUT function hits-local-reader
+      PUT permission hits-local:hitctl-http-api-reader
     ");
     insta::assert_snapshot!(seen(&yard, &wire, &["deploy", "--artifact", &zip]), @"
     exit 0
@@ -233,17 +292,43 @@ fn the_life_of_a_deployment() {
         RESOURCE             STATE  NAME
         log_group.function   ok     /aws/lambda/hits-local
         role.function        ok     hits-local
+        role.reader          ok     hits-local-reader
         table.hits           ok     hits-local
         table.seen           ok     hits-local-seen
         function.counter     ok     hits-local
+        function.reader      ok     hits-local-reader
         http_api.api         ok     hits-local
         permission.http_api  ok     hitctl-http-api
+        permission.reader    ok     hitctl-http-api-reader
 
         url   http://127.0.0.1:PORT
         hits  0
     stderr
     calls
-      the survey
+      GET alias hits-local-reader:live
+      GET alias hits-local:live
+      GET event_invoke_config hits-local
+      GET event_rule hits-local
+      GET event_rule hits-local-s3
+      GET event_source_mapping hits-local-hits
+      GET function hits-local
+      GET function hits-local-reader
+      GET function_url hits-local
+      GET http_api hits-local
+      GET log_group /aws/lambda/hits-local
+      GET permission hits-local:hitctl-events
+      GET permission hits-local:hitctl-http-api
+      GET permission hits-local:hitctl-http-api-reader
+      GET permission hits-local:hitctl-s3
+      GET queue hits-local-dlq
+      GET queue hits-local-hits
+      GET role hits-local
+      GET role hits-local-ingest
+      GET role hits-local-reader
+      GET status
+      GET status
+      GET table hits-local
+      GET table hits-local-seen
       dynamodb:Scan
     ");
     insta::assert_snapshot!(seen(&yard, &wire, &["destroy"]), @"
@@ -254,13 +339,16 @@ fn the_life_of_a_deployment() {
         - delete  role.function        hits-local  (no longer wanted)
         - delete  table.seen           hits-local-seen  (no longer wanted)
         - delete  function.counter     hits-local  (no longer wanted)
+        - delete  role.reader          hits-local-reader  (no longer wanted)
+        - delete  function.reader      hits-local-reader  (no longer wanted)
         - delete  http_api.api         hits-local  (no longer wanted)
         - delete  permission.http_api  hitctl-http-api  (no longer wanted)
           keep    log_group.function   /aws/lambda/hits-local  (no longer wanted, but its data is kept)
           keep    table.hits           hits-local  (no longer wanted, but its data is kept)
+        - delete  permission.reader    hitctl-http-api-reader  (no longer wanted)
 
-      Plan: 0 to create, 0 to update, 5 to delete.
-      error: confirmation required, but this is not an interactive terminal: Remove 5 resources of hits in local?
+      Plan: 0 to create, 0 to update, 8 to delete.
+      error: confirmation required, but this is not an interactive terminal: Remove 8 resources of hits in local?
 
       hint: run the same command with `--yes` to agree beforehand
     calls
@@ -269,7 +357,7 @@ fn the_life_of_a_deployment() {
     insta::assert_snapshot!(seen(&yard, &wire, &["destroy", "--yes"]), @"
     exit 0
     stdout
-      Destroyed env local (this machine): 5 deleted in TIME.
+      Destroyed env local (this machine): 8 deleted in TIME.
 
       Left:
         log_group.function  /aws/lambda/hits-local  (no longer wanted, but its data is kept)
@@ -279,10 +367,13 @@ fn the_life_of_a_deployment() {
     stderr
       app hits, env local, on this machine
       +TIME deleted   permission.http_api        hitctl-http-api         (TIME)
+      +TIME deleted   permission.reader          hitctl-http-api-reader  (TIME)
       +TIME deleted   http_api.api               hits-local              (TIME)
       +TIME deleted   function.counter           hits-local              (TIME)
       +TIME deleted   role.function              hits-local              (TIME)
       +TIME deleted   table.seen                 hits-local-seen         (TIME)
+      +TIME deleted   function.reader            hits-local-reader       (TIME)
+      +TIME deleted   role.reader                hits-local-reader       (TIME)
     calls
       the survey
       dynamodb:PutItem
@@ -292,6 +383,9 @@ fn the_life_of_a_deployment() {
       DELETE role hits-local
       DELETE table hits-local-seen
       dynamodb:DeleteItem
+      DELETE permission hits-local:hitctl-http-api-reader
+      DELETE function hits-local-reader
+      DELETE role hits-local-reader
     ");
     insta::assert_snapshot!(seen(&yard, &wire, &["destroy", "--yes"]), @"
     exit 0

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use serde_json::{Value as Json, json};
 
-use crate::support::{Http, Ran, Yard, get};
+use crate::support::{Http, Raise, Ran, Yard, get};
 use crate::wire::{Cut, Wire};
 
 /// Nothing that limits.
@@ -161,14 +161,6 @@ fn a_merge_under_load_loses_no_hit() {
     assert_eq!(today, sum, "days are summed up too: {all:?}");
     assert_eq!(refused(&yard, 64, &["merge", "/a", "/a/", "--yes"])["code"], "usage");
     assert_eq!(refused(&yard, 3, &["merge", "/a", "/b"])["code"], "confirmation_needed");
-}
-
-struct Raise<'a>(&'a AtomicBool);
-
-impl Drop for Raise<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::SeqCst);
-    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ mod fed;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use crate::support::{Http, Ran, Yard, artifact, get};
+use crate::support::{Http, Raise, Ran, Yard, artifact, get};
 use crate::wire::{Cut, Wire};
 
 /// With visitors, and every hit counts.
@@ -261,15 +261,6 @@ fn a_destroy_with_its_data_has_exported_it_before_it_is_gone() {
             },
         );
     });
-}
-
-/// Ends the load also when the test fails.
-struct Raise<'a>(&'a AtomicBool);
-
-impl Drop for Raise<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::SeqCst);
-    }
 }
 
 /// One reader after the other, with nothing between them, whatever happens to the cloud.

@@ -138,7 +138,7 @@ fn a_moment(ms: u64) {
 pub(crate) fn config(exact: bool, batch: u32) -> String {
     let visibility = if exact { 3 } else { 20 };
     format!(
-        "function.timeout_s = 2\nfunction.reserved_concurrency = \"none\"\ntable.max_write_units = 1000000\n\
+        "function.timeout_s = 2\nfunction.reserved_concurrency = \"none\"\ntable.max_write_units = 40000\n\
          [queue]\nenabled = true\nbatch_size = {batch}\nwindow_s = 1\nmax_receive_count = 1000\nvisibility_s = {visibility}\n\
          [counter]\npaths = \"open\"\nvisitors = \"none\"\nbots = \"count\"\nexact = {exact}\n"
     )

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use serde_json::{Value as Json, json};
 
-use crate::support::Yard;
+use crate::support::{Raise, Yard};
 
 /// A deployed counter without a hit.
 fn yard() -> Yard {
@@ -179,14 +179,6 @@ fn no_hit_on_a_shard_is_lost_while_paths_are_moved() {
     let done = done.into_inner();
     assert_eq!(sum(|row| &row["hits"]), done, "{rows}");
     assert_eq!(sum(|row| &row["days"]["2026-09-20"]["hits"]), done, "{rows}");
-}
-
-struct Raise<'a>(&'a AtomicBool);
-
-impl Drop for Raise<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::SeqCst);
-    }
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::io::{Cursor, Read as _, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -182,6 +183,15 @@ impl Ran {
 /// The zip of the function, built once for all tests.
 pub(crate) fn artifact() -> String {
     crate::artifact::built_function().zip.display().to_string()
+}
+
+/// Says that it is over when it is dropped, so that a load ends also when the test fails.
+pub(crate) struct Raise<'a>(pub(crate) &'a AtomicBool);
+
+impl Drop for Raise<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
 }
 
 /// Bytes that a test reads back.

@@ -130,3 +130,18 @@ fn pauses_grow_to_the_longest_and_are_the_same_in_each_run_but_not_for_each_reso
     let steady = times(Wait::up_to(Duration::from_secs(3)).every(Duration::from_secs(1)), "a");
     assert_eq!(steady, [0, 1, 2, 3].map(Duration::from_secs));
 }
+
+#[test]
+fn pause_lasts_as_long_as_it_says_and_ends_early_when_the_user_stops() {
+    run(async {
+        let begun = Instant::now();
+        let stop = CancellationToken::new();
+        let cx = Cx::new(Address::new("http_api", "api"), Sink::none(), stop.clone());
+        assert_eq!(cx.pause(Duration::from_secs(10), "letting requests end").await, Ok(()));
+        assert_eq!(begun.elapsed(), Duration::from_secs(10));
+        stop.cancel();
+        let fault = cx.pause(Duration::from_secs(10), "letting requests end").await.unwrap_err();
+        assert_eq!(fault.message, "interrupted while letting requests end");
+        assert_eq!(begun.elapsed(), Duration::from_secs(10));
+    });
+}

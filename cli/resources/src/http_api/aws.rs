@@ -81,7 +81,7 @@ impl HttpApis {
                     Some(parts) => parts,
                     None => self.parts(&api.id).await?,
                 };
-                self.mend(api, &parts, want).await
+                self.mend(cx, api, &parts, want).await
             }
         })
         .await?;

@@ -11,7 +11,7 @@ use serde_json::Value as Json;
 
 use super::scene::{Death, build, hit, left, one_more, try_to_ask};
 use super::yard::AwsYard;
-use crate::support::{Ran, artifact};
+use crate::support::{Raise, Ran, artifact};
 
 /// With visitors, and every hit counts.
 const SMALL: &str = "function.reserved_concurrency = \"none\"\nhttp.rate_per_second = 100000\nhttp.burst = 100000\n\
@@ -308,13 +308,4 @@ fn a_destroy_with_its_data_has_exported_it_before_it_is_gone() {
 
 fn url_of(case: &Case) -> String {
     case.ok(&["status", "--json"]).json()["url"].as_str().unwrap().to_owned()
-}
-
-/// Ends the visits also when the test fails.
-struct Raise<'a>(&'a AtomicBool);
-
-impl Drop for Raise<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::SeqCst);
-    }
 }

@@ -1,11 +1,12 @@
 //! Makes what is in an API what it should be: only what differs is written, and the stage comes last.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use aws_sdk_apigatewayv2::types;
 use futures::future::BoxFuture;
 use futures::{FutureExt as _, StreamExt as _, stream};
-use hitctl_engine::Fault;
+use hitctl_engine::{Cx, Event, Fault};
 
 use super::find::{Api, cors_for};
 use super::parts::{Integration, PAYLOAD, Parts, READER, Route, TIMEOUT_MS};
@@ -17,6 +18,11 @@ use crate::{HttpApiSpec, Throttle};
 /// So many routes are written at once. A few, so that the first deploy waits for one of them and not for all; no more,
 /// since API Gateway takes a burst of forty calls from an account and then ten a second.
 const ROUTES_AT_ONCE: usize = 4;
+
+/// How long an integration stays after the last route to it is gone. The stage deploys changes by itself some seconds later,
+/// and no call says when every gateway has them; until then requests go the old way, and they are answered. What is behind
+/// the integration is deleted only after this.
+const DRAIN: Duration = Duration::from_secs(10);
 
 /// What has to be done to routes.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -69,7 +75,13 @@ fn left<'a>(
 
 impl HttpApis {
     /// Brings the API with these parts to what is wanted.
-    pub(super) async fn mend(&self, api: &Api, parts: &Parts, want: &HttpApiSpec) -> Result<(), Fault> {
+    pub(super) async fn mend(
+        &self,
+        cx: &Cx,
+        api: &Api,
+        parts: &Parts,
+        want: &HttpApiSpec,
+    ) -> Result<(), Fault> {
         let id = api.id.as_str();
         self.mend_api(api, want).await?;
         let wanted = want.function_arn.get().map(String::as_str).unwrap_or_default();
@@ -86,24 +98,46 @@ impl HttpApis {
             self.mend_routes(id, &changes(&keys, &spared, &parts.routes, &target), &target).await?;
         }
         self.mend_routes(id, &changes(&keys, &spared, &parts.routes, &target), &target).await?;
-        if let Some(reader) = parts.reader().filter(|_| want.reader.is_none()) {
-            let remove = left(&keys, &spared, &parts.routes, &reader.target()).collect();
-            self.mend_routes(id, &RouteChanges { remove, ..RouteChanges::default() }, &target).await?;
-            self.remove_integration(id, reader).await?;
-        }
         if let Some(ingest) = &want.ingest {
             let target = self.mend_ingest(id, parts, ingest).await?;
             let key = BTreeSet::from([ingest.route.as_str()]);
             self.mend_routes(id, &changes(&key, &[], &parts.routes, &target), &target).await?;
-        } else if let Some((ingest, _)) = parts.ingest() {
-            // An integration goes after its routes; those that are the function's lead there already.
-            let remove = left(&keys, &spared, &parts.routes, &ingest.target()).collect();
-            self.mend_routes(id, &RouteChanges { remove, ..RouteChanges::default() }, &target).await?;
-            self.remove_integration(id, ingest).await?;
         }
+        let reader = parts.reader().filter(|_| want.reader.is_none());
+        let ingest = parts.ingest().map(|(ingest, _)| ingest).filter(|_| want.ingest.is_none());
+        self.retire(cx, id, reader.into_iter().chain(ingest).collect(), &|target| {
+            left(&keys, &spared, &parts.routes, target).collect()
+        })
+        .await?;
         let ours: Vec<String> = parts.integrations.iter().map(Integration::target).chain([target]).collect();
         let wanted = keys.iter().copied().chain(spared).collect();
         self.mend_stage(id, parts, &want.throttle, &stale_settings(parts, &wanted, &ours)).await
+    }
+
+    /// Removes integrations that are no longer wanted, each after its routes; those that are the function's by now lead there
+    /// already.
+    async fn retire<'a>(
+        &self,
+        cx: &Cx,
+        api_id: &str,
+        integrations: Vec<&Integration>,
+        routes_to: &(dyn Fn(&str) -> Vec<&'a Route> + Sync),
+    ) -> Result<(), Fault> {
+        if integrations.is_empty() {
+            return Ok(());
+        }
+        for integration in &integrations {
+            let target = integration.target();
+            let todo = RouteChanges { remove: routes_to(&target), ..RouteChanges::default() };
+            self.mend_routes(api_id, &todo, &target).await?;
+        }
+        let why = "letting requests on the way to a removed integration end";
+        cx.send(Event::Waiting { address: cx.address().clone(), attempt: 1, why: why.to_owned() });
+        cx.pause(DRAIN, why).await?;
+        for integration in integrations {
+            self.remove_integration(api_id, integration).await?;
+        }
+        Ok(())
     }
 
     async fn mend_api(&self, api: &Api, want: &HttpApiSpec) -> Result<(), Fault> {
