@@ -131,6 +131,8 @@ struct Bill {
     compute: f64,
     /// Hits a second that the function can serve.
     served: f64,
+    /// Requests a second that the reader can answer; `None` where one function answers everything.
+    read: Option<f64>,
     /// What a hit takes.
     hit: Hit,
     /// Write request units a second that a table takes.
@@ -157,6 +159,7 @@ impl Bill {
             has_api: app.http.expose == Expose::Api,
             compute: compute(app.function.arch, app.function.memory_mb, hit.takes()),
             served: f64::from(concurrency) * REQUESTS_A_CONCURRENCY,
+            read: app.has_reader().then_some(f64::from(ACCOUNT_CONCURRENCY) * REQUESTS_A_CONCURRENCY),
             hit,
             writes: f64::from(app.table.max_write_units),
             new_pages,
@@ -165,14 +168,28 @@ impl Bill {
         }
     }
 
-    /// A month of that many requests a second, each billed as so many by the gateway. A request that the function cannot take is still
+    /// A month of that many requests a second, each billed as so many by the gateway. A request that no function can take is still
     /// the gateway's.
+    ///
+    /// All that comes either counts or only reads, whichever is dearer. What counts at the dearest way is a badge that the reader
+    /// draws, from the one item of its page, and hands on to the counter.
     fn month(&self, rate: f64, billed: f64) -> f64 {
-        let served = rate.min(self.served);
+        let counted = rate.min(self.served);
+        let read = rate.min(self.read.unwrap_or(self.served));
+        let handed_on = if self.read.is_some() {
+            self.invocations(read) + millions(read * READS_AN_ITEM) * READS
+        } else {
+            0.0
+        };
+        let counting = self.invocations(counted) + self.counting(counted) + handed_on;
+        let reading = self.invocations(read) + self.reading(read);
         let gateway = if self.has_api { gateway(millions(rate * billed)) } else { 0.0 };
-        let lambda = millions(served) * (LAMBDA_REQUESTS + self.compute + LOGS_GB_A_MILLION * LOGS_GB);
-        // All that comes either counts or only reads, whichever is dearer.
-        gateway + lambda + self.counting(served).max(self.reading(served))
+        gateway + counting.max(reading)
+    }
+
+    /// Lambda's price, with what is logged, of a month of so many invocations a second.
+    fn invocations(&self, a_second: f64) -> f64 {
+        millions(a_second) * (LAMBDA_REQUESTS + self.compute + LOGS_GB_A_MILLION * LOGS_GB)
     }
 
     /// The tables' price of a month of so many hits a second.
@@ -321,7 +338,7 @@ const fn billed(payload_bytes: usize, billed_bytes: usize) -> f64 {
 }
 
 impl Estimate {
-    /// The estimate in one line: `10,000 views a month: about 0.04 USD; a million: 3.88 USD; worst case: about 586 USD a month`.
+    /// The estimate in one line: `10,000 views a month: about 0.04 USD; a million: 3.88 USD; worst case: about 598 USD a month`.
     pub fn brief(&self) -> String {
         let worst = self.worst_month_usd.map(|worst| format!("; worst case: about {} a month", usd(worst)));
         format!(

@@ -18,11 +18,11 @@ fn the_typical_month_comes_first_and_the_worst_case_counts_what_a_request_is_bil
     let estimate = estimate(&app(|_| ()));
     insta::assert_snapshot!(
         estimate.in_full(),
-        @"10,000 views a month: about 0.04 USD; a million: 3.88 USD; worst case: about 586 USD a month; less than 0.01 USD a month at rest. The worst case is 10 requests a second all month, which is the throttle, each of 10 MB: an HTTP API bills every 512 KB as a request. With small requests it is 109 USD. Every view is estimated as that of a new visitor, with 4 writes; that of a returning visitor takes 2. Prices of us-east-1 without free tiers, as of 2026-11; other regions differ by some 10-30 %."
+        @"10,000 views a month: about 0.04 USD; a million: 3.88 USD; worst case: about 598 USD a month; less than 0.01 USD a month at rest. The worst case is 10 requests a second all month, which is the throttle, each of 10 MB: an HTTP API bills every 512 KB as a request. With small requests it is 121 USD. Every view is estimated as that of a new visitor, with 4 writes; that of a returning visitor takes 2. Prices of us-east-1 without free tiers, as of 2026-11; other regions differ by some 10-30 %."
     );
     insta::assert_snapshot!(
         serde_json::to_string(&estimate).expect("plain data"),
-        @r#"{"typical_month_usd":0.04,"typical_month_views":10000,"worst_month_usd":586.08,"per_million_hits_usd":3.88,"prices_as_of":"2026-11"}"#
+        @r#"{"typical_month_usd":0.04,"typical_month_views":10000,"worst_month_usd":597.8,"per_million_hits_usd":3.88,"prices_as_of":"2026-11"}"#
     );
 }
 
@@ -33,8 +33,8 @@ fn queues_events_and_invalidations_are_on_the_bill() {
         app.queue.ingest = hitctl_config::Ingest::Http;
         app.cloudfront.distribution_id = Some("E123ABC".to_owned());
     });
-    insta::assert_snapshot!(estimate(&queued).in_full(), @"10,000 views a month: about 40 USD; a million: 5.08 USD; worst case: about 832 USD a month. The worst case is 10 requests a second all month, which is the throttle, each of 10 MB: an HTTP API bills every 512 KB as a request. With small requests it is 355 USD. Every view is estimated as that of a new visitor, with 4 writes; that of a returning visitor takes 2. The queue's pollers ask all day: about 0.26 USD a month at rest, which the free million requests of SQS cover. A million messages or events cost at most 1.20 USD before they are counted; in full batches a third of that. Hits invalidate at most 43830 times a month, which is 43830 paths and 214 USD a month: 1,000 paths are free, then 5 USD a thousand. With `invalidate_after_s = 2630` or more they are free. Prices of us-east-1 without free tiers, as of 2026-11; other regions differ by some 10-30 %.");
-    insta::assert_snapshot!(serde_json::to_string(&estimate(&queued)).expect("plain data"), @r#"{"typical_month_usd":40.02,"typical_month_views":10000,"worst_month_usd":832.04,"per_million_hits_usd":5.08,"invalidations_month_usd":214.15,"prices_as_of":"2026-11"}"#);
+    insta::assert_snapshot!(estimate(&queued).in_full(), @"10,000 views a month: about 40 USD; a million: 5.08 USD; worst case: about 844 USD a month. The worst case is 10 requests a second all month, which is the throttle, each of 10 MB: an HTTP API bills every 512 KB as a request. With small requests it is 367 USD. Every view is estimated as that of a new visitor, with 4 writes; that of a returning visitor takes 2. The queue's pollers ask all day: about 0.26 USD a month at rest, which the free million requests of SQS cover. A million messages or events cost at most 1.20 USD before they are counted; in full batches a third of that. Hits invalidate at most 43830 times a month, which is 43830 paths and 214 USD a month: 1,000 paths are free, then 5 USD a thousand. With `invalidate_after_s = 2630` or more they are free. Prices of us-east-1 without free tiers, as of 2026-11; other regions differ by some 10-30 %.");
+    insta::assert_snapshot!(serde_json::to_string(&estimate(&queued)).expect("plain data"), @r#"{"typical_month_usd":40.02,"typical_month_views":10000,"worst_month_usd":843.77,"per_million_hits_usd":5.08,"invalidations_month_usd":214.15,"prices_as_of":"2026-11"}"#);
     // As long as the windows are so wide, no invalidation costs.
     let wide = app(|app| {
         app.events.enabled = true;
@@ -80,7 +80,8 @@ fn refused_requests_cost_the_gateway_alone_and_the_tables_ceiling_holds() {
     };
     // 100 a second through a function that serves 10: nine in ten are the gateway's alone.
     let million = MONTH_S / MILLION;
-    let refused = bill(1, 100).month(100.0, 1.0) - bill(1, 100).month(10.0, 1.0);
+    let alone = Bill { read: None, ..bill(1, 100) };
+    let refused = alone.month(100.0, 1.0) - alone.month(10.0, 1.0);
     assert!((refused - 90.0 * million * HTTP_API).abs() < 1e-6, "{refused}");
     // 100 hits a second ask for 200 writes of either table.
     let held = bill(100, 1000).month(100.0, 1.0) - bill(100, 150).month(100.0, 1.0);
@@ -113,6 +114,22 @@ fn whoever_only_reads_can_cost_more_than_whoever_counts() {
     // Ten thousand pages, 1,250 units, each minute.
     let all = Bill::of(&app(|_| ())).reading_all(10.0);
     assert!((all - MONTH_S / 60.0 * 1250.0 / MILLION * READS).abs() < 1e-9, "{all}");
+}
+
+#[test]
+fn badge_that_counts_is_billed_for_both_functions() {
+    let both = Bill::of(&app(|_| ()));
+    let one = Bill { read: None, ..Bill::of(&app(|_| ())) };
+    let million = MONTH_S / MILLION;
+    let invocation = LAMBDA_REQUESTS + both.compute + LOGS_GB_A_MILLION * LOGS_GB;
+    let more = both.month(10.0, 1.0) - one.month(10.0, 1.0);
+    assert!((more - 10.0 * million * (invocation + READS_AN_ITEM * READS)).abs() < 1e-6, "{more}");
+    // The counter takes ten a second, the reader all of the hundred: there, questions for a hundred pages are dearer.
+    let read = gateway(100.0 * million) + 100.0 * million * invocation + both.reading(100.0);
+    assert!((both.month(100.0, 1.0) - read).abs() < 1e-6, "{read}");
+    assert!(one.month(100.0, 1.0) < read);
+    let without = Bill::of(&app(|app| app.function.reserved_concurrency = None));
+    assert_eq!(without.read, None, "one function answers everything");
 }
 
 #[test]

@@ -16,7 +16,7 @@ fn what_is_served_is_the_source_made_small() {
     for (mark, file, script, _) in BUILDS {
         let small = minify(&lines_of(SOURCE, mark));
         if update() {
-            let served = Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(file);
+            let served = Path::new("src").join(file);
             std::fs::write(served, &small).unwrap();
         } else {
             assert_eq!(
@@ -29,8 +29,7 @@ fn what_is_served_is_the_source_made_small() {
 
 #[test]
 fn the_widget_is_small_and_the_readme_says_how_small() {
-    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
-    let readme = std::fs::read_to_string(readme).unwrap();
+    let readme = std::fs::read_to_string("../README.md").unwrap();
     for (_, file, script, most) in BUILDS {
         assert!(script.len() <= 1000, "{file}: {} bytes", script.len());
         let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());

@@ -3,7 +3,7 @@
 use super::*;
 
 fn checkout() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().unwrap()
+    Path::new("..").canonicalize().unwrap()
 }
 
 fn env(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {

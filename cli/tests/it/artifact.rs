@@ -3,21 +3,19 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Cursor, Read as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use hitctl::artifact::{Artifact, BuildRequest, Source, Target, build};
 use hitctl_engine::{Event, Fault, Sink};
 use tokio_util::sync::CancellationToken;
 
+use crate::support::checkout;
+
 /// The function for this machine, built by the normal path once for all tests. Later runs of the tests find it unchanged.
 pub(crate) fn built_function() -> &'static Artifact {
     static BUILT: OnceLock<Artifact> = OnceLock::new();
     BUILT.get_or_init(|| run(&here()).0.unwrap_or_else(|fault| panic!("{fault:#?}")))
-}
-
-fn top() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("cli has a parent").to_path_buf()
 }
 
 #[expect(clippy::disallowed_methods, reason = "a real build needs the real environment")]
@@ -31,7 +29,7 @@ fn source(cwd: &Path, cache: &Path) -> Source {
 }
 
 fn here() -> BuildRequest {
-    BuildRequest::new(Target::Host, source(&top(), Path::new("/nonexistent")), env())
+    BuildRequest::new(Target::Host, source(&checkout(), Path::new("/nonexistent")), env())
 }
 
 /// Builds, and keeps what it told on the way. On a thread of its own: the caller may be in a runtime already.
@@ -69,7 +67,7 @@ fn the_function_is_small_and_says_nothing_of_this_machine() {
     let binary = bootstrap(artifact);
     let home = env().get("HOME").cloned().unwrap_or_default();
     let cargo = env().get("CARGO_HOME").cloned().unwrap_or_else(|| format!("{home}/.cargo"));
-    for path in [top().display().to_string(), cargo, format!("{home}/.rustup")] {
+    for path in [checkout().display().to_string(), cargo, format!("{home}/.rustup")] {
         let found = binary.windows(path.len()).any(|window| window == path.as_bytes());
         assert!(!found, "{path} is in the binary");
     }

@@ -14,7 +14,7 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use zip::write::SimpleFileOptions;
 
-use crate::support::{Ran, Yard, artifact, get};
+use crate::support::{Ran, Yard, artifact, checkout, get};
 
 /// A clone of a hostile repository, in a home of its own.
 struct Attack {
@@ -75,7 +75,7 @@ impl Attack {
             false,
         );
         // All that names a checkout of hitctl, with a build script.
-        let top = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        let top = checkout();
         for manifest in
             ["Cargo.toml", "Cargo.lock", "function/Cargo.toml", "config/Cargo.toml", "cli/Cargo.toml"]
         {

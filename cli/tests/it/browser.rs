@@ -8,9 +8,9 @@ pub(crate) mod stand;
 pub(crate) mod webdriver;
 mod widget;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use crate::support::{Yard, env_var, get};
+use crate::support::{Yard, checkout, env_var, get};
 use stand::{Reply, Stand};
 use webdriver::{Browser, VIEW};
 
@@ -125,7 +125,7 @@ fn what_the_snippet_says_to_paste_counts() {
 }
 
 fn page_dir() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("cli has a parent").join("examples/counter")
+    checkout().join("examples/counter")
 }
 
 fn page() -> PathBuf {

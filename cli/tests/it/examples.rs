@@ -1,9 +1,9 @@
 //! The examples, by the very commands that their READMEs name: on this machine here, and on an emulator in `aws/examples.rs`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use crate::support::{Ran, Yard, artifact};
+use crate::support::{Ran, Yard, artifact, checkout};
 
 /// Every example there is; a test holds it against the folder.
 pub(crate) const ALL: &[&str] = &["counter", "event-bus", "function-url", "queue-invalidation", "visitors"];
@@ -13,7 +13,7 @@ const ON_THE_WAY: Duration = Duration::from_mins(1);
 
 /// The folder of an example.
 pub(crate) fn folder(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("cli has a parent").join("examples").join(name)
+    checkout().join("examples").join(name)
 }
 
 /// Copies an example into a yard; its configuration as `change` makes it.

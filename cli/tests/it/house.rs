@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::support::checkout;
+
 /// A crate and the only dependencies that it may name.
 const CRATES: &[(&str, &[&str])] = &[
     ("config", &["hmac", "regex-lite", "serde", "serde_json", "sha2", "strsim", "toml"]),
@@ -122,14 +124,10 @@ const ROOMS: &[(&str, &[&str], &str)] = &[
     ),
 ];
 
-fn top() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("cli has a parent").to_path_buf()
-}
-
 #[test]
 fn crates_depend_only_on_what_the_table_allows() {
     for (dir, allowed) in CRATES {
-        let manifest = fs::read_to_string(top().join(dir).join("Cargo.toml")).unwrap();
+        let manifest = fs::read_to_string(checkout().join(dir).join("Cargo.toml")).unwrap();
         for dependency in dependencies(&manifest) {
             assert!(allowed.contains(&dependency.as_str()), "{dir} must not depend on {dependency}");
         }
@@ -139,7 +137,7 @@ fn crates_depend_only_on_what_the_table_allows() {
 #[test]
 fn rooms_name_only_what_the_table_allows() {
     for (room, forbidden, reason) in ROOMS {
-        let files = sources(&top().join(room));
+        let files = sources(&checkout().join(room));
         assert!(!files.is_empty(), "{room} is gone: update the table");
         for file in files {
             for (number, line) in code(&fs::read_to_string(&file).unwrap()) {
@@ -153,8 +151,8 @@ fn rooms_name_only_what_the_table_allows() {
 
 #[test]
 fn only_the_report_draws() {
-    for file in sources(&top().join("cli/src")) {
-        if file.starts_with(top().join("cli/src/report")) {
+    for file in sources(&checkout().join("cli/src")) {
+        if file.starts_with(checkout().join("cli/src/report")) {
             continue;
         }
         for (number, line) in code(&fs::read_to_string(&file).unwrap()) {
@@ -165,9 +163,12 @@ fn only_the_report_draws() {
 
 #[test]
 fn every_kind_is_one_file_and_two_lines() {
-    let registry = fs::read_to_string(top().join("cli/resources/src/lib.rs")).unwrap();
+    let registry = fs::read_to_string(checkout().join("cli/resources/src/lib.rs")).unwrap();
     for kind in hitctl_resources::KINDS {
-        assert!(top().join(format!("cli/resources/src/{kind}.rs")).exists(), "{kind} has no file of its own");
+        assert!(
+            checkout().join(format!("cli/resources/src/{kind}.rs")).exists(),
+            "{kind} has no file of its own"
+        );
         assert!(registry.contains(&format!("mod {kind};")), "{kind} is not in the registry");
     }
 }
@@ -175,7 +176,7 @@ fn every_kind_is_one_file_and_two_lines() {
 #[test]
 fn no_kind_knows_another() {
     for kind in hitctl_resources::KINDS {
-        let file = top().join(format!("cli/resources/src/{kind}.rs"));
+        let file = checkout().join(format!("cli/resources/src/{kind}.rs"));
         for (number, line) in code(&fs::read_to_string(file).unwrap()) {
             for other in hitctl_resources::KINDS.iter().filter(|other| *other != kind) {
                 let named = ["crate", "super"].iter().any(|from| line.contains(&format!("{from}::{other}")));
@@ -188,12 +189,12 @@ fn no_kind_knows_another() {
 /// The lints of the workspace count only where a crate asks for them; versions stand in one place.
 #[test]
 fn every_crate_has_the_lints_and_the_versions_of_the_house() {
-    let workspace = fs::read_to_string(top().join("Cargo.toml")).unwrap();
+    let workspace = fs::read_to_string(checkout().join("Cargo.toml")).unwrap();
     let members = workspace.lines().find_map(|line| line.strip_prefix("members = [")).unwrap();
     let members: Vec<_> = members.split('"').skip(1).step_by(2).collect();
     assert!(members.len() >= 7, "{members:?}");
     for member in members {
-        let manifest = fs::read_to_string(top().join(member).join("Cargo.toml")).unwrap();
+        let manifest = fs::read_to_string(checkout().join(member).join("Cargo.toml")).unwrap();
         assert!(manifest.contains("\n[lints]\nworkspace = true\n"), "{member} has lints of its own");
         for (number, line) in manifest.lines().enumerate().filter(|(_, line)| line.contains(" = ")) {
             let versioned =
@@ -216,7 +217,7 @@ fn every_crate_has_the_lints_and_the_versions_of_the_house() {
 fn every_source_file_is_short_says_what_it_is_for_and_leaves_nothing_for_later() {
     let mut seen = 0;
     for room in ["config", "function", "cli", "bench", "examples"] {
-        for file in sources(&top().join(room)) {
+        for file in sources(&checkout().join(room)) {
             let text = fs::read_to_string(&file).unwrap();
             let place = file.display();
             seen += 1;
@@ -236,7 +237,7 @@ fn every_source_file_is_short_says_what_it_is_for_and_leaves_nothing_for_later()
 /// A test file that nobody names is never run.
 #[test]
 fn every_test_file_here_is_run() {
-    let here = top().join("cli/tests/it");
+    let here = checkout().join("cli/tests/it");
     let main = fs::read_to_string(here.join("main.rs")).unwrap();
     for entry in fs::read_dir(&here).unwrap() {
         let path = entry.unwrap().path();

@@ -185,6 +185,11 @@ pub(crate) fn artifact() -> String {
     crate::artifact::built_function().zip.display().to_string()
 }
 
+/// The top of this checkout. Tests run in the folder of their package, whatever other checkout they were built in before.
+pub(crate) fn checkout() -> PathBuf {
+    Path::new("..").canonicalize().expect("cli has a parent")
+}
+
 /// Says that it is over when it is dropped, so that a load ends also when the test fails.
 pub(crate) struct Raise<'a>(pub(crate) &'a AtomicBool);
 

@@ -15,7 +15,7 @@ use hitctl_config::{Errors, FingerprintKey, Loaded, Overrides, load};
 pub(crate) static KEY: FingerprintKey = FingerprintKey::new([7; 32]);
 
 fn folder(kind: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/configs").join(kind)
+    Path::new("tests/configs").join(kind)
 }
 
 fn load_file(kind: &str, name: &str, env: Option<&str>) -> Result<Loaded, Errors> {

@@ -8,7 +8,7 @@ use hit_counter::bots::{Sign, sign};
 /// The user agents in one file of the corpus; of one source, if `source` names one. A line with `# ` names the source of
 /// those below it.
 fn corpus(file: &str, source: Option<&str>) -> Vec<String> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus").join(file);
+    let path = Path::new("tests/corpus").join(file);
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let mut lines = Vec::new();
     let mut under = None;
@@ -109,8 +109,7 @@ fn the_error_rates_hold_and_are_those_of_the_docs() {
     assert_eq!(people_now.wrong, 0, "people of today are taken for robots");
     assert!(robots.at_most(15) && robots_held_out.at_most(15), "too many robots are missed");
 
-    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/bots.md");
-    let docs = std::fs::read_to_string(docs).unwrap();
+    let docs = std::fs::read_to_string("../docs/bots.md").unwrap();
     assert!(docs.contains(&table), "docs/bots.md has other rates than these:\n{table}");
 }
 

@@ -167,7 +167,7 @@ fn a_destroy_says_what_is_left() {
 fn a_deploy_that_makes_something_says_what_it_will_cost() {
     let app = hitctl_config::load(None, None, &hitctl_config::Overrides::new()).unwrap().app;
     let plan = plan("deploy").estimate(Some(crate::cost::estimate(&app)));
-    let line = "Cost: 10,000 views a month: about 0.04 USD; a million: 3.88 USD; worst case: about 586 USD a month\n";
+    let line = "Cost: 10,000 views a month: about 0.04 USD; a million: 3.88 USD; worst case: about 598 USD a month\n";
     let text = Report::human(&DeployView::new(plan.clone(), &good()), WIDE);
     assert!(text.contains(line), "{text}");
     let text = Report::human(&DeployView::new(plan, &Outcome::default()), WIDE);

@@ -213,10 +213,10 @@ fn what_it_will_cost_comes_last() {
     let end = text.find("Plan:").map(|at| &text[at..]).unwrap();
     insta::assert_snapshot!(end, @"
     Plan: 1 to create, 1 to update, 1 to replace, 1 to delete.
-    Cost: 10,000 views a month: about 0.04 USD; a million: 3.88 USD; worst case: about 586 USD a month;
+    Cost: 10,000 views a month: about 0.04 USD; a million: 3.88 USD; worst case: about 598 USD a month;
           less than 0.01 USD a month at rest. The worst case is 10 requests a second all month, which is
           the throttle, each of 10 MB: an HTTP API bills every 512 KB as a request. With small requests
-          it is 109 USD. Every view is estimated as that of a new visitor, with 4 writes; that of a
+          it is 121 USD. Every view is estimated as that of a new visitor, with 4 writes; that of a
           returning visitor takes 2. Prices of us-east-1 without free tiers, as of 2026-11; other
           regions differ by some 10-30 %.
     ");
@@ -225,7 +225,7 @@ fn what_it_will_cost_comes_last() {
     assert_eq!(
         json["estimate"],
         json!({
-            "typical_month_usd": 0.04, "typical_month_views": 10_000, "worst_month_usd": 586.08,
+            "typical_month_usd": 0.04, "typical_month_views": 10_000, "worst_month_usd": 597.8,
             "per_million_hits_usd": 3.88, "prices_as_of": "2026-11",
         })
     );
