@@ -56,6 +56,8 @@ struct Shared {
 struct State {
     calls: Vec<String>,
     cut: Option<(usize, Cut)>,
+    /// The call that was cut.
+    was_cut: Option<String>,
     program: Option<Pid>,
     let_go: bool,
 }
@@ -84,7 +86,12 @@ impl Wire {
     pub(crate) fn cut(&self, n: usize, cut: Cut) {
         let mut state = self.shared.state.lock().unwrap();
         state.calls.clear();
-        state.cut = Some((n, cut));
+        (state.cut, state.was_cut) = (Some((n, cut)), None);
+    }
+
+    /// The call that was cut, if the run made so many.
+    pub(crate) fn was_cut(&self) -> Option<String> {
+        self.shared.state.lock().unwrap().was_cut.clone()
     }
 
     /// The program that a cut may kill.
@@ -173,7 +180,9 @@ impl Shared {
         let mut state = self.state.lock().unwrap();
         state.calls.push(name(request));
         let n = state.calls.len();
-        state.cut.filter(|(at, _)| *at == n).map(|(_, cut)| cut)
+        let cut = state.cut.filter(|(at, _)| *at == n).map(|(_, cut)| cut)?;
+        state.was_cut = state.calls.last().cloned();
+        Some(cut)
     }
 
     fn kill_cloud(&self) -> std::io::Result<()> {
