@@ -20,7 +20,7 @@ mod words;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use aws_types::SdkConfig;
 use hitctl_engine::{Cx, Fault, FieldDiff, Outputs};
@@ -55,6 +55,8 @@ pub struct Aws {
     /// Whether what is made anew is called through its alias before the run ends, until this code answers. That is the
     /// better proof that it is ready: Lambda's own word for it is not waited for then.
     pub called_at_the_end: bool,
+    /// How long an integration of an HTTP API stays after the last route to it is gone: [`Aws::DRAIN`].
+    pub drain: Duration,
 }
 
 /// A zip that was built for this run.
@@ -67,6 +69,10 @@ pub struct Code {
 }
 
 impl Aws {
+    /// The stage of an HTTP API deploys changes by itself some seconds later, and no call says when every gateway has them; until
+    /// then requests go the old way, and they are answered. What is behind a removed integration is deleted only after this.
+    pub const DRAIN: Duration = Duration::from_secs(10);
+
     /// `{app}-{env}`: what the function, the role, the table and the HTTP API are called.
     pub fn base(&self) -> String {
         let tag = |name: &str| self.tags.get(name).map_or("", String::as_str);

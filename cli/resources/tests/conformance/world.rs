@@ -116,6 +116,8 @@ impl World {
             tags: self.tags(),
             code,
             called_at_the_end: false,
+            // No request is on its way.
+            drain: Duration::ZERO,
             adopt: self.adopt,
         }
     }

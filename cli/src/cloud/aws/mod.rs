@@ -60,6 +60,7 @@ impl AwsCloud {
             code: None,
             adopt: false,
             called_at_the_end: false,
+            drain: Aws::DRAIN,
         };
         let alias = (app.function.publish && place.has_versions).then_some(AliasSpec::NAME);
         let function = names::function(&app.app, &loaded.env);

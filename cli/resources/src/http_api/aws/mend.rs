@@ -1,7 +1,6 @@
 //! Makes what is in an API what it should be: only what differs is written, and the stage comes last.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use aws_sdk_apigatewayv2::types;
 use futures::future::BoxFuture;
@@ -18,11 +17,6 @@ use crate::{HttpApiSpec, Throttle};
 /// So many routes are written at once. A few, so that the first deploy waits for one of them and not for all; no more,
 /// since API Gateway takes a burst of forty calls from an account and then ten a second.
 const ROUTES_AT_ONCE: usize = 4;
-
-/// How long an integration stays after the last route to it is gone. The stage deploys changes by itself some seconds later,
-/// and no call says when every gateway has them; until then requests go the old way, and they are answered. What is behind
-/// the integration is deleted only after this.
-const DRAIN: Duration = Duration::from_secs(10);
 
 /// What has to be done to routes.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -133,7 +127,7 @@ impl HttpApis {
         }
         let why = "letting requests on the way to a removed integration end";
         cx.send(Event::Waiting { address: cx.address().clone(), attempt: 1, why: why.to_owned() });
-        cx.pause(DRAIN, why).await?;
+        cx.pause(self.aws.drain, why).await?;
         for integration in integrations {
             self.remove_integration(api_id, integration).await?;
         }
