@@ -132,7 +132,7 @@ struct Bill {
     /// Hits a second that the function can serve.
     served: f64,
     /// Requests a second that the reader can answer; `None` where one function answers everything.
-    read: Option<f64>,
+    read_by_reader: Option<f64>,
     /// What a hit takes.
     hit: Hit,
     /// Write request units a second that a table takes.
@@ -159,7 +159,9 @@ impl Bill {
             has_api: app.http.expose == Expose::Api,
             compute: compute(app.function.arch, app.function.memory_mb, hit.takes()),
             served: f64::from(concurrency) * REQUESTS_A_CONCURRENCY,
-            read: app.has_reader().then_some(f64::from(ACCOUNT_CONCURRENCY) * REQUESTS_A_CONCURRENCY),
+            read_by_reader: app
+                .has_reader()
+                .then_some(f64::from(ACCOUNT_CONCURRENCY) * REQUESTS_A_CONCURRENCY),
             hit,
             writes: f64::from(app.table.max_write_units),
             new_pages,
@@ -171,17 +173,17 @@ impl Bill {
     /// A month of that many requests a second, each billed as so many by the gateway. A request that no function can take is still
     /// the gateway's.
     ///
-    /// All that comes either counts or only reads, whichever is dearer. What counts at the dearest way is a badge that the reader
-    /// draws, from the one item of its page, and hands on to the counter.
+    /// All requests either count or only read, whichever costs more. With a reader, the most expensive request that counts is a
+    /// badge: the reader draws it from one item and forwards the hit to the counter.
     fn month(&self, rate: f64, billed: f64) -> f64 {
         let counted = rate.min(self.served);
-        let read = rate.min(self.read.unwrap_or(self.served));
-        let handed_on = if self.read.is_some() {
+        let read = rate.min(self.read_by_reader.unwrap_or(self.served));
+        let forwarded = if self.read_by_reader.is_some() {
             self.invocations(read) + millions(read * READS_AN_ITEM) * READS
         } else {
             0.0
         };
-        let counting = self.invocations(counted) + self.counting(counted) + handed_on;
+        let counting = self.invocations(counted) + self.counting(counted) + forwarded;
         let reading = self.invocations(read) + self.reading(read);
         let gateway = if self.has_api { gateway(millions(rate * billed)) } else { 0.0 };
         gateway + counting.max(reading)

@@ -80,7 +80,7 @@ fn refused_requests_cost_the_gateway_alone_and_the_tables_ceiling_holds() {
     };
     // 100 a second through a function that serves 10: nine in ten are the gateway's alone.
     let million = MONTH_S / MILLION;
-    let alone = Bill { read: None, ..bill(1, 100) };
+    let alone = Bill { read_by_reader: None, ..bill(1, 100) };
     let refused = alone.month(100.0, 1.0) - alone.month(10.0, 1.0);
     assert!((refused - 90.0 * million * HTTP_API).abs() < 1e-6, "{refused}");
     // 100 hits a second ask for 200 writes of either table.
@@ -119,7 +119,7 @@ fn whoever_only_reads_can_cost_more_than_whoever_counts() {
 #[test]
 fn badge_that_counts_is_billed_for_both_functions() {
     let both = Bill::of(&app(|_| ()));
-    let one = Bill { read: None, ..Bill::of(&app(|_| ())) };
+    let one = Bill { read_by_reader: None, ..Bill::of(&app(|_| ())) };
     let million = MONTH_S / MILLION;
     let invocation = LAMBDA_REQUESTS + both.compute + LOGS_GB_A_MILLION * LOGS_GB;
     let more = both.month(10.0, 1.0) - one.month(10.0, 1.0);
@@ -129,7 +129,7 @@ fn badge_that_counts_is_billed_for_both_functions() {
     assert!((both.month(100.0, 1.0) - read).abs() < 1e-6, "{read}");
     assert!(one.month(100.0, 1.0) < read);
     let without = Bill::of(&app(|app| app.function.reserved_concurrency = None));
-    assert_eq!(without.read, None, "one function answers everything");
+    assert_eq!(without.read_by_reader, None, "one function answers everything");
 }
 
 #[test]

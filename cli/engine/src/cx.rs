@@ -112,7 +112,7 @@ impl Cx {
         }
     }
 
-    /// Lets that much time pass; `doing` says what it is for. It is an error when the user asks to stop meanwhile.
+    /// Pauses for that long. Returns the error `interrupted`, which names `doing`, when the user asks to stop meanwhile.
     pub async fn pause(&self, pause: Duration, doing: &str) -> Result<(), Fault> {
         match timeout(pause, self.stop.cancelled()).await {
             Ok(()) => Err(Fault::fatal("interrupted", format!("interrupted while {doing}")).hinted(AGAIN)),

@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::aws::AwsYard;
 use crate::browser::stand::{Reply, Stand};
 use crate::browser::webdriver::Browser;
-use crate::support::{Http, Raise, Yard};
+use crate::support::{Http, SetOnDrop, Yard};
 
 /// The page loads, one per second.
 const LOADS: usize = 30;
@@ -163,9 +163,9 @@ fn reads_go_on_while(url: &str, change: impl FnOnce()) {
             }
             answers
         });
-        let raise = Raise(&stop);
+        let stopped = SetOnDrop(&stop);
         change();
-        drop(raise);
+        drop(stopped);
         reading.join().unwrap()
     });
     assert!(!answers.is_empty());
@@ -189,7 +189,7 @@ fn reader_comes_and_goes_without_a_refused_request_on_this_machine() {
     }
 }
 
-const DRAINING: &str = "letting requests on the way to a removed integration end";
+const DRAINING: &str = "waiting for in-flight requests to a removed integration";
 
 #[test]
 fn reader_comes_and_goes_without_a_refused_request_on_an_emulator() {
@@ -203,7 +203,7 @@ fn reader_comes_and_goes_without_a_refused_request_on_an_emulator() {
             let again = yard.deploy(&[]);
             assert_eq!(again.code, 0, "{again:?}");
             assert!(again.stdout.contains(&url), "{again:?}");
-            // What the reader is answering, and what still comes to it, is waited for before it is deleted.
+            // The deploy waits for the requests in flight before it deletes the reader.
             assert_eq!(again.stderr.contains(DRAINING), config == ONE_FUNCTION, "{again:?}");
         });
     }

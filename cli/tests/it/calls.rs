@@ -30,7 +30,7 @@ const SURVEY: [&str; 23] = [
     "GET table hits-local-seen",
 ];
 
-/// What the addresses and names of the reader's resources have in common.
+/// The word in every address and name of the reader's resources.
 const READER: &str = "reader";
 
 /// Runs, and gives back everything that can be seen of it: exit code, both streams, and the calls.
@@ -47,13 +47,13 @@ fn seen(yard: &Yard, wire: &Wire, args: &[&str]) -> String {
         "exit {code}\nstdout\n{}stderr\n{}calls\n{}",
         list(&stdout),
         list(&stderr),
-        list(&chain_by_chain(calls).join("\n").replace(&SURVEY.join("\n"), "the survey"))
+        list(&reader_last(calls).join("\n").replace(&SURVEY.join("\n"), "the survey"))
     )
 }
 
-/// The reader is made and deleted at the same time as the counter: among changes that follow each other, its own come last,
-/// and the questions whether the code is there, which both ask, first.
-fn chain_by_chain(mut calls: Vec<String>) -> Vec<String> {
+/// Sorts changes that follow each other: requests whether the code is uploaded first, since both functions send one, and those
+/// of the reader last. The reader is created and deleted at the same time as the counter.
+fn reader_last(mut calls: Vec<String>) -> Vec<String> {
     let changes = |call: &str| !call.starts_with("GET ");
     for run in calls.chunk_by_mut(|a, b| changes(a) && changes(b)) {
         run.sort_by_key(|call| (call != "HEAD code", call.contains(READER)));
@@ -61,8 +61,7 @@ fn chain_by_chain(mut calls: Vec<String>) -> Vec<String> {
     calls
 }
 
-/// Lines of resources that are changed at the same time come in the order of the alphabet, those of the reader last: its
-/// role and function are made beside those of the counter.
+/// Sorts the lines of resources that are changed at the same time by the alphabet, those of the reader last.
 fn in_any_order(stderr: &str) -> String {
     let mut lines: Vec<&str> = stderr.lines().collect();
     let independent = |line: &str| ["table.", "role.", "log_group."].iter().any(|kind| line.contains(kind));

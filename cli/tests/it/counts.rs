@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use serde_json::{Value as Json, json};
 
-use crate::support::{Http, Raise, Ran, Yard, get};
+use crate::support::{Http, Ran, SetOnDrop, Yard, get};
 use crate::wire::{Cut, Wire};
 
 /// Nothing that limits.
@@ -142,7 +142,7 @@ fn a_merge_under_load_loses_no_hit() {
                 }
             });
         }
-        let _end = Raise(&over);
+        let _end = SetOnDrop(&over);
         for round in 1..=10 {
             let goal = answered.load(Ordering::SeqCst) + 60;
             while answered.load(Ordering::SeqCst) < goal {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use serde_json::{Value as Json, json};
 
-use crate::support::{Raise, Yard};
+use crate::support::{SetOnDrop, Yard};
 
 /// A deployed counter without a hit.
 fn yard() -> Yard {
@@ -157,7 +157,7 @@ fn no_hit_on_a_shard_is_lost_while_paths_are_moved() {
                 }
             });
         }
-        let _end = Raise(&over);
+        let _end = SetOnDrop(&over);
         for round in 0..4 {
             let goal = done.load(Ordering::SeqCst) + 40;
             while done.load(Ordering::SeqCst) < goal {

@@ -185,15 +185,16 @@ pub(crate) fn artifact() -> String {
     crate::artifact::built_function().zip.display().to_string()
 }
 
-/// The top of this checkout. Tests run in the folder of their package, whatever other checkout they were built in before.
+/// The root of this checkout. Cargo runs tests in the folder of their package; the path at compile time can be that of another
+/// checkout with the same target directory.
 pub(crate) fn checkout() -> PathBuf {
     Path::new("..").canonicalize().expect("cli has a parent")
 }
 
-/// Says that it is over when it is dropped, so that a load ends also when the test fails.
-pub(crate) struct Raise<'a>(pub(crate) &'a AtomicBool);
+/// Sets a flag when it is dropped, so that background load ends even when the test fails.
+pub(crate) struct SetOnDrop<'a>(pub(crate) &'a AtomicBool);
 
-impl Drop for Raise<'_> {
+impl Drop for SetOnDrop<'_> {
     fn drop(&mut self) {
         self.0.store(true, Ordering::SeqCst);
     }

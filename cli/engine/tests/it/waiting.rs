@@ -137,11 +137,11 @@ fn pause_lasts_as_long_as_it_says_and_ends_early_when_the_user_stops() {
         let begun = Instant::now();
         let stop = CancellationToken::new();
         let cx = Cx::new(Address::new("http_api", "api"), Sink::none(), stop.clone());
-        assert_eq!(cx.pause(Duration::from_secs(10), "letting requests end").await, Ok(()));
+        assert_eq!(cx.pause(Duration::from_secs(10), "waiting for requests").await, Ok(()));
         assert_eq!(begun.elapsed(), Duration::from_secs(10));
         stop.cancel();
-        let fault = cx.pause(Duration::from_secs(10), "letting requests end").await.unwrap_err();
-        assert_eq!(fault.message, "interrupted while letting requests end");
+        let fault = cx.pause(Duration::from_secs(10), "waiting for requests").await.unwrap_err();
+        assert_eq!(fault.message, "interrupted while waiting for requests");
         assert_eq!(begun.elapsed(), Duration::from_secs(10));
     });
 }

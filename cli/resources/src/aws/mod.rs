@@ -55,7 +55,8 @@ pub struct Aws {
     /// Whether what is made anew is called through its alias before the run ends, until this code answers. That is the
     /// better proof that it is ready: Lambda's own word for it is not waited for then.
     pub called_at_the_end: bool,
-    /// How long an integration of an HTTP API stays after the last route to it is gone: [`Aws::DRAIN`].
+    /// The time between removing the last route to an integration of an HTTP API and removing the integration:
+    /// [`Aws::DRAIN`], or zero where no requests are sent.
     pub drain: Duration,
 }
 
@@ -69,8 +70,8 @@ pub struct Code {
 }
 
 impl Aws {
-    /// The stage of an HTTP API deploys changes by itself some seconds later, and no call says when every gateway has them; until
-    /// then requests go the old way, and they are answered. What is behind a removed integration is deleted only after this.
+    /// The usual [`Aws::drain`]. A stage deploys changed routes by itself, in seconds, and no call reports when every gateway has
+    /// them. The old integration answers requests until then. Ten seconds are our own margin; AWS documents none.
     pub const DRAIN: Duration = Duration::from_secs(10);
 
     /// `{app}-{env}`: what the function, the role, the table and the HTTP API are called.

@@ -3,8 +3,8 @@
 
 mod find;
 mod ingest;
-mod mend;
 mod parts;
+mod reconcile;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -81,7 +81,7 @@ impl HttpApis {
                     Some(parts) => parts,
                     None => self.parts(&api.id).await?,
                 };
-                self.mend(cx, api, &parts, want).await
+                self.reconcile(cx, api, &parts, want).await
             }
         })
         .await?;

@@ -11,7 +11,7 @@ use serde_json::Value as Json;
 
 use super::scene::{Death, build, hit, left, one_more, try_to_ask};
 use super::yard::AwsYard;
-use crate::support::{Raise, Ran, artifact};
+use crate::support::{Ran, SetOnDrop, artifact};
 
 /// With visitors, and every hit counts.
 const SMALL: &str = "function.reserved_concurrency = \"none\"\nhttp.rate_per_second = 100000\nhttp.burst = 100000\n\
@@ -243,7 +243,7 @@ fn an_update_under_hits_can_be_cut_anywhere() {
                         answered.fetch_add(u64::from(is_answered), Ordering::SeqCst);
                     }
                 });
-                let _over = Raise(&over);
+                let _over = SetOnDrop(&over);
                 case.cut(n, way, &["deploy", "--json", "--artifact", zip])
             });
             assert_eq!(case.mended(zip), url, "{way:?} of call {n}: the URL stays");

@@ -9,8 +9,8 @@ use hitctl_config::contract;
 use hitctl_engine::Fault;
 use serde_json::Value as Json;
 
-use super::mend::fault;
 use super::parts::{Integration, Parts, Route, marked};
+use super::reconcile::fault;
 use super::{HttpApis, NOT_FOUND};
 use crate::Ingest;
 use crate::aws::fault::ToFault as _;
@@ -161,7 +161,7 @@ impl Parts {
 
 impl HttpApis {
     /// Brings the integration to what is wanted, and returns what routes to it say.
-    pub(super) async fn mend_ingest(
+    pub(super) async fn reconcile_ingest(
         &self,
         api_id: &str,
         parts: &Parts,

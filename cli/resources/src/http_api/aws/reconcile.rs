@@ -69,7 +69,7 @@ fn left<'a>(
 
 impl HttpApis {
     /// Brings the API with these parts to what is wanted.
-    pub(super) async fn mend(
+    pub(super) async fn reconcile(
         &self,
         cx: &Cx,
         api: &Api,
@@ -77,9 +77,9 @@ impl HttpApis {
         want: &HttpApiSpec,
     ) -> Result<(), Fault> {
         let id = api.id.as_str();
-        self.mend_api(api, want).await?;
+        self.reconcile_api(api, want).await?;
         let wanted = want.function_arn.get().map(String::as_str).unwrap_or_default();
-        let target = self.mend_integration(id, parts.integration(Some(wanted)), (wanted, None)).await?;
+        let target = self.reconcile_integration(id, parts.integration(Some(wanted)), (wanted, None)).await?;
         let keys: BTreeSet<&str> = want.routes.iter().map(String::as_str).collect();
         let of_reader = want.reader.iter().flat_map(|reader| &reader.routes).map(String::as_str);
         let of_queue = want.ingest.iter().map(|ingest| ingest.route.as_str());
@@ -87,54 +87,52 @@ impl HttpApis {
         let spared: Vec<&str> = keys.iter().copied().chain(of_reader).chain(of_queue).collect();
         if let Some(reader) = &want.reader {
             let wanted = reader.function_arn.get().map(String::as_str).unwrap_or_default();
-            let target = self.mend_integration(id, parts.reader(), (wanted, Some(READER))).await?;
+            let target = self.reconcile_integration(id, parts.reader(), (wanted, Some(READER))).await?;
             let keys = reader.routes.iter().map(String::as_str).collect();
-            self.mend_routes(id, &changes(&keys, &spared, &parts.routes, &target), &target).await?;
+            self.reconcile_routes(id, &changes(&keys, &spared, &parts.routes, &target), &target).await?;
         }
-        self.mend_routes(id, &changes(&keys, &spared, &parts.routes, &target), &target).await?;
+        self.reconcile_routes(id, &changes(&keys, &spared, &parts.routes, &target), &target).await?;
         if let Some(ingest) = &want.ingest {
-            let target = self.mend_ingest(id, parts, ingest).await?;
+            let target = self.reconcile_ingest(id, parts, ingest).await?;
             let key = BTreeSet::from([ingest.route.as_str()]);
-            self.mend_routes(id, &changes(&key, &[], &parts.routes, &target), &target).await?;
+            self.reconcile_routes(id, &changes(&key, &[], &parts.routes, &target), &target).await?;
         }
         let reader = parts.reader().filter(|_| want.reader.is_none());
         let ingest = parts.ingest().map(|(ingest, _)| ingest).filter(|_| want.ingest.is_none());
-        self.retire(cx, id, reader.into_iter().chain(ingest).collect(), &|target| {
-            left(&keys, &spared, &parts.routes, target).collect()
-        })
-        .await?;
+        let removed = reader.into_iter().chain(ingest).map(|integration| {
+            let routes = left(&keys, &spared, &parts.routes, &integration.target()).collect();
+            (integration, routes)
+        });
+        self.remove_integrations(cx, id, removed.collect()).await?;
         let ours: Vec<String> = parts.integrations.iter().map(Integration::target).chain([target]).collect();
         let wanted = keys.iter().copied().chain(spared).collect();
-        self.mend_stage(id, parts, &want.throttle, &stale_settings(parts, &wanted, &ours)).await
+        self.reconcile_stage(id, parts, &want.throttle, &stale_settings(parts, &wanted, &ours)).await
     }
 
-    /// Removes integrations that are no longer wanted, each after its routes; those that are the function's by now lead there
-    /// already.
-    async fn retire<'a>(
+    /// Removes integrations, each after the routes that still lead to it and after the requests in flight.
+    async fn remove_integrations(
         &self,
         cx: &Cx,
         api_id: &str,
-        integrations: Vec<&Integration>,
-        routes_to: &(dyn Fn(&str) -> Vec<&'a Route> + Sync),
+        removed: Vec<(&Integration, Vec<&Route>)>,
     ) -> Result<(), Fault> {
-        if integrations.is_empty() {
+        if removed.is_empty() {
             return Ok(());
         }
-        for integration in &integrations {
-            let target = integration.target();
-            let todo = RouteChanges { remove: routes_to(&target), ..RouteChanges::default() };
-            self.mend_routes(api_id, &todo, &target).await?;
+        for (integration, routes) in &removed {
+            let todo = RouteChanges { remove: routes.clone(), ..RouteChanges::default() };
+            self.reconcile_routes(api_id, &todo, &integration.target()).await?;
         }
-        let why = "letting requests on the way to a removed integration end";
+        let why = "waiting for in-flight requests to a removed integration";
         cx.send(Event::Waiting { address: cx.address().clone(), attempt: 1, why: why.to_owned() });
         cx.pause(self.aws.drain, why).await?;
-        for integration in integrations {
+        for (integration, _) in removed {
             self.remove_integration(api_id, integration).await?;
         }
         Ok(())
     }
 
-    async fn mend_api(&self, api: &Api, want: &HttpApiSpec) -> Result<(), Fault> {
+    async fn reconcile_api(&self, api: &Api, want: &HttpApiSpec) -> Result<(), Fault> {
         let id = api.id.as_str();
         if !api.is_open || api.cors != want.cors {
             let call = self.client.update_api().api_id(id).disable_execute_api_endpoint(false);
@@ -151,7 +149,7 @@ impl HttpApis {
     }
 
     /// Returns what routes to it say.
-    async fn mend_integration(
+    async fn reconcile_integration(
         &self,
         api_id: &str,
         there: Option<&Integration>,
@@ -189,7 +187,12 @@ impl HttpApis {
         Ok(there.target())
     }
 
-    async fn mend_routes(&self, api_id: &str, todo: &RouteChanges<'_>, target: &str) -> Result<(), Fault> {
+    async fn reconcile_routes(
+        &self,
+        api_id: &str,
+        todo: &RouteChanges<'_>,
+        target: &str,
+    ) -> Result<(), Fault> {
         let make = todo.make.iter().map(|key| self.make_route(api_id, key, target).boxed());
         let change = todo.change.iter().map(|route| self.change_route(api_id, route, target).boxed());
         let remove = todo.remove.iter().map(|route| self.remove_route(api_id, route).boxed());
@@ -244,7 +247,7 @@ impl HttpApis {
         }
     }
 
-    async fn mend_stage(
+    async fn reconcile_stage(
         &self,
         api_id: &str,
         parts: &Parts,
