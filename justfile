@@ -34,6 +34,10 @@ bench *options:
     bench/queues.py {{ options }}
     bench/cold.py {{ options }}
 
+# Measure line coverage of the fast tests
+coverage:
+    .ci/run cargo-llvm-cov coverage
+
 # Run everything that CI runs
 ci:
     .ci/run
