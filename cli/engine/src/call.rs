@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use tokio::time::timeout;
 
-use crate::Fault;
+use crate::fault::Fault;
 
 /// The hint when trying again may help, since every call can be made twice.
 pub(crate) const AGAIN: &str = "run the same command again; it continues where it stopped";

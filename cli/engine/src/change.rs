@@ -4,7 +4,10 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::{Address, FieldDiff, Live, Node, Outputs, Want};
+use crate::address::Address;
+use crate::diff::FieldDiff;
+use crate::graph::{Node, Want};
+use crate::live::{Live, Outputs};
 
 /// What is done to a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

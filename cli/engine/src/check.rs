@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Action, Address, Change, Keep, Plan, Why};
+use crate::address::Address;
+use crate::change::{Action, Change, Why};
+use crate::graph::Keep;
+use crate::plan::Plan;
 
 /// How much a [`Finding`] matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -5,8 +5,10 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
+use crate::address::Address;
 use crate::call::{AGAIN, spell};
-use crate::{Address, Event, Fault, FaultKind, Sink};
+use crate::event::{Event, Sink};
+use crate::fault::{Fault, FaultKind};
 
 /// How long and how often something is tried again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

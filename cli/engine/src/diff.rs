@@ -106,7 +106,8 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::{Address, Value};
+    use crate::address::Address;
+    use crate::value::Value;
 
     /// Tells secrets apart by their last letter or digit: no hash is needed for that.
     fn mask() -> Mask {

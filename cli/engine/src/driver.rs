@@ -5,34 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use crate::{Cx, Fault, FieldDiff, Node};
-
-/// What a live resource offers to others and to the user: ids that the server picked, ARNs, URLs.
-pub type Outputs = BTreeMap<String, String>;
-
-/// A resource as it is now.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Live {
-    /// Its settings, normalised: the same shape as the wanted spec, with every default filled in.
-    pub spec: Json,
-    /// What it offers to others.
-    pub outputs: Outputs,
-    /// Whose it is.
-    pub owner: Owner,
-}
-
-/// Whose a live resource is, by its tags.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Owner {
-    /// This app's, in this env.
-    Ours,
-    /// Somebody else's: what its tags say of the owner, or "untagged".
-    Other(String),
-}
+use crate::cx::Cx;
+use crate::diff::FieldDiff;
+use crate::fault::Fault;
+use crate::graph::Node;
+use crate::live::{Live, Outputs};
 
 /// Reads and writes one kind of resource in one cloud. It does the I/O; the engine does the thinking.
 ///

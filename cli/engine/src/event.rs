@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Action, Address, Fault};
+use crate::address::Address;
+use crate::change::Action;
+use crate::fault::Fault;
 
 /// The long parts of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

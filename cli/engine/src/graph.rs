@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use crate::value::references;
-use crate::{Address, Live, References};
+use crate::address::Address;
+use crate::live::Live;
+use crate::value::{References, references};
 
 /// Whether a resource should be there.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -281,7 +282,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::Value;
+    use crate::value::Value;
 
     fn at(name: &str) -> Address {
         Address::new("toy", name)

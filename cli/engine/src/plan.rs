@@ -5,11 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
+use crate::address::Address;
+use crate::change::{Action, Change, Why};
+use crate::diff::{FieldDiff, diff};
+use crate::graph::{Graph, Node, Want};
+use crate::live::{Live, Outputs, Owner};
+use crate::mask::Mask;
+use crate::path;
+use crate::survey::Snapshot;
 use crate::value::{Source, resolve, sources};
-use crate::{
-    Action, Address, Change, FieldDiff, Graph, Live, Mask, Node, Outputs, Owner, Snapshot, Want, Why,
-};
-use crate::{diff, path};
 
 /// Everything that is to happen, in topological order. Applying it needs nothing else, and decides nothing.
 ///

@@ -6,8 +6,14 @@ use futures::future::join_all;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
+use crate::address::Address;
 use crate::call::bounded;
-use crate::{Address, Cx, Drivers, Fault, Graph, Live, Sink};
+use crate::cx::Cx;
+use crate::driver::Drivers;
+use crate::event::Sink;
+use crate::fault::Fault;
+use crate::graph::Graph;
+use crate::live::Live;
 
 /// What is live, by address; `None` for what is not there.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use crate::{Address, Outputs, path};
+use crate::address::Address;
+use crate::live::Outputs;
+use crate::path;
 
 /// A field of a spec: a plain value, or one that comes from another resource.
 ///

@@ -11,7 +11,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Action, Address, Change};
+use crate::address::Address;
+use crate::change::{Action, Change};
 
 /// One half of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,10 +11,16 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::order::{Half, Step, steps};
-use super::{Done, Failure, Outcome, Skipped};
+use super::outcome::{Done, Failure, Outcome, Skipped};
+use crate::address::Address;
 use crate::call::{bounded, millis};
+use crate::change::{Action, Change, Why};
+use crate::cx::Cx;
+use crate::driver::Drivers;
+use crate::event::{Event, Sink};
+use crate::fault::{Fault, FaultKind};
+use crate::live::Outputs;
 use crate::value::{Source, resolve, sources};
-use crate::{Action, Address, Change, Cx, Drivers, Event, Fault, FaultKind, Outputs, Sink, Why};
 
 /// How a step stands.
 #[derive(Clone, Debug)]

@@ -1,0 +1,30 @@
+//! A resource as it is in the cloud: its settings, its outputs and its owner.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+
+/// What a live resource offers to others and to the user: ids that the server picked, ARNs, URLs.
+pub type Outputs = BTreeMap<String, String>;
+
+/// A resource as it is now.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Live {
+    /// Its settings, normalised: the same shape as the wanted spec, with every default filled in.
+    pub spec: Json,
+    /// What it offers to others.
+    pub outputs: Outputs,
+    /// Whose it is.
+    pub owner: Owner,
+}
+
+/// Whose a live resource is, by its tags.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Owner {
+    /// This app's, in this env.
+    Ours,
+    /// Somebody else's: what its tags say of the owner, or "untagged".
+    Other(String),
+}
