@@ -54,4 +54,6 @@ pub mod serve;
 #[cfg(feature = "runtime")]
 pub mod settings;
 #[cfg(feature = "runtime")]
+pub mod setup;
+#[cfg(feature = "runtime")]
 pub mod sigv4;

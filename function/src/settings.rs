@@ -13,7 +13,7 @@ use hitctl_config::partitions::Partition;
 
 use crate::log::Level;
 use crate::net::Endpoint;
-use crate::routes::Setup;
+use crate::setup::Setup;
 use crate::store::{Seen, Tables};
 
 /// The function's settings.

@@ -101,7 +101,7 @@ impl Envelope<'_> {
 
     /// An event of a service, if it is of one that is known here.
     fn of_services(&self, text: &str, sources: &Sources, now: Moment) -> Option<Result<Event, Failure>> {
-        let single = |(mark, content): body::Read, reply| {
+        let single = |(mark, content): message::Read, reply| {
             let id = mark.clone().unwrap_or_else(|| "(none)".to_owned());
             Ok(Event::Single(Message { id, mark: mark.unwrap_or_default(), content }, reply))
         };

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::{Fate, Piece, Refused, admit, hits, site, sums};
+use super::piece::{Fate, Piece, Refused, admit, hits, site, sums};
 use crate::hit::Sum;
 use crate::moment::Moment;
 use crate::path::Key;

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::Piece;
+use super::piece::Piece;
 use crate::moment::{Day, Moment};
 use crate::path::Key;
 use crate::store::Store;

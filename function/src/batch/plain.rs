@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use super::{Fate, Piece, Refused, admit, hits, site, sums};
+use super::piece::{Fate, Piece, Refused, admit, hits, site, sums};
 use crate::hit::Sum;
 use crate::moment::Moment;
 use crate::path::Key;

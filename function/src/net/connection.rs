@@ -7,7 +7,7 @@ use std::net::TcpStream;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use super::Endpoint;
+use super::endpoint::Endpoint;
 use super::tls::{self, Tls, TlsStream};
 
 const MAX_HEADERS: usize = 64;

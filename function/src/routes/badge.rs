@@ -3,8 +3,10 @@
 
 use hitctl_config::contract::HEADER_ERROR;
 
-use super::hit::{Asked, Tally, the_path};
-use super::{Counter, Outcome, Stop, bad_param, flag, once, query};
+use super::counter::Counter;
+use super::hit::{Asked, Tally};
+use super::outcome::{Outcome, Stop};
+use super::params::{bad_param, flag, once, query, the_path};
 use crate::badge::{self, Badge, Color, Style};
 use crate::http::{Answer, Cache, Request};
 use crate::moment::Moment;

@@ -3,13 +3,14 @@
 
 use hitctl_config::contract::HEADER_IGNORED;
 
-use super::{Counter, Outcome, Stop, bad_param, flag, query};
+use super::counter::Counter;
+use super::outcome::{Outcome, Stop};
+use super::params::{bad_param, flag, query, the_path};
 use crate::hit::{Counts, Hit};
 use crate::http::{Answer, Cache, Request};
 use crate::json::Object;
 use crate::moment::Moment;
 use crate::path::Key;
-use crate::query::Query;
 use crate::rules::{Ignored, Verdict, View};
 use crate::sent::Sent;
 use crate::share::Share;
@@ -256,15 +257,6 @@ fn origin_not_allowed() -> Stop {
     let mut stop = Stop::foreign("pages of this origin may not count here", Some(why));
     stop.answer = stop.answer.with(HEADER_IGNORED, why.code());
     stop
-}
-
-/// The path that has to be given once.
-pub(super) fn the_path(query: &Query) -> Result<&str, Stop> {
-    let mut paths = query.all("path");
-    match (paths.next(), paths.next()) {
-        (Some(path), None) => Ok(path),
-        _ => Err(bad_param("give the parameter `path` once, such as ?path=/")),
-    }
 }
 
 /// Compares in a time that depends on the length alone.

@@ -1,9 +1,9 @@
 //! Numbers as JSON: the same names wherever they are answered.
 
-use super::Setup;
 use crate::hit::Counts;
 use crate::json::Object;
 use crate::path::Key;
+use crate::setup::Setup;
 
 /// The number of hits, and of visitors where they are told apart.
 pub(super) fn tally(object: Object, hits: u64, uniques: Option<u64>) -> Object {

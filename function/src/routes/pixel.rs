@@ -1,8 +1,10 @@
 //! `/v1/pixel.svg`: a picture that counts and shows nothing, for pages without scripts.
 
 use super::badge::Form;
-use super::hit::{Asked, the_path};
-use super::{Counter, Outcome, Stop, query};
+use super::counter::Counter;
+use super::hit::Asked;
+use super::outcome::{Outcome, Stop};
+use super::params::{query, the_path};
 use crate::http::Request;
 use crate::moment::Moment;
 use crate::store::Store;

@@ -2,14 +2,15 @@
 
 use hitctl_config::contract::{ATTR_MONTH_PREFIX, ATTR_MONTH_UNIQUES_PREFIX, MAX_PATHS};
 
+use super::counter::Counter;
 use super::numbers::tally;
-use super::{Counter, Outcome, Stop, bad_param, once, query};
+use super::outcome::{Outcome, Stop};
+use super::params::{bad_param, number, once, query};
 use crate::hit::{Counts, DAYS_KEPT, Item, MONTHS_KEPT};
 use crate::http::{Answer, Cache, Request};
 use crate::json::Object;
 use crate::moment::{Day, Moment};
 use crate::path::Key;
-use crate::query::Query;
 use crate::store::{Store, StoreError};
 
 const TOP: usize = 10;
@@ -129,14 +130,5 @@ impl<S: Store> Counter<S> {
             self.setup.page(Object::new(), key, counts).end()
         });
         Ok(format!("[{}]", rows.collect::<Vec<_>>().join(",")))
-    }
-}
-
-/// A parameter that is a number from 1 to `most`.
-fn number(query: &Query, name: &str, default: usize, most: usize) -> Result<usize, Stop> {
-    let Some(text) = once(query, name)? else { return Ok(default) };
-    match text.parse() {
-        Ok(n) if (1..=most).contains(&n) => Ok(n),
-        _ => Err(bad_param(&format!("the parameter `{name}` is a number from 1 to {most}"))),
     }
 }

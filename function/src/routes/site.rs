@@ -1,7 +1,7 @@
 //! Numbers of the whole table, remembered for a while: reading them costs a scan, so that neither a result nor a failure is asked for
 //! again at once.
 
-use super::Stop;
+use super::outcome::Stop;
 use crate::moment::Moment;
 use crate::store::StoreError;
 

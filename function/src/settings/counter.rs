@@ -6,8 +6,8 @@ use hitctl_config::contract::{
 };
 
 use crate::http::Origins;
-use crate::routes::Setup;
 use crate::rules::Rules;
+use crate::setup::Setup;
 use crate::store::Paths;
 
 /// Reads it; what is wrong is added to `faults`.

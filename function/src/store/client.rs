@@ -10,8 +10,8 @@
 use std::hash::{BuildHasher as _, RandomState};
 use std::time::{Duration, Instant};
 
-use super::StoreError;
 use super::answer::{Failure, Reason};
+use super::error::StoreError;
 use crate::moment::Moment;
 use crate::net::{Connection, Endpoint, Lost, Response, Tls};
 use crate::sigv4::Signer;

@@ -16,10 +16,12 @@ mod window;
 use marks::Tidied;
 
 use super::answer::{Attributes, Got, Updated};
+use super::api::{Added, Met, Pages, Paths, Store};
 use super::client::{Client, Refused, Repeat, Table};
+use super::error::StoreError;
 use super::seen::{Seen, Visitors};
+use super::transaction::{Transacted, Transaction};
 use super::wire::{self, Wanted};
-use super::{Added, Met, Pages, Paths, Store, StoreError, Transacted, Transaction};
 use crate::hit::{Counts, Hit, Item, Sum};
 use crate::moment::{Day, Moment};
 use crate::net::{Endpoint, Tls};

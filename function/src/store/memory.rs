@@ -6,7 +6,9 @@ use hitctl_config::contract::{
     ATTR_BUDGET_PATHS, ATTR_PATH, KEY_BUDGET, KEY_DROPPED_PREFIX, KEY_SITE, RESERVED_PREFIX,
 };
 
-use super::{Added, Met, Obstacle, Pages, Paths, Store, StoreError, Transacted, Transaction};
+use super::api::{Added, Met, Pages, Paths, Store};
+use super::error::StoreError;
+use super::transaction::{Obstacle, Transacted, Transaction};
 use crate::hit::{Counts, Hit, Item, Sum, fixed_bytes, text_bytes};
 use crate::moment::{Day, Moment};
 use crate::path::Key;

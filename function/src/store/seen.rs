@@ -14,8 +14,10 @@ use ring::hmac;
 use ring::rand::{SecureRandom as _, SystemRandom};
 
 use super::answer::Salted;
+use super::api::Met;
 use super::client::{Client, Refused, Repeat, Table};
-use super::{Met, StoreError, wire};
+use super::error::StoreError;
+use super::wire;
 use crate::moment::{Day, Moment};
 use crate::path::Key;
 use crate::sigv4::hex;

@@ -3,14 +3,11 @@
 
 use hitctl_config::contract::{
     ATTR_BUDGET_PATHS, ATTR_FIRST, ATTR_HITS, ATTR_LAST, ATTR_PATH, ATTR_UNIQUES, KEY_BUDGET,
-    KEY_SHARD_PREFIX, KEY_SITE, RESERVED_PREFIX, SEEN_ID, SEEN_SALT, SEEN_TTL,
+    KEY_SHARD_PREFIX, KEY_SITE, RESERVED_PREFIX, SEEN_ID, SEEN_MESSAGE_PREFIX, SEEN_SALT, SEEN_TTL,
 };
 
-mod sums;
-
-pub(super) use sums::{sum, transaction};
-
-use crate::hit::Update;
+use super::transaction::Transaction;
+use crate::hit::{Sum, Update};
 use crate::json::{Object, string};
 use crate::moment::{Day, Moment};
 
@@ -50,6 +47,56 @@ pub(super) fn add(table: &str, key: &str, update: &Update, known: bool) -> Strin
         .raw("ExpressionAttributeValues", &values.end())
         .text("ReturnValues", "ALL_NEW")
         .end()
+}
+
+/// The body of an `UpdateItem` that adds a sum; if `known`, on condition that its item is there.
+pub(super) fn sum(table: &str, sum: &Sum, known: bool) -> String {
+    sum_body(table, sum, known).text("ReturnValues", "ALL_NEW").end()
+}
+
+/// The body of a `TransactWriteItems` that writes the marks into the table `seen`, to be forgotten at `ttl`, and adds the sums.
+pub(super) fn transaction(
+    table: &str,
+    seen: &str,
+    transaction: &Transaction,
+    ttl: u64,
+    token: &str,
+) -> String {
+    let mut items = Vec::with_capacity(transaction.marks.len() + transaction.sums.len());
+    for mark in &transaction.marks {
+        let put = remember(seen, &format!("{SEEN_MESSAGE_PREFIX}{mark}"), ttl);
+        items.push(Object::new().raw("Put", &put).end());
+    }
+    for (sum, known) in &transaction.sums {
+        items.push(Object::new().raw("Update", &sum_body(table, sum, *known).end()).end());
+    }
+    Object::new()
+        .text("ClientRequestToken", token)
+        .raw("TransactItems", &format!("[{}]", items.join(",")))
+        .end()
+}
+
+fn sum_body(table: &str, sum: &Sum, known: bool) -> Object {
+    let (mut names, mut values) = (Object::new(), Object::new());
+    let mut expression = String::from("ADD ");
+    for (place, (name, n)) in sum.numbers().iter().enumerate() {
+        if place > 0 {
+            expression.push_str(", ");
+        }
+        let (alias, value) = (format!("#a{place}"), format!(":a{place}"));
+        expression.extend([alias.as_str(), " ", &value]);
+        names = names.text(&alias, name);
+        values = values.raw(&value, &number(*n));
+    }
+    if let (Some(last), Some(first)) = (sum.last, sum.first()) {
+        expression.push_str(" SET #l = :l, #f = if_not_exists(#f, :f)");
+        names = names.text("#l", ATTR_LAST).text("#f", ATTR_FIRST);
+        values = values.raw(":l", &text(&last.rfc3339())).raw(":f", &text(&first.to_string()));
+    }
+    let body = change(table, &sum.key).text("UpdateExpression", &expression);
+    let body = if known { body.text("ConditionExpression", "attribute_exists(#p)") } else { body };
+    let names = if known { names.text("#p", ATTR_PATH) } else { names };
+    body.raw("ExpressionAttributeNames", &names.end()).raw("ExpressionAttributeValues", &values.end())
 }
 
 /// The body of an `UpdateItem` that takes a new path out of the budget and out of shares of it, on condition that all limits

@@ -1,13 +1,10 @@
 //! The body of a message on the queue: hits of a sender of its own, a bare path, or an event that another service put there.
 
 use super::fields::{self, Fields, list, number, object};
-use super::message::{Content, MOST_ID_BYTES, Said, Sources, time};
+use super::message::{Content, MOST_ID_BYTES, Read, Said, Sources, time};
 use super::{cloudfront, eventbridge, s3};
 use crate::moment::Moment;
 use hitctl_config::contract::{MAX_COUNT, MAX_HITS_IN_MESSAGE};
-
-/// What a body says, and the id that it gives itself.
-pub(super) type Read = (Option<String>, Result<Content, String>);
 
 /// Reads a body that was sent at the time `sent`, at the time `now`.
 pub(super) fn read(body: &str, sent: Moment, sources: &Sources, now: Moment) -> Read {

@@ -2,9 +2,8 @@
 
 use serde_json::value::RawValue;
 
-use super::body::Read;
 use super::fields::{object, point, read_text};
-use super::message::{By, Content, MOST_ID_BYTES, Said};
+use super::message::{By, Content, MOST_ID_BYTES, Read, Said};
 use crate::moment::Moment;
 
 /// Reads a record: `{"cf":{"config":..,"request":..}}`.

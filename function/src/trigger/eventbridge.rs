@@ -2,9 +2,8 @@
 
 use hitctl_config::contract::MAX_COUNT;
 
-use super::body::Read;
 use super::fields::{Field, Fields, object, point, read_text};
-use super::message::{Content, MOST_ID_BYTES, Said, Sources, time};
+use super::message::{Content, MOST_ID_BYTES, Read, Said, Sources, time};
 use super::s3;
 use crate::moment::Moment;
 

@@ -1,8 +1,7 @@
 //! Hits that the reader forwards to the counter, by asynchronous invocation: written and read here, so that both sides agree.
 
-use super::body::Read;
 use super::fields::{Fields, number};
-use super::message::{By, Content, MOST_ID_BYTES, Said};
+use super::message::{By, Content, MOST_ID_BYTES, Read, Said};
 use crate::json::Object;
 use crate::moment::Moment;
 use crate::path::Key;

@@ -49,6 +49,9 @@ pub enum Content {
     Nothing,
 }
 
+/// What a body says, and the id that it gives itself.
+pub(super) type Read = (Option<String>, Result<Content, String>);
+
 /// Who says that there was a hit, and with it by which rules it is judged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum By {

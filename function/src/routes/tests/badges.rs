@@ -1,6 +1,7 @@
 //! Badges: what they show, that they do not count unless told to, and that mistakes are drawn.
 
 use super::*;
+use crate::rules::Ignored;
 
 fn texts(svg: &str) -> String {
     svg.split("<title>").nth(1).and_then(|rest| rest.split("</title>").next()).unwrap_or_default().to_owned()

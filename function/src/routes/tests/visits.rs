@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::http::{FetchSite, Origins};
+use crate::store::Paths;
 
 fn later(ms: u64) -> Moment {
     Moment::from_millis(NOON.millis() + ms)

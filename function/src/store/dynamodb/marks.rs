@@ -8,8 +8,9 @@ use hitctl_config::contract::SEEN_MESSAGE_DAYS;
 use super::DynamoDb;
 use crate::moment::{Day, Moment};
 use crate::store::client::Undone;
+use crate::store::error::StoreError;
+use crate::store::transaction::{Obstacle, Transacted, Transaction};
 use crate::store::wire::{self, Wanted};
-use crate::store::{Obstacle, StoreError, Transacted, Transaction};
 
 const DAY_S: u64 = 86_400;
 /// How many items are remembered as looked through on a day.

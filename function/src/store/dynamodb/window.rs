@@ -4,8 +4,8 @@ use hitctl_config::contract::KEY_INVALIDATION;
 
 use super::DynamoDb;
 use crate::json::Object;
-use crate::store::StoreError;
 use crate::store::client::{Refused, Repeat};
+use crate::store::error::StoreError;
 use crate::store::wire;
 
 /// When it was, in seconds since 1970.
