@@ -3,8 +3,8 @@
 
 use std::borrow::Cow;
 
+use crate::encoding::percent_decoded;
 use crate::moment::Moment;
-use crate::path::hex_pair;
 use crate::trigger::fields;
 
 /// The columns that are read, as both formats name them.
@@ -193,14 +193,9 @@ fn decoded(value: &str) -> Cow<'_, str> {
     if !value.contains('%') {
         return value.into();
     }
-    let bytes = value.as_bytes();
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while let Some(&byte) = bytes.get(at) {
-        let encoded = (byte == b'%').then(|| hex_pair(bytes.get(at + 1..at + 3))).flatten();
-        let plain = encoded.filter(|&byte| is_encoded_in_logs(byte));
-        out.push(plain.unwrap_or(byte));
-        at += if plain.is_some() { 3 } else { 1 };
+    let mut out = Vec::with_capacity(value.len());
+    for (byte, spelling) in percent_decoded(value) {
+        if is_encoded_in_logs(byte) { out.push(byte) } else { out.extend(spelling) }
     }
     // Where the bytes are no UTF-8, their encoded form is all that can be said.
     String::from_utf8(out).map_or(Cow::Borrowed(value), Cow::Owned)

@@ -1,9 +1,10 @@
 //! Writing JSON. A writer of our own because the domain has no dependencies and the shapes are few; reading is
 //! serde's work.
 
+use crate::encoding::lower_hex;
+
 /// Appends `text` as a JSON string, quotes included.
 pub fn push_string(out: &mut String, text: &str) {
-    const HEX: &[u8; 16] = b"0123456789abcdef";
     out.push('"');
     // What needs no escape, nearly all, is copied in one piece. All that needs one is ASCII: the cuts are between characters.
     let mut rest = text;
@@ -17,8 +18,7 @@ pub fn push_string(out: &mut String, text: &str) {
             b'\t' => out.push_str("\\t"),
             byte => {
                 out.push_str("\\u00");
-                out.push(char::from(HEX[usize::from(byte >> 4)]));
-                out.push(char::from(HEX[usize::from(byte & 15)]));
+                out.extend(lower_hex(byte));
             }
         }
         rest = &rest[at + 1..];

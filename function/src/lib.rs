@@ -4,6 +4,7 @@
 
 pub mod badge;
 pub mod bots;
+mod encoding;
 pub mod failure;
 pub mod hit;
 pub mod http;

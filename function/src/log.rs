@@ -1,5 +1,6 @@
 //! Log lines: JSON on standard output, one write each. Never an address or a user agent of a client.
 
+use std::fmt::Display;
 use std::io::Write;
 
 use crate::json::Object;
@@ -72,6 +73,11 @@ impl Log {
     /// Whether lines at `level` are written.
     pub fn is_on(&self, level: Level) -> bool {
         level >= self.level
+    }
+
+    /// Writes a line at level `warn` or `error` about something that failed.
+    pub(crate) fn failure(&mut self, level: Level, request_id: &str, message: &str, cause: &dyn Display) {
+        self.line(level, Some(request_id), message, &[("cause", Field::Text(&cause.to_string()))]);
     }
 
     /// Writes a line. A log that cannot be written is no reason to lose a hit: errors are dropped.

@@ -9,6 +9,7 @@ use crate::aws::{Rest, Unanswered};
 use crate::batch::{self, Counted, Part, Piece, Tools};
 use crate::gzip;
 use crate::moment::Moment;
+use crate::path::percent_encoded;
 use crate::rules::{Ignored, Verdict, View};
 use crate::store::Store;
 use crate::trigger::{Object, is_near};
@@ -62,18 +63,7 @@ pub fn fetch(rest: &mut Rest, path: &str, deadline: Instant) -> Result<Vec<u8>, 
 
 /// Where an object is: the path of a request for it, behind the bucket's.
 pub fn path_of(key: &str) -> String {
-    const HEX: &[u8; 16] = b"0123456789ABCDEF";
-    let mut path = String::from("/");
-    for byte in key.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
-            path.push(char::from(byte));
-        } else {
-            path.push('%');
-            path.push(char::from(HEX[usize::from(byte >> 4)]));
-            path.push(char::from(HEX[usize::from(byte & 15)]));
-        }
-    }
-    path
+    format!("/{}", percent_encoded(key, b"-._~/"))
 }
 
 /// What is collected of a file on the way to its next chunk.

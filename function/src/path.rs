@@ -5,6 +5,8 @@ use std::fmt;
 
 use hitctl_config::contract::{MAX_KEY_BYTES, RESERVED_PREFIX};
 
+use crate::encoding::{percent_decoded, upper_hex};
+
 /// What hits are counted under: a normalised path, or a plain string. At most [`MAX_KEY_BYTES`] long, without
 /// control characters, never empty, never reserved.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -155,25 +157,15 @@ fn check(decoded: &[u8]) -> Result<(), Refusal> {
 /// `%XX` is decoded where unreserved and upper-cased elsewhere; what a browser would percent-encode in a path is
 /// encoded, so that `/café` and `/caf%C3%A9` are one page; a `%` that encodes nothing becomes `%25`.
 fn recode(path: &str, is_encoded: impl Fn(u8) -> bool) -> (String, Vec<u8>) {
-    let bytes = path.as_bytes();
     let mut written = String::with_capacity(path.len());
     let mut decoded = Vec::with_capacity(path.len());
-    let mut at = 0;
-    while let Some(&byte) = bytes.get(at) {
-        let hex = if byte == b'%' { hex_pair(bytes.get(at + 1..at + 3)) } else { None };
-        let (plain, value) = match hex {
-            Some(value) => (is_unreserved(value), value),
-            None => (byte != b'%' && !is_encoded(byte), byte),
+    for (value, spelling) in percent_decoded(path) {
+        let plain = match spelling {
+            [byte] => *byte != b'%' && !is_encoded(*byte),
+            _ => is_unreserved(value),
         };
-        at += if hex.is_some() { 3 } else { 1 };
         decoded.push(value);
-        if plain {
-            written.push(char::from(value));
-        } else {
-            written.push('%');
-            written.push(upper_hex(value >> 4));
-            written.push(upper_hex(value & 15));
-        }
+        push_byte(&mut written, value, plain);
     }
     (written, decoded)
 }
@@ -204,28 +196,23 @@ fn resolve(path: &str) -> String {
     out
 }
 
-/// The byte that two hexadecimal digits stand for.
-pub(crate) fn hex_pair(digits: Option<&[u8]>) -> Option<u8> {
-    let &[high, low] = digits? else { return None };
-    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|value| u8::try_from(value).ok());
-    Some(digit(high)? << 4 | digit(low)?)
-}
-
-fn upper_hex(value: u8) -> char {
-    char::from(b"0123456789ABCDEF"[usize::from(value & 15)])
-}
-
 /// A text for a URL, where letters, digits and the bytes of `kept` stay as they are.
 pub fn percent_encoded(text: &str, kept: &[u8]) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || kept.contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            out.extend(['%', upper_hex(byte >> 4), upper_hex(byte)]);
-        }
+        push_byte(&mut out, byte, byte.is_ascii_alphanumeric() || kept.contains(&byte));
     }
     out
+}
+
+/// Appends a byte, percent-encoded unless it is plain.
+fn push_byte(out: &mut String, byte: u8, is_plain: bool) {
+    if is_plain {
+        out.push(char::from(byte));
+    } else {
+        out.push('%');
+        out.extend(upper_hex(byte));
+    }
 }
 
 /// RFC 3986's unreserved characters.

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use crate::path::hex_pair;
+use crate::encoding::percent_decoded;
 
 /// The parameters of a request, decoded, in order, repetitions kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -49,20 +49,13 @@ impl Query {
 
 /// Decodes a name or a value; `None` where a `%` is not followed by two hexadecimal digits or the bytes are not UTF-8.
 pub(crate) fn decode(raw: &str) -> Option<String> {
-    let bytes = raw.as_bytes();
     let mut out = Vec::with_capacity(raw.len());
-    let mut at = 0;
-    while let Some(&byte) = bytes.get(at) {
-        out.push(match byte {
-            b'+' => b' ',
-            b'%' => {
-                let value = hex_pair(bytes.get(at + 1..at + 3))?;
-                at += 2;
-                value
-            }
-            other => other,
+    for (byte, spelling) in percent_decoded(raw) {
+        out.push(match spelling {
+            b"+" => b' ',
+            b"%" => return None,
+            _ => byte,
         });
-        at += 1;
     }
     String::from_utf8(out).ok()
 }

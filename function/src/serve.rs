@@ -28,10 +28,7 @@ pub trait Handler {
 }
 
 /// Serves invocations until the Runtime API is gone, and returns why it is.
-pub fn serve<H>(runtime: &mut Runtime, log: &mut Log, handle: &mut H) -> Gone
-where
-    H: Handler,
-{
+pub fn serve<H: Handler>(runtime: &mut Runtime, log: &mut Log, handle: &mut H) -> Gone {
     loop {
         if let Err(gone) = serve_one(runtime, log, handle) {
             return gone;
@@ -39,10 +36,7 @@ where
     }
 }
 
-fn serve_one<H>(runtime: &mut Runtime, log: &mut Log, handle: &mut H) -> Result<(), Gone>
-where
-    H: Handler,
-{
+fn serve_one<H: Handler>(runtime: &mut Runtime, log: &mut Log, handle: &mut H) -> Result<(), Gone> {
     let invocation = runtime.next_invocation()?;
     // What a panic leaves half-done is dropped: a connection in use was taken out of its place before.
     let result = catch_unwind(AssertUnwindSafe(|| handle.handle(&invocation, log)))
@@ -64,13 +58,7 @@ where
         log.line(Level::Warn, Some(&invocation.id), "the Runtime API refused the answer", &status);
     }
     if catch_unwind(AssertUnwindSafe(|| handle.after(&invocation, log))).is_err() {
-        let why = last_panic();
-        log.line(
-            Level::Error,
-            Some(&invocation.id),
-            "what follows an answer failed",
-            &[("cause", Field::Text(&why))],
-        );
+        log.failure(Level::Error, &invocation.id, "what follows an answer failed", &last_panic());
     }
     Ok(())
 }

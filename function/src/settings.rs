@@ -98,32 +98,20 @@ impl Settings {
                 .and_then(|url| Endpoint::parse(&url))
                 .map_err(|why| format!("AWS_REGION: {why}")),
         };
-        match endpoint {
-            Ok(endpoint) if faults.is_empty() => Ok(Self {
-                tables: Tables { counts: table, seen, marks, shards },
-                sources,
-                region,
-                credentials: (access, secret, set("AWS_SESSION_TOKEN")),
-                endpoint,
-                counter,
-            }),
-            Ok(_) => Err(faults.join("; ")),
-            Err(fault) => {
-                faults.push(fault);
-                Err(faults.join("; "))
-            }
-        }
+        let endpoint = endpoint.map_err(|fault| faults.push(fault));
+        let (Ok(endpoint), true) = (endpoint, faults.is_empty()) else { return Err(faults.join("; ")) };
+        let tables = Tables { counts: table, seen, marks, shards };
+        let credentials = (access, secret, set("AWS_SESSION_TOKEN"));
+        Ok(Self { tables, region, credentials, endpoint, counter, sources })
     }
 }
 
 /// The log level, and the value that was not understood if there was one.
 pub fn log_level(env: &dyn Fn(&str) -> Option<String>) -> (Level, Option<String>) {
-    match env(ENV_LOG_LEVEL) {
-        None => (Level::Info, None),
-        Some(name) => match Level::parse(&name) {
-            Some(level) => (level, None),
-            None => (Level::Info, Some(name)),
-        },
+    let Some(name) = env(ENV_LOG_LEVEL) else { return (Level::Info, None) };
+    match Level::parse(&name) {
+        Some(level) => (level, None),
+        None => (Level::Info, Some(name)),
     }
 }
 

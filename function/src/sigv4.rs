@@ -3,6 +3,7 @@
 
 use ring::{digest, hmac};
 
+use crate::encoding::lower_hex;
 use crate::moment::Moment;
 
 /// What signs: the role's credentials, for one region and service. The derived key is kept for the day.
@@ -107,13 +108,7 @@ pub(crate) fn sha256(bytes: &[u8]) -> String {
 
 /// The bytes in lower-case hexadecimal.
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    const HEX: &[u8; 16] = b"0123456789abcdef";
-    let mut out = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        out.push(char::from(HEX[usize::from(byte >> 4)]));
-        out.push(char::from(HEX[usize::from(byte & 15)]));
-    }
-    out
+    bytes.iter().flat_map(|byte| lower_hex(*byte)).collect()
 }
 
 #[cfg(test)]

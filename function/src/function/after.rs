@@ -19,7 +19,7 @@ impl Function {
         }
         let left = self.time_left(invocation);
         self.counter.store().begin_long(left);
-        let id = Some(invocation.id.as_str());
+        let id = invocation.id.as_str();
         match self.counter.store().claim(now_s, wanted.window_s) {
             Ok(true) => self.not_before_s = now_s + wanted.window_s,
             Ok(false) => {
@@ -28,9 +28,8 @@ impl Function {
                 return;
             }
             Err(error) => {
-                let cause = [("cause", Field::Text(&error.to_string()))];
-                log.line(Level::Warn, id, "nothing was invalidated: the window could not be taken", &cause);
-                return;
+                let message = "nothing was invalidated: the window could not be taken";
+                return log.failure(Level::Warn, id, message, &error);
             }
         }
         let reference = window_reference(&wanted.name, wanted.window_s, now_s);
@@ -39,14 +38,13 @@ impl Function {
             cloudfront::invalidate(rest, &wanted.distribution, &wanted.paths, &reference, until)
         });
         let Err(why) = done else {
-            log.line(Level::Debug, id, "invalidated", &[("reference", Field::Text(&reference))]);
+            log.line(Level::Debug, Some(id), "invalidated", &[("reference", Field::Text(&reference))]);
             return;
         };
-        log.line(Level::Warn, id, "the distribution was not invalidated", &[("cause", Field::Text(&why))]);
+        log.failure(Level::Warn, id, "the distribution was not invalidated", &why);
         self.not_before_s = 0;
         if let Err(error) = self.counter.store().give_back(now_s) {
-            let cause = [("cause", Field::Text(&error.to_string()))];
-            log.line(Level::Warn, id, "the window of the invalidation was not given back", &cause);
+            log.failure(Level::Warn, id, "the window of the invalidation was not given back", &error);
         }
     }
 }

@@ -13,7 +13,7 @@ const PAUSE_MS: u64 = 60_000;
 const LONGEST_PAUSE_MS: u64 = 60 * 60_000;
 
 /// Something that was read of the whole table, or why it was not.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Remembered<T> {
     known: Option<(Moment, T)>,
     failed: Option<Failed>,
@@ -42,12 +42,6 @@ impl From<Unknown> for Stop {
         let stop = Self::later(error, pause_ms.div_ceil(1_000).max(1));
         // One that is remembered was logged when it happened.
         if is_new { stop } else { Self { trouble: None, ..stop } }
-    }
-}
-
-impl<T> Default for Remembered<T> {
-    fn default() -> Self {
-        Self { known: None, failed: None }
     }
 }
 

@@ -67,6 +67,15 @@ impl From<Refused> for StoreError {
     }
 }
 
+/// What a call whose condition holds returns; `None` if it does not hold.
+pub(super) fn if_condition_holds<T>(result: Result<T, Refused>) -> Result<Option<T>, StoreError> {
+    match result {
+        Ok(answer) => Ok(Some(answer)),
+        Err(Refused::Condition) => Ok(None),
+        Err(Refused::Failed(error)) => Err(error),
+    }
+}
+
 /// Why a transaction is not written.
 #[derive(Debug)]
 pub(super) enum Undone {

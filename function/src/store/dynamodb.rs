@@ -17,7 +17,7 @@ use marks::Tidied;
 
 use super::answer::{Attributes, Got, Updated};
 use super::api::{Added, Met, Pages, Paths, Store};
-use super::client::{Client, Refused, Repeat, Table};
+use super::client::{Client, Refused, Repeat, Table, if_condition_holds};
 use super::error::StoreError;
 use super::seen::{Seen, Visitors};
 use super::transaction::{Transacted, Transaction};
@@ -147,10 +147,8 @@ impl DynamoDb {
         if paths == Paths::Open {
             return Ok(Some(add(self, false)?));
         }
-        match add(self, true) {
-            Ok(item) => return Ok(Some(item)),
-            Err(Refused::Condition) => {}
-            Err(Refused::Failed(error)) => return Err(error),
+        if let Some(item) = if_condition_holds(add(self, true))? {
+            return Ok(Some(item));
         }
         if !self.take_from_budget(paths, hit.share, today)? {
             return Ok(None);
@@ -172,18 +170,13 @@ impl DynamoDb {
         }
         let shares = share.map(|share| share.numbers(today, new_a_day)).unwrap_or_default();
         let body = wire::budget(&self.table.name, today, (new_a_day, most), &shares);
-        match self.update(KEY_BUDGET, &body, today) {
-            Ok(_) => Ok(true),
-            Err(Refused::Condition) if shares.is_empty() => {
-                self.spent = Some(today);
-                Ok(false)
-            }
-            Err(Refused::Condition) => {
-                self.learn_spent((new_a_day, most), shares, today);
-                Ok(false)
-            }
-            Err(Refused::Failed(error)) => Err(error),
+        let is_taken = if_condition_holds(self.update(KEY_BUDGET, &body, today))?.is_some();
+        if !is_taken && shares.is_empty() {
+            self.spent = Some(today);
+        } else if !is_taken {
+            self.learn_spent((new_a_day, most), shares, today);
         }
+        Ok(is_taken)
     }
 
     /// Finds out which limit refused a new path, so that it is not asked again. If that fails, it is.
@@ -210,14 +203,17 @@ impl DynamoDb {
         let key = shard_key(number, hit.key.as_str());
         for known in [true, false] {
             let body = wire::add(&self.table.name, &key, &hit.update(), known);
-            match self.update(&key, &body, hit.at.day()) {
-                Ok(item) => return Ok(Some(item)),
-                Err(Refused::Condition) if self.knows(&hit.key)? => {}
-                Err(Refused::Condition) => return Ok(None),
-                Err(Refused::Failed(error)) => return Err(error),
+            let item = if_condition_holds(self.update(&key, &body, hit.at.day()))?;
+            if item.is_some() || !self.knows(&hit.key)? {
+                return Ok(item);
             }
         }
         Ok(None)
+    }
+
+    /// The keys of all items of a page.
+    fn keys_of(&self, page: &Key) -> Vec<String> {
+        (0..self.shards).map(|number| shard_key(number, page.as_str())).collect()
     }
 
     /// The numbers of a path of which one item is at hand: with the other shards'. The hit is counted, so that these
@@ -227,10 +223,8 @@ impl DynamoDb {
         if self.shards == 1 {
             return counts;
         }
-        let others: Vec<String> = (0..self.shards)
-            .filter(|other| *other != number)
-            .map(|other| shard_key(other, key.as_str()))
-            .collect();
+        let mut others = self.keys_of(key);
+        others.remove(number as usize);
         match self.read_items(&others, Wanted::Counts(today)) {
             Ok(found) => found.iter().fold(counts, |sum, found| sum.plus(found.item.counts(today))),
             Err(error) => {
@@ -280,11 +274,7 @@ impl Store for DynamoDb {
 
     fn sum(&mut self, sum: &Sum, known: bool, now: Moment) -> Result<bool, StoreError> {
         let body = wire::sum(&self.table.name, sum, known);
-        match self.update(&sum.key, &body, now.day()) {
-            Ok(_) => Ok(true),
-            Err(Refused::Condition) => Ok(false),
-            Err(Refused::Failed(error)) => Err(error),
-        }
+        Ok(if_condition_holds(self.update(&sum.key, &body, now.day()))?.is_some())
     }
 
     fn admit(&mut self, paths: Paths, share: Option<Share>, now: Moment) -> Result<bool, StoreError> {
@@ -341,10 +331,7 @@ impl Store for DynamoDb {
         if let ([key], 1) = (keys, self.shards) {
             return Ok(vec![self.read_item(key.as_str(), wanted)?.counts(today)]);
         }
-        let of_key = |key: &'_ Key| -> Vec<String> {
-            (0..self.shards).map(|number| shard_key(number, key.as_str())).collect()
-        };
-        let all: Vec<String> = keys.iter().flat_map(of_key).collect();
+        let all: Vec<String> = keys.iter().flat_map(|key| self.keys_of(key)).collect();
         let mut sums = vec![Counts::default(); keys.len()];
         for Attributes { path, item } in self.read_items(&all, wanted)? {
             if let Some(place) = keys.iter().position(|key| key.as_str() == page_of(&path)) {
@@ -376,9 +363,9 @@ impl Store for DynamoDb {
         match key {
             Some(key) if self.shards == 1 => return self.read_item(key.as_str(), Wanted::All),
             Some(key) => {
-                let keys: Vec<String> =
-                    (0..self.shards).map(|number| shard_key(number, key.as_str())).collect();
-                self.read_items(&keys, Wanted::All)?.iter().for_each(|found| sum.merge(&found.item));
+                self.read_items(&self.keys_of(key), Wanted::All)?
+                    .iter()
+                    .for_each(|found| sum.merge(&found.item));
             }
             None => {
                 let mut site = Item::default();

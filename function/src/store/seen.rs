@@ -15,7 +15,7 @@ use ring::rand::{SecureRandom as _, SystemRandom};
 
 use super::answer::Salted;
 use super::api::Met;
-use super::client::{Client, Refused, Repeat, Table};
+use super::client::{Client, Repeat, Table, if_condition_holds};
 use super::error::StoreError;
 use super::wire;
 use crate::moment::{Day, Moment};
@@ -152,11 +152,8 @@ impl Visitors {
         let bytes = visitor.bytes(&self.site, page.map(Key::as_str));
         let hash = hex(&hmac::sign(&salt.key, &bytes).as_ref()[..HASH_BYTES]);
         let body = wire::remember(&self.table.name, &hash, expiry(today));
-        match client.call("PutItem", &self.table, &body, Repeat::Once) {
-            Ok(_) => Ok(true),
-            Err(Refused::Condition) => Ok(false),
-            Err(Refused::Failed(error)) => Err(error),
-        }
+        let put = client.call("PutItem", &self.table, &body, Repeat::Once);
+        Ok(if_condition_holds(put)?.is_some())
     }
 
     /// Counts a hit of an address, where the owner wants that.

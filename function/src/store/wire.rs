@@ -40,13 +40,7 @@ pub(super) fn add(table: &str, key: &str, update: &Update, known: bool) -> Strin
         values = values.raw(":u", &number(update.uniques));
     }
     expression.push_str(" SET #l = :t, #f = if_not_exists(#f, :f)");
-    let body = change(table, key).text("UpdateExpression", &expression);
-    let body = if known { body.text("ConditionExpression", "attribute_exists(#p)") } else { body };
-    let names = if known { names.text("#p", ATTR_PATH) } else { names };
-    body.raw("ExpressionAttributeNames", &names.end())
-        .raw("ExpressionAttributeValues", &values.end())
-        .text("ReturnValues", "ALL_NEW")
-        .end()
+    update_known(change(table, key), &expression, known, names, values).text("ReturnValues", "ALL_NEW").end()
 }
 
 /// The body of an `UpdateItem` that adds a sum; if `known`, on condition that its item is there.
@@ -93,10 +87,7 @@ fn sum_body(table: &str, sum: &Sum, known: bool) -> Object {
         names = names.text("#l", ATTR_LAST).text("#f", ATTR_FIRST);
         values = values.raw(":l", &text(&last.rfc3339())).raw(":f", &text(&first.to_string()));
     }
-    let body = change(table, &sum.key).text("UpdateExpression", &expression);
-    let body = if known { body.text("ConditionExpression", "attribute_exists(#p)") } else { body };
-    let names = if known { names.text("#p", ATTR_PATH) } else { names };
-    body.raw("ExpressionAttributeNames", &names.end()).raw("ExpressionAttributeValues", &values.end())
+    update_known(change(table, &sum.key), &expression, known, names, values)
 }
 
 /// The body of an `UpdateItem` that takes a new path out of the budget and out of shares of it, on condition that all limits
@@ -120,11 +111,7 @@ pub(super) fn budget(
         names = names.text(&alias, name);
         values = values.raw(&value, &number(*limit));
     }
-    change(table, KEY_BUDGET)
-        .text("UpdateExpression", &change_of)
-        .text("ConditionExpression", &condition)
-        .raw("ExpressionAttributeNames", &names.end())
-        .raw("ExpressionAttributeValues", &values.end())
+    update(change(table, KEY_BUDGET), &change_of, &condition, names, values)
         .text("ReturnValues", "ALL_NEW")
         .end()
 }
@@ -135,21 +122,15 @@ pub(super) fn site(table: &str, today: Day) -> String {
         .text("#u", ATTR_UNIQUES)
         .text("#v", &today.uniques_attribute())
         .text("#w", &today.month_uniques_attribute());
-    change(table, KEY_SITE)
-        .text("UpdateExpression", "ADD #u :n, #v :n, #w :n")
-        .raw("ExpressionAttributeNames", &names.end())
-        .raw("ExpressionAttributeValues", &Object::new().raw(":n", &number(1)).end())
-        .text("ReturnValues", "ALL_NEW")
-        .end()
+    let values = Object::new().raw(":n", &number(1));
+    let body = update(change(table, KEY_SITE), "ADD #u :n, #v :n, #w :n", "", names, values);
+    body.text("ReturnValues", "ALL_NEW").end()
 }
 
 /// The body of an `UpdateItem` that adds `n` to the number `name` of an item.
 pub(super) fn bump(table: &str, key: &str, name: &str, n: u64) -> String {
-    change(table, key)
-        .text("UpdateExpression", "ADD #c :n")
-        .raw("ExpressionAttributeNames", &Object::new().text("#c", name).end())
-        .raw("ExpressionAttributeValues", &Object::new().raw(":n", &number(n)).end())
-        .end()
+    let (names, values) = (Object::new().text("#c", name), Object::new().raw(":n", &number(n)));
+    update(change(table, key), "ADD #c :n", "", names, values).end()
 }
 
 /// The body of an `UpdateItem` that removes attributes; on condition that the item is there, for an update would
@@ -229,12 +210,8 @@ pub(super) fn remember(table: &str, id: &str, ttl: u64) -> String {
 pub(super) fn salt(table: &str, id: &str, proposed: &str, ttl: u64) -> String {
     let names = Object::new().text("#s", SEEN_SALT).text("#t", SEEN_TTL);
     let values = Object::new().raw(":s", &text(proposed)).raw(":t", &number(ttl));
-    seen(table, id)
-        .text("UpdateExpression", "SET #s = if_not_exists(#s, :s), #t = if_not_exists(#t, :t)")
-        .raw("ExpressionAttributeNames", &names.end())
-        .raw("ExpressionAttributeValues", &values.end())
-        .text("ReturnValues", "ALL_NEW")
-        .end()
+    let expression = "SET #s = if_not_exists(#s, :s), #t = if_not_exists(#t, :t)";
+    update(seen(table, id), expression, "", names, values).text("ReturnValues", "ALL_NEW").end()
 }
 
 /// The body of a `DeleteItem`.
@@ -247,11 +224,28 @@ pub(super) fn address(table: &str, id: &str, now: Moment, ttl: u64) -> String {
     let names =
         Object::new().text("#h", ATTR_HITS).text("#l", ATTR_LAST).text("#f", ATTR_FIRST).text("#t", SEEN_TTL);
     let values = Object::new().raw(":n", &number(1)).raw(":l", &text(&now.rfc3339())).raw(":t", &number(ttl));
-    seen(table, id)
-        .text("UpdateExpression", "ADD #h :n SET #l = :l, #f = if_not_exists(#f, :l), #t = :t")
-        .raw("ExpressionAttributeNames", &names.end())
-        .raw("ExpressionAttributeValues", &values.end())
-        .end()
+    let expression = "ADD #h :n SET #l = :l, #f = if_not_exists(#f, :l), #t = :t";
+    update(seen(table, id), expression, "", names, values).end()
+}
+
+/// The body of an update that reads `known` as the condition that the item is there.
+fn update_known(body: Object, expression: &str, known: bool, names: Object, values: Object) -> Object {
+    let (condition, names) =
+        if known { ("attribute_exists(#p)", names.text("#p", ATTR_PATH)) } else { ("", names) };
+    update(body, expression, condition, names, values)
+}
+
+/// Completes the body of an `UpdateItem`; no condition is an empty one.
+pub(super) fn update(
+    body: Object,
+    expression: &str,
+    condition: &str,
+    names: Object,
+    values: Object,
+) -> Object {
+    let body = body.text("UpdateExpression", expression);
+    let body = if condition.is_empty() { body } else { body.text("ConditionExpression", condition) };
+    body.raw("ExpressionAttributeNames", &names.end()).raw("ExpressionAttributeValues", &values.end())
 }
 
 pub(super) fn change(table: &str, key: &str) -> Object {

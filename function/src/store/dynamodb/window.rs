@@ -4,7 +4,7 @@ use hitctl_config::contract::KEY_INVALIDATION;
 
 use super::DynamoDb;
 use crate::json::Object;
-use crate::store::client::{Refused, Repeat};
+use crate::store::client::{Repeat, if_condition_holds};
 use crate::store::error::StoreError;
 use crate::store::wire;
 
@@ -17,27 +17,19 @@ impl DynamoDb {
         let values = Object::new()
             .raw(":n", &wire::number(now_s))
             .raw(":o", &wire::number(now_s.saturating_sub(window_s)));
-        self.window("SET #a = :n", "attribute_not_exists(#a) OR #a <= :o", &values.end())
+        self.window("SET #a = :n", "attribute_not_exists(#a) OR #a <= :o", values)
     }
 
     /// Gives it back, so that the next one may take it; not if another has done so meanwhile.
     pub fn give_back(&mut self, now_s: u64) -> Result<bool, StoreError> {
         let values = Object::new().raw(":n", &wire::number(now_s));
-        self.window("REMOVE #a", "#a = :n", &values.end())
+        self.window("REMOVE #a", "#a = :n", values)
     }
 
-    fn window(&mut self, change: &str, condition: &str, values: &str) -> Result<bool, StoreError> {
-        let body = wire::change(&self.table.name, KEY_INVALIDATION)
-            .text("UpdateExpression", change)
-            .text("ConditionExpression", condition)
-            .raw("ExpressionAttributeNames", &Object::new().text("#a", ATTR_AT).end())
-            .raw("ExpressionAttributeValues", values)
-            .end();
+    fn window(&mut self, change: &str, condition: &str, values: Object) -> Result<bool, StoreError> {
+        let item = wire::change(&self.table.name, KEY_INVALIDATION);
+        let body = wire::update(item, change, condition, Object::new().text("#a", ATTR_AT), values).end();
         // Sent twice, a window that was taken would be found taken: by whom, nobody could tell.
-        match self.call("UpdateItem", &body, Repeat::Never) {
-            Ok(_) => Ok(true),
-            Err(Refused::Condition) => Ok(false),
-            Err(Refused::Failed(error)) => Err(error),
-        }
+        Ok(if_condition_holds(self.call("UpdateItem", &body, Repeat::Never))?.is_some())
     }
 }

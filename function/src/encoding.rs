@@ -1,0 +1,31 @@
+//! Hexadecimal digits and percent-encoding.
+
+/// The two upper-case digits of a byte.
+pub(crate) fn upper_hex(byte: u8) -> [char; 2] {
+    [byte >> 4, byte & 15].map(|digit| char::from(b"0123456789ABCDEF"[usize::from(digit)]))
+}
+
+/// The two lower-case digits of a byte.
+pub(crate) fn lower_hex(byte: u8) -> [char; 2] {
+    upper_hex(byte).map(|digit| digit.to_ascii_lowercase())
+}
+
+/// The bytes that a percent-encoded text stands for, each with its spelling in the text: `%XX` or the byte itself. A `%` without
+/// two digits stands for itself.
+pub(crate) fn percent_decoded(text: &str) -> impl Iterator<Item = (u8, &[u8])> {
+    let mut rest = text.as_bytes();
+    std::iter::from_fn(move || {
+        let &first = rest.first()?;
+        let encoded = if first == b'%' { hex_pair(rest.get(1..3)) } else { None };
+        let (spelling, after) = rest.split_at(if encoded.is_some() { 3 } else { 1 });
+        rest = after;
+        Some((encoded.unwrap_or(first), spelling))
+    })
+}
+
+/// The byte that two hexadecimal digits stand for.
+fn hex_pair(digits: Option<&[u8]>) -> Option<u8> {
+    let &[high, low] = digits? else { return None };
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|value| u8::try_from(value).ok());
+    Some(digit(high)? << 4 | digit(low)?)
+}
