@@ -142,7 +142,7 @@ pub fn count_pieces<S: Store>(
 }
 
 /// Counts views among those that do not count. That number is worth no failure.
-fn ignore<S: Store>(store: &mut S, why: Ignored, views: u64, now: Moment, counted: &mut Counted) {
+pub(crate) fn ignore<S: Store>(store: &mut S, why: Ignored, views: u64, now: Moment, counted: &mut Counted) {
     if let Err(error) = store.ignore(why, views, now) {
         counted.notes.push(format!("views that do not count were not counted as such: {error}"));
     }
@@ -216,7 +216,9 @@ fn judge<S>(
 }
 
 fn verdict(rules: &Rules, said: &Said) -> Verdict {
-    if said.by == By::Reader {
+    // Who is silent about the agent is a program that vouches for its hits, and no robot.
+    let is_trusted = said.by == By::Sender && said.agent.get().is_none();
+    if is_trusted || said.by == By::Reader {
         return match (rules.key(&said.path), said.ignored) {
             (Ok(key), Some(why)) => Verdict::Ignored { key, why },
             (Ok(key), None) => Verdict::Counted { key, followed: true },
@@ -234,12 +236,5 @@ fn verdict(rules: &Rules, said: &Said) -> Verdict {
         prefetched: said.prefetched,
         opted_out: said.opted_out,
     };
-    if said.by == By::Sender && said.agent.get().is_none() {
-        // Who is silent about the agent is a program that vouches for its hits, and no robot.
-        return match rules.key(&said.path) {
-            Ok(key) => Verdict::Counted { key, followed: true },
-            Err(why) => Verdict::Refused { why },
-        };
-    }
     rules.judge(&view)
 }

@@ -16,7 +16,7 @@ use crate::batch::{self, Counted, Failed};
 use crate::failure::Failure;
 use crate::forward;
 use crate::http::Answer;
-use crate::json::{Object, string};
+use crate::json::{Object, list};
 use crate::lambda::Invocation;
 use crate::log::{Field, Level, Log};
 use crate::routes::{Counter, Outcome};
@@ -153,9 +153,8 @@ impl Handler for Function {
             Event::Batch(messages) => {
                 let counted = self.count(&messages, invocation, log);
                 let failed = counted.failed.keys().map(|place| &messages[*place].id);
-                let failed: Vec<String> =
-                    failed.map(|id| Object::new().raw("itemIdentifier", &string(id)).end()).collect();
-                Ok(Object::new().raw("batchItemFailures", &format!("[{}]", failed.join(","))).end())
+                let failed = failed.map(|id| Object::new().text("itemIdentifier", id).end());
+                Ok(Object::new().raw("batchItemFailures", &list(failed)).end())
             }
             Event::Single(message, reply) => {
                 let mut counted = self.count(std::slice::from_ref(&message), invocation, log);

@@ -34,6 +34,11 @@ pub fn string(text: &str) -> String {
     out
 }
 
+/// Returns a list of values that are JSON already.
+pub(crate) fn list(values: impl Iterator<Item = String>) -> String {
+    format!("[{}]", values.collect::<Vec<_>>().join(","))
+}
+
 /// Writes one JSON object, field by field.
 #[derive(Debug)]
 pub struct Object(String);

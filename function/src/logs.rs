@@ -140,9 +140,7 @@ pub fn count<S: Store>(
     chunks.flush(counted);
     if let Some((why, views)) = chunks.ignored.filter(|_| !counted.failed.contains_key(&place)) {
         counted.ignored += views;
-        if let Err(error) = chunks.tools.store.ignore(why, views, now) {
-            counted.notes.push(format!("views that do not count were not counted as such: {error}"));
-        }
+        batch::ignore(chunks.tools.store, why, views, now, counted);
     }
     if chunks.far > 0 {
         let far = chunks.far;

@@ -21,6 +21,7 @@ use crate::json::Object;
 use crate::moment::Moment;
 use crate::store::{Store, StoreError};
 use crate::widget;
+use badge::Form;
 use outcome::Stop;
 
 /// A route: the methods it answers, and what answers them.
@@ -31,17 +32,13 @@ const READING: &[&str] = &["GET", "HEAD"];
 impl<S: Store> Counter<S> {
     /// Answers a request at the time `now`.
     pub fn answer(&mut self, request: &Request, now: Moment) -> Outcome {
-        let outcome = match self.route(request, now) {
-            Ok(outcome) => outcome,
-            Err(stop) => stop.outcome(),
-        };
-        finish(outcome, request)
+        finish(self.route(request, now).unwrap_or_else(Stop::outcome), request)
     }
 
     /// Answers a request whose hit could not be forwarded.
     pub fn not_forwarded(&self, request: &Request, why: String) -> Outcome {
         let stop = Stop::from(StoreError::Unavailable(why));
-        let outcome = match badge::Form::of(&request.route) {
+        let outcome = match Form::of(&request.route) {
             Some(form) => form.error(stop),
             None => stop.outcome(),
         };
@@ -53,14 +50,16 @@ impl<S: Store> Counter<S> {
         let (methods, route): Route<S> = match request.route.as_str() {
             "/counter" => (READING, Self::counter),
             "/v1/hit" => (&["POST"], Self::hit),
-            "/v1/pixel.svg" => (READING, Self::pixel),
+            "/v1/pixel.svg" => (READING, |counter, request, now| Ok(counter.pixel(request, now))),
             "/v1/count" => (READING, Self::count),
-            "/v1/badge.svg" => (READING, Self::badge_svg),
-            "/v1/badge.json" => (READING, Self::badge_json),
-            "/v1/widget.js" => (READING, Self::widget),
+            "/v1/badge.svg" => (READING, |counter, request, now| Ok(counter.badge(request, now, Form::Svg))),
+            "/v1/badge.json" => {
+                (READING, |counter, request, now| Ok(counter.badge(request, now, Form::Json)))
+            }
+            "/v1/widget.js" => (READING, |counter, _, _| Ok(counter.widget())),
             "/v1/top" | "/api/counters" if stats => (READING, Self::top),
             "/v1/series" if stats => (READING, Self::series),
-            "/healthz" => (READING, Self::healthz),
+            "/healthz" => (READING, |counter, _, _| Ok(counter.healthz())),
             _ => return Err(Stop::new(404, "not_found", "there is no such route")),
         };
         if !methods.contains(&request.method.as_str()) {
@@ -76,24 +75,18 @@ impl<S: Store> Counter<S> {
     }
 
     /// `/v1/widget.js`: the script that pages embed.
-    #[expect(clippy::unnecessary_wraps, reason = "all routes have one type")]
-    fn widget(&mut self, _: &Request, _: Moment) -> Result<Outcome, Stop> {
-        Ok(Outcome::of(Answer::new(
-            200,
-            "text/javascript; charset=utf-8",
-            Cache::Day,
-            if self.setup.queued { widget::QUEUED } else { widget::SCRIPT }.to_owned(),
-        )))
+    fn widget(&self) -> Outcome {
+        let script = if self.setup.queued { widget::QUEUED } else { widget::SCRIPT };
+        Outcome::of(Answer::new(200, "text/javascript; charset=utf-8", Cache::Day, script.to_owned()))
     }
 
     /// `/healthz`: answers without touching the table.
-    #[expect(clippy::unnecessary_wraps, reason = "all routes have one type")]
-    fn healthz(&mut self, _: &Request, _: Moment) -> Result<Outcome, Stop> {
+    fn healthz(&self) -> Outcome {
         let mut answer = Answer::json(200, Cache::No, Object::new().number("v", 1).raw("ok", "true").end());
         if let Some(build) = &self.setup.build {
             answer = answer.with(HEADER_BUILD, build.clone());
         }
-        Ok(Outcome::of(answer))
+        Outcome::of(answer)
     }
 }
 

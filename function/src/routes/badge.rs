@@ -133,23 +133,9 @@ fn picture(svg: String, cache: Cache) -> Answer {
 }
 
 impl<S: Store> Counter<S> {
-    /// `/v1/badge.svg`: a picture.
-    #[expect(clippy::unnecessary_wraps, reason = "all routes have one type")]
-    pub(super) fn badge_svg(&mut self, request: &Request, now: Moment) -> Result<Outcome, Stop> {
-        Ok(self.badge(request, now, Form::Svg))
-    }
-
-    /// `/v1/badge.json`: what shields.io draws a picture from.
-    #[expect(clippy::unnecessary_wraps, reason = "all routes have one type")]
-    pub(super) fn badge_json(&mut self, request: &Request, now: Moment) -> Result<Outcome, Stop> {
-        Ok(self.badge(request, now, Form::Json))
-    }
-
-    fn badge(&mut self, request: &Request, now: Moment, form: Form) -> Outcome {
-        match self.try_badge(request, now, form) {
-            Ok(outcome) => outcome,
-            Err(stop) => form.error(stop),
-        }
+    /// `/v1/badge.svg`, a picture, and `/v1/badge.json`, what shields.io draws a picture from.
+    pub(super) fn badge(&mut self, request: &Request, now: Moment, form: Form) -> Outcome {
+        self.try_badge(request, now, form).unwrap_or_else(|stop| form.error(stop))
     }
 
     fn try_badge(&mut self, request: &Request, now: Moment, form: Form) -> Result<Outcome, Stop> {
@@ -164,7 +150,7 @@ impl<S: Store> Counter<S> {
         } else {
             let key = self.setup.rules.key(path)?;
             let counts = self.read_one(&key, now)?;
-            Tally { key, counts, ignored: None, forward: None }
+            Tally::of(key, counts)
         };
         let n = match look.show {
             Show::Total => counts.hits,

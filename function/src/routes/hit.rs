@@ -14,7 +14,7 @@ use crate::path::Key;
 use crate::rules::{Ignored, Verdict, View};
 use crate::sent::Sent;
 use crate::share::Share;
-use crate::store::{Added, Met, Paths, Store};
+use crate::store::{Added, Met, Paths, Store, StoreError};
 use crate::trigger::Forwarded;
 use crate::visitor::Visitor;
 
@@ -25,6 +25,13 @@ pub(super) struct Tally {
     pub(super) ignored: Option<Ignored>,
     /// The hit, where it is the counter that has to count it.
     pub(super) forward: Option<Box<Forwarded>>,
+}
+
+impl Tally {
+    /// The numbers of a page where nothing else is to be told.
+    pub(super) fn of(key: Key, counts: Counts) -> Self {
+        Self { key, counts, ignored: None, forward: None }
+    }
 }
 
 /// How a view was asked for.
@@ -48,7 +55,7 @@ impl<S: Store> Counter<S> {
             self.may_read(request)?;
             let key = self.setup.rules.key(path)?;
             let counts = self.read_one(&key, now)?;
-            return Ok(self.answered(Tally { key, counts, ignored: None, forward: None }, false));
+            return Ok(self.answered(Tally::of(key, counts), false));
         }
         let tally = self.tally(request, Asked { path, ..Asked::default() }, now)?;
         Ok(self.answered(tally, true))
@@ -117,13 +124,18 @@ impl<S: Store> Counter<S> {
         {
             return self.ignored(key, Ignored::Dup, now);
         }
-        let result = self.add(key, visitor.as_ref(), share, now);
-        if let (Some(visitor), Ok(Err((key, _)))) = (&visitor, &result) {
-            self.recent.forget(visitor, key);
+        let added = self.meet_and_add(&key, visitor.as_ref(), share, now);
+        if let (Some(visitor), false) = (&visitor, matches!(added, Ok(Added::Counted(_)))) {
+            // The page may ask again, and should not be told that it repeats itself.
+            self.recent.forget(visitor, &key);
         }
-        match result? {
-            Ok(tally) => Ok(tally),
-            Err((key, why)) => self.ignored(key, why, now),
+        match added? {
+            Added::Counted(counts) => Ok(Tally::of(key, counts)),
+            Added::Unknown | Added::Full => {
+                self.refused_on = Some(now.day());
+                let is_strict = self.setup.paths == Paths::Strict;
+                self.ignored(key, if is_strict { Ignored::Path } else { Ignored::Full }, now)
+            }
         }
     }
 
@@ -160,42 +172,14 @@ impl<S: Store> Counter<S> {
         Ok(Tally { key, counts, ignored, forward: Some(forward) })
     }
 
-    /// Counts a hit, or says why its path may not have one.
-    fn add(
-        &mut self,
-        key: Key,
-        visitor: Option<&Visitor>,
-        share: Option<Share>,
-        now: Moment,
-    ) -> Result<Result<Tally, (Key, Ignored)>, Stop> {
-        let refused = match self.setup.paths {
-            Paths::Strict => Ignored::Path,
-            _ => Ignored::Full,
-        };
-        let added = self.meet_and_add(&key, visitor, share, now);
-        match added {
-            Ok(Added::Counted(counts)) => Ok(Ok(Tally { key, counts, ignored: None, forward: None })),
-            Ok(Added::Unknown | Added::Full) => {
-                self.refused_on = Some(now.day());
-                Ok(Err((key, refused)))
-            }
-            Err(trouble) => {
-                // The page may ask again, and should not be told that it repeats itself.
-                if let Some(visitor) = visitor {
-                    self.recent.forget(visitor, &key);
-                }
-                Err(trouble.into())
-            }
-        }
-    }
-
+    /// Counts a hit, unless its path may not have one.
     fn meet_and_add(
         &mut self,
         key: &Key,
         visitor: Option<&Visitor>,
         share: Option<Share>,
         now: Moment,
-    ) -> Result<Added, crate::store::StoreError> {
+    ) -> Result<Added, StoreError> {
         let (paths, today) = (self.setup.paths, now.day());
         if self.refused_on == Some(today)
             && !self.store.may_admit(paths, share, today)

@@ -11,9 +11,8 @@ use crate::store::Store;
 
 impl<S: Store> Counter<S> {
     /// Counts the page that `path` names, by the rules of a badge with `hit=1`.
-    #[expect(clippy::unnecessary_wraps, reason = "all routes have one type")]
-    pub(super) fn pixel(&mut self, request: &Request, now: Moment) -> Result<Outcome, Stop> {
-        Ok(self.try_pixel(request, now).unwrap_or_else(|stop| Form::Pixel.error(stop)))
+    pub(super) fn pixel(&mut self, request: &Request, now: Moment) -> Outcome {
+        self.try_pixel(request, now).unwrap_or_else(|stop| Form::Pixel.error(stop))
     }
 
     fn try_pixel(&mut self, request: &Request, now: Moment) -> Result<Outcome, Stop> {

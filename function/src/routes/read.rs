@@ -8,10 +8,10 @@ use super::outcome::{Outcome, Stop};
 use super::params::{bad_param, number, once, query};
 use crate::hit::{Counts, DAYS_KEPT, Item, MONTHS_KEPT};
 use crate::http::{Answer, Cache, Request};
-use crate::json::Object;
+use crate::json::{Object, list};
 use crate::moment::{Day, Moment};
 use crate::path::Key;
-use crate::store::{Store, StoreError};
+use crate::store::{Pages, Store, StoreError};
 
 const TOP: usize = 10;
 const MOST_TOP: usize = 100;
@@ -55,18 +55,15 @@ impl<S: Store> Counter<S> {
             Some("uniques") => |counts| counts.uniques,
             Some(_) => return Err(bad_param("the parameter `by` is hits, today or uniques")),
         };
-        let pages = self.all_pages(now)?;
-        let site = pages.site;
-        let mut list = pages.list.clone();
-        list.sort_by(|(a_key, a), (b_key, b)| rank(b).cmp(&rank(a)).then_with(|| a_key.cmp(b_key)));
-        let list = list
+        let Pages { list: mut pages, site } = self.all_pages(now)?.clone();
+        pages.sort_by(|(a_key, a), (b_key, b)| rank(b).cmp(&rank(a)).then_with(|| a_key.cmp(b_key)));
+        let rows = pages
             .iter()
             .take(limit)
             .map(|(key, counts)| self.setup.counts(Object::new().text("path", key), *counts).end());
-        let list: Vec<String> = list.collect();
         let object = Object::new().number("v", 1);
         let site = self.setup.counts(Object::new(), site).end();
-        let body = object.raw("site", &site).raw("counts", &format!("[{}]", list.join(",")));
+        let body = object.raw("site", &site).raw("counts", &list(rows));
         Ok(Outcome::of(Answer::json(200, Cache::Minute, body.end())))
     }
 
@@ -101,7 +98,7 @@ impl<S: Store> Counter<S> {
             let row = Object::new().text("day", &day.to_string());
             tally(row, item.number(&day.attribute()), uniques).end()
         });
-        format!("[{}]", rows.collect::<Vec<_>>().join(","))
+        list(rows)
     }
 
     fn months(&self, item: &Item, today: Day, n: usize) -> String {
@@ -115,7 +112,7 @@ impl<S: Store> Counter<S> {
             let hits = item.number(&format!("{ATTR_MONTH_PREFIX}{digits}"));
             tally(Object::new().text("month", &format!("{year:04}-{month:02}")), hits, uniques).end()
         });
-        format!("[{}]", rows.collect::<Vec<_>>().join(","))
+        list(rows)
     }
 
     /// The pages as a JSON list, in the order asked for; a page that is named twice is read once and listed twice.
@@ -129,6 +126,6 @@ impl<S: Store> Counter<S> {
             let counts = read.get(position).copied().unwrap_or_default();
             self.setup.page(Object::new(), key, counts).end()
         });
-        Ok(format!("[{}]", rows.collect::<Vec<_>>().join(",")))
+        Ok(list(rows))
     }
 }

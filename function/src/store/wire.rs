@@ -8,7 +8,7 @@ use hitctl_config::contract::{
 
 use super::transaction::Transaction;
 use crate::hit::{Sum, Update};
-use crate::json::{Object, string};
+use crate::json::{Object, list, string};
 use crate::moment::{Day, Moment};
 
 /// Which attributes a reader wants.
@@ -56,18 +56,15 @@ pub(super) fn transaction(
     ttl: u64,
     token: &str,
 ) -> String {
-    let mut items = Vec::with_capacity(transaction.marks.len() + transaction.sums.len());
-    for mark in &transaction.marks {
+    let puts = transaction.marks.iter().map(|mark| {
         let put = remember(seen, &format!("{SEEN_MESSAGE_PREFIX}{mark}"), ttl);
-        items.push(Object::new().raw("Put", &put).end());
-    }
-    for (sum, known) in &transaction.sums {
-        items.push(Object::new().raw("Update", &sum_body(table, sum, *known).end()).end());
-    }
-    Object::new()
-        .text("ClientRequestToken", token)
-        .raw("TransactItems", &format!("[{}]", items.join(",")))
-        .end()
+        Object::new().raw("Put", &put).end()
+    });
+    let updates = transaction
+        .sums
+        .iter()
+        .map(|(sum, known)| Object::new().raw("Update", &sum_body(table, sum, *known).end()).end());
+    Object::new().text("ClientRequestToken", token).raw("TransactItems", &list(puts.chain(updates))).end()
 }
 
 fn sum_body(table: &str, sum: &Sum, known: bool) -> Object {
@@ -168,8 +165,7 @@ pub(super) fn exists(table: &str, key: &str) -> String {
 
 /// The `RequestItems` of a `BatchGetItem`.
 pub(super) fn batch<'a>(table: &str, keys: impl Iterator<Item = &'a str>, wanted: Wanted) -> String {
-    let keys: Vec<String> = keys.map(key_of).collect();
-    let items = projected(Object::new().raw("Keys", &format!("[{}]", keys.join(","))), wanted);
+    let items = projected(Object::new().raw("Keys", &list(keys.map(key_of))), wanted);
     Object::new().raw(table, &items.end()).end()
 }
 
