@@ -4,8 +4,8 @@
 use std::borrow::Cow;
 
 use crate::encoding::percent_decoded;
+use crate::fields;
 use crate::moment::Moment;
-use crate::trigger::fields;
 
 /// The columns that are read, as both formats name them.
 const COLUMNS: [&str; 10] = [

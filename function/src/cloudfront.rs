@@ -2,12 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use crate::aws::{Rest, Unanswered};
+use crate::aws::{Refusal, Rest};
 use crate::net::Response;
-
-/// How often an invalidation is asked for before it is given up.
-const TRIES: u32 = 4;
-const ANSWER_LIMIT: usize = 256 * 1024;
 
 /// Asks for an invalidation until `deadline`. The same reference with the same paths is the same invalidation,
 /// however often it is asked for. The error is a sentence for the log.
@@ -20,30 +16,16 @@ pub fn invalidate(
 ) -> Result<(), String> {
     let path = format!("/2020-05-31/distribution/{distribution}/invalidation");
     let body = batch(paths, reference);
-    let mut tries = 0;
-    loop {
-        let why =
-            match rest.exchange("POST", &path, "application/xml", body.as_bytes(), deadline, ANSWER_LIMIT) {
-                Ok(response) if matches!(response.status, 200..=299) => return Ok(()),
-                Ok(response) => {
-                    let (why, may_pass) = judge(&response);
-                    if !may_pass {
-                        return Err(why);
-                    }
-                    why
-                }
-                Err(Unanswered(why)) => why,
-            };
-        tries += 1;
-        // What has too many invalidations in progress has them for seconds.
-        if tries == TRIES || !rest.pause(Duration::from_millis(250) * 2_u32.pow(tries), deadline) {
-            return Err(why);
-        }
-    }
+    // What has too many invalidations in progress has them for seconds.
+    let pause = Duration::from_millis(250);
+    rest.post(&path, &[("content-type", "application/xml")], &body, deadline, pause, &judge)
 }
 
 /// What an answer says that is none, and whether another time may do.
-fn judge(response: &Response) -> (String, bool) {
+fn judge(response: &Response) -> Result<(), Refusal> {
+    if matches!(response.status, 200..=299) {
+        return Ok(());
+    }
     let text = String::from_utf8_lossy(&response.body);
     let code = element(&text, "Code").unwrap_or("no code");
     let id = response.header("x-amzn-requestid").unwrap_or("unknown");
@@ -51,7 +33,7 @@ fn judge(response: &Response) -> (String, bool) {
     let may_pass = response.status >= 500
         || response.status == 429
         || matches!(code, "TooManyInvalidationsInProgress" | "Throttling" | "ThrottlingException");
-    (why, may_pass)
+    Err(Refusal { why, may_pass })
 }
 
 /// The text of the first element of that name.

@@ -3,12 +3,8 @@
 
 use std::time::{Duration, Instant};
 
-use crate::aws::{Rest, Unanswered};
+use crate::aws::{Refusal, Rest};
 use crate::settings::Target;
-
-/// How often a hit is sent before it is given up.
-const TRIES: u32 = 4;
-const ANSWER_LIMIT: usize = 64 * 1024;
 
 /// Sends an event to the counter until `deadline`. Where an answer was lost it is sent again, so that a hit may arrive twice
 /// and none is missing. The error is a sentence for the log.
@@ -17,25 +13,14 @@ pub fn send(rest: &mut Rest, counter: &Target, event: &str, deadline: Instant) -
     let qualifier = alias.as_ref().map(|alias| format!("?Qualifier={alias}")).unwrap_or_default();
     let path = format!("/2015-03-31/functions/{function}/invocations{qualifier}");
     let headers = [("content-type", "application/json"), ("x-amz-invocation-type", "Event")];
-    let mut tries = 0;
-    loop {
-        let why = match rest.exchange_with("POST", &path, &headers, event.as_bytes(), deadline, ANSWER_LIMIT)
-        {
-            Ok(response) if response.status == 202 => return Ok(()),
-            Ok(response) => {
-                let id = response.header("x-amzn-requestid").unwrap_or("unknown");
-                let kind = response.header("x-amzn-errortype").unwrap_or("no code");
-                let why = format!("lambda Invoke: status {} {kind} (request {id})", response.status);
-                if response.status < 500 && response.status != 429 {
-                    return Err(why);
-                }
-                why
-            }
-            Err(Unanswered(why)) => why,
-        };
-        tries += 1;
-        if tries == TRIES || !rest.pause(Duration::from_millis(50) * 2_u32.pow(tries), deadline) {
-            return Err(why);
+    rest.post(&path, &headers, event, deadline, Duration::from_millis(50), &|response| {
+        let status = response.status;
+        if status == 202 {
+            return Ok(());
         }
-    }
+        let id = response.header("x-amzn-requestid").unwrap_or("unknown");
+        let kind = response.header("x-amzn-errortype").unwrap_or("no code");
+        let why = format!("lambda Invoke: status {status} {kind} (request {id})");
+        Err(Refusal { why, may_pass: status >= 500 || status == 429 })
+    })
 }

@@ -20,6 +20,8 @@ pub mod visitor;
 pub mod widget;
 
 #[cfg(feature = "shapes")]
+mod fields;
+#[cfg(feature = "shapes")]
 pub mod sent;
 #[cfg(feature = "shapes")]
 pub mod trigger;

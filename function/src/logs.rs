@@ -40,7 +40,7 @@ pub fn fetch(rest: &mut Rest, path: &str, deadline: Instant) -> Result<Vec<u8>, 
     let mut last = String::new();
     // A read may be asked for twice.
     for _ in 0..2 {
-        match rest.exchange("GET", path, "", b"", deadline, MOST_PACKED) {
+        match rest.exchange("GET", path, &[], b"", deadline, MOST_PACKED) {
             Ok(response) if response.too_large => {
                 return Err(Unread::Never(format!("the file is larger than {MOST_PACKED} bytes")));
             }

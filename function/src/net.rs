@@ -3,8 +3,10 @@
 
 mod connection;
 mod endpoint;
+mod peer;
 mod tls;
 
 pub use connection::{Connection, Lost, Response};
 pub use endpoint::Endpoint;
+pub use peer::Peer;
 pub use tls::Tls;

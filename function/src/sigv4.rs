@@ -81,6 +81,29 @@ impl Signer {
         )
     }
 
+    /// Returns a whole request, signed. A POST says how long its body is.
+    pub(crate) fn request(
+        &mut self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+        now: Moment,
+    ) -> Vec<u8> {
+        let mut request = format!("{method} {path} HTTP/1.1\r\n");
+        for (name, value) in headers {
+            request.extend([name, ": ", value, "\r\n"]);
+        }
+        request.push_str(&self.sign_as(method, path, headers, body, now));
+        if method == "POST" {
+            request.extend(["content-length: ", &body.len().to_string(), "\r\n"]);
+        }
+        request.push_str("\r\n");
+        let mut request = request.into_bytes();
+        request.extend_from_slice(body);
+        request
+    }
+
     fn key(&mut self, date: &str) -> hmac::Key {
         if let Some((day, key)) = &self.key
             && day == date

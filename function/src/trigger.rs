@@ -4,7 +4,6 @@
 mod body;
 mod cloudfront;
 mod eventbridge;
-pub(crate) mod fields;
 pub mod forwarded;
 mod http;
 mod message;
@@ -18,9 +17,9 @@ pub use message::{By, Content, Message, Object, Said, Sources, is_near};
 use serde_json::value::RawValue;
 
 use crate::failure::Failure;
+use crate::fields::{Fields, list, object};
 use crate::http::Request;
 use crate::moment::Moment;
-use fields::{Fields, list, object};
 
 /// An event, understood.
 #[derive(Debug)]

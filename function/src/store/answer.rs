@@ -45,27 +45,6 @@ pub(super) struct Page<'a> {
     pub(super) next: Option<&'a RawValue>,
 }
 
-/// What `UpdateItem` answers for a salt.
-#[derive(Deserialize)]
-pub(super) struct Salted<'a> {
-    #[serde(rename = "Attributes", borrow)]
-    pub(super) attributes: SaltAttributes<'a>,
-}
-
-/// A salt's item.
-#[derive(Deserialize)]
-pub(super) struct SaltAttributes<'a> {
-    #[serde(borrow)]
-    pub(super) salt: Text<'a>,
-}
-
-/// A text attribute.
-#[derive(Deserialize)]
-pub(super) struct Text<'a> {
-    #[serde(rename = "S", borrow)]
-    pub(super) text: Cow<'a, str>,
-}
-
 /// An error. Services differ in the case of `message`.
 #[derive(Default, Deserialize)]
 #[serde(default)]

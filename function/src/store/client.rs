@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use super::answer::{Failure, Reason};
 use super::error::StoreError;
 use crate::moment::Moment;
-use crate::net::{Connection, Endpoint, Lost, Response, Tls};
+use crate::net::{Endpoint, Lost, Peer, Response, Tls};
 use crate::sigv4::Signer;
 
 /// Every call of an invocation together must be done by then, if the invocation leaves that long.
@@ -21,8 +21,6 @@ const CALL_LIMIT: Duration = Duration::from_secs(3);
 const CONNECT_LIMIT: Duration = Duration::from_secs(1);
 /// About what the first of several tries is waited for.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
-/// Well below a minute, after which AWS's servers begin to close idle connections.
-const IDLE_LIMIT: Duration = Duration::from_secs(20);
 /// A page of a Scan is at most 1 MB of items; as JSON it is smaller than this.
 const ANSWER_LIMIT: usize = 8 * 1024 * 1024;
 
@@ -101,13 +99,8 @@ fn is_throttling(kind: &str) -> bool {
 /// A client of one endpoint.
 #[derive(Debug)]
 pub(super) struct Client {
-    endpoint: Endpoint,
+    peer: Peer,
     signer: Signer,
-    clock: fn() -> Moment,
-    tls: Tls,
-    /// Kept alive, with the time of its last use by the wall clock: the monotonic one may stand still while the
-    /// environment is frozen.
-    idle: Option<(Connection, Moment)>,
     deadline: Instant,
     half: Instant,
 }
@@ -115,11 +108,11 @@ pub(super) struct Client {
 impl Client {
     pub(super) fn new(endpoint: Endpoint, tls: Tls, signer: Signer, clock: fn() -> Moment) -> Self {
         let deadline = Instant::now() + CALL_LIMIT;
-        Self { endpoint, signer, clock, tls, idle: None, deadline, half: deadline }
+        Self { peer: Peer::new(endpoint, tls, clock), signer, deadline, half: deadline }
     }
 
     pub(super) fn now(&self) -> Moment {
-        (self.clock)()
+        self.peer.now()
     }
 
     /// Bounds the calls that follow: an invocation has `left`, and its answer must still get out.
@@ -139,11 +132,7 @@ impl Client {
 
     /// Connects ahead of the first call where that is costly, which is where there is TLS.
     pub(super) fn warm(&mut self, table: &Table) -> Result<(), StoreError> {
-        if self.endpoint.tls && self.idle.is_none() {
-            let connection = self.connect(table)?;
-            self.idle = Some((connection, self.now()));
-        }
-        Ok(())
+        self.peer.warm(self.connect_limit()).map_err(|error| self.not_connected(table, &error))
     }
 
     /// Bounds the calls that follow by all that an invocation has `left`, but for a second in which its answer must get out.
@@ -187,25 +176,30 @@ impl Client {
         let mut repeated = false;
         loop {
             let again = !std::mem::replace(&mut repeated, true);
-            let (mut connection, now) = match self.connection(table) {
-                Ok(connection) => connection,
-                Err(_) if again && self.is_time_left() => continue,
-                Err(error) => return Err(error.into()),
-            };
-            let request = self.request(operation, body, now);
-            match connection.exchange(&request, Some(self.call_deadline()), ANSWER_LIMIT) {
-                Ok(response) => {
-                    self.idle = Some((connection, now));
-                    if again && repeat == Repeat::Once && response.status >= 500 {
-                        continue;
-                    }
-                    return self.judge(operation, table, response);
-                }
-                Err(Lost::Unsent(_)) if again && self.is_time_left() => {}
-                Err(Lost::Unanswered(_)) if again && repeat == Repeat::Once && self.is_time_left() => {}
-                Err(lost) => return Err(self.unavailable(operation, table, &lost.to_string()).into()),
+            match self.send(operation, table, body) {
+                Ok(response) if again && repeat == Repeat::Once && response.status >= 500 => {}
+                Ok(response) => return self.judge(operation, table, response),
+                Err((_, was_sent))
+                    if again && (!was_sent || repeat == Repeat::Once) && self.is_time_left() => {}
+                Err((error, _)) => return Err(error.into()),
             }
         }
+    }
+
+    /// Sends a call once. The error says whether the request left, so that nobody knows whether it was carried out.
+    fn send(&mut self, operation: &str, table: &Table, body: &str) -> Result<Response, (StoreError, bool)> {
+        let taken = self.peer.take(self.connect_limit());
+        let (mut connection, now) = taken.map_err(|error| (self.not_connected(table, &error), false))?;
+        let request = self.request(operation, body, now);
+        // No single call gets more than this, so that one which hangs leaves time for another.
+        let deadline = self.deadline.min(Instant::now() + CALL_LIMIT);
+        let answer = connection.exchange(&request, Some(deadline), ANSWER_LIMIT);
+        let response = answer.map_err(|lost| {
+            let was_sent = matches!(lost, Lost::Unanswered(_));
+            (self.unavailable(operation, table, &lost.to_string()), was_sent)
+        })?;
+        self.peer.keep(connection, now);
+        Ok(response)
     }
 
     /// Reads the body of a call's answer.
@@ -227,7 +221,7 @@ impl Client {
     }
 
     pub(super) fn describe(&self, operation: &str, table: &Table, why: &str) -> String {
-        format!("dynamodb {operation}, table {}, {}: {why}", table.name, self.endpoint.authority())
+        format!("dynamodb {operation}, table {}, {}: {why}", table.name, self.peer.endpoint.authority())
     }
 
     /// Writes a transaction. A lost answer is asked for again with the same bytes, and with them the same token, so that
@@ -236,21 +230,12 @@ impl Client {
         const OPERATION: &str = "TransactWriteItems";
         let mut tries = 0;
         loop {
-            let why = match self.connection(table) {
-                Err(error) => error.to_string(),
-                Ok((mut connection, now)) => {
-                    let request = self.request(OPERATION, body, now);
-                    match connection.exchange(&request, Some(self.call_deadline()), ANSWER_LIMIT) {
-                        Err(lost) => self.describe(OPERATION, table, &lost.to_string()),
-                        Ok(response) => {
-                            self.idle = Some((connection, now));
-                            match self.judge_transaction(table, &response) {
-                                Ok(done) => return done,
-                                Err(why) => why,
-                            }
-                        }
-                    }
-                }
+            let why = match self.send(OPERATION, table, body) {
+                Err((error, _)) => error.to_string(),
+                Ok(response) => match self.judge_transaction(table, &response) {
+                    Ok(done) => return done,
+                    Err(why) => why,
+                },
             };
             tries += 1;
             if !self.is_time_left() || !self.pause(tries) {
@@ -298,52 +283,24 @@ impl Client {
         Err(error.into())
     }
 
-    /// The idle connection if it is good, else a new one; and the time.
-    fn connection(&mut self, table: &Table) -> Result<(Connection, Moment), StoreError> {
-        let now = self.now();
-        if let Some((mut connection, used)) = self.idle.take() {
-            let idle = connection.idle().max(now.since(used));
-            if idle < IDLE_LIMIT && connection.is_usable() {
-                return Ok((connection, now));
-            }
-        }
-        Ok((self.connect(table)?, now))
+    fn connect_limit(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now()).min(CONNECT_LIMIT)
     }
 
-    fn connect(&mut self, table: &Table) -> Result<Connection, StoreError> {
-        let left = self.deadline.saturating_duration_since(Instant::now()).min(CONNECT_LIMIT);
-        Connection::open(&self.endpoint, &mut self.tls, left)
-            .map_err(|error| self.unavailable("connect", table, &error.to_string()))
+    fn not_connected(&self, table: &Table, error: &std::io::Error) -> StoreError {
+        self.unavailable("connect", table, &error.to_string())
     }
 
     fn request(&mut self, operation: &str, body: &str, now: Moment) -> Vec<u8> {
-        let authority = self.endpoint.authority();
-        let path = if self.endpoint.prefix.is_empty() { "/" } else { &self.endpoint.prefix };
-        let target = format!("DynamoDB_20120810.{operation}");
+        let Endpoint { prefix, .. } = &self.peer.endpoint;
+        let path = if prefix.is_empty() { "/" } else { prefix };
+        let (authority, target) = (self.peer.endpoint.authority(), format!("DynamoDB_20120810.{operation}"));
         let headers = [
             ("content-type", "application/x-amz-json-1.0"),
             ("host", authority.as_str()),
             ("x-amz-target", &target),
         ];
-        let signed = self.signer.sign(path, &headers, body.as_bytes(), now);
-        let mut request = format!("POST {path} HTTP/1.1\r\n");
-        for (name, value) in headers {
-            request.push_str(name);
-            request.push_str(": ");
-            request.push_str(value);
-            request.push_str("\r\n");
-        }
-        request.push_str(&signed);
-        request.push_str("content-length: ");
-        request.push_str(&body.len().to_string());
-        request.push_str("\r\n\r\n");
-        request.push_str(body);
-        request.into_bytes()
-    }
-
-    /// No single call gets more than this, so that one which hangs leaves time for another.
-    fn call_deadline(&self) -> Instant {
-        self.deadline.min(Instant::now() + CALL_LIMIT)
+        self.signer.request("POST", path, &headers, body.as_bytes(), now)
     }
 
     pub(super) fn is_time_left(&self) -> bool {

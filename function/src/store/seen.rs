@@ -13,11 +13,11 @@ use hitctl_config::contract::{SEEN_ADDRESS_PREFIX, SEEN_SALT_PREFIX};
 use ring::hmac;
 use ring::rand::{SecureRandom as _, SystemRandom};
 
-use super::answer::Salted;
 use super::api::Met;
 use super::client::{Client, Repeat, Table, if_condition_holds};
 use super::error::StoreError;
 use super::wire;
+use crate::fields::{point, read_text};
 use crate::moment::{Day, Moment};
 use crate::path::Key;
 use crate::sigv4::hex;
@@ -115,13 +115,15 @@ impl Visitors {
         let proposed = hex(&bytes);
         let body = wire::salt(&self.table.name, &salt_id(day), &proposed, expiry(day));
         let answer = client.call("UpdateItem", &self.table, &body, Repeat::Once)?;
-        let salted: Salted<'_> = client.parse("UpdateItem", &self.table, &answer)?;
-        let stands = &salted.attributes.salt.text;
+        let json = std::str::from_utf8(&answer).unwrap_or_default();
+        let stands = point(json, "/Attributes/salt/S")
+            .and_then(read_text)
+            .ok_or_else(|| client.unavailable("UpdateItem", &self.table, "the answer is not understood"))?;
         if stands.len() != proposed.len() {
             return Err(client.unavailable("UpdateItem", &self.table, "the day's salt is damaged"));
         }
         self.salt = Some(Salt { day, key: hmac::Key::new(hmac::HMAC_SHA256, stands.as_bytes()) });
-        if *stands == proposed {
+        if stands == proposed {
             self.delete_old_salts(client, day, notes);
         }
         Ok(())

@@ -1,8 +1,8 @@
 //! The body of a message on the queue: hits of a sender of its own, a bare path, or an event that another service put there.
 
-use super::fields::{self, Fields, list, number, object};
 use super::message::{Content, MOST_ID_BYTES, Read, Said, Sources, time};
 use super::{cloudfront, eventbridge, s3};
+use crate::fields::{self, Fields, list, number, object};
 use crate::moment::Moment;
 use hitctl_config::contract::{MAX_COUNT, MAX_HITS_IN_MESSAGE};
 

@@ -2,8 +2,8 @@
 
 use serde_json::value::RawValue;
 
-use super::fields::{object, point, read_text};
 use super::message::{By, Content, MOST_ID_BYTES, Read, Said};
+use crate::fields::{object, point, read_text};
 use crate::moment::Moment;
 
 /// Reads a record: `{"cf":{"config":..,"request":..}}`.

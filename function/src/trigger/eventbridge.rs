@@ -2,9 +2,9 @@
 
 use hitctl_config::contract::MAX_COUNT;
 
-use super::fields::{Field, Fields, object, point, read_text};
 use super::message::{Content, MOST_ID_BYTES, Read, Said, Sources, time};
 use super::s3;
+use crate::fields::{Field, Fields, object, point, read_text};
 use crate::moment::Moment;
 
 const PATH: &str = "/detail/path";

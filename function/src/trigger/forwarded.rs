@@ -1,7 +1,7 @@
 //! Hits that the reader forwards to the counter, by asynchronous invocation: written and read here, so that both sides agree.
 
-use super::fields::{Fields, number};
 use super::message::{By, Content, MOST_ID_BYTES, Read, Said};
+use crate::fields::{Fields, number};
 use crate::json::Object;
 use crate::moment::Moment;
 use crate::path::Key;

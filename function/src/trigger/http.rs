@@ -5,7 +5,7 @@ use hitctl_config::contract::{
 };
 use serde_json::value::RawValue;
 
-use super::fields::{Field, Fields, read_text};
+use crate::fields::{Field, Fields, read_text};
 use crate::http::{Answer, FetchSite, Headers, Request};
 use crate::json::{Object, string};
 

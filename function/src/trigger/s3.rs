@@ -3,8 +3,8 @@
 
 use serde_json::value::RawValue;
 
-use super::fields::{Field, Fields, object};
 use super::message::{Content, Object, Read};
+use crate::fields::{Field, Fields, object};
 use crate::query::decode;
 
 /// What S3 sends when a notification is set up.

@@ -4,8 +4,8 @@ use hitctl_config::contract::{MESSAGE_ID, MESSAGE_IP, MESSAGE_ORIGIN, MESSAGE_UA
 use serde_json::value::RawValue;
 
 use super::body;
-use super::fields::{object, point, read_text};
 use super::message::{By, Content, MOST_ID_BYTES, Message, Said, Sources, is_near};
+use crate::fields::{object, point, read_text};
 use crate::moment::Moment;
 use crate::sent::Sent;
 

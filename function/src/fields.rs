@@ -59,12 +59,12 @@ impl<'a> Fields<'a> {
     }
 
     /// A text of its own.
-    pub(super) fn string(&self, name: &str) -> Result<Option<String>, String> {
+    pub(crate) fn string(&self, name: &str) -> Result<Option<String>, String> {
         Ok(self.text(name)?.map(Cow::into_owned))
     }
 
     /// An object.
-    pub(super) fn object(&self, name: &str) -> Result<Option<Fields<'a>>, String> {
+    pub(crate) fn object(&self, name: &str) -> Result<Option<Fields<'a>>, String> {
         is_there(self.get(name)).map(|raw| object(raw, &format!("`{name}`"))).transpose()
     }
 }
@@ -86,30 +86,30 @@ fn is_there(field: Field<'_>) -> Option<&str> {
 }
 
 /// A text.
-pub(super) fn text<'a>(field: Field<'a>, name: &str) -> Result<Option<Cow<'a, str>>, String> {
+pub(crate) fn text<'a>(field: Field<'a>, name: &str) -> Result<Option<Cow<'a, str>>, String> {
     let Some(raw) = is_there(field) else { return Ok(None) };
     read_text(raw).map(Some).ok_or_else(|| format!("`{name}` is no text"))
 }
 
 /// A text, wherever it is.
-pub(super) fn read_text(raw: &str) -> Option<Cow<'_, str>> {
+pub(crate) fn read_text(raw: &str) -> Option<Cow<'_, str>> {
     serde_json::from_str::<Text<'_>>(raw).ok().map(|text| text.0)
 }
 
 /// A whole number.
-pub(super) fn number(field: Field<'_>, name: &str) -> Result<Option<u64>, String> {
+pub(crate) fn number(field: Field<'_>, name: &str) -> Result<Option<u64>, String> {
     let Some(raw) = is_there(field) else { return Ok(None) };
     raw.parse().map(Some).map_err(|_| format!("`{name}` is no whole number"))
 }
 
 /// A list.
-pub(super) fn list<'a>(field: Field<'a>, name: &str) -> Result<Option<Vec<&'a RawValue>>, String> {
+pub(crate) fn list<'a>(field: Field<'a>, name: &str) -> Result<Option<Vec<&'a RawValue>>, String> {
     let Some(raw) = is_there(field) else { return Ok(None) };
     serde_json::from_str(raw).map(Some).map_err(|_| format!("`{name}` is no list"))
 }
 
 /// What a JSON pointer (RFC 6901) points to.
-pub(super) fn point<'a>(json: &'a str, pointer: &str) -> Option<&'a str> {
+pub(crate) fn point<'a>(json: &'a str, pointer: &str) -> Option<&'a str> {
     let mut here = json;
     for token in pointer.strip_prefix('/')?.split('/') {
         let token = token.replace("~1", "/").replace("~0", "~");
