@@ -68,13 +68,7 @@ pub struct Change {
 impl Action {
     /// The word that the contract uses for it.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Keep => "keep",
-            Self::Create => "create",
-            Self::Update => "update",
-            Self::Replace => "replace",
-            Self::Delete => "delete",
-        }
+        self.forms()[0]
     }
 
     /// The sign in front of it in a plan: a blank, `+`, `~`, `±`, `-`.
@@ -90,23 +84,22 @@ impl Action {
 
     /// "creating".
     pub fn doing(self) -> &'static str {
-        match self {
-            Self::Keep => "keeping",
-            Self::Create => "creating",
-            Self::Update => "updating",
-            Self::Replace => "replacing",
-            Self::Delete => "deleting",
-        }
+        self.forms()[1]
     }
 
     /// "created".
     pub fn done(self) -> &'static str {
+        self.forms()[2]
+    }
+
+    /// The forms of its word: the infinitive and both participles.
+    fn forms(self) -> [&'static str; 3] {
         match self {
-            Self::Keep => "kept",
-            Self::Create => "created",
-            Self::Update => "updated",
-            Self::Replace => "replaced",
-            Self::Delete => "deleted",
+            Self::Keep => ["keep", "keeping", "kept"],
+            Self::Create => ["create", "creating", "created"],
+            Self::Update => ["update", "updating", "updated"],
+            Self::Replace => ["replace", "replacing", "replaced"],
+            Self::Delete => ["delete", "deleting", "deleted"],
         }
     }
 }

@@ -40,43 +40,35 @@ pub fn check(plan: &Plan) -> Vec<Finding> {
     plan.changes.iter().filter_map(about).collect()
 }
 
+fn finding(severity: Severity, code: &str, about: &Change, message: String, hint: Option<String>) -> Finding {
+    Finding { severity, code: code.to_owned(), address: about.address().clone(), message, hint }
+}
+
 fn ownership(change: &Change) -> Option<Finding> {
     let Why::NotOurs(owner) = &change.why else { return None };
     let (kind, name) = (change.kind(), change.name());
     Some(if change.is_conflict() {
-        Finding {
-            severity: Severity::Error,
-            code: "not_ours".to_owned(),
-            address: change.address().clone(),
-            message: format!("{kind} {name} is there already and is not this app's ({owner})"),
-            hint: Some(format!(
-                "give `app` in hitctl.toml another name, or take {kind} {name} over with `hitctl deploy --adopt`"
-            )),
-        }
+        let message = format!("{kind} {name} is there already and is not this app's ({owner})");
+        let hint = format!(
+            "give `app` in hitctl.toml another name, or take {kind} {name} over with `hitctl deploy --adopt`"
+        );
+        finding(Severity::Error, "not_ours", change, message, Some(hint))
     } else {
-        Finding {
-            severity: Severity::Warning,
-            code: "left_alone".to_owned(),
-            address: change.address().clone(),
-            message: format!("{kind} {name} is not this app's ({owner}) and is left alone"),
-            hint: None,
-        }
+        let message = format!("{kind} {name} is not this app's ({owner}) and is left alone");
+        finding(Severity::Warning, "left_alone", change, message, None)
     })
 }
 
 fn data_loss(change: &Change) -> Option<Finding> {
-    let how = match change.action {
-        Action::Delete => "deleting",
-        Action::Replace => "replacing",
-        _ => return None,
-    };
-    change.node.keep.asks(change.have.as_ref()).then(|| Finding {
-        severity: Severity::Consent,
-        code: "data_loss".to_owned(),
-        address: change.address().clone(),
-        message: format!("{how} {} {} loses its data: {}", change.kind(), change.name(), change.why),
-        hint: Some(if change.node.keep == Keep::AskWhileHolding { LOOK } else { EXPORT }.to_owned()),
-    })
+    if !matches!(change.action, Action::Delete | Action::Replace)
+        || !change.node.keep.asks(change.have.as_ref())
+    {
+        return None;
+    }
+    let (how, kind, name) = (change.action.doing(), change.kind(), change.name());
+    let message = format!("{how} {kind} {name} loses its data: {}", change.why);
+    let hint = if change.node.keep == Keep::AskWhileHolding { LOOK } else { EXPORT };
+    Some(finding(Severity::Consent, "data_loss", change, message, Some(hint.to_owned())))
 }
 
 /// What holds data and is kept although it is not wanted has no say in the plan: it may go down with its whole.
@@ -85,18 +77,9 @@ fn under_kept(plan: &Plan, change: &Change) -> Option<Finding> {
         matches!(other.why, Why::DataKept | Why::NeededBy(_)) && other.node.needs.contains(change.address())
     };
     let kept = (change.action == Action::Replace).then(|| plan.changes.iter().find(is_kept)).flatten()?;
-    let (kind, name) = (change.kind(), change.name());
-    Some(Finding {
-        severity: Severity::Consent,
-        code: "data_loss".to_owned(),
-        address: kept.address().clone(),
-        message: format!(
-            "replacing {kind} {name} may lose the data of {} {}, which needs it",
-            kept.kind(),
-            kept.name()
-        ),
-        hint: Some(EXPORT.to_owned()),
-    })
+    let (kind, name, of, needs_it) = (change.kind(), change.name(), kept.kind(), kept.name());
+    let message = format!("replacing {kind} {name} may lose the data of {of} {needs_it}, which needs it");
+    Some(finding(Severity::Consent, "data_loss", kept, message, Some(EXPORT.to_owned())))
 }
 
 const EXPORT: &str = "run `hitctl counts export` first, then run the command again with `--delete-data`";

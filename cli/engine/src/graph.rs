@@ -175,14 +175,10 @@ impl Graph {
         }
         for node in waiting.values() {
             for to in &node.needs {
-                let edge = || (node.address.clone(), to.clone());
-                match waiting.get(to).map(|needed| &needed.want) {
-                    None => {
-                        let (from, to) = edge();
-                        return Err(GraphError::Dangling { from, to });
-                    }
+                let (from, to) = (node.address.clone(), to.clone());
+                match waiting.get(&to).map(|needed| &needed.want) {
+                    None => return Err(GraphError::Dangling { from, to }),
                     Some(Want::Absent) if node.want != Want::Absent => {
-                        let (from, to) = edge();
                         return Err(GraphError::Absent { from, to });
                     }
                     Some(_) => {}
