@@ -49,11 +49,7 @@ impl Function {
     }
 
     fn cloudfront(&mut self) -> Result<&mut Rest, String> {
-        let rest = match self.cloudfront.take() {
-            Some(rest) => rest,
-            None => self.access.cloudfront(&self.settings)?,
-        };
-        Ok(self.cloudfront.insert(rest))
+        made_once(&mut self.cloudfront, || self.access.cloudfront(&self.settings))
     }
 
     fn time_left(&self, invocation: &Invocation) -> Duration {
@@ -81,13 +77,8 @@ impl Function {
             return Err("there is no counter to forward hits to".to_owned());
         };
         let until = deadline(self.time_left(invocation));
-        let mut rest = match self.lambda.take() {
-            Some(rest) => rest,
-            None => self.access.lambda(&self.settings)?,
-        };
-        let sent = forward::send(&mut rest, &counter, &forwarded::event(hit, &invocation.id), until);
-        self.lambda = Some(rest);
-        sent
+        let lambda = made_once(&mut self.lambda, || self.access.lambda(&self.settings))?;
+        forward::send(lambda, &counter, &forwarded::event(hit, &invocation.id), until)
     }
 
     /// Counts messages, and says in the log what was not.
@@ -175,6 +166,17 @@ impl Handler for Function {
                 }
             }
         }
+    }
+}
+
+/// A client that is made before its first call.
+fn made_once(
+    client: &mut Option<Rest>,
+    make: impl FnOnce() -> Result<Rest, String>,
+) -> Result<&mut Rest, String> {
+    match client {
+        Some(client) => Ok(client),
+        None => Ok(client.insert(make()?)),
     }
 }
 

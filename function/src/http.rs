@@ -214,13 +214,7 @@ pub enum Origins {
 impl Origins {
     /// Reads a list separated by commas; nothing, or a `*` in it, is any.
     pub fn parse(list: Option<&str>) -> Self {
-        let names: Vec<String> = list
-            .unwrap_or("*")
-            .split(',')
-            .map(str::trim)
-            .filter(|name| !name.is_empty())
-            .map(str::to_owned)
-            .collect();
+        let names = names(list.unwrap_or("*"));
         if names.is_empty() || names.iter().any(|name| name == "*") { Self::Any } else { Self::Only(names) }
     }
 
@@ -246,6 +240,11 @@ impl Origins {
             _ => true,
         }
     }
+}
+
+/// The names in a list separated by commas.
+pub(crate) fn names(list: &str) -> Vec<String> {
+    list.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect()
 }
 
 fn is_listed(names: &[String], asked: Option<WebOrigin<'_>>) -> bool {

@@ -3,6 +3,8 @@
 
 use std::time::{Duration, Instant};
 
+use hitctl_config::partitions::Partition;
+
 use crate::aws::Rest;
 use crate::logs::path_of;
 use crate::moment::Moment;
@@ -38,18 +40,14 @@ impl Access {
 
     /// A client of `CloudFront`, which has one endpoint per partition; some partitions have none.
     pub(super) fn cloudfront(&self, settings: &SourceSettings) -> Result<Rest, String> {
+        let partition = partition(&self.region);
         if let Some(endpoint) = &settings.cloudfront {
-            let known = partition(&self.region).ok().and_then(|partition| partition.cloudfront);
-            return Ok(self.rest(
-                endpoint.clone(),
-                known.map_or("us-east-1", |service| service.region),
-                "cloudfront",
-            ));
+            let known = partition.ok().and_then(|partition| partition.cloudfront);
+            let region = known.map_or("us-east-1", |service| service.region);
+            return Ok(self.rest(endpoint.clone(), region, "cloudfront"));
         }
-        let partition = partition(&self.region)?;
-        let service = partition
-            .cloudfront
-            .ok_or_else(|| format!("the partition {} has no CloudFront", partition.name))?;
+        let Partition { cloudfront, name, .. } = partition?;
+        let service = cloudfront.ok_or_else(|| format!("the partition {name} has no CloudFront"))?;
         Ok(self.rest(Endpoint::parse(&format!("https://{}", service.host))?, service.region, "cloudfront"))
     }
 

@@ -5,7 +5,7 @@ use hitctl_config::contract::{
     ENV_ORIGIN_SECRET, ENV_PATHS, ENV_PUBLIC_STATS, ENV_REPEAT,
 };
 
-use crate::http::Origins;
+use crate::http::{Origins, names};
 use crate::rules::Rules;
 use crate::setup::Setup;
 use crate::store::Paths;
@@ -24,7 +24,7 @@ pub(super) fn read(set: &dyn Fn(&str) -> Option<String>, faults: &mut Vec<String
         }
     };
     let rules = Rules {
-        keep_query: list(set(ENV_KEEP_QUERY).as_deref()),
+        keep_query: names(&set(ENV_KEEP_QUERY).unwrap_or_default()),
         ignore_bots: ignores(ENV_BOTS),
         ignore_opted_out: ignores(ENV_GPC),
         origins: Origins::parse(set(ENV_ALLOW_ORIGINS).as_deref()),
@@ -48,11 +48,6 @@ pub(super) fn read(set: &dyn Fn(&str) -> Option<String>, faults: &mut Vec<String
         build: set(ENV_BUILD).filter(|build| build.bytes().all(|byte| byte.is_ascii_graphic())),
         ..Setup::default()
     }
-}
-
-fn list(text: Option<&str>) -> Vec<String> {
-    let names = text.unwrap_or_default().split(',').map(str::trim);
-    names.filter(|name| !name.is_empty()).map(str::to_owned).collect()
 }
 
 fn paths(text: &str) -> Option<Paths> {

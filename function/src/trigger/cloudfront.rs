@@ -1,16 +1,17 @@
 //! `CloudFront`'s viewer events: what Lambda@Edge is invoked with, and what a function there may have put on the queue.
 
+use std::borrow::Cow;
+
 use serde_json::value::RawValue;
 
-use super::message::{By, Content, MOST_ID_BYTES, Read, Said};
+use super::message::{By, Content, Read, Said, usable_id};
 use crate::fields::{object, point, read_text};
 use crate::moment::Moment;
 
 /// Reads a record: `{"cf":{"config":..,"request":..}}`.
 pub(super) fn read(record: &str, at: Moment) -> Read {
     let id = point(record, "/cf/config/requestId").and_then(read_text);
-    let id = id.filter(|id| !id.is_empty() && id.len() <= MOST_ID_BYTES);
-    (id.map(std::borrow::Cow::into_owned), content(record, at))
+    (usable_id(id.map(Cow::into_owned)), content(record, at))
 }
 
 fn content(record: &str, at: Moment) -> Result<Content, String> {
@@ -31,8 +32,8 @@ fn content(record: &str, at: Moment) -> Result<Content, String> {
         path: if query.is_empty() { uri.into_owned() } else { format!("{uri}?{query}") },
         at: Some(at),
         n: 1,
-        address: request.text("clientIp")?.map(std::borrow::Cow::into_owned).into(),
-        agent: header("user-agent").map(std::borrow::Cow::into_owned).into(),
+        address: request.text("clientIp")?.map(Cow::into_owned).into(),
+        agent: header("user-agent").map(Cow::into_owned).into(),
         opted_out: is("dnt") || is("sec-gpc"),
         prefetched: ahead.iter().any(|name| header(name).is_some_and(|value| super::http::is_ahead(&value))),
         ..Said::default()

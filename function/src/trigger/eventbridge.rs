@@ -2,7 +2,7 @@
 
 use hitctl_config::contract::MAX_COUNT;
 
-use super::message::{Content, MOST_ID_BYTES, Read, Said, Sources, time};
+use super::message::{Content, Read, Said, Sources, time, usable_id};
 use super::s3;
 use crate::fields::{Field, Fields, object, point, read_text};
 use crate::moment::Moment;
@@ -18,15 +18,11 @@ pub(super) fn is_one(fields: &Fields<'_>) -> bool {
 
 /// Reads an event.
 pub(super) fn read(json: &str, sources: &Sources, now: Moment) -> Read {
-    let event = match object(json, "the event") {
-        Ok(event) => event,
-        Err(why) => return (None, Err(why)),
-    };
-    let id = match event.text("id") {
-        Ok(id) => id.filter(|id| !id.is_empty() && id.len() <= MOST_ID_BYTES),
-        Err(why) => return (None, Err(why)),
-    };
-    (id.map(std::borrow::Cow::into_owned), content(json, &event, sources, now))
+    let read = object(json, "the event").and_then(|event| Ok((event.string("id")?, event)));
+    match read {
+        Ok((id, event)) => (usable_id(id), content(json, &event, sources, now)),
+        Err(why) => (None, Err(why)),
+    }
 }
 
 fn content(json: &str, event: &Fields<'_>, sources: &Sources, now: Moment) -> Result<Content, String> {
@@ -44,29 +40,34 @@ fn content(json: &str, event: &Fields<'_>, sources: &Sources, now: Moment) -> Re
         Some(name) if !name.starts_with('/') => name.to_owned(),
         pointer => {
             let pointer = pointer.unwrap_or(PATH);
-            let found = point(json, pointer).ok_or_else(|| format!("there is nothing at {pointer} in it"))?;
-            let is_number = !found.is_empty() && found.bytes().all(|byte| byte.is_ascii_digit());
-            let text = if is_number { Some(found.into()) } else { read_text(found) };
+            let found = found_at(json, pointer)?;
+            let text = if is_whole(found) { Some(found.into()) } else { read_text(found) };
             text.ok_or_else(|| format!("what is at {pointer} in it is neither a text nor a whole number"))?
                 .into_owned()
         }
     };
-    let at = match event.text("time")? {
-        Some(text) => Some(time(&text, now).map_err(|why| format!("`time` {why}"))?),
-        None => None,
-    };
-    let n = match sources.event_amount.as_deref() {
-        Some(pointer) => amount(json, pointer)?,
-        None => 1,
-    };
+    let at = event
+        .text("time")?
+        .map(|text| time(&text, now).map_err(|why| format!("`time` {why}")))
+        .transpose()?;
+    let n = sources.event_amount.as_deref().map_or(Ok(1), |pointer| amount(json, pointer))?;
     Ok(Content::Hits(vec![Said { path, at, n, ..Said::default() }]))
+}
+
+/// What is at a pointer.
+fn found_at<'a>(json: &'a str, pointer: &str) -> Result<&'a str, String> {
+    point(json, pointer).ok_or_else(|| format!("there is nothing at {pointer} in it"))
+}
+
+/// Whether a text is a whole number.
+fn is_whole(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// A whole number, or its digits as a text.
 fn amount(json: &str, pointer: &str) -> Result<u64, String> {
-    let found = point(json, pointer).ok_or_else(|| format!("there is nothing at {pointer} in it"))?;
+    let found = found_at(json, pointer)?;
     let digits = read_text(found).unwrap_or(found.into());
-    let is_whole = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-    let amount = digits.parse().ok().filter(|amount| is_whole && *amount <= MAX_COUNT);
+    let amount = digits.parse().ok().filter(|amount| is_whole(&digits) && *amount <= MAX_COUNT);
     amount.ok_or_else(|| format!("expected a whole number from 0 to {MAX_COUNT} at {pointer}"))
 }

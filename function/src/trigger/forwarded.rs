@@ -1,6 +1,8 @@
 //! Hits that the reader forwards to the counter, by asynchronous invocation: written and read here, so that both sides agree.
 
-use super::message::{By, Content, MOST_ID_BYTES, Read, Said};
+use std::borrow::Cow;
+
+use super::message::{By, Content, Read, Said, usable_id};
 use crate::fields::{Fields, number};
 use crate::json::Object;
 use crate::moment::Moment;
@@ -49,8 +51,7 @@ pub(super) fn is_one(event: &Fields<'_>) -> bool {
 
 /// Reads the event.
 pub(super) fn read(event: &Fields<'_>) -> Read {
-    let id = event.string("id").ok().flatten().filter(|id| !id.is_empty() && id.len() <= MOST_ID_BYTES);
-    (id, content(event))
+    (usable_id(event.string("id").ok().flatten()), content(event))
 }
 
 fn content(event: &Fields<'_>) -> Result<Content, String> {
@@ -59,12 +60,10 @@ fn content(event: &Fields<'_>) -> Result<Content, String> {
         return Err(format!("expected version {VERSION} of a forwarded hit, found {version}"));
     }
     let missing = |name: &str| format!("`{name}` is missing");
-    let ignored = match event.text("why")? {
-        Some(code) => {
-            Some(Ignored::of_code(&code).ok_or_else(|| format!("`why` is `{code}`, which is no reason"))?)
-        }
-        None => None,
+    let reason = |code: Cow<'_, str>| {
+        Ignored::of_code(&code).ok_or_else(|| format!("`why` is `{code}`, which is no reason"))
     };
+    let ignored = event.text("why")?.map(reason).transpose()?;
     Ok(Content::Hits(vec![Said {
         by: By::Reader,
         path: event.string("path")?.ok_or_else(|| missing("path"))?,

@@ -7,6 +7,11 @@ use crate::rules::Ignored;
 /// The longest id under which a message is remembered, in bytes.
 pub(super) const MOST_ID_BYTES: usize = 256;
 
+/// An id, if a message can be remembered under it.
+pub(super) fn usable_id(id: Option<String>) -> Option<String> {
+    id.filter(|id| (1..=MOST_ID_BYTES).contains(&id.len()))
+}
+
 /// How far ahead a sender's clock may be.
 const AHEAD_MS: u64 = 5 * 60_000;
 /// How long a hit may have been on its way.

@@ -17,17 +17,12 @@ pub(super) fn test(fields: &Fields<'_>) -> Result<Content, String> {
 
 /// The records of a notification.
 pub(super) fn records(records: &[&RawValue]) -> Read {
-    let mut objects = Vec::with_capacity(records.len());
-    for raw in records {
-        match record(raw.get()) {
-            Ok(object) => objects.push(object),
-            Err(why) => return (None, Err(why)),
-        }
-    }
-    match objects.first() {
-        Some(_) => (None, Ok(Content::Objects(objects))),
-        None => (None, Err("there are no records in it".to_owned())),
-    }
+    let objects: Result<Vec<Object>, String> = records.iter().map(|raw| record(raw.get())).collect();
+    let content = match objects {
+        Ok(objects) if objects.is_empty() => Err("there are no records in it".to_owned()),
+        objects => objects.map(Content::Objects),
+    };
+    (None, content)
 }
 
 fn record(json: &str) -> Result<Object, String> {

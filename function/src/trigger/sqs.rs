@@ -4,7 +4,7 @@ use hitctl_config::contract::{MESSAGE_ID, MESSAGE_IP, MESSAGE_ORIGIN, MESSAGE_UA
 use serde_json::value::RawValue;
 
 use super::body;
-use super::message::{By, Content, MOST_ID_BYTES, Message, Said, Sources, is_near};
+use super::message::{By, Content, Message, Said, Sources, is_near, usable_id};
 use crate::fields::{object, point, read_text};
 use crate::moment::Moment;
 use crate::sent::Sent;
@@ -40,8 +40,7 @@ pub(super) fn read(record: &str, sources: &Sources, now: Moment) -> Result<Messa
             }
         }
     };
-    let given = attribute(MESSAGE_ID).filter(|id| !id.is_empty() && id.len() <= MOST_ID_BYTES);
-    Ok(Message { mark: given.or(mark).unwrap_or_else(|| id.clone()), id, content })
+    Ok(Message { mark: usable_id(attribute(MESSAGE_ID)).or(mark).unwrap_or_else(|| id.clone()), id, content })
 }
 
 /// What a page sent to `/v1/hit`, and the HTTP API put on the queue.
