@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use crate::encoding::percent_decoded;
-use crate::fields;
+use crate::fields::{self, Fields};
 use crate::moment::Moment;
 
 /// The columns that are read, as both formats name them.
@@ -85,14 +85,12 @@ impl Reader {
             return Ok(None);
         }
         if line.starts_with('{') {
-            let Ok(fields) = fields::object(line, "the line") else {
+            let fields = fields::object(line, "the line").ok();
+            let has_column = |fields: &Fields<'_>| COLUMNS.iter().any(|column| fields.get(column).is_some());
+            let Some(fields) = fields.filter(has_column) else {
                 self.unreadable += 1;
                 return Ok(None);
             };
-            if !COLUMNS.iter().any(|column| fields.get(column).is_some()) {
-                self.unreadable += 1;
-                return Ok(None);
-            }
             self.require(|column| fields.get(column).is_some())?;
             self.understood = true;
             let values = COLUMNS.map(|column| match fields.text(column) {

@@ -8,9 +8,9 @@ mod plain;
 
 pub use piece::{Part, Piece};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
-use piece::Refused;
+use piece::Counting;
 
 use crate::http::FetchSite;
 use crate::moment::Moment;
@@ -114,12 +114,11 @@ pub fn count_pieces<S: Store>(
     if tools.setup.visitors {
         meet::meet(tools.store, pieces, now, &mut counted.notes);
     }
-    let mut refused = Refused::default();
-    let fates = if exact {
-        exact::count(tools.store, pieces, paths, now, &mut refused)
-    } else {
-        plain::count(tools.store, pieces, paths, now, &mut refused, &mut counted.notes)
-    };
+    let refused = HashSet::new();
+    let mut counting = Counting { store: &mut *tools.store, pieces, paths, now, refused, refused_views: 0 };
+    let fates =
+        if exact { exact::count(&mut counting) } else { plain::count(&mut counting, &mut counted.notes) };
+    let refused_views = counting.refused_views;
     for (piece, fate) in pieces.iter().zip(fates) {
         match fate {
             Ok(hits) => counted.hits = counted.hits.saturating_add(hits),
@@ -134,10 +133,10 @@ pub fn count_pieces<S: Store>(
             }
         }
     }
-    if refused.views > 0 {
+    if refused_views > 0 {
         let why = if paths == Paths::Strict { Ignored::Path } else { Ignored::Full };
-        counted.ignored += refused.views;
-        ignore(tools.store, why, refused.views, now, counted);
+        counted.ignored += refused_views;
+        ignore(tools.store, why, refused_views, now, counted);
     }
 }
 

@@ -28,12 +28,12 @@ fn member<'a>(
     let mut rest = header(packed).ok_or("the file is no gzip, or its head is cut")?;
     let mut state = DecompressorOxide::new();
     let mut window = vec![0; WINDOW];
-    let (mut at, mut length, mut sum) = (0, 0_u32, Crc::new());
+    let (mut at, mut length, mut sum) = (0, 0_u32, 0);
     loop {
         let (status, read, written) = decompress(&mut state, rest, &mut window, at, 0);
         rest = &rest[read..];
         let piece = &window[at..at + written];
-        sum.add(piece);
+        sum = crc32(sum, piece);
         length = length.wrapping_add(u32::try_from(written).unwrap_or_default());
         each(piece)?;
         at = (at + written) % WINDOW;
@@ -45,7 +45,7 @@ fn member<'a>(
     }
     let (tail, rest) = rest.split_at_checked(8).ok_or("the file is cut: its end is missing")?;
     let said = |at: usize| u32::from_le_bytes([tail[at], tail[at + 1], tail[at + 2], tail[at + 3]]);
-    if (said(0), said(4)) == (sum.end(), length) {
+    if (said(0), said(4)) == (sum, length) {
         Ok(rest)
     } else {
         Err("the file is damaged: its checksum is another".to_owned())
@@ -72,43 +72,34 @@ fn header(packed: &[u8]) -> Option<&[u8]> {
     if flags & 2 != 0 { rest.get(2..) } else { Some(rest) }
 }
 
-/// CRC-32, four bits at a time: its table is small, and logs are.
-struct Crc(u32);
-
-impl Crc {
-    const TABLE: [u32; 16] = {
-        let mut table = [0; 16];
-        let (mut n, mut start) = (0, 0_u32);
-        while n < 16 {
-            let mut value = start;
-            let mut bit = 0;
-            while bit < 4 {
-                value = if value & 1 == 1 { value >> 1 ^ 0xedb8_8320 } else { value >> 1 };
-                bit += 1;
-            }
-            table[n] = value;
-            n += 1;
-            start += 1;
+/// The part of CRC-32 that four bits add.
+const CRC_TABLE: [u32; 16] = {
+    let mut table = [0; 16];
+    let (mut n, mut start) = (0, 0_u32);
+    while n < 16 {
+        let mut value = start;
+        let mut bit = 0;
+        while bit < 4 {
+            value = if value & 1 == 1 { value >> 1 ^ 0xedb8_8320 } else { value >> 1 };
+            bit += 1;
         }
-        table
-    };
-
-    fn new() -> Self {
-        Self(u32::MAX)
+        table[n] = value;
+        n += 1;
+        start += 1;
     }
+    table
+};
 
-    fn add(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 ^= u32::from(*byte);
-            for _ in 0..2 {
-                self.0 = self.0 >> 4 ^ Self::TABLE[(self.0 & 15) as usize];
-            }
+/// CRC-32 of what `crc` is of, followed by `bytes`. Four bits at a time: the table is small, and logs are.
+fn crc32(crc: u32, bytes: &[u8]) -> u32 {
+    let mut rest = !crc;
+    for byte in bytes {
+        rest ^= u32::from(*byte);
+        for _ in 0..2 {
+            rest = rest >> 4 ^ CRC_TABLE[(rest & 15) as usize];
         }
     }
-
-    fn end(&self) -> u32 {
-        !self.0
-    }
+    !rest
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use crate::access_log::{Reader, View as Line};
 use crate::aws::{Rest, Unanswered};
-use crate::batch::{self, Counted, Part, Piece, Tools};
+use crate::batch::{self, Counted, Failed, Part, Piece, Tools};
 use crate::gzip;
 use crate::moment::Moment;
 use crate::path::percent_encoded;
@@ -26,27 +26,18 @@ const VIEWS_IN_CHUNK: usize = 1000;
 /// A line beyond this is none of a log.
 const MOST_LINE_BYTES: usize = 64 * 1024;
 
-/// Why a file was not fetched.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Unread {
-    /// It never will be.
-    Never(String),
-    /// Another time may do.
-    Later(String),
-}
-
 /// Fetches an object.
-pub fn fetch(rest: &mut Rest, path: &str, deadline: Instant) -> Result<Vec<u8>, Unread> {
+pub fn fetch(rest: &mut Rest, path: &str, deadline: Instant) -> Result<Vec<u8>, Failed> {
     let mut last = String::new();
     // A read may be asked for twice.
     for _ in 0..2 {
         match rest.exchange("GET", path, &[], b"", deadline, MOST_PACKED) {
             Ok(response) if response.too_large => {
-                return Err(Unread::Never(format!("the file is larger than {MOST_PACKED} bytes")));
+                return Err(Failed::Malformed(format!("the file is larger than {MOST_PACKED} bytes")));
             }
             Ok(response) if response.status == 200 => return Ok(response.body),
             Ok(response) if response.status == 404 => {
-                return Err(Unread::Never("the file is not in its bucket any more".to_owned()));
+                return Err(Failed::Malformed("the file is not in its bucket any more".to_owned()));
             }
             Ok(response) => {
                 let id = response.header("x-amz-request-id").unwrap_or("unknown");
@@ -58,7 +49,7 @@ pub fn fetch(rest: &mut Rest, path: &str, deadline: Instant) -> Result<Vec<u8>, 
             Err(Unanswered(why)) => last = format!("s3 GetObject: {why}"),
         }
     }
-    Err(Unread::Later(last))
+    Err(Failed::Store(last))
 }
 
 /// Where an object is: the path of a request for it, behind the bucket's.

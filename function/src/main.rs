@@ -54,12 +54,8 @@ fn run(log: &mut Log) -> String {
     let access = Access { credentials, region, tls: tls.clone(), clock: now };
     let mut store = DynamoDb::new(endpoint, tls, tables, signer, now);
     if let Err(error) = store.warm() {
-        log.line(
-            Level::Warn,
-            None,
-            "DynamoDB is not reachable yet",
-            &[("cause", Field::Text(&error.to_string()))],
-        );
+        let cause = error.to_string();
+        log.line(Level::Warn, None, "DynamoDB is not reachable yet", &[("cause", Field::Text(&cause))]);
     }
     let mut function = Function::new(Counter::new(store, counter), sources, access);
     serve::serve(&mut runtime, log, &mut function).to_string()

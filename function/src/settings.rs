@@ -94,9 +94,7 @@ impl Settings {
             Some((name, url)) => Endpoint::parse(url.trim()).map_err(|why| format!("{name}: {why}")),
             // A region that is not set has its own fault already.
             None if region.is_empty() => Endpoint::parse("https://unset"),
-            None => aws_endpoint(&region)
-                .and_then(|url| Endpoint::parse(&url))
-                .map_err(|why| format!("AWS_REGION: {why}")),
+            None => aws_endpoint("dynamodb", &region).map_err(|why| format!("AWS_REGION: {why}")),
         };
         let endpoint = endpoint.map_err(|fault| faults.push(fault));
         let (Ok(endpoint), true) = (endpoint, faults.is_empty()) else { return Err(faults.join("; ")) };
@@ -115,9 +113,9 @@ pub fn log_level(env: &dyn Fn(&str) -> Option<String>) -> (Level, Option<String>
     }
 }
 
-/// Returns the endpoint of `DynamoDB` in the region's partition.
-fn aws_endpoint(region: &str) -> Result<String, String> {
-    Ok(format!("https://{}", partition(region)?.host("dynamodb", region)))
+/// Returns the endpoint of a service in the region's partition.
+pub(crate) fn aws_endpoint(service: &str, region: &str) -> Result<Endpoint, String> {
+    Endpoint::parse(&format!("https://{}", partition(region)?.host(service, region)))
 }
 
 /// Returns the partition of the function's region.

@@ -37,14 +37,9 @@ impl Signer {
         Self { access_key, secret_key, session_token, region, service, key: None }
     }
 
-    /// Returns the header lines that sign a POST of `body` to `path`: date, token and authorization. `headers` are
-    /// the others that are signed, names in lower case.
-    pub fn sign(&mut self, path: &str, headers: &[(&str, &str)], body: &[u8], now: Moment) -> String {
-        self.sign_as("POST", path, headers, body, now)
-    }
-
-    /// As [`sign`](Self::sign), for another method.
-    pub fn sign_as(
+    /// Returns the header lines that sign a request with `body` to `path`: date, token and authorization. `headers` are the others
+    /// that are signed, names in lower case.
+    pub fn sign(
         &mut self,
         method: &str,
         path: &str,
@@ -94,7 +89,7 @@ impl Signer {
         for (name, value) in headers {
             request.extend([name, ": ", value, "\r\n"]);
         }
-        request.push_str(&self.sign_as(method, path, headers, body, now));
+        request.push_str(&self.sign(method, path, headers, body, now));
         if method == "POST" {
             request.extend(["content-length: ", &body.len().to_string(), "\r\n"]);
         }
@@ -150,7 +145,7 @@ mod tests {
     fn signs_as_the_published_suite_does() {
         let mut signer = signer(None, "us-east-1", "service");
         let now = Moment::from_millis(1_440_938_160_000);
-        insta::assert_snapshot!(signer.sign("/", &[("host", "example.amazonaws.com")], b"", now), @r"
+        insta::assert_snapshot!(signer.sign("POST", "/", &[("host", "example.amazonaws.com")], b"", now), @r"
         x-amz-date: 20150830T123600Z
         authorization: AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/service/aws4_request, SignedHeaders=host;x-amz-date, Signature=5da7c1a2acd57cee7505fc6676e4e544621c30862966e37dddb68e92efbe5d6b
         ");
@@ -162,7 +157,8 @@ mod tests {
             ("content-type", "application/x-amz-json-1.0"),
             ("x-amz-target", "DynamoDB_20120810.GetItem"),
         ];
-        let lines = signer.sign(path, &headers, br#"{"TableName":"hits-test"}"#, Moment::from_millis(at));
+        let lines =
+            signer.sign("POST", path, &headers, br#"{"TableName":"hits-test"}"#, Moment::from_millis(at));
         lines.trim_end().rsplit_once("SignedHeaders=").unwrap().1.to_owned()
     }
 

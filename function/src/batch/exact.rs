@@ -4,9 +4,8 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::piece::{Fate, Piece, Refused, admit, hits, site, sums};
+use super::piece::{Counting, Fate, Piece};
 use crate::hit::Sum;
-use crate::moment::Moment;
 use crate::path::Key;
 use crate::store::{Obstacle, Paths, Store, Transacted, Transaction};
 
@@ -14,33 +13,26 @@ use crate::store::{Obstacle, Paths, Store, Transacted, Transaction};
 const ACTIONS: usize = 100;
 
 /// What a transaction writes.
-struct Actions {
+struct Actions<'a> {
     /// The pieces whose marks are written.
     marks: Vec<usize>,
     /// The sums, and whether their items have to be there.
     sums: Vec<(Sum, bool)>,
     /// The page of each sum; none is the site.
-    keys: Vec<Option<Key>>,
+    keys: Vec<Option<&'a Key>>,
 }
 
 /// What is known of the pieces, as it goes.
-struct Run<'a> {
-    pieces: &'a [Piece],
+struct Run<'r, 'a, S> {
+    counting: &'r mut Counting<'a, S>,
     fates: Vec<Option<Fate>>,
     /// Pages that need no item of their own yet.
-    admitted: HashSet<Key>,
-    paths: Paths,
-    now: Moment,
+    admitted: HashSet<&'a Key>,
 }
 
 /// Counts pieces. Those without a mark have none to be known by, and are counted as they are.
-pub(super) fn count<S: Store>(
-    store: &mut S,
-    pieces: &[Piece],
-    paths: Paths,
-    now: Moment,
-    refused: &mut Refused,
-) -> Vec<Fate> {
+pub(super) fn count<S: Store>(counting: &mut Counting<'_, S>) -> Vec<Fate> {
+    let pieces = counting.pieces;
     let mut first: HashMap<&str, usize> = HashMap::new();
     let mut twins: HashMap<usize, usize> = HashMap::new();
     for (place, piece) in pieces.iter().enumerate() {
@@ -53,7 +45,7 @@ pub(super) fn count<S: Store>(
         }
     }
     let fates = vec![None; pieces.len()];
-    let mut run = Run { pieces, fates, admitted: HashSet::new(), paths, now };
+    let mut run = Run { counting, fates, admitted: HashSet::new() };
     // Pieces of one page together: so most pages are written once.
     let mut places: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for place in (0..pieces.len()).filter(|place| !twins.contains_key(place)) {
@@ -61,7 +53,7 @@ pub(super) fn count<S: Store>(
     }
     let places = places.into_values().flatten().collect();
     for pack in packs(pieces, places) {
-        run.write(store, pack, refused);
+        run.write(pack);
     }
     for (place, twin) in twins {
         run.fates[place] = match &run.fates[twin] {
@@ -100,39 +92,40 @@ fn packs(pieces: &[Piece], places: Vec<usize>) -> Vec<Vec<usize>> {
     packs
 }
 
-impl Run<'_> {
+impl<'a, S: Store> Run<'_, 'a, S> {
     /// Writes a pack, until each of its pieces has its fate.
-    fn write<S: Store>(&mut self, store: &mut S, mut pack: Vec<usize>, refused: &mut Refused) {
+    fn write(&mut self, mut pack: Vec<usize>) {
+        let pieces = self.counting.pieces;
         let mut tries = 0;
         loop {
             pack.retain(|place| self.fates[*place].is_none());
             if pack.is_empty() {
                 return;
             }
-            if !store.has_time() {
+            if !self.counting.store.has_time() {
                 return self.fail(&pack, "there was no time left to write it");
             }
-            let Actions { marks, sums, keys } = self.actions(&pack, refused);
-            let only_marks = pack.iter().any(|place| self.pieces[*place].parts.is_empty());
+            let Actions { marks, sums, keys } = self.actions(&pack);
+            let only_marks = pack.iter().any(|place| pieces[*place].parts.is_empty());
             if sums.is_empty() && !only_marks {
                 // Nothing of it may be counted.
-                return self.done(&pack, refused);
+                return self.done(&pack);
             }
-            let names = marks.iter().filter_map(|place| self.pieces[*place].mark.clone()).collect();
+            let names = marks.iter().filter_map(|place| pieces[*place].mark.clone()).collect();
             let transaction = Transaction { marks: names, sums };
-            match store.transact(&transaction, self.now) {
-                Transacted::Done => return self.done(&pack, refused),
+            match self.counting.store.transact(&transaction, self.counting.now) {
+                Transacted::Done => return self.done(&pack),
                 Transacted::Failed(error) => return self.fail(&pack, &error.to_string()),
                 Transacted::Busy(why) => {
                     tries += 1;
-                    if !store.pause(tries) {
+                    if !self.counting.store.pause(tries) {
                         return self.fail(&pack, &why);
                     }
                 }
                 Transacted::Cancelled(obstacles) => {
-                    let is_new = self.clear(store, &pack, &marks, &keys, &obstacles, refused);
+                    let is_new = self.clear(&pack, &marks, &keys, &obstacles);
                     tries += u32::from(!is_new);
-                    if !is_new && !store.pause(tries) {
+                    if !is_new && !self.counting.store.pause(tries) {
                         return self.fail(&pack, "other writers of the same pages were always sooner");
                     }
                 }
@@ -141,32 +134,32 @@ impl Run<'_> {
     }
 
     /// What is to be written for a pack.
-    fn actions(&self, pack: &[usize], refused: &Refused) -> Actions {
-        let pieces = || pack.iter().map(|place| &self.pieces[*place]);
-        let marks = pack.iter().copied().filter(|place| self.pieces[*place].mark.is_some()).collect();
-        let (mut all, mut keys) = (Vec::new(), Vec::new());
-        for (key, sum) in sums(pieces(), refused).into_values() {
-            let known = self.paths != Paths::Open && !self.admitted.contains(&key);
-            all.push((sum, known));
+    fn actions(&self, pack: &[usize]) -> Actions<'a> {
+        let all = self.counting.pieces;
+        let pieces = || pack.iter().map(|place| &all[*place]);
+        let marks = pack.iter().copied().filter(|place| all[*place].mark.is_some()).collect();
+        let (mut sums, mut keys) = (Vec::new(), Vec::new());
+        for (key, sum) in self.counting.sums(pieces()) {
+            let known = self.counting.paths != Paths::Open && !self.admitted.contains(key);
+            sums.push((sum, known));
             keys.push(Some(key));
         }
-        if let Some(sum) = site(pieces(), refused) {
-            all.push((sum, false));
+        if let Some(sum) = self.counting.site(pieces()) {
+            sums.push((sum, false));
             keys.push(None);
         }
-        Actions { marks, sums: all, keys }
+        Actions { marks, sums, keys }
     }
 
     /// Takes what was in the way out of it. False if all of that may go by itself.
-    fn clear<S: Store>(
+    fn clear(
         &mut self,
-        store: &mut S,
         pack: &[usize],
         marks: &[usize],
-        keys: &[Option<Key>],
+        keys: &[Option<&'a Key>],
         obstacles: &[Obstacle],
-        refused: &mut Refused,
     ) -> bool {
+        let pieces = self.counting.pieces;
         let mut is_new = false;
         let (of_marks, of_sums) = obstacles.split_at(marks.len().min(obstacles.len()));
         for (place, obstacle) in marks.iter().zip(of_marks) {
@@ -179,24 +172,19 @@ impl Run<'_> {
             is_new = true;
         }
         for (key, obstacle) in keys.iter().zip(of_sums) {
-            let left: Vec<usize> = pack
-                .iter()
-                .copied()
-                .filter(|place| self.fates[*place].is_none())
-                .filter(|place| {
-                    key.is_none()
-                        || self.pieces[*place].parts.iter().any(|part| Some(&part.key) == key.as_ref())
-                })
-                .collect();
+            let asks = |place: &usize| {
+                key.is_none_or(|key| pieces[*place].parts.iter().any(|part| part.key == *key))
+            };
+            let open = pack.iter().copied().filter(|place| self.fates[*place].is_none());
+            let left: Vec<usize> = open.filter(asks).collect();
             match (obstacle, key) {
                 (Obstacle::Nothing | Obstacle::Again, _) => continue,
                 // Who asked for it was counted before.
                 _ if left.is_empty() => {}
                 (Obstacle::Condition, Some(key)) => {
-                    let asking = left.iter().map(|place| &self.pieces[*place]);
-                    match admit(store, asking, key.as_str(), self.paths, self.now) {
-                        Ok(true) => drop(self.admitted.insert(key.clone())),
-                        Ok(false) => drop(refused.keys.insert(key.clone())),
+                    match self.counting.admit(left.iter().map(|place| &pieces[*place]), key.as_str()) {
+                        Ok(true) => drop(self.admitted.insert(key)),
+                        Ok(false) => drop(self.counting.refused.insert((*key).clone())),
                         Err(error) => self.fail(&left, &error.to_string()),
                     }
                 }
@@ -208,9 +196,9 @@ impl Run<'_> {
         is_new
     }
 
-    fn done(&mut self, pack: &[usize], refused: &mut Refused) {
+    fn done(&mut self, pack: &[usize]) {
         for place in pack {
-            self.fates[*place] = Some(Ok(hits(&self.pieces[*place], refused)));
+            self.fates[*place] = Some(Ok(self.counting.hits(&self.counting.pieces[*place])));
         }
     }
 

@@ -54,76 +54,78 @@ pub struct Piece {
 /// What became of a piece: counted with so many hits (none if it was before), or not.
 pub(super) type Fate = Result<u64, String>;
 
-/// Paths that may not be counted, and how many views that cost.
-#[derive(Debug, Default)]
-pub(super) struct Refused {
-    pub(super) keys: HashSet<Key>,
-    pub(super) views: u64,
+/// Pieces while they are counted.
+pub(super) struct Counting<'a, S> {
+    pub(super) store: &'a mut S,
+    pub(super) pieces: &'a [Piece],
+    pub(super) paths: Paths,
+    pub(super) now: Moment,
+    /// Paths that may not be counted.
+    pub(super) refused: HashSet<Key>,
+    /// How many views that cost.
+    pub(super) refused_views: u64,
 }
 
-/// The sums of some pieces: a page each, and the visitors of the site.
-pub(super) fn sums<'a>(
-    pieces: impl Iterator<Item = &'a Piece>,
-    refused: &Refused,
-) -> BTreeMap<String, (Key, Sum)> {
-    let mut sums: BTreeMap<String, (Key, Sum)> = BTreeMap::new();
-    for part in pieces.flat_map(|piece| &piece.parts).filter(|part| !refused.keys.contains(&part.key)) {
-        let name = part.key.as_str();
-        let (_, sum) = match sums.get_mut(name) {
-            Some(entry) => entry,
-            None => {
-                sums.entry(name.to_owned()).or_insert_with(|| (part.key.clone(), Sum::new(name.to_owned())))
+impl<'a, S: Store> Counting<'a, S> {
+    /// The sums of some pieces, a page each.
+    pub(super) fn sums(&self, pieces: impl Iterator<Item = &'a Piece>) -> BTreeMap<&'a Key, Sum> {
+        let mut sums = BTreeMap::new();
+        for part in self.parts(pieces) {
+            let sum = sums.entry(&part.key).or_insert_with(|| Sum::new(part.key.as_str().to_owned()));
+            sum.add(part.at, part.n, part.uniques);
+        }
+        sums
+    }
+
+    /// The visitors of the site that some pieces bring.
+    pub(super) fn site(&self, pieces: impl Iterator<Item = &'a Piece>) -> Option<Sum> {
+        let mut sum = Sum::new(KEY_SITE.to_owned());
+        for part in self.parts(pieces).filter(|part| part.of_site > 0) {
+            sum.add(part.at, 0, part.of_site);
+        }
+        (!sum.days.is_empty()).then_some(sum)
+    }
+
+    /// The parts of some pieces that may be counted.
+    fn parts(&self, pieces: impl Iterator<Item = &'a Piece>) -> impl Iterator<Item = &'a Part> {
+        pieces.flat_map(|piece| &piece.parts).filter(|part| !self.refused.contains(&part.key))
+    }
+
+    /// Takes a new page in: on nobody's share if a sender vouches for it, else on the share of the first client that has one left.
+    pub(super) fn admit(
+        &mut self,
+        pieces: impl Iterator<Item = &'a Piece>,
+        key: &str,
+    ) -> Result<bool, StoreError> {
+        let mut shares: Vec<Option<Share>> = Vec::new();
+        for part in pieces.flat_map(|piece| &piece.parts).filter(|part| part.key.as_str() == key) {
+            if !shares.contains(&part.share) {
+                shares.push(part.share);
             }
-        };
-        sum.add(part.at, part.n, part.uniques);
-    }
-    sums
-}
-
-/// Takes a new page in: on nobody's share if a sender vouches for it, else on the share of the first client that has one left.
-pub(super) fn admit<'a, S: Store>(
-    store: &mut S,
-    pieces: impl Iterator<Item = &'a Piece>,
-    key: &str,
-    paths: Paths,
-    now: Moment,
-) -> Result<bool, StoreError> {
-    let mut shares: Vec<Option<Share>> = Vec::new();
-    for part in pieces.flat_map(|piece| &piece.parts).filter(|part| part.key.as_str() == key) {
-        if !shares.contains(&part.share) {
-            shares.push(part.share);
         }
-    }
-    if shares.contains(&None) {
-        shares = vec![None];
-    }
-    for share in shares {
-        if store.may_admit(paths, share, now.day()) && store.admit(paths, share, now)? {
-            return Ok(true);
+        if shares.contains(&None) {
+            shares = vec![None];
         }
-    }
-    Ok(false)
-}
-
-/// The visitors of the site that some pieces bring.
-pub(super) fn site<'a>(pieces: impl Iterator<Item = &'a Piece>, refused: &Refused) -> Option<Sum> {
-    let mut sum = Sum::new(KEY_SITE.to_owned());
-    let parts = pieces.flat_map(|piece| &piece.parts).filter(|part| part.of_site > 0);
-    for part in parts.filter(|part| !refused.keys.contains(&part.key)) {
-        sum.add(part.at, 0, part.of_site);
-    }
-    (!sum.days.is_empty()).then_some(sum)
-}
-
-/// The hits of a piece that may be counted; those that may not are counted as such.
-pub(super) fn hits(piece: &Piece, refused: &mut Refused) -> u64 {
-    let mut hits = 0_u64;
-    for part in &piece.parts {
-        if refused.keys.contains(&part.key) {
-            refused.views += 1;
-        } else {
-            hits = hits.saturating_add(part.n);
+        for share in shares {
+            if self.store.may_admit(self.paths, share, self.now.day())
+                && self.store.admit(self.paths, share, self.now)?
+            {
+                return Ok(true);
+            }
         }
+        Ok(false)
     }
-    hits
+
+    /// The hits of a piece that may be counted; those that may not are counted as such.
+    pub(super) fn hits(&mut self, piece: &Piece) -> u64 {
+        let mut hits = 0_u64;
+        for part in &piece.parts {
+            if self.refused.contains(&part.key) {
+                self.refused_views += 1;
+            } else {
+                hits = hits.saturating_add(part.n);
+            }
+        }
+        hits
+    }
 }

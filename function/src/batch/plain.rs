@@ -3,9 +3,8 @@
 
 use std::collections::HashMap;
 
-use super::piece::{Fate, Piece, Refused, admit, hits, site, sums};
+use super::piece::{Counting, Fate, Piece};
 use crate::hit::Sum;
-use crate::moment::Moment;
 use crate::path::Key;
 use crate::store::{Paths, Store, StoreError};
 
@@ -13,52 +12,40 @@ use crate::store::{Paths, Store, StoreError};
 const TRIES: u32 = 4;
 
 /// Counts pieces.
-pub(super) fn count<S: Store>(
-    store: &mut S,
-    pieces: &[Piece],
-    paths: Paths,
-    now: Moment,
-    refused: &mut Refused,
-    notes: &mut Vec<String>,
-) -> Vec<Fate> {
-    let mut failed: HashMap<Key, String> = HashMap::new();
-    for (key, sum) in sums(pieces.iter(), refused).into_values() {
-        match add_in_time(store, pieces, &sum, paths, now) {
+pub(super) fn count<S: Store>(counting: &mut Counting<'_, S>, notes: &mut Vec<String>) -> Vec<Fate> {
+    let pieces = counting.pieces;
+    let mut failed: HashMap<&Key, String> = HashMap::new();
+    for (key, sum) in counting.sums(pieces.iter()) {
+        match add_in_time(counting, &sum) {
             Ok(true) => {}
-            Ok(false) => drop(refused.keys.insert(key)),
+            Ok(false) => drop(counting.refused.insert(key.clone())),
             Err(error) => drop(failed.insert(key, error.to_string())),
         }
     }
-    if let Some(sum) = site(pieces.iter(), refused)
-        && let Err(error) = store.sum(&sum, false, now)
+    if let Some(sum) = counting.site(pieces.iter())
+        && let Err(error) = counting.store.sum(&sum, false, counting.now)
     {
         notes.push(format!("visitors of the site were not counted: {error}"));
     }
     let fate = |piece: &Piece| match piece.parts.iter().find_map(|part| failed.get(&part.key)) {
         Some(why) => Err(why.clone()),
-        None => Ok(hits(piece, refused)),
+        None => Ok(counting.hits(piece)),
     };
     pieces.iter().map(fate).collect()
 }
 
 /// Adds a sum, with patience for a store that has too much to do. False if its path may not be counted.
-fn add_in_time<S: Store>(
-    store: &mut S,
-    pieces: &[Piece],
-    sum: &Sum,
-    paths: Paths,
-    now: Moment,
-) -> Result<bool, StoreError> {
-    let mut admitted = paths == Paths::Open;
+fn add_in_time<S: Store>(counting: &mut Counting<'_, S>, sum: &Sum) -> Result<bool, StoreError> {
+    let mut admitted = counting.paths == Paths::Open;
     let mut tries = 0;
     loop {
-        if !store.has_time() {
+        if !counting.store.has_time() {
             return Err(StoreError::Unavailable("there was no time left to write it".to_owned()));
         }
-        match add(store, pieces, sum, paths, &mut admitted, now) {
+        match add(counting, sum, &mut admitted) {
             Err(StoreError::Busy(why)) => {
                 tries += 1;
-                if tries == TRIES || !store.pause(tries) {
+                if tries == TRIES || !counting.store.pause(tries) {
                     return Err(StoreError::Busy(why));
                 }
             }
@@ -67,22 +54,15 @@ fn add_in_time<S: Store>(
     }
 }
 
-fn add<S: Store>(
-    store: &mut S,
-    pieces: &[Piece],
-    sum: &Sum,
-    paths: Paths,
-    admitted: &mut bool,
-    now: Moment,
-) -> Result<bool, StoreError> {
+fn add<S: Store>(counting: &mut Counting<'_, S>, sum: &Sum, admitted: &mut bool) -> Result<bool, StoreError> {
     if !*admitted {
-        if store.sum(sum, true, now)? {
+        if counting.store.sum(sum, true, counting.now)? {
             return Ok(true);
         }
-        *admitted = admit(store, pieces.iter(), &sum.key, paths, now)?;
+        *admitted = counting.admit(counting.pieces.iter(), &sum.key)?;
         if !*admitted {
             return Ok(false);
         }
     }
-    store.sum(sum, false, now)
+    counting.store.sum(sum, false, counting.now)
 }

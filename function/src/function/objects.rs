@@ -9,7 +9,7 @@ use crate::batch::{Counted, Failed};
 use crate::cloudfront;
 use crate::invalidate;
 use crate::lambda::Invocation;
-use crate::logs::{self, Unread};
+use crate::logs;
 use crate::trigger::{Content, Message, Object};
 
 impl Function {
@@ -64,10 +64,7 @@ impl Function {
         let (mut rest, path) =
             self.access.s3(&self.settings, &object.bucket, &object.key).map_err(Failed::Store)?;
         let until = deadline(self.time_left(invocation));
-        let file = logs::fetch(&mut rest, &path, until).map_err(|unread| match unread {
-            Unread::Never(why) => Failed::Malformed(why),
-            Unread::Later(why) => Failed::Store(why),
-        })?;
+        let file = logs::fetch(&mut rest, &path, until)?;
         let now = (self.access.clock)();
         let remembers = self.settings.remembers;
         let mut tools = self.counter.tools();

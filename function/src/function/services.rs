@@ -9,7 +9,7 @@ use crate::aws::Rest;
 use crate::logs::path_of;
 use crate::moment::Moment;
 use crate::net::{Endpoint, Tls};
-use crate::settings::{SourceSettings, partition};
+use crate::settings::{SourceSettings, aws_endpoint, partition};
 use crate::sigv4::Signer;
 
 /// As whom, and trusting whom, services are called.
@@ -55,10 +55,7 @@ impl Access {
     pub(super) fn lambda(&self, settings: &SourceSettings) -> Result<Rest, String> {
         let endpoint = match &settings.lambda {
             Some(endpoint) => endpoint.clone(),
-            None => Endpoint::parse(&format!(
-                "https://{}",
-                partition(&self.region)?.host("lambda", &self.region)
-            ))?,
+            None => aws_endpoint("lambda", &self.region)?,
         };
         Ok(self.rest(endpoint, &self.region, "lambda"))
     }

@@ -31,24 +31,20 @@ pub enum Lost {
 impl fmt::Display for Lost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unsent(error) => write!(f, "the request could not be sent: {}", Plain(error)),
+            Self::Unsent(error) => write!(f, "the request could not be sent: {}", plain(error)),
             Self::Unanswered(error) => {
-                write!(f, "the request was sent, its answer was lost: {}", Plain(error))
+                write!(f, "the request was sent, its answer was lost: {}", plain(error))
             }
         }
     }
 }
 
 /// An I/O error in words that do not depend on the platform's for timeouts.
-struct Plain<'a>(&'a io::Error);
-
-impl fmt::Display for Plain<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.kind() {
-            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => f.write_str("timed out"),
-            io::ErrorKind::UnexpectedEof => f.write_str("connection closed"),
-            _ => self.0.fmt(f),
-        }
+fn plain(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => "timed out".to_owned(),
+        io::ErrorKind::UnexpectedEof => "connection closed".to_owned(),
+        _ => error.to_string(),
     }
 }
 
