@@ -9,19 +9,25 @@ use hitctl_config::contract::{
     ATTR_BUDGET_PATHS, KEY_BUDGET, KEY_DROPPED_PREFIX, KEY_SHARD_PREFIX, KEY_SITE,
 };
 
+mod answer;
+mod client;
 mod marks;
 mod reads;
+mod seen;
 mod window;
+mod wire;
 
+pub use seen::Seen;
+
+use answer::{Attributes, Got, Updated};
+use client::{Client, Refused, Repeat, Table, if_condition_holds};
 use marks::Tidied;
+use seen::Visitors;
+use wire::Wanted;
 
-use super::answer::{Attributes, Got, Updated};
 use super::api::{Added, Met, Pages, Paths, Store};
-use super::client::{Client, Refused, Repeat, Table, if_condition_holds};
 use super::error::StoreError;
-use super::seen::{Seen, Visitors};
 use super::transaction::{Transacted, Transaction};
-use super::wire::{self, Wanted};
 use crate::hit::{Counts, Hit, Item, Sum};
 use crate::moment::{Day, Moment};
 use crate::net::{Endpoint, Tls};

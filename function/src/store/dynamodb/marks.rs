@@ -6,11 +6,11 @@ use std::hash::{BuildHasher as _, RandomState};
 use hitctl_config::contract::SEEN_MESSAGE_DAYS;
 
 use super::DynamoDb;
+use super::client::Undone;
+use super::wire::{self, Wanted};
 use crate::moment::{Day, Moment};
-use crate::store::client::Undone;
 use crate::store::error::StoreError;
 use crate::store::transaction::{Obstacle, Transacted, Transaction};
-use crate::store::wire::{self, Wanted};
 
 const DAY_S: u64 = 86_400;
 /// How many items are remembered as looked through on a day.

@@ -3,12 +3,12 @@
 use serde_json::value::RawValue;
 
 use super::DynamoDb;
+use super::answer::{Attributes, Batch, Got, Page};
+use super::client::Repeat;
+use super::wire::{self, Wanted};
 use crate::hit::Item;
 use crate::json::Object;
-use crate::store::answer::{Attributes, Batch, Got, Page};
-use crate::store::client::Repeat;
 use crate::store::error::StoreError;
-use crate::store::wire::{self, Wanted};
 
 /// 32 MB of items: more than 40,000 pages. Beyond that a total costs too much to be read by visitors.
 const SCAN_PAGES: usize = 32;

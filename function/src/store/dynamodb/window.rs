@@ -3,10 +3,10 @@
 use hitctl_config::contract::KEY_INVALIDATION;
 
 use super::DynamoDb;
+use super::client::{Repeat, if_condition_holds};
+use super::wire;
 use crate::json::Object;
-use crate::store::client::{Repeat, if_condition_holds};
 use crate::store::error::StoreError;
-use crate::store::wire;
 
 /// When it was, in seconds since 1970.
 const ATTR_AT: &str = "at";

@@ -13,14 +13,14 @@ use hitctl_config::contract::{SEEN_ADDRESS_PREFIX, SEEN_SALT_PREFIX};
 use ring::hmac;
 use ring::rand::{SecureRandom as _, SystemRandom};
 
-use super::api::Met;
 use super::client::{Client, Repeat, Table, if_condition_holds};
-use super::error::StoreError;
 use super::wire;
 use crate::fields::{point, read_text};
 use crate::moment::{Day, Moment};
 use crate::path::Key;
 use crate::sigv4::hex;
+use crate::store::api::Met;
+use crate::store::error::StoreError;
 use crate::visitor::Visitor;
 
 const DAY_S: u64 = 86_400;

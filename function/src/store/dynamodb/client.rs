@@ -11,10 +11,10 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::time::{Duration, Instant};
 
 use super::answer::{Failure, Reason};
-use super::error::StoreError;
 use crate::moment::Moment;
 use crate::net::{Endpoint, Lost, Peer, Response, Tls};
 use crate::sigv4::Signer;
+use crate::store::error::StoreError;
 
 /// Every call of an invocation together must be done by then, if the invocation leaves that long.
 const CALL_LIMIT: Duration = Duration::from_secs(3);

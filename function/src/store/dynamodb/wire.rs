@@ -6,10 +6,10 @@ use hitctl_config::contract::{
     KEY_SHARD_PREFIX, KEY_SITE, RESERVED_PREFIX, SEEN_ID, SEEN_MESSAGE_PREFIX, SEEN_SALT, SEEN_TTL,
 };
 
-use super::transaction::Transaction;
 use crate::hit::{Sum, Update};
 use crate::json::{Object, list, string};
 use crate::moment::{Day, Moment};
+use crate::store::transaction::Transaction;
 
 /// Which attributes a reader wants.
 #[derive(Clone, Copy, Debug)]
