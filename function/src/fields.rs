@@ -55,7 +55,8 @@ impl<'a> Fields<'a> {
 
     /// A text.
     pub(crate) fn text(&self, name: &str) -> Result<Option<Cow<'a, str>>, String> {
-        text(self.get(name), name)
+        let Some(raw) = is_there(self.get(name)) else { return Ok(None) };
+        read_text(raw).map(Some).ok_or_else(|| format!("`{name}` is no text"))
     }
 
     /// A text of its own.
@@ -83,12 +84,6 @@ pub(crate) fn object<'a>(json: &'a str, what: &str) -> Result<Fields<'a>, String
 
 fn is_there(field: Field<'_>) -> Option<&str> {
     field.map(RawValue::get).filter(|raw| *raw != "null")
-}
-
-/// A text.
-pub(crate) fn text<'a>(field: Field<'a>, name: &str) -> Result<Option<Cow<'a, str>>, String> {
-    let Some(raw) = is_there(field) else { return Ok(None) };
-    read_text(raw).map(Some).ok_or_else(|| format!("`{name}` is no text"))
 }
 
 /// A text, wherever it is.

@@ -22,13 +22,8 @@ pub enum Level {
 impl Level {
     /// Reads `debug`, `info`, `warn` or `error`, in any case.
     pub fn parse(name: &str) -> Option<Self> {
-        match name.trim().to_ascii_lowercase().as_str() {
-            "debug" => Some(Self::Debug),
-            "info" => Some(Self::Info),
-            "warn" => Some(Self::Warn),
-            "error" => Some(Self::Error),
-            _ => None,
-        }
+        let mut levels = [Self::Debug, Self::Info, Self::Warn, Self::Error].into_iter();
+        levels.find(|level| level.name().eq_ignore_ascii_case(name.trim()))
     }
 
     /// As AWS writes it.

@@ -102,7 +102,7 @@ impl Form {
         match self {
             Self::Svg => picture(badge.svg(), cache),
             Self::Json => Answer::json(200, cache, badge.json()),
-            Self::Pixel => pixel(cache),
+            Self::Pixel => picture(Badge { style: Style::None, ..Badge::new("", "") }.svg(), cache),
         }
     }
 
@@ -121,11 +121,6 @@ impl Form {
         }
         Outcome { trouble, forward, ..Outcome::of(drawn) }
     }
-}
-
-/// The picture of `/v1/pixel.svg`: a badge that is not seen.
-fn pixel(cache: Cache) -> Answer {
-    picture(Badge { style: Style::None, ..Badge::new("", "") }.svg(), cache)
 }
 
 fn picture(svg: String, cache: Cache) -> Answer {

@@ -59,14 +59,9 @@ impl<T> Remembered<T> {
             self.known.take_if(|(at, _)| at.day() != now.day());
             self.refresh(now, read)?;
         }
-        match &self.known {
-            Some((_, known)) => Ok(known),
-            None => Err(Unknown {
-                error: StoreError::Unavailable(String::new()),
-                pause_ms: PAUSE_MS,
-                is_new: true,
-            }),
-        }
+        let error = StoreError::Unavailable(String::new());
+        let nothing = Unknown { error, pause_ms: PAUSE_MS, is_new: true };
+        self.known.as_ref().map(|(_, known)| known).ok_or(nothing)
     }
 
     /// Returns the remembered value, however old.
