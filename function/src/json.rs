@@ -35,7 +35,7 @@ pub fn string(text: &str) -> String {
 }
 
 /// Returns a list of values that are JSON already.
-pub(crate) fn list(values: impl Iterator<Item = String>) -> String {
+pub fn list(values: impl Iterator<Item = String>) -> String {
     format!("[{}]", values.collect::<Vec<_>>().join(","))
 }
 
