@@ -16,10 +16,12 @@ use hitctl_resources::{
 };
 use serde_json::Value as Json;
 
+use crate::blocking::blocking;
 use crate::bus::Bus;
 use crate::clock::random;
 use crate::cloudfront::CloudFront;
 use crate::code::{self, CodeStore};
+use crate::constants::{ACCOUNT, REGION};
 use crate::gateway::{Door, Gateway};
 use crate::lambda::Runner;
 use crate::logs::Logs;
@@ -28,7 +30,7 @@ use crate::queue::Queues;
 use crate::registry::{Entry, Registry};
 use crate::state::StateDir;
 use crate::table::Tables;
-use crate::{ACCOUNT, REGION, inventory, ports};
+use crate::{inventory, ports};
 
 /// The cloud, as one.
 pub(crate) struct Cloud {
@@ -294,15 +296,6 @@ fn bring_role(name: &str, spec: &RoleSpec) -> Result<Outputs, Fault> {
         return Err(invalid("role", name, "a statement needs actions and resources"));
     }
     Ok(outputs(&[("arn", format!("arn:aws:iam::{ACCOUNT}:role/{name}")), ("name", name.to_owned())]))
-}
-
-/// Runs what waits for the disk where it holds nobody up.
-pub(crate) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
-) -> Result<T, Fault> {
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
-        Err(Fault::fatal("local_bug", "the local cloud failed inside").caused_by(error))
-    })
 }
 
 fn parse<S: Spec>(kind: &str, name: &str, spec: &Json) -> Result<S, Fault> {

@@ -25,7 +25,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::cloud::{Cloud, blocking};
+use crate::blocking::blocking;
+use crate::cloud::Cloud;
 use crate::connections::{Connections, Place};
 use crate::disk;
 use crate::host::is_loopback;

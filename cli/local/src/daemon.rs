@@ -12,11 +12,13 @@ use hitctl_engine::Fault;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use crate::blocking::blocking;
 use crate::bus::Bus;
 use crate::clock::{now_ms, pause};
-use crate::cloud::{Cloud, blocking};
+use crate::cloud::Cloud;
 use crate::cloudfront::{self, CloudFront, Recorder};
 use crate::code::{self, CodeStore};
+use crate::constants::{ACCOUNT, REGION};
 use crate::control::{self, Control};
 use crate::front::{Front, Services};
 use crate::gateway::Gateway;
@@ -27,9 +29,10 @@ use crate::logs::Logs;
 use crate::mapping::Mappings;
 use crate::queue::Queues;
 use crate::registry::Registry;
-use crate::state::{self, Endpoint, Lock, STATE_VERSION, StateDir};
+use crate::state::version::STATE_VERSION;
+use crate::state::{self, Endpoint, Lock, StateDir};
 use crate::table::Tables;
-use crate::{ACCOUNT, REGION, connections, inventory, ports, secret};
+use crate::{connections, inventory, ports, secret};
 
 /// How many invocations run at once in this cloud: the pool of functions without reserved concurrency.
 const ACCOUNT_CONCURRENCY: u32 = 100;

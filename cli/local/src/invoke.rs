@@ -7,8 +7,9 @@ use futures::future::BoxFuture;
 use hyper::{Method, StatusCode};
 use serde_json::json;
 
+use crate::answer::Answer;
 use crate::bus::Bus;
-use crate::front::{Answer, Call, Service};
+use crate::front::{Call, Service};
 use crate::lambda::{InvokeError, Runner};
 
 /// The prefix of the paths of this version of the API.

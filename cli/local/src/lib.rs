@@ -4,6 +4,9 @@
 //! API over a file; the Lambda Runtime API for the processes of a function; and one HTTP API gateway an API. Everything
 //! that it acknowledged survives a SIGKILL.
 
+mod answer;
+mod blocking;
+mod body;
 mod bus;
 pub mod client;
 mod clock;
@@ -11,6 +14,7 @@ mod cloud;
 mod cloudfront;
 mod code;
 mod connections;
+mod constants;
 mod control;
 pub mod daemon;
 mod disk;
@@ -18,10 +22,12 @@ pub mod driver;
 mod front;
 pub mod gateway;
 mod host;
+mod ids;
 mod inventory;
 mod invoke;
 mod journal;
 pub mod lambda;
+mod lock;
 pub mod logs;
 mod mapping;
 mod ports;
@@ -33,14 +39,9 @@ pub mod scratch;
 mod secret;
 pub mod state;
 mod table;
-mod version;
 
 pub use client::Client;
+pub use constants::{ACCOUNT, REGION};
 pub use daemon::ServeOptions;
 pub use driver::{Artifact, LocalDriver, Offline, deployments};
 pub use state::project::Places;
-
-/// The account that this cloud says it is.
-pub const ACCOUNT: &str = "000000000000";
-/// The region that this cloud says it is.
-pub const REGION: &str = "local";

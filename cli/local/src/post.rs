@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 
-use crate::bus::PRINCIPAL;
+use crate::constants::EVENTS_PRINCIPAL;
 use crate::queue::{Attribute, Outgoing, Queues, check};
 
 /// A message on its way.
@@ -61,7 +61,7 @@ impl Post for Queues {
         async move {
             let Letter { queue_arn, body, attributes, sender_arn } = letter;
             let queue = self.by_arn(&queue_arn).ok_or(Unposted::NoQueue)?;
-            if sender_arn.is_some_and(|sender| !Self::allows(&queue, PRINCIPAL, &sender)) {
+            if sender_arn.is_some_and(|sender| !Self::allows(&queue, EVENTS_PRINCIPAL, &sender)) {
                 return Err(Unposted::Forbidden);
             }
             let attributes =

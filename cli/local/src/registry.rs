@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use crate::protocol::{Resources, Stored};
-use crate::state::{self, STATE_VERSION, StateDir};
-use crate::version;
+use crate::state::version::{self, STATE_VERSION};
+use crate::state::{self, StateDir};
 
 /// A resource as it is kept.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -6,6 +6,7 @@
 //! project is decided in [`project`].
 
 pub mod project;
+pub(crate) mod version;
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
@@ -18,10 +19,8 @@ use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 
 use self::project::{Identity, Project};
-use crate::{disk, version};
-
-/// The layout that this program writes. Higher numbers are from newer programs.
-pub const STATE_VERSION: u32 = 1;
+use crate::disk;
+pub use version::STATE_VERSION;
 
 const MARKER: &str = "hitctl-local.json";
 const LOCK: &str = "daemon.lock";
@@ -416,13 +415,6 @@ fn foreign(path: &Path) -> Fault {
             "move what you need out of {0}, remove it with `rm -r {0}`, then run the command again",
             path.display()
         ))
-}
-
-/// A file that is not what we wrote.
-pub(crate) fn corrupt(path: &Path, error: &dyn std::fmt::Display) -> Fault {
-    Fault::fatal("local_state_corrupt", format!("{} is damaged; it was left as it is", path.display()))
-        .caused_by(error)
-        .hinted("restore the file from a backup, or run `hitctl local reset` to begin anew; that loses the local counts")
 }
 
 /// What the system said of a file, with what to do about it.

@@ -12,9 +12,10 @@ use serde_json::{Value as Json, json};
 
 use super::entry::{self, Entry};
 use super::{Bus, Inner, Rule};
+use crate::answer::{Answer, JSON_1_1};
 use crate::clock::now_ms;
-use crate::front::{Answer, Call, JSON_1_1, Service};
-use crate::lambda::read;
+use crate::front::{Call, Service};
+use crate::lock::read;
 
 /// The most entries of a call.
 const MOST_ENTRIES: usize = 10;

@@ -10,9 +10,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::job::{Handed, Holder, Job, Next, Ran, Settings};
 use super::{Inner, function, queue};
+use crate::blocking::blocking;
 use crate::clock::now_ms;
-use crate::cloud::blocking;
-use crate::lambda::{InvokeError, lock, read};
+use crate::lambda::InvokeError;
+use crate::lock::{lock, read};
 use crate::post::{Letter, Unposted};
 
 /// How many events are handed over at once. Those that wait for a function are not among them.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use super::job::time;
-use crate::{ACCOUNT, REGION};
+use crate::constants::{ACCOUNT, REGION};
 
 /// An entry as it is put.
 #[derive(Debug, Default, Deserialize)]
@@ -64,7 +64,7 @@ impl Entry {
         if !detail.is_object() {
             return Err(("MalformedDetail", "Detail is malformed.".to_owned()));
         }
-        let id = crate::lambda::uuid();
+        let id = crate::ids::uuid();
         let put = self.time.filter(|time| time.is_finite() && *time >= 0.0);
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked; it saturates")]
         let at = put.map_or(now_ms, |seconds| (seconds * 1_000.0) as u64);

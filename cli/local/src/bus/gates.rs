@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::Semaphore;
 
-use crate::lambda::lock;
+use crate::lock::lock;
 
 /// How many go to a function at once that reserves nothing.
 const UNRESERVED: u32 = 64;

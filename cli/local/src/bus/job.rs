@@ -189,7 +189,7 @@ impl Job {
             "version": "1.0",
             "timestamp": format!("{:.3}", time(now_ms)),
             "requestContext": {
-                "requestId": failure.map_or_else(crate::lambda::uuid, |(request_id, ..)| request_id),
+                "requestId": failure.map_or_else(crate::ids::uuid, |(request_id, ..)| request_id),
                 "functionArn": function_arn,
                 "condition": condition,
                 "approximateInvokeCount": self.failures,

@@ -26,17 +26,15 @@ use serde_json::Value as Json;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
+use crate::blocking::blocking;
 use crate::clock::now_ms;
-use crate::cloud::blocking;
-use crate::lambda::{Runner, lock, read, write};
+use crate::constants::{ACCOUNT, REGION};
+use crate::lambda::Runner;
+use crate::lock::{lock, read, write};
 use crate::post::Post;
-use crate::{ACCOUNT, REGION};
 use gates::Gates;
 use job::{Holder, Job, Settings};
 use store::{Due, Store};
-
-/// Who may call functions for rules.
-pub(crate) const PRINCIPAL: &str = "events.amazonaws.com";
 
 /// The buses of this machine. Clones are the same.
 #[derive(Clone)]

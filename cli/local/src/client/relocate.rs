@@ -15,7 +15,7 @@ use rusqlite::Connection;
 use super::Client;
 use crate::registry;
 use crate::state::project::{Identity, Places};
-use crate::state::{self, Lock, Marker, StateDir};
+use crate::state::{self, Lock, Marker, StateDir, version};
 
 /// How long a daemon that serves the state at its former place may take to stop.
 const STOP: Duration = Duration::from_secs(30);
@@ -281,7 +281,7 @@ fn copy_data(from: &Path, to: &Path) -> Result<(), Fault> {
     let path = from.join(state::REGISTRY);
     match state::read_own(&path) {
         Ok(text) => {
-            let kept = registry::without_code(&text).map_err(|error| state::corrupt(&path, &error))?;
+            let kept = registry::without_code(&text).map_err(|error| version::corrupt(&path, &error))?;
             write(&to.join(state::REGISTRY), &kept)?;
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -294,7 +294,7 @@ fn copy_data(from: &Path, to: &Path) -> Result<(), Fault> {
         }
         let path = to.join(name);
         if path.exists() {
-            inert(&path).map_err(|error| state::corrupt(&from.join(name), &error))?;
+            inert(&path).map_err(|error| version::corrupt(&from.join(name), &error))?;
         }
     }
     copy_file(&from.join(state::INVALIDATIONS), &to.join(state::INVALIDATIONS))?;

@@ -4,7 +4,7 @@ use hitctl_engine::{Fault, Outputs};
 use hitctl_resources::{EventInvokeConfigSpec, EventRuleSpec, PermissionSpec, Spec as _};
 
 use super::{Cloud, Entry, api_of, invalid, outputs, parse};
-use crate::bus::PRINCIPAL;
+use crate::constants::EVENTS_PRINCIPAL;
 
 impl Cloud {
     pub(super) fn bring_rule(&self, name: &str, spec: EventRuleSpec) -> Result<Outputs, Fault> {
@@ -39,7 +39,7 @@ impl Cloud {
             let why = "its source_arn and function_name are not known yet";
             return Err(invalid(PermissionSpec::KIND, name, why));
         };
-        if spec.principal == PRINCIPAL {
+        if spec.principal == EVENTS_PRINCIPAL {
             self.bus.permit(name, spec);
         } else if let Some(api) = api_of(source) {
             self.gateway.permit(api, function);

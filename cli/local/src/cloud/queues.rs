@@ -5,7 +5,7 @@ use hitctl_resources::{EventSourceMappingSpec, LogGroupSpec, OLDEST_MS, QueueSpe
 
 use super::{Cloud, arn, invalid, outputs};
 use crate::clock::now_ms;
-use crate::lambda::uuid;
+use crate::ids::uuid;
 use crate::logs::Query;
 use crate::registry::Entry;
 

@@ -4,6 +4,8 @@ use quick_xml::Reader;
 use quick_xml::escape::resolve_predefined_entity;
 use quick_xml::events::Event;
 
+/// The most paths in progress in a distribution ("Quotas on invalidations" in the developer guide).
+pub(super) const MOST_PATHS: usize = 3_000;
 /// The longest path, in characters.
 const MAX_PATH: usize = 4_000;
 
@@ -77,7 +79,7 @@ impl Batch {
         if self.paths.is_empty() {
             return invalid("Your request contains no invalidation paths.");
         }
-        if self.paths.len() > super::MOST_PATHS {
+        if self.paths.len() > MOST_PATHS {
             let why = "Your request contains too many invalidation paths.";
             return Err(("BatchTooLarge", why.to_owned()));
         }

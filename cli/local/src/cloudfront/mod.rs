@@ -15,14 +15,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::{now_ms, random};
 use crate::protocol::Invalidation;
-use crate::state::{self, STATE_VERSION, StateDir};
-use crate::version;
-use batch::Batch;
+use crate::state::version::{self, STATE_VERSION};
+use crate::state::{self, StateDir};
+use batch::{Batch, MOST_PATHS};
 pub(crate) use service::{PREFIX, Recorder};
 
-/// The most paths in progress in a distribution, and the most of them with a wildcard ("Quotas on invalidations" in the
-/// developer guide).
-const MOST_PATHS: usize = 3_000;
+/// The most paths with a wildcard in progress in a distribution ("Quotas on invalidations" in the developer guide).
 const MOST_WILDCARDS: usize = 15;
 /// How many invalidations are remembered; each is answered for as long as it is.
 const REMEMBERED: usize = 1_000;

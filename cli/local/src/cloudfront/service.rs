@@ -9,10 +9,11 @@ use quick_xml::escape::escape;
 
 use super::batch::Batch;
 use super::{Asked, CloudFront, NotAsked};
+use crate::answer::Answer;
+use crate::blocking::blocking;
 use crate::clock::now_ms;
-use crate::cloud::blocking;
-use crate::front::{Answer, Call, Service};
-use crate::lambda::uuid;
+use crate::front::{Call, Service};
+use crate::ids::uuid;
 
 /// What the paths of this version of the API begin with.
 pub(crate) const PREFIX: &str = "/2020-05-31/";

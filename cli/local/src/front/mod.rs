@@ -4,7 +4,6 @@
 //! a request with an Origin, and one whose Host is a name that is not loopback's (DNS rebinding). Who answers is read off
 //! the request: the prefix of its `X-Amz-Target`, or of its path ([`Services`]). It knows no service's operations.
 
-mod answer;
 mod services;
 mod unknown;
 
@@ -20,7 +19,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::connections::{Connections, Place};
 
-pub(crate) use answer::{Answer, JSON, JSON_1_1};
 pub(crate) use services::{Call, Service, Services};
 
 /// How long requests in flight may take when the daemon stops.

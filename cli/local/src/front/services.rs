@@ -11,8 +11,8 @@ use hyper::body::Incoming;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, DATE, HOST, HeaderMap, ORIGIN};
 use hyper::{Method, Request, Response, StatusCode, Uri};
 
-use super::answer::{Answer, JSON, JSON_1_1};
 use super::unknown;
+use crate::answer::{Answer, JSON, JSON_1_1};
 use crate::connections::Place;
 use crate::host::is_loopback;
 use crate::table::Tables;

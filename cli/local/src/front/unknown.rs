@@ -5,7 +5,7 @@ use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, StatusCode};
 
-use super::answer::{Answer, JSON, JSON_1_1};
+use crate::answer::{Answer, JSON, JSON_1_1};
 
 const CODE: &str = "UnknownOperationException";
 const MESSAGE: &str = "the local cloud has no such operation: it answers for DynamoDB, SQS, EventBridge and invalidations of CloudFront";
@@ -85,7 +85,7 @@ fn error(code: &str) -> String {
 }
 
 fn id(name: &str) -> String {
-    format!("<{name}>{}</{name}>", crate::lambda::uuid())
+    format!("<{name}>{}</{name}>", crate::ids::uuid())
 }
 
 fn xml(status: StatusCode, body: &str) -> Answer {

@@ -18,7 +18,7 @@ use serde::Serialize;
 
 use super::routes::Matched;
 use super::text::percent_decode;
-use crate::lambda::trace_root;
+use crate::ids::trace_root;
 
 /// What of an event is not in the request.
 pub(super) struct Context<'a> {

@@ -16,9 +16,11 @@ use hyper::{Request, Response, StatusCode};
 
 use super::event::{Context, event};
 use super::{Front, Settings, answer};
+use crate::body::{self, BodyError};
 use crate::clock::now_ms;
 use crate::connections::Place;
-use crate::lambda::{BodyError, InvokeError, extended_id, read_body};
+use crate::ids::extended_id;
+use crate::lambda::InvokeError;
 
 /// "Total combined size of request line and header values".
 const HEAD_BYTES: usize = 10_240;
@@ -82,7 +84,7 @@ async fn serve(
     let body = if body.is_end_stream() {
         Bytes::new()
     } else {
-        match tokio::time::timeout(BODY_LIMIT, read_body(body, BODY_BYTES)).await {
+        match tokio::time::timeout(BODY_LIMIT, body::read(body, BODY_BYTES)).await {
             Ok(Ok((body, _))) => body,
             Ok(Err(BodyError::TooLarge)) => return too_large(),
             Ok(Err(BodyError::Broken)) => return message(StatusCode::BAD_REQUEST, "Bad Request"),

@@ -14,9 +14,9 @@ use hyper::{Response, StatusCode};
 use serde_json::{Value, json};
 
 use super::handle::message;
-use crate::lambda::uuid;
+use crate::constants::{ACCOUNT, REGION};
+use crate::ids::uuid;
 use crate::post::{Letter, Post, Posted, Unposted};
-use crate::{ACCOUNT, REGION};
 
 /// The integration, ready to be served.
 pub(super) struct Ingest {

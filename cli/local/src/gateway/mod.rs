@@ -35,7 +35,8 @@ use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::lambda::{Runner, read, write};
+use crate::lambda::Runner;
+use crate::lock::{read, write};
 use crate::post::Post;
 use cors::Rules;
 use ingest::Ingest;

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use hitctl_resources::Throttle;
 
-use crate::lambda::lock;
+use crate::lock::lock;
 
 /// A bucket of `burst` tokens that fills at `rate_per_second`.
 #[derive(Debug)]

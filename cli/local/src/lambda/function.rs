@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::level::Level;
-use super::lock::lock;
 use super::process::{Job, Process};
 use super::{Shared, report, supervise};
 use crate::lambda::Invocation;
+use crate::lock::lock;
 
 /// How long the last process of a function is kept for the next invocation.
 const KEEP_LAST: Duration = Duration::from_mins(5);

@@ -7,7 +7,7 @@ use std::os::unix::fs::FileExt as _;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use super::lock::lock;
+use crate::lock::lock;
 
 /// The peak of one process.
 pub(super) struct Memory {

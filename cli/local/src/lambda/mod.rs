@@ -7,14 +7,11 @@
 //! module knows nothing of HTTP APIs, and nothing of what a function is for.
 
 mod access;
-mod body;
 mod code;
 mod environment;
 mod function;
-mod ids;
 mod level;
 mod limits;
-mod lock;
 mod memory;
 mod orphans;
 mod output;
@@ -34,17 +31,15 @@ use hitctl_engine::Fault;
 use hitctl_resources::FunctionSpec;
 use tokio::sync::Notify;
 
+use crate::lock::{lock, read, write};
 use crate::logs::Logs;
 pub use access::{AccessDenied, RuntimeApiSecret};
-pub(crate) use body::{BodyError, read as read_body};
 pub use code::unpack;
 pub use environment::common as environment;
 use function::Function;
-pub(crate) use ids::{extended as extended_id, trace_root, uuid};
 use level::Level;
 pub use limits::{ACCOUNT_LIMIT, RESERVED_LIMIT};
 use limits::{Account, Load, Permit};
-pub(crate) use lock::{lock, read, write};
 use orphans::Orphans;
 use process::{Process, Reply};
 

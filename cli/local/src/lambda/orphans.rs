@@ -12,7 +12,7 @@ use std::sync::Mutex;
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
-use super::lock::lock;
+use crate::lock::lock;
 
 /// The list of living processes, on disk.
 pub(super) struct Orphans {

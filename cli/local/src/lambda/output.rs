@@ -9,7 +9,7 @@ use std::sync::Mutex;
 use tokio::net::unix::pipe::Receiver;
 
 use super::level::Level;
-use super::lock::lock;
+use crate::lock::lock;
 use crate::logs::{Logs, MESSAGE_BYTES};
 
 /// A longer line becomes several events.

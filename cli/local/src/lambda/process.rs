@@ -15,13 +15,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::Invocation;
 use super::function::Function;
-use super::ids;
 use super::limits::Permit;
-use super::lock::lock;
 use super::memory::Memory;
 use super::output::Output;
 use super::report;
 use crate::clock::now_ms;
+use crate::ids;
+use crate::lock::lock;
 
 /// How long the start of a process may take.
 const INIT_LIMIT: Duration = Duration::from_secs(10);

@@ -18,11 +18,12 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::MAX_RESPONSE_BYTES;
 use super::access::RuntimeApiSecret;
-use super::body::{self, BodyError};
 use super::process::{Answer, Event, Process};
-use super::{MAX_RESPONSE_BYTES, ids};
+use crate::body::{self, BodyError};
 use crate::clock::now_ms;
+use crate::ids;
 
 const BASE: &str = "/2018-06-01/runtime/";
 const REQUEST_ID: HeaderName = HeaderName::from_static("lambda-runtime-aws-request-id");

@@ -17,8 +17,8 @@ use super::code::BOOTSTRAP;
 use super::function::Function;
 use super::output::Output;
 use super::process::{Job, Process};
-use super::{ids, runtime_api};
-use crate::clock;
+use super::runtime_api;
+use crate::{clock, ids};
 
 /// How long what a process said last may take to be read once it has exited.
 const LAST_WORDS: Duration = Duration::from_millis(200);

@@ -70,7 +70,7 @@ pub(super) fn record(message: &Message, arn: &str) -> String {
         md5_of_message_attributes: md5_of_attributes(&message.attributes),
         event_source: "aws:sqs",
         event_source_arn: arn,
-        aws_region: crate::REGION,
+        aws_region: crate::constants::REGION,
     };
     // Plain data has a JSON form.
     serde_json::to_string(&record).unwrap_or_default()

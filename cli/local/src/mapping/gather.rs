@@ -7,7 +7,7 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::{Poller, event};
-use crate::lambda::lock;
+use crate::lock::lock;
 use crate::queue::{Message, Queue, Queues, Receipt, Wish};
 
 /// How long to wait for a first message before asking again: for ever, in steps that no clock minds.

@@ -23,7 +23,8 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::lambda::{InvokeError, Runner, lock};
+use crate::lambda::{InvokeError, Runner};
+use crate::lock::lock;
 use crate::queue::{Queues, Receipt};
 use gather::Gathered;
 use slots::{Slot, Slots};

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::Notify;
 
-use crate::lambda::lock;
+use crate::lock::lock;
 
 /// The places of a mapping. They outlive a change of its settings.
 #[derive(Default)]

@@ -1,14 +1,11 @@
 //! What SQS takes: settings of a queue, and messages with their attributes.
 
-use hitctl_config::limits;
 use hitctl_engine::Fault;
 use hitctl_resources::QueueSpec;
 
-use super::error::Refusal;
+use super::error::{MAX_BYTES, Refusal};
 use super::message::{Attribute, Outgoing};
 
-/// The largest message, its attributes included, and the largest batch: 1 MiB.
-pub(crate) const MAX_BYTES: usize = limits::SQS_MESSAGE_BYTES;
 const MAX_ATTRIBUTES: usize = 10;
 const MAX_NAME: usize = 256;
 /// The longest delay, in seconds.

@@ -1,6 +1,11 @@
 //! What SQS says to what it cannot do: the error's name, its older code, and a sentence.
 
-use super::Broken;
+use hitctl_config::limits;
+
+use super::store::Broken;
+
+/// The largest message, its attributes included, and the largest batch: 1 MiB.
+pub(super) const MAX_BYTES: usize = limits::SQS_MESSAGE_BYTES;
 
 /// An error of SQS.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,10 +95,8 @@ impl Refusal {
 
     pub(crate) fn batch_too_long(bytes: usize) -> Self {
         let code = "AWS.SimpleQueueService.BatchRequestTooLong";
-        let message = format!(
-            "Batch requests cannot be longer than {} bytes. You have sent {bytes} bytes.",
-            super::check::MAX_BYTES
-        );
+        let message =
+            format!("Batch requests cannot be longer than {MAX_BYTES} bytes. You have sent {bytes} bytes.");
         Self::new("BatchRequestTooLong", code, message)
     }
 

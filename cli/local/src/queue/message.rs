@@ -99,7 +99,7 @@ impl Message {
         let mut all = BTreeMap::from([
             ("ApproximateFirstReceiveTimestamp", self.first_received_ms.to_string()),
             ("ApproximateReceiveCount", self.received.to_string()),
-            ("SenderId", crate::ACCOUNT.to_owned()),
+            ("SenderId", crate::constants::ACCOUNT.to_owned()),
             ("SentTimestamp", self.sent_ms.to_string()),
         ]);
         all.extend(self.trace.clone().map(|trace| ("AWSTraceHeader", trace)));

@@ -30,9 +30,9 @@ use rows::{Rules, Taken};
 pub(crate) use store::Broken;
 use store::Store;
 
-use crate::cloud::blocking;
+use crate::blocking::blocking;
 use crate::inventory;
-use crate::lambda::{read, write};
+use crate::lock::{read, write};
 
 /// How often what has expired is removed from a queue that is used.
 const SWEEP_MS: i64 = 60_000;
@@ -191,7 +191,7 @@ impl Queues {
     pub(crate) fn by_url(&self, url: &str) -> Option<Arc<Queue>> {
         let (rest, name) = url.rsplit_once('/')?;
         let account = rest.rsplit('/').next()?;
-        (account == crate::ACCOUNT).then(|| self.get(name)).flatten()
+        (account == crate::constants::ACCOUNT).then(|| self.get(name)).flatten()
     }
 
     /// Every queue, by name.
@@ -203,7 +203,7 @@ impl Queues {
 
     /// Where a queue is reached.
     pub(crate) fn url(&self, name: &str) -> String {
-        format!("{}/{}/{name}", self.inner.base, crate::ACCOUNT)
+        format!("{}/{}/{name}", self.inner.base, crate::constants::ACCOUNT)
     }
 
     /// The queue of that ARN, as soon as there is one.

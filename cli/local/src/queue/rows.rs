@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use rusqlite::{Connection, OptionalExtension as _, Row, named_params, params};
 
 use super::message::{Message, Outgoing, Receipt, Sent, md5_of, md5_of_attributes};
-use crate::lambda::uuid;
+use crate::ids::uuid;
 
 /// What a receive needs to know of its queue.
 #[derive(Clone, Debug)]

@@ -14,7 +14,7 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use crate::disk;
-use crate::lambda::lock;
+use crate::lock::lock;
 
 /// Pages of 4 KB that the database keeps in memory: 8 MB, given in KB and negative, as SQLite has it.
 const CACHE_KB: i64 = -8_192;

@@ -27,7 +27,7 @@ use hitctl_resources::TableSpec;
 use hyper::StatusCode;
 use tokio_util::sync::CancellationToken;
 
-use crate::front::{Answer, JSON};
+use crate::answer::{Answer, JSON};
 use crate::{disk, inventory};
 
 /// The operations that prove that the file can be written.

@@ -9,8 +9,8 @@ use bytes::Bytes;
 use super::{Fate, INIT_LIMIT, Job, Phase, Process, Reply, Running, TICK};
 use crate::clock::now_ms;
 use crate::lambda::Invocation;
-use crate::lambda::lock::lock;
 use crate::lambda::report::{self, Report};
+use crate::lock::lock;
 
 impl Process {
     /// Writes the END and REPORT lines, and says how it went.

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Value as Json, json};
 
 use super::{asked, hidden, outcome, outgoing, receipt};
-use crate::queue::error::Refusal;
+use crate::queue::error::{MAX_BYTES, Refusal};
 use crate::queue::message::md5_of_attributes;
 use crate::queue::{Attribute, Queue, Queues, Sent, check};
 
@@ -85,7 +85,7 @@ impl Queues {
                 Err(refusal) => outcome.fail(&id, &refusal),
             }
         }
-        if bytes > check::MAX_BYTES {
+        if bytes > MAX_BYTES {
             return Err(Refusal::batch_too_long(bytes));
         }
         if !messages.is_empty() {

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use serde_json::{Value as Json, json};
 
 use super::asked;
-use crate::queue::error::Refusal;
-use crate::queue::{Queue, Queues, check};
+use crate::queue::error::{MAX_BYTES, Refusal};
+use crate::queue::{Queue, Queues};
 
 impl Queues {
     pub(super) fn queue_url(&self, asked: &asked::Url) -> Result<Json, Refusal> {
-        let ours = asked.owner.as_deref().is_none_or(|owner| owner == crate::ACCOUNT);
+        let ours = asked.owner.as_deref().is_none_or(|owner| owner == crate::constants::ACCOUNT);
         let found = self.get(&asked.queue_name).filter(|_| ours).ok_or_else(Refusal::no_queue)?;
         Ok(json!({ "QueueUrl": self.url(&found.name) }))
     }
@@ -76,7 +76,7 @@ fn settings(queue: &Queue) -> BTreeMap<&'static str, String> {
         ("LastModifiedTimestamp", created),
         ("VisibilityTimeout", spec.visibility_timeout_s.to_string()),
         ("MessageRetentionPeriod", spec.retention_s.to_string()),
-        ("MaximumMessageSize", check::MAX_BYTES.to_string()),
+        ("MaximumMessageSize", MAX_BYTES.to_string()),
         ("DelaySeconds", "0".to_owned()),
         ("ReceiveMessageWaitTimeSeconds", "0".to_owned()),
         ("SqsManagedSseEnabled", spec.managed_encryption.to_string()),

@@ -20,7 +20,8 @@ use std::time::Duration;
 
 use super::error::Refusal;
 use super::{Attributes, Change, Message, Outgoing, Queue, Queues, Receipt, Wish, check, md5_of_attributes};
-use crate::front::{Answer, Call, JSON, Service};
+use crate::answer::{Answer, JSON};
+use crate::front::{Call, Service};
 
 /// The most messages of a receive, and the longest a call waits for the first, in seconds.
 const MAX_MESSAGES: i64 = 10;

@@ -8,7 +8,8 @@ use hitctl_engine::Fault;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::state::{STATE_VERSION, corrupt};
+/// The layout that this program writes. Higher numbers are from newer programs.
+pub const STATE_VERSION: u32 = 1;
 
 #[derive(Deserialize)]
 struct Versioned {
@@ -24,6 +25,13 @@ pub(crate) fn parse<T: DeserializeOwned>(path: &Path, text: &[u8]) -> Result<T, 
         Some(v) if v > u64::from(STATE_VERSION) => Err(newer(path.parent().unwrap_or(path), v)),
         Some(_) => serde_json::from_slice(text).map_err(|error| damaged(&error)),
     }
+}
+
+/// A file that is not what we wrote.
+pub(crate) fn corrupt(path: &Path, error: &dyn std::fmt::Display) -> Fault {
+    Fault::fatal("local_state_corrupt", format!("{} is damaged; it was left as it is", path.display()))
+        .caused_by(error)
+        .hinted("restore the file from a backup, or run `hitctl local reset` to begin anew; that loses the local counts")
 }
 
 fn newer(dir: &Path, v: u64) -> Fault {

@@ -42,7 +42,7 @@ pub(crate) fn uuid() -> String {
 }
 
 /// A request id of API Gateway: eleven bytes in base64, such as `JKJaXmPLvHcESHA=`.
-pub(crate) fn extended() -> String {
+pub(crate) fn extended_id() -> String {
     let mut bytes = [0; 11];
     bytes[..8].copy_from_slice(&next().to_le_bytes());
     bytes[8..].copy_from_slice(&next().to_le_bytes()[..3]);
@@ -55,7 +55,7 @@ pub(crate) fn trace_root(now_ms: u64) -> String {
 }
 
 /// A parent segment for a trace that nobody samples.
-pub(super) fn trace(now_ms: u64) -> String {
+pub(crate) fn trace(now_ms: u64) -> String {
     format!("{};Parent={:016x};Sampled=0", trace_root(now_ms), next())
 }
 
@@ -70,7 +70,7 @@ mod tests {
         assert_eq!(id.split('-').map(str::len).collect::<Vec<_>>(), [8, 4, 4, 4, 12]);
         assert_eq!(&id[14..15], "4");
         assert!("89ab".contains(&id[19..20]));
-        let extended = extended();
+        let extended = extended_id();
         assert_eq!((extended.len(), extended.ends_with('=')), (16, true));
         let root = trace_root(1_583_348_638_390);
         assert!(root.starts_with("Root=1-5e5ffb9e-"), "{root}");

@@ -49,7 +49,7 @@ impl Answer {
     }
 
     /// An error of the REST protocol in XML. The code is one word.
-    pub(super) fn xml_error(status: StatusCode, code: &str) -> Self {
+    pub(crate) fn xml_error(status: StatusCode, code: &str) -> Self {
         let body = format!(
             "<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>the request is not signed</Message>\
              </Error></ErrorResponse>\n"
@@ -57,7 +57,7 @@ impl Answer {
         Self::new(status, "text/xml", body)
     }
 
-    pub(super) fn into_response(self) -> Response<Full<Bytes>> {
+    pub(crate) fn into_response(self) -> Response<Full<Bytes>> {
         let mut builder = Response::builder()
             .status(self.status)
             .header(CONTENT_TYPE, self.kind)
