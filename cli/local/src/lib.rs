@@ -35,6 +35,7 @@ mod post;
 pub mod protocol;
 mod queue;
 mod registry;
+mod response;
 pub mod scratch;
 mod secret;
 pub mod state;

@@ -10,7 +10,7 @@ use hyper::header::{AUTHORIZATION, CONTENT_TYPE};
 use serde::Deserialize;
 use serde_json::{Map, Value as Json, json};
 
-use super::Client;
+use super::calls::Client;
 
 /// How long one page may take.
 const PAGE: Duration = Duration::from_secs(30);

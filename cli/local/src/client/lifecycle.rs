@@ -13,7 +13,7 @@ use hyper::Method;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
 
-use super::{Client, PROBE};
+use super::calls::{Client, PROBE};
 use crate::clock::pause;
 use crate::journal;
 use crate::protocol::Status;

@@ -12,7 +12,7 @@ use std::time::Duration;
 use hitctl_engine::Fault;
 use rusqlite::Connection;
 
-use super::Client;
+use super::calls::Client;
 use crate::registry;
 use crate::state::project::{Identity, Places};
 use crate::state::{self, Lock, Marker, StateDir, version};

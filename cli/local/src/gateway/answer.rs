@@ -17,6 +17,8 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
+use crate::response;
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Answer<'a> {
@@ -82,9 +84,7 @@ pub(super) fn answer(payload: &Bytes) -> Option<Response<Bytes>> {
 }
 
 fn inferred(body: Bytes) -> Response<Bytes> {
-    let mut response = Response::new(body);
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
+    response::json(StatusCode::OK, body)
 }
 
 fn code(status: &Status) -> Option<StatusCode> {

@@ -11,16 +11,19 @@ use bytes::Bytes;
 use hitctl_config::limits;
 use http_body_util::Full;
 use hyper::body::{Body as _, Incoming};
-use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue, ORIGIN};
+use hyper::header::{HeaderName, HeaderValue, ORIGIN};
 use hyper::{Request, Response, StatusCode};
 
+use super::answer;
 use super::event::{Context, event};
-use super::{Front, Settings, answer};
+use super::front::Front;
+use super::settings::Settings;
 use crate::body::{self, BodyError};
 use crate::clock::now_ms;
 use crate::connections::Place;
 use crate::ids::extended_id;
 use crate::lambda::InvokeError;
+use crate::response::message;
 
 /// "Total combined size of request line and header values".
 const HEAD_BYTES: usize = 10_240;
@@ -135,11 +138,4 @@ fn broken(settings: &Settings) -> Response<Bytes> {
 
 fn too_large() -> Response<Bytes> {
     message(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large")
-}
-
-pub(super) fn message(status: StatusCode, text: &str) -> Response<Bytes> {
-    let mut response = Response::new(Bytes::from(format!("{{\"message\":\"{text}\"}}")));
-    *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
 }

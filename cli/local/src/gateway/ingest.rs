@@ -9,14 +9,14 @@ use std::net::IpAddr;
 use bytes::Bytes;
 use hitctl_engine::Fault;
 use hitctl_resources::Ingest as Spec;
-use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue, USER_AGENT};
+use hyper::header::{HeaderMap, USER_AGENT};
 use hyper::{Response, StatusCode};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::handle::message;
 use crate::constants::{ACCOUNT, REGION};
 use crate::ids::uuid;
 use crate::post::{Letter, Post, Posted, Unposted};
+use crate::response;
 
 /// The integration, ready to be served.
 pub(super) struct Ingest {
@@ -112,7 +112,7 @@ fn sent(posted: &Posted) -> Response<Bytes> {
     let body = json!({ "SendMessageResponse": {
         "ResponseMetadata": { "RequestId": uuid() }, "SendMessageResult": result,
     } });
-    answer(StatusCode::OK, &body)
+    response::json(StatusCode::OK, body.to_string())
 }
 
 /// What SQS refuses, in its form.
@@ -124,14 +124,7 @@ fn refused(why: &Unposted) -> Response<Bytes> {
         Unposted::Failed(_) => (StatusCode::INTERNAL_SERVER_ERROR, "Receiver", "InternalFailure"),
     };
     let error = json!({ "Type": kind, "Code": code, "Message": why.to_string() });
-    answer(status, &json!({ "Error": error, "RequestId": uuid() }))
-}
-
-fn answer(status: StatusCode, body: &Value) -> Response<Bytes> {
-    let mut response = Response::new(Bytes::from(body.to_string()));
-    *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
+    response::json(status, json!({ "Error": error, "RequestId": uuid() }).to_string())
 }
 
 fn unresolved(parameter: &str) -> Response<Bytes> {
@@ -139,7 +132,7 @@ fn unresolved(parameter: &str) -> Response<Bytes> {
         "Unable to resolve property {parameter} from the request. Please make sure that the request to API Gateway contains all \
          the necessary fields specified in request parameters."
     );
-    message(StatusCode::BAD_REQUEST, &text)
+    response::message(StatusCode::BAD_REQUEST, &text)
 }
 
 #[cfg(test)]

@@ -5,6 +5,8 @@ use std::sync::Mutex;
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
+use hyper::header::HeaderValue;
+use serde_json::Value;
 
 use super::*;
 

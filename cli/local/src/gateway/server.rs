@@ -13,7 +13,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{Front, handle};
+use super::front::Front;
+use super::handle::handle;
 use crate::connections::{Connections, Place};
 
 /// The first port that is tried.
@@ -77,7 +78,7 @@ async fn converse(
     let service = service_fn(|request| {
         has_asked.cancel();
         place.heard();
-        async move { Ok::<_, Infallible>(handle::handle(request, front, peer, place).await) }
+        async move { Ok::<_, Infallible>(handle(request, front, peer, place).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

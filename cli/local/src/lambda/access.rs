@@ -9,12 +9,12 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderValue, ORIGIN};
+use hyper::header::{CONNECTION, HOST, HeaderValue, ORIGIN};
 use hyper::{Request, Response, StatusCode};
 
 use super::report;
 use crate::host::is_loopback;
-use crate::secret;
+use crate::{response, secret};
 
 /// The secret in the address of one Runtime API. It is never printed: its `Debug` form leaves it out.
 pub struct RuntimeApiSecret(String);
@@ -73,13 +73,11 @@ impl RuntimeApiSecret {
 impl AccessDenied {
     /// Returns the response to a refused request: status 403, in the form of the Runtime API's errors.
     pub fn response(self) -> Response<Full<Bytes>> {
-        let mut response = Response::new(Full::from(report::payload("Forbidden", &self.to_string())));
-        *response.status_mut() = StatusCode::FORBIDDEN;
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let payload = report::payload("Forbidden", &self.to_string());
+        let mut response = response::json(StatusCode::FORBIDDEN, payload);
         // Connections are few, and the function needs them.
-        headers.insert(CONNECTION, HeaderValue::from_static("close"));
-        response
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        response.map(Full::new)
     }
 }
 

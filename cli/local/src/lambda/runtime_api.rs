@@ -10,7 +10,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use hyper::header::{HeaderName, HeaderValue};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
@@ -24,6 +24,7 @@ use super::process::{Answer, Event, Process};
 use crate::body::{self, BodyError};
 use crate::clock::now_ms;
 use crate::ids;
+use crate::response;
 
 const BASE: &str = "/2018-06-01/runtime/";
 const REQUEST_ID: HeaderName = HeaderName::from_static("lambda-runtime-aws-request-id");
@@ -120,9 +121,8 @@ async fn handle(request: Request<Incoming>, secret: &RuntimeApiSecret, process: 
 }
 
 fn next(event: Event, process: &Process) -> Answered {
-    let mut response = Response::new(Full::new(event.payload));
+    let mut response = json(StatusCode::OK, event.payload);
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     for (name, value) in [
         (REQUEST_ID, event.request_id),
         (DEADLINE, event.deadline_ms.to_string()),
@@ -191,10 +191,7 @@ fn text(value: &HeaderValue) -> String {
 }
 
 fn json(status: StatusCode, body: impl Into<Bytes>) -> Answered {
-    let mut response = Response::new(Full::new(body.into()));
-    *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
+    response::json(status, body).map(Full::new)
 }
 
 fn accepted() -> Answered {
