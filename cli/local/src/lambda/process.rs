@@ -13,11 +13,12 @@ use bytes::Bytes;
 use tokio::sync::{Notify, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::Invocation;
 use super::function::Function;
+use super::invocation::{Invocation, MAX_RESPONSE_BYTES};
 use super::limits::Permit;
 use super::memory::Memory;
 use super::output::Output;
+use super::pool::{Idle, Pool};
 use super::report;
 use crate::clock::now_ms;
 use crate::ids;
@@ -101,10 +102,15 @@ struct State {
     unwatched: bool,
 }
 
+/// A version of a function, and its idle processes.
+pub(super) struct Version {
+    pub(super) function: Function,
+    pub(super) pool: Pool<Process>,
+}
+
 /// A living (or just dead) process.
 pub(super) struct Process {
-    pub(super) function: Arc<Function>,
-    pub(super) pid: u32,
+    version: Arc<Version>,
     pub(super) output: Output,
     memory: Memory,
     born: Instant,
@@ -119,13 +125,12 @@ pub(super) struct Process {
 
 impl Process {
     /// A process that was just started, with the job that it was started for.
-    pub(super) fn new(function: Arc<Function>, pid: u32, output: Output, job: Job) -> Self {
+    pub(super) fn new(version: Arc<Version>, output: Output, memory: Memory, job: Job) -> Self {
         let now = Instant::now();
         Self {
-            function,
-            pid,
+            version,
             output,
-            memory: Memory::of(pid),
+            memory,
             born: now,
             state: Mutex::new(State {
                 phase: Phase::Init,
@@ -141,6 +146,11 @@ impl Process {
             kill: CancellationToken::new(),
             gone: CancellationToken::new(),
         }
+    }
+
+    /// The function whose process it is.
+    pub(super) fn function(&self) -> &Function {
+        &self.version.function
     }
 
     /// Gives a job to an idle process; gives it back when the process is no more.
@@ -187,7 +197,7 @@ impl Process {
 
     fn begin(&self, state: &mut State, job: Job) -> Event {
         let started = Instant::now();
-        let deadline_ms = now_ms() + u64::try_from(self.function.timeout.as_millis()).unwrap_or(u64::MAX);
+        let deadline_ms = now_ms() + u64::try_from(self.function().timeout.as_millis()).unwrap_or(u64::MAX);
         state.last_used = started;
         self.output.begin_tail();
         self.output.line(&format!("START RequestId: {} Version: $LATEST", job.request_id));
@@ -215,8 +225,7 @@ impl Process {
             Answer::TooLarge => {
                 let error_type = "Function.ResponseSizeTooLarge";
                 let message = format!(
-                    "Response payload size exceeded maximum allowed payload size ({} bytes).",
-                    super::MAX_RESPONSE_BYTES
+                    "Response payload size exceeded maximum allowed payload size ({MAX_RESPONSE_BYTES} bytes)."
                 );
                 (report::payload(error_type, &message).into(), Some(Some(error_type.to_owned())))
             }
@@ -225,7 +234,7 @@ impl Process {
         let invocation = self.close(&running, init, payload, status, None);
         // First the place, then the answer: who asks again at once must find both.
         drop(running.permit);
-        self.function.release(self);
+        self.version.pool.release(self);
         drop(running.reply.send(Reply::Done(Box::new(invocation))));
         true
     }
@@ -240,17 +249,6 @@ impl Process {
         true
     }
 
-    /// Ends a process that is not working.
-    pub(super) fn retire(&self) {
-        lock(&self.state).fate.get_or_insert(Fate::Retired);
-        self.kill.cancel();
-    }
-
-    /// Since when this process has been idle.
-    pub(super) fn idle_since(&self) -> Instant {
-        lock(&self.state).last_used
-    }
-
     /// When to look at this process next; `None`: when it has work again.
     pub(super) fn next_look(&self) -> Option<Instant> {
         let now = Instant::now();
@@ -260,7 +258,7 @@ impl Process {
             || state.running.is_some()
             || now.saturating_duration_since(state.last_used) < CALM;
         state.unwatched = !busy;
-        let deadline = state.running.as_ref().map(|running| running.started + self.function.timeout);
+        let deadline = state.running.as_ref().map(|running| running.started + self.function().timeout);
         busy.then(|| deadline.map_or(now + TICK, |deadline| deadline.min(now + TICK)))
     }
 
@@ -274,7 +272,7 @@ impl Process {
         let overdue = state
             .running
             .as_ref()
-            .is_some_and(|running| now.saturating_duration_since(running.started) >= self.function.timeout);
+            .is_some_and(|running| now.saturating_duration_since(running.started) >= self.function().timeout);
         let stuck = state.phase == Phase::Ready
             && state
                 .waiting
@@ -289,7 +287,8 @@ impl Process {
             Some(Fate::InitTimedOut)
         } else if stuck {
             Some(Fate::Retired)
-        } else if working && self.memory.peak_kb(now, TICK / 2) > u64::from(self.function.memory_mb) * 1024 {
+        } else if working && self.memory.peak_kb(now, TICK / 2) > u64::from(self.function().memory_mb) * 1024
+        {
             Some(Fate::OutOfMemory)
         } else {
             return;
@@ -298,6 +297,17 @@ impl Process {
             state.fate = Some(verdict);
         }
         drop(state);
+        self.kill.cancel();
+    }
+}
+
+impl Idle for Process {
+    fn idle_since(&self) -> Instant {
+        lock(&self.state).last_used
+    }
+
+    fn retire(&self) {
+        lock(&self.state).fate.get_or_insert(Fate::Retired);
         self.kill.cancel();
     }
 }

@@ -18,8 +18,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::MAX_RESPONSE_BYTES;
 use super::access::RuntimeApiSecret;
+use super::invocation::MAX_RESPONSE_BYTES;
 use super::process::{Answer, Event, Process};
 use crate::body::{self, BodyError};
 use crate::clock::now_ms;
@@ -126,7 +126,7 @@ fn next(event: Event, process: &Process) -> Answered {
     for (name, value) in [
         (REQUEST_ID, event.request_id),
         (DEADLINE, event.deadline_ms.to_string()),
-        (FUNCTION_ARN, process.function.arn.clone()),
+        (FUNCTION_ARN, process.function().arn.clone()),
         (TRACE_ID, ids::trace(now_ms())),
     ] {
         if let Ok(value) = HeaderValue::try_from(value) {
@@ -164,7 +164,7 @@ async fn extension(request: &Request<Incoming>, path: &str, process: &Process) -
     match (request.method(), path) {
         (&Method::POST, "/2020-01-01/extension/register") => {
             let body = serde_json::json!({
-                "functionName": process.function.name,
+                "functionName": process.function().name,
                 "functionVersion": "$LATEST",
                 "handler": super::code::BOOTSTRAP,
             });

@@ -15,9 +15,12 @@ use tokio_util::sync::CancellationToken;
 use super::access::RuntimeApiSecret;
 use super::code::BOOTSTRAP;
 use super::function::Function;
+use super::invocation::Invocation;
+use super::memory::Memory;
 use super::output::Output;
-use super::process::{Job, Process};
-use super::runtime_api;
+use super::process::{Job, Process, Version};
+use super::shared::Registration;
+use super::{report, runtime_api};
 use crate::{clock, ids};
 
 /// How long what a process said last may take to be read once it has exited.
@@ -27,18 +30,44 @@ const KILL_WAIT: Duration = Duration::from_secs(2);
 /// How often a program that is still open for writing in some half-started child is tried again.
 const BUSY_TRIES: u32 = 20;
 
+/// Hands `job` to an idle process, or to a new one. `Err`: no process could be started, and this is the answer.
+pub(super) async fn dispatch(version: &Arc<Version>, mut job: Job) -> Result<(), Box<Invocation>> {
+    while let Some(process) = version.pool.take() {
+        match process.assign(job) {
+            Ok(()) => return Ok(()),
+            Err(back) => job = back,
+        }
+    }
+    start(version, job).await.map_err(|(job, error)| {
+        let function = &version.function;
+        let program = function.dir.join(BOOTSTRAP);
+        let message =
+            format!("RequestId: {} Error: fork/exec {}: {error}", job.request_id, program.display());
+        function.shared.logs.write(&function.group, &message);
+        Box::new(Invocation {
+            payload: report::payload("Runtime.InvalidEntrypoint", &message).into(),
+            request_id: job.request_id,
+            function_error: Some("Unhandled".to_owned()),
+            duration_ms: 0.0,
+            init_ms: None,
+            max_memory_mb: 0,
+            log_tail: message,
+        })
+    })
+}
+
 /// Starts a process that begins with `job`. When it cannot be started, the job comes back with the reason.
-pub(super) async fn start(function: &Arc<Function>, job: Job) -> Result<(), (Job, io::Error)> {
-    let Launched { child, listener, secret, output } = match launch(function).await {
+async fn start(version: &Arc<Version>, job: Job) -> Result<(), (Job, io::Error)> {
+    let Launched { child, listener, secret, output } = match launch(&version.function).await {
         Ok(launched) => launched,
         Err(error) => return Err((job, error)),
     };
     let Some(pid) = child.id() else {
         return Err((job, io::Error::other("it ended before it began")));
     };
-    function.shared.orphans.add(pid);
-    let process = Arc::new(Process::new(Arc::clone(function), pid, output, job));
-    function.shared.born(&process);
+    let process = Arc::new(Process::new(Arc::clone(version), output, Memory::of(pid), job));
+    let Function { shared, dir, .. } = process.function();
+    let registration = shared.register(pid, dir.clone(), &process.kill);
     let exited = CancellationToken::new();
     let conversation =
         tokio::spawn(runtime_api::serve(listener, secret, Arc::clone(&process), exited.clone()));
@@ -51,7 +80,7 @@ pub(super) async fn start(function: &Arc<Function>, job: Job) -> Result<(), (Job
             }
         }
     });
-    tokio::spawn(supervise(process, child, conversation, exited));
+    tokio::spawn(supervise(process, registration, child, conversation, exited));
     Ok(())
 }
 
@@ -63,7 +92,7 @@ struct Launched {
     output: Output,
 }
 
-async fn launch(function: &Arc<Function>) -> io::Result<Launched> {
+async fn launch(function: &Function) -> io::Result<Launched> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
     let secret = RuntimeApiSecret::new()?;
     let (read, write) = io::pipe()?;
@@ -96,7 +125,7 @@ async fn launch(function: &Arc<Function>) -> io::Result<Launched> {
             }
             Err(error) if is_damaged(&error) && !is_repaired => {
                 is_repaired = true;
-                function.shared.repair(function).await.map_err(|fault| {
+                function.shared.repair(&function.code_sha256).await.map_err(|fault| {
                     let cause = fault.cause.map(|cause| format!(": {cause}")).unwrap_or_default();
                     let hint = fault.hint.map(|hint| format!("; {hint}")).unwrap_or_default();
                     io::Error::new(error.kind(), format!("{error}; {}{cause}{hint}", fault.message))
@@ -116,6 +145,7 @@ fn is_damaged(error: &io::Error) -> bool {
 
 async fn supervise(
     process: Arc<Process>,
+    registration: Registration,
     mut child: Child,
     conversation: JoinHandle<()>,
     exited: CancellationToken,
@@ -138,7 +168,7 @@ async fn supervise(
         drop(tokio::time::timeout(LAST_WORDS, conversation).await);
     }
     process.bury(status);
-    process.function.shared.died(&process);
+    drop(registration);
 }
 
 /// Kills the process with its children. It is not reaped yet, so the pid is still its own.

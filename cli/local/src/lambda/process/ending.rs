@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use super::super::invocation::Invocation;
+use super::super::report::{self, Report};
 use super::{Fate, INIT_LIMIT, Job, Phase, Process, Reply, Running, TICK};
 use crate::clock::now_ms;
-use crate::lambda::Invocation;
-use crate::lambda::report::{self, Report};
 use crate::lock::lock;
 
 impl Process {
@@ -29,7 +29,7 @@ impl Process {
             request_id: &running.request_id,
             duration,
             init,
-            memory_mb: self.function.memory_mb,
+            memory_mb: self.function().memory_mb,
             max_memory_mb,
             status,
         };
@@ -51,14 +51,14 @@ impl Process {
     }
 
     /// Settles what a process that has ended leaves behind.
-    pub(in crate::lambda) fn bury(self: &Arc<Self>, exit: Option<ExitStatus>) {
+    pub(crate) fn bury(self: &Arc<Self>, exit: Option<ExitStatus>) {
         let (fate, phase, waiting, running, init) = {
             let mut state = lock(&self.state);
             let phase = std::mem::replace(&mut state.phase, Phase::Gone);
             (state.fate.take(), phase, state.waiting.take(), state.running.take(), state.init.take())
         };
         self.gone.cancel();
-        self.function.forget(self);
+        self.version.pool.forget(self);
         self.output.finish();
         if let Some(running) = running {
             self.fail(running, init, fate, exit);
@@ -84,7 +84,7 @@ impl Process {
     /// Answers for a process that cannot any more.
     fn fail(&self, running: Running, init: Option<Duration>, fate: Option<Fate>, exit: Option<ExitStatus>) {
         let id = &running.request_id;
-        let memory_mb = self.function.memory_mb;
+        let memory_mb = self.function().memory_mb;
         let timed_out = |limit: Duration| {
             let words = format!("Task timed out after {:.2} seconds", limit.as_secs_f64());
             self.output.line(&format!("{} {id} {words}", timestamp()));
@@ -99,7 +99,7 @@ impl Process {
             Some(Fate::TimedOut) => self.close(
                 &running,
                 init,
-                timed_out(self.function.timeout).into(),
+                timed_out(self.function().timeout).into(),
                 Some(("timeout", None)),
                 None,
             ),

@@ -1,13 +1,13 @@
 //! The processes of a function: how long a start may take, who has a job, and which one stays longest.
 
-use super::super::{Shared, limits};
+use super::super::limits;
 use super::*;
 use crate::lambda::{Runner, RunnerConfig};
 use crate::logs::Logs;
 
 struct Place {
     _dir: tempfile::TempDir,
-    function: Arc<Function>,
+    version: Arc<Version>,
     load: Arc<limits::Load>,
 }
 
@@ -22,8 +22,8 @@ impl Place {
             endpoint: String::new(),
             account_concurrency: 10,
         };
-        let shared: Arc<Shared> = Runner::new(config, Logs::open(dir.path()).unwrap()).shared;
-        let function = Arc::new(Function {
+        let shared = Runner::new(config, Logs::open(dir.path()).unwrap()).shared;
+        let function = Function {
             code_sha256: String::new(),
             name: "f".to_owned(),
             arn: String::new(),
@@ -34,21 +34,21 @@ impl Place {
             dir: dir.path().to_owned(),
             environment: Vec::new(),
             shared,
-            pool: Mutex::default(),
-        });
-        Self { _dir: dir, function, load: Arc::new(limits::Load::new(Some(1))) }
+        };
+        let version = Arc::new(Version { function, pool: Pool::new() });
+        Self { _dir: dir, version, load: Arc::new(limits::Load::new(Some(1))) }
     }
 
     fn job(&self) -> (Job, oneshot::Receiver<Reply>) {
-        let permit = Permit::take(&self.function.shared.account, &self.load).ok().unwrap();
+        let permit = Permit::take(&self.version.function.shared.account, &self.load).ok().unwrap();
         job(Bytes::from_static(b"{}"), permit)
     }
 
     /// A process that started `age` ago; nothing of it is real but what is said about it.
     fn process(&self, age: Duration, job: Job) -> Arc<Process> {
         let (read, _write) = std::io::pipe().unwrap();
-        let output = Output::new(read, "g", None, self.function.shared.logs.clone()).unwrap();
-        let mut process = Process::new(Arc::clone(&self.function), u32::MAX, output, job);
+        let output = Output::new(read, "g", None, self.version.function.shared.logs.clone()).unwrap();
+        let mut process = Process::new(Arc::clone(&self.version), output, Memory::of(u32::MAX), job);
         process.born = Instant::now().checked_sub(age).unwrap();
         Arc::new(process)
     }
@@ -114,8 +114,8 @@ async fn after_a_burst_the_last_process_stays_longest() {
         processes.push(process);
     }
     let left = |seconds: u64| {
-        place.function.trim(start + Duration::from_secs(seconds));
-        place.function.idle()
+        place.version.pool.trim(start + Duration::from_secs(seconds));
+        place.version.pool.idle()
     };
     assert_eq!((left(20), left(60), left(200), left(400)), (3, 1, 1, 0));
     assert!(processes.iter().all(|process| process.kill.is_cancelled()));

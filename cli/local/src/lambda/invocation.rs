@@ -1,0 +1,50 @@
+//! What an invocation gives, or why it does not take place.
+
+use bytes::Bytes;
+
+/// The largest payload of a synchronous invocation: 6 MB.
+pub(super) const MAX_REQUEST_BYTES: usize = 6 * 1024 * 1024;
+/// The largest answer: Lambda leaves a hundred bytes for the envelope.
+pub(super) const MAX_RESPONSE_BYTES: usize = MAX_REQUEST_BYTES + 100;
+
+/// What an invocation gave, be it the function's result or its failure.
+#[derive(Clone, Debug)]
+pub struct Invocation {
+    /// Lambda's id of the invocation.
+    pub request_id: String,
+    /// The result, or the error as JSON when `function_error` is set.
+    pub payload: Bytes,
+    /// `Unhandled` when the function failed.
+    pub function_error: Option<String>,
+    /// How long it ran, in milliseconds, without init.
+    pub duration_ms: f64,
+    /// How long the process took to start, in milliseconds, when it was started for this.
+    pub init_ms: Option<f64>,
+    /// The most memory that the process has used so far, in MB.
+    pub max_memory_mb: u32,
+    /// The last 4 KB of the invocation's log.
+    pub log_tail: String,
+}
+
+/// Why an invocation did not take place.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvokeError {
+    /// There is no function of that name.
+    #[error("there is no such function")]
+    NoSuchFunction,
+    /// A concurrency limit is reached.
+    #[error("too many requests: {reason}")]
+    TooManyRequests {
+        /// Lambda's own word for which limit: [`RESERVED_LIMIT`](super::RESERVED_LIMIT) or [`ACCOUNT_LIMIT`](super::ACCOUNT_LIMIT).
+        reason: &'static str,
+    },
+    /// The payload is over 6 MB.
+    #[error("the payload is larger than {MAX_REQUEST_BYTES} bytes")]
+    PayloadTooLarge,
+    /// The runner is stopping.
+    #[error("the local cloud is stopping")]
+    Stopping,
+    /// Process after process went away before it took the event.
+    #[error("the function's processes end before they take an event")]
+    NeverStarted,
+}
