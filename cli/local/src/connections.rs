@@ -4,10 +4,10 @@
 
 use std::collections::HashMap;
 use std::error::Error;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use hyper::body::{Body, Incoming};
@@ -20,6 +20,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock;
+use crate::lock::lock;
 
 /// How long a new client may take to send the head of its first request.
 const FIRST_HEAD: Duration = Duration::from_secs(10);
@@ -75,6 +76,8 @@ struct Entry {
 pub(crate) struct Place {
     among: Arc<Connections>,
     id: u64,
+    /// The client's address.
+    pub(crate) peer: IpAddr,
     /// Cancelled when the connection has to give way.
     ends: CancellationToken,
 }
@@ -92,7 +95,8 @@ impl Connections {
         Self::with_room_for((files.saturating_sub(RESERVED_FILES) / 2).clamp(128, MOST))
     }
 
-    fn with_room_for(most: u64) -> Arc<Self> {
+    /// At most so many, and three quarters of them of one client.
+    pub(crate) fn with_room_for(most: u64) -> Arc<Self> {
         let most = usize::try_from(most).unwrap_or(usize::MAX);
         let (all, next, freed) = (Mutex::default(), AtomicU64::new(0), Notify::new());
         Arc::new(Self { all, next, most, most_of_one: most / 4 * 3, freed })
@@ -104,7 +108,7 @@ impl Connections {
         self: &Arc<Self>,
         listener: &TcpListener,
         stop: &CancellationToken,
-    ) -> Option<(TcpStream, SocketAddr, Place)> {
+    ) -> Option<(TcpStream, Place)> {
         loop {
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
@@ -118,7 +122,7 @@ impl Connections {
             };
             // Without a place it is dropped: this client has as many as it may.
             if let Some(place) = self.place(peer.ip(), stop).await {
-                return Some((stream, peer, place));
+                return Some((stream, place));
             }
         }
     }
@@ -153,7 +157,7 @@ impl Connections {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let ends = CancellationToken::new();
         all.insert(id, Entry { peer, waits_since: Some(now), ends: ends.clone() });
-        Tried::Placed(Place { among: Arc::clone(self), id, ends })
+        Tried::Placed(Place { among: Arc::clone(self), id, peer, ends })
     }
 
     fn set(&self, id: u64, waits_since: Option<Instant>) {
@@ -163,7 +167,7 @@ impl Connections {
     }
 
     fn locked(&self) -> MutexGuard<'_, HashMap<u64, Entry>> {
-        self.all.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.all)
     }
 }
 

@@ -15,14 +15,12 @@ use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use bytes::Bytes;
 use hitctl_engine::Fault;
-use hyper::body::Incoming;
 use hyper::server::conn::http1;
-use hyper::service::{Service as _, service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper::service::Service as _;
+use hyper_util::rt::TokioTimer;
 use hyper_util::service::TowerToHyperService;
 use serde::Deserialize;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::blocking::blocking;
@@ -35,6 +33,7 @@ use crate::logs;
 use crate::protocol::{Hold, Invalidation, Invoked, LogPage, Put, Resources, Status, Stored, bearer};
 use crate::registry::Entry;
 use crate::secret::equal;
+use crate::server::Server;
 use crate::state::Endpoint;
 
 /// The largest spec, in bytes.
@@ -56,32 +55,20 @@ type Answer<T> = Result<Json<T>, Refusal>;
 
 /// Serves until `stop`, then lets open requests come to their end.
 pub(crate) async fn serve(listener: TcpListener, control: Arc<Control>, stop: CancellationToken) {
-    let (places, router) = (Connections::new(), router(control));
-    let mut connections = JoinSet::new();
-    while let Some((stream, _, place)) = places.accept(&listener, &stop).await {
-        while connections.try_join_next().is_some() {}
-        connections.spawn(converse(stream, router.clone(), place, stop.clone()));
-    }
-    drop(listener);
-    while connections.join_next().await.is_some() {}
-}
-
-async fn converse(stream: TcpStream, router: Router, place: Place, stop: CancellationToken) {
-    let (has_asked, calls, place) = (CancellationToken::new(), TowerToHyperService::new(router), &place);
-    let service = service_fn(|request: hyper::Request<Incoming>| {
-        has_asked.cancel();
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(HEAD_LIMIT);
+    let (connections, close) = (Connections::new(), stop.clone());
+    let calls = TowerToHyperService::new(router(control));
+    let server = Server { listener, connections, http, stop, close };
+    let handle = move |request, place: Arc<Place>| {
         let (answering, answer) = (place.answering(), calls.call(request));
         async move {
             let answer = answer.await;
             drop(answering);
-            answer
+            answer.unwrap_or_else(|never| match never {})
         }
-    });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_LIMIT)
-        .serve_connection(TokioIo::new(stream), service);
-    place.serve(connection, &has_asked, &stop).await;
+    };
+    server.serve(handle).await;
 }
 
 /// The routes.

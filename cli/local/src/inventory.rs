@@ -3,8 +3,8 @@
 //! A lost file would otherwise be made anew without a word, and every count would be 0. It repairs nothing.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
-use std::io::{self, ErrorKind};
+use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use hitctl_engine::Fault;
@@ -101,16 +101,4 @@ fn incomplete(path: &Path, wrong: &str, named: &str) -> Fault {
     Fault::fatal("local_state_corrupt", format!("{} is {wrong}", path.display())).caused_by(named).hinted(
         "restore the file from a backup, or run `hitctl local reset` to start again, which loses the local counts",
     )
-}
-
-/// Waits until what was committed to a `SQLite` file is on the disk, so that the registry never names a table or queue that
-/// a power cut takes back. `SQLite` holds no lock on this file that opening it could break.
-pub(crate) fn sync(database: &Path) -> io::Result<()> {
-    let mut wal = database.as_os_str().to_owned();
-    wal.push("-wal");
-    match File::open(wal) {
-        Ok(wal) => wal.sync_all(),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(error),
-    }
 }

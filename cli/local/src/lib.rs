@@ -38,6 +38,8 @@ mod registry;
 mod response;
 pub mod scratch;
 mod secret;
+mod server;
+mod sqlite;
 pub mod state;
 mod table;
 

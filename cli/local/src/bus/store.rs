@@ -3,16 +3,21 @@
 //! One `SQLite` file, as durable as the tables are: a commit survives a SIGKILL of this process.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use hitctl_engine::Fault;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::job::Job;
-use crate::disk;
+use crate::lock::lock;
+use crate::{disk, sqlite};
 
 /// A job by its number, and when it is due, in milliseconds since the Unix epoch.
 pub(super) type Due = (u64, i64);
+
+/// What to do about a damaged file.
+const HINT: &str =
+    "remove the file if what is on its way may be lost, or run `hitctl local reset` to begin anew";
 
 const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS job (id INTEGER PRIMARY KEY AUTOINCREMENT, due_ms INTEGER NOT NULL, \
                       event TEXT NOT NULL, job TEXT NOT NULL) STRICT";
@@ -26,19 +31,7 @@ pub(super) struct Store {
 impl Store {
     /// Opens it, or makes it, for this user only.
     pub(super) fn open(path: &Path) -> Result<Self, Fault> {
-        crate::state::make_private(path).map_err(|error| crate::state::fault("open", path, &error))?;
-        let open = || {
-            let db = Connection::open(path)?;
-            db.pragma_update(None, "journal_mode", "WAL")?;
-            db.pragma_update(None, "synchronous", "NORMAL")?;
-            db.execute_batch(SCHEMA)?;
-            Ok(db)
-        };
-        let db = open().map_err(|error: rusqlite::Error| {
-            Fault::fatal("local_state_corrupt", format!("could not open the events in {}", path.display()))
-                .caused_by(error)
-                .hinted("remove the file if what is on its way may be lost, or run `hitctl local reset` to begin anew")
-        })?;
+        let db = sqlite::open(path, "events", SCHEMA, HINT)?;
         Ok(Self { path: path.to_owned(), db: Mutex::new(db) })
     }
 
@@ -96,14 +89,13 @@ impl Store {
         doing: &str,
         work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>,
     ) -> Result<T, Fault> {
-        let mut db = self.db.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut db = lock(&self.db);
         let done = work(&mut db);
         if done.is_ok() && doing == "write" {
             disk::written(&self.path);
         }
         done.map_err(|error| {
-            use rusqlite::ErrorCode::{DiskFull, SystemIoFailure};
-            let full = matches!(error.sqlite_error_code(), Some(DiskFull | SystemIoFailure));
+            let full = sqlite::is_unwritten(&error);
             if full {
                 disk::failed(&self.path, &error.to_string());
             }

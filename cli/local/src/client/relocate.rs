@@ -10,12 +10,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hitctl_engine::Fault;
-use rusqlite::Connection;
 
 use super::calls::Client;
-use crate::registry;
 use crate::state::project::{Identity, Places};
 use crate::state::{self, Lock, Marker, StateDir, version};
+use crate::{registry, sqlite};
 
 /// How long a daemon that serves the state at its former place may take to stop.
 const STOP: Duration = Duration::from_secs(30);
@@ -294,7 +293,7 @@ fn copy_data(from: &Path, to: &Path) -> Result<(), Fault> {
         }
         let path = to.join(name);
         if path.exists() {
-            inert(&path).map_err(|error| version::corrupt(&from.join(name), &error))?;
+            sqlite::inert(&path).map_err(|error| version::corrupt(&from.join(name), &error))?;
         }
     }
     copy_file(&from.join(state::INVALIDATIONS), &to.join(state::INVALIDATIONS))?;
@@ -309,20 +308,6 @@ fn copy_data(from: &Path, to: &Path) -> Result<(), Fault> {
         }
     }
     Ok(())
-}
-
-/// Refuses a database with triggers, views or virtual tables: hitctl makes none, and they would act whenever it reads or writes.
-/// Virtual tables would also bring in code of `SQLite`, such as full-text search, that is open to crafted files (`deny.toml`).
-fn inert(path: &Path) -> Result<(), String> {
-    let words = |error: rusqlite::Error| error.to_string();
-    let db = Connection::open(path).map_err(words)?;
-    // As SQLite writes them itself. A crafted file can have any text in either column, and SQLite parses the text.
-    let query = "SELECT count(*) FROM sqlite_schema WHERE coalesce(type, '') NOT IN ('table', 'index') OR NOT \
-                 (sql IS NULL OR sql GLOB 'CREATE TABLE *' OR sql GLOB 'CREATE INDEX *' OR sql GLOB 'CREATE UNIQUE INDEX *')";
-    match db.query_row(query, [], |row| row.get::<_, i64>(0)).map_err(words)? {
-        0 => db.close().map_err(|(_, error)| words(error)),
-        _ => Err("it holds triggers, views or virtual tables, which hitctl does not make".to_owned()),
-    }
 }
 
 fn copy_file(from: &Path, to: &Path) -> Result<(), Fault> {
@@ -345,6 +330,7 @@ fn write(path: &Path, content: &[u8]) -> Result<(), Fault> {
 
 #[cfg(test)]
 mod tests {
+    use rusqlite::Connection;
     use std::os::unix::fs::{PermissionsExt as _, symlink};
 
     use serde_json::json;

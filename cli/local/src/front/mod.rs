@@ -7,17 +7,16 @@
 mod services;
 mod unknown;
 
-use std::convert::Infallible;
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::task::JoinSet;
+use hyper::server::conn::http1;
+use hyper_util::rt::TokioTimer;
 use tokio_util::sync::CancellationToken;
 
-use crate::connections::{Connections, Place};
+use crate::connections::Connections;
+use crate::server::Server;
 
 pub(crate) use services::{Call, Service, Services};
 
@@ -27,6 +26,8 @@ const DRAIN: Duration = Duration::from_secs(2);
 /// How long a client may take to send the head of a request, and a connection may be idle between two: longer than SDKs
 /// keep one.
 const HEAD_LIMIT: Duration = Duration::from_mins(2);
+/// The largest head of a request, in bytes.
+const HEAD_BUFFER: usize = 64 * 1024;
 
 /// The running front.
 pub(crate) struct Front {
@@ -40,8 +41,16 @@ impl Front {
         let listener = tokio::net::TcpListener::from_std(listener)?;
         let stop = CancellationToken::new();
         let sweeps = services.tables.clone().sweeps(stop.clone());
-        let accept = accept(listener, Arc::new(services), stop.clone());
-        let task = tokio::spawn(async {
+        let mut http = http1::Builder::new();
+        http.timer(TokioTimer::new()).header_read_timeout(HEAD_LIMIT).max_buf_size(HEAD_BUFFER);
+        let (connections, close) = (Connections::new(), stop.clone());
+        let server = Server { listener, connections, http, stop: stop.clone(), close };
+        let services = Arc::new(services);
+        let accept = server.serve(move |request, place| {
+            let services = Arc::clone(&services);
+            async move { services.handle(request, &place).await }
+        });
+        let task = tokio::spawn(async move {
             tokio::join!(sweeps, accept);
         });
         Ok(Self { stop, task })
@@ -57,37 +66,4 @@ impl Front {
         self.stop.cancel();
         drop(tokio::time::timeout(DRAIN, self.task).await);
     }
-}
-
-async fn accept(listener: tokio::net::TcpListener, services: Arc<Services>, stop: CancellationToken) {
-    let places = Connections::new();
-    let mut connections = JoinSet::new();
-    while let Some((stream, _, place)) = places.accept(&listener, &stop).await {
-        while connections.try_join_next().is_some() {}
-        // Answers are small and single; waiting to fill a packet only delays them.
-        drop(stream.set_nodelay(true));
-        connections.spawn(serve(stream, Arc::clone(&services), place, stop.clone()));
-    }
-    while connections.join_next().await.is_some() {}
-}
-
-async fn serve(
-    stream: tokio::net::TcpStream,
-    services: Arc<Services>,
-    place: Place,
-    stop: CancellationToken,
-) {
-    let has_asked = CancellationToken::new();
-    let (services, place) = (&services, &place);
-    let service = service_fn(|request| {
-        has_asked.cancel();
-        place.heard();
-        async move { Ok::<_, Infallible>(services.handle(request, place).await) }
-    });
-    let connection = hyper::server::conn::http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_LIMIT)
-        .max_buf_size(64 * 1024)
-        .serve_connection(TokioIo::new(stream), service);
-    place.serve(connection, &has_asked, &stop).await;
 }

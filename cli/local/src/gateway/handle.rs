@@ -3,7 +3,6 @@
 //! Size of the head, preflight, route, throttle, body, permission, function, answer. Each has its status and a JSON
 //! message, and every answer has `apigw-requestid` and the CORS headers.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -40,7 +39,6 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("apigw-requestid");
 pub(super) async fn handle(
     request: Request<Incoming>,
     front: &Front,
-    peer: SocketAddr,
     place: &Place,
 ) -> Response<Full<Bytes>> {
     let settings = front.settings();
@@ -54,7 +52,7 @@ pub(super) async fn handle(
         *response.status_mut() = StatusCode::NO_CONTENT;
         response
     } else {
-        serve(request, front, &settings, (peer, place), &id).await
+        serve(request, front, &settings, place, &id).await
     };
     settings.cors.mark(response.headers_mut(), allowed, preflight);
     if let Ok(id) = HeaderValue::try_from(id) {
@@ -74,7 +72,7 @@ async fn serve(
     request: Request<Incoming>,
     front: &Front,
     settings: &Arc<Settings>,
-    (peer, place): (SocketAddr, &Place),
+    place: &Place,
     id: &str,
 ) -> Response<Bytes> {
     let Some(matched) = settings.routes.find(request.method(), request.uri().path()) else {
@@ -97,7 +95,7 @@ async fn serve(
     let _answering = place.answering();
     if let Some(ingest) = settings.ingest.as_ref().filter(|ingest| ingest.route == matched.key) {
         let post = front.gateway.post.get().map(|post| &**post);
-        return ingest.take(post, &parts.headers, &body, peer.ip()).await;
+        return ingest.take(post, &parts.headers, &body, place.peer).await;
     }
     let function = settings.function(matched.key);
     if !settings.is_url && !front.gateway.permitted(&settings.api_id, function) {
@@ -109,7 +107,7 @@ async fn serve(
         api_id: &settings.api_id,
         request_id: id,
         now_ms: now_ms(),
-        source: peer.ip(),
+        source: place.peer,
         port: front.port,
     };
     let event = event(&parts, &body, &matched, &context);

@@ -1,21 +1,19 @@
 //! The listening side: connections, their number and their patience.
 
-use std::convert::Infallible;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use hitctl_engine::Fault;
 use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
+use hyper_util::rt::TokioTimer;
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::front::Front;
-use super::handle::handle;
+use super::handle;
+use crate::clock::pause;
 use crate::connections::{Connections, Place};
+use crate::server::Server;
 
 /// The first port that is tried.
 pub const FIRST_PORT: u16 = 4487;
@@ -53,38 +51,21 @@ pub(super) async fn listen(wanted: Option<u16>) -> Result<(TcpListener, u16), Fa
 
 /// Serves until `stop`; then lets open requests finish, for a while.
 pub(super) async fn serve(listener: TcpListener, front: Arc<Front>, stop: CancellationToken) {
-    let places = Connections::new();
-    let mut connections = JoinSet::new();
-    while let Some((stream, peer, place)) = places.accept(&listener, &stop).await {
-        while connections.try_join_next().is_some() {}
-        connections.spawn(converse(stream, peer, Arc::clone(&front), place, stop.clone()));
-    }
-    drop(listener);
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(HEAD_LIMIT).max_buf_size(HEAD_BUFFER).max_headers(512);
+    let (connections, close) = (Connections::new(), stop.clone());
+    let server = Server { listener, connections, http, stop: stop.clone(), close };
+    let handle = move |request, place: Arc<Place>| {
+        let front = Arc::clone(&front);
+        async move { handle::handle(request, &front, &place).await }
+    };
     // Whoever is not done then is cut off.
-    drop(tokio::time::timeout(GRACE, async { while connections.join_next().await.is_some() {} }).await);
-}
-
-async fn converse(
-    stream: TcpStream,
-    peer: SocketAddr,
-    front: Arc<Front>,
-    place: Place,
-    stop: CancellationToken,
-) {
-    // Without it a small answer may wait for 40 ms. It cannot fail on a live socket.
-    drop(stream.set_nodelay(true));
-    let has_asked = CancellationToken::new();
-    let (front, place) = (&front, &place);
-    let service = service_fn(|request| {
-        has_asked.cancel();
-        place.heard();
-        async move { Ok::<_, Infallible>(handle(request, front, peer, place).await) }
-    });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_LIMIT)
-        .max_buf_size(HEAD_BUFFER)
-        .max_headers(512)
-        .serve_connection(TokioIo::new(stream), service);
-    place.serve(connection, &has_asked, &stop).await;
+    let grace = async {
+        stop.cancelled().await;
+        pause(GRACE).await;
+    };
+    tokio::select! {
+        () = server.serve(handle) => {}
+        () = grace => {}
+    }
 }

@@ -4,18 +4,15 @@
 //! Beside the four calls of the Runtime API there are the two of the Extensions API that runtimes use on themselves: the
 //! official Rust runtime registers an internal extension so as to be told of a shutdown.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::header::{HeaderName, HeaderValue};
-use hyper::service::service_fn;
+use hyper::server::conn::http1;
 use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::access::RuntimeApiSecret;
@@ -23,8 +20,10 @@ use super::invocation::MAX_RESPONSE_BYTES;
 use super::process::{Answer, Event, Process};
 use crate::body::{self, BodyError};
 use crate::clock::now_ms;
+use crate::connections::{Connections, Place};
 use crate::ids;
 use crate::response;
+use crate::server::Server;
 
 const BASE: &str = "/2018-06-01/runtime/";
 const REQUEST_ID: HeaderName = HeaderName::from_static("lambda-runtime-aws-request-id");
@@ -34,7 +33,7 @@ const TRACE_ID: HeaderName = HeaderName::from_static("lambda-runtime-trace-id");
 const ERROR_TYPE: HeaderName = HeaderName::from_static("lambda-runtime-function-error-type");
 const EXTENSION_ID: HeaderName = HeaderName::from_static("lambda-extension-identifier");
 /// No process needs more connections than this to talk to its own runtime.
-const CONNECTIONS: usize = 64;
+const CONNECTIONS: u64 = 64;
 
 type Answered = Response<Full<Bytes>>;
 
@@ -45,43 +44,22 @@ pub(super) async fn serve(
     process: Arc<Process>,
     exited: CancellationToken,
 ) {
-    let secret = Arc::new(secret);
-    let mut connections = JoinSet::new();
-    loop {
-        tokio::select! {
-            accepted = listener.accept(), if connections.len() < CONNECTIONS => {
-                // A failed accept is the client's; one for want of files ends with the process, by its timeout.
-                if let Ok((stream, _)) = accepted {
-                    connections.spawn(converse(stream, Arc::clone(&secret), Arc::clone(&process)));
-                }
-            }
-            Some(_) = connections.join_next() => {}
-            () = exited.cancelled() => break,
-            () = process.gone.cancelled() => break,
-        }
-    }
-    drop(listener);
-    tokio::select! {
-        () = async { while connections.join_next().await.is_some() {} } => {}
-        () = process.gone.cancelled() => {}
-    }
-}
-
-async fn converse(stream: TcpStream, secret: Arc<RuntimeApiSecret>, process: Arc<Process>) {
-    // Answers are small and awaited; without this some would wait for 40 ms. It cannot fail on a live socket.
-    drop(stream.set_nodelay(true));
-    let service = service_fn(move |request| {
+    let mut http = http1::Builder::new();
+    http.auto_date_header(false);
+    let (connections, close) = (Connections::with_room_for(CONNECTIONS), CancellationToken::new());
+    let server = Server { listener, connections, http, stop: exited, close };
+    let (secret, gone) = (Arc::new(secret), process.gone.clone());
+    let handle = move |request, place: Arc<Place>| {
         let (secret, process) = (Arc::clone(&secret), Arc::clone(&process));
-        async move { Ok::<_, Infallible>(handle(request, &secret, &process).await) }
-    });
-    let connection = hyper::server::conn::http1::Builder::new()
-        .auto_date_header(false)
-        .serve_connection(TokioIo::new(stream), service);
-    // A broken connection is a dead process, and that is noticed elsewhere.
-    drop(connection.await);
+        async move {
+            let _answering = place.answering();
+            answer(request, &secret, &process).await
+        }
+    };
+    gone.run_until_cancelled(server.serve(handle)).await;
 }
 
-async fn handle(request: Request<Incoming>, secret: &RuntimeApiSecret, process: &Arc<Process>) -> Answered {
+async fn answer(request: Request<Incoming>, secret: &RuntimeApiSecret, process: &Arc<Process>) -> Answered {
     let path = match secret.check(&request) {
         Ok(path) => path.to_owned(),
         Err(denied) => return denied.response(),
@@ -112,7 +90,7 @@ async fn handle(request: Request<Incoming>, secret: &RuntimeApiSecret, process: 
                 return unknown();
             };
             match what {
-                "response" | "error" => answer(request, process, id, what == "error").await,
+                "response" | "error" => finish(request, process, id, what == "error").await,
                 _ => unknown(),
             }
         }
@@ -136,7 +114,7 @@ fn next(event: Event, process: &Process) -> Answered {
     response
 }
 
-async fn answer(request: Request<Incoming>, process: &Arc<Process>, id: &str, failed: bool) -> Answered {
+async fn finish(request: Request<Incoming>, process: &Arc<Process>, id: &str, failed: bool) -> Answered {
     let error_type = error_type(&request);
     let (known, response) = match body::read(request.into_body(), MAX_RESPONSE_BYTES).await {
         Ok((payload, trailers)) => {

@@ -31,8 +31,8 @@ pub(crate) use store::Broken;
 use store::Store;
 
 use crate::blocking::blocking;
-use crate::inventory;
 use crate::lock::{read, write};
+use crate::sqlite;
 
 /// How often what has expired is removed from a queue that is used.
 const SWEEP_MS: i64 = 60_000;
@@ -140,8 +140,7 @@ impl Queues {
         let made = self.inner.store.run(move |db| rows::queue(db, &owned, now)).await;
         let (id, created_ms) = made.map_err(|error| error.fault("make", name))?;
         let path = self.inner.path.clone();
-        blocking(move || inventory::sync(&path).map_err(|error| crate::state::fault("write", &path, &error)))
-            .await?;
+        blocking(move || sqlite::sync(&path)).await?;
         let queue = Arc::new(Queue {
             name: name.to_owned(),
             arn,

@@ -1,23 +1,22 @@
 //! The file of the messages: one SQLite database, and a line in front of it.
 //!
-//! **Durability**, as of the tables: WAL with `synchronous = NORMAL`. A commit is in the kernel's page cache before anybody hears
-//! of it, so that a SIGKILL at any moment loses nothing acknowledged and brings nothing back that was deleted; only the
-//! machine losing power can take back the last moments. Whoever comes while a commit is made waits in the line, and all
-//! who wait there share the next one.
+//! A SIGKILL at any moment loses nothing acknowledged and brings nothing back that was deleted (`sqlite` says how). Whoever
+//! comes while a commit is made waits in the line, and all who wait there share the next one.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use hitctl_engine::Fault;
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::Connection;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-use crate::disk;
 use crate::lock::lock;
+use crate::{disk, sqlite};
 
-/// Pages of 4 KB that the database keeps in memory: 8 MB, given in KB and negative, as SQLite has it.
-const CACHE_KB: i64 = -8_192;
+/// What to do about a damaged file.
+const HINT: &str =
+    "restore the file from a backup, or run `hitctl local reset` to begin anew; that loses what waits there";
 
 const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS queues (
@@ -52,9 +51,7 @@ pub(crate) struct Broken {
 
 impl From<&rusqlite::Error> for Broken {
     fn from(error: &rusqlite::Error) -> Self {
-        let code = error.sqlite_error_code();
-        let full = matches!(code, Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure));
-        Self { text: error.to_string(), full }
+        Self { text: error.to_string(), full: sqlite::is_unwritten(error) }
     }
 }
 
@@ -128,25 +125,7 @@ where
 impl Store {
     /// Opens the file, or makes it, for this user only. Must be called within a tokio runtime.
     pub(super) fn open(path: &Path) -> Result<Self, Fault> {
-        crate::state::make_private(path).map_err(|error| crate::state::fault("open", path, &error))?;
-        let open = || -> rusqlite::Result<Connection> {
-            let db = Connection::open(path)?;
-            db.pragma_update(None, "journal_mode", "WAL")?;
-            db.pragma_update(None, "synchronous", "NORMAL")?;
-            db.pragma_update(None, "cache_size", CACHE_KB)?;
-            db.execute_batch(SCHEMA)?;
-            db.set_prepared_statement_cache_capacity(32);
-            Ok(db)
-        };
-        let db = open().map_err(|error| {
-            let broken = Broken::from(&error);
-            if broken.full {
-                return crate::state::fault("open", path, &std::io::ErrorKind::StorageFull.into()).caused_by(error);
-            }
-            Fault::fatal("local_state_corrupt", format!("could not open the queues in {}", path.display()))
-                .caused_by(error)
-                .hinted("restore the file from a backup, or run `hitctl local reset` to begin anew; that loses what waits there")
-        })?;
+        let db = sqlite::open(path, "queues", SCHEMA, HINT)?;
         let inner = Inner { db: Mutex::new(db), line: Mutex::default(), runtime: Handle::current() };
         Ok(Self { inner: Arc::new(inner) })
     }

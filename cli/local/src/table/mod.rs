@@ -28,7 +28,7 @@ use hyper::StatusCode;
 use tokio_util::sync::CancellationToken;
 
 use crate::answer::{Answer, JSON};
-use crate::{disk, inventory};
+use crate::{disk, sqlite};
 
 /// The operations that prove that the file can be written.
 const WRITES: &[&str] = &["UpdateItem", "PutItem", "BatchWriteItem", "TransactWriteItems"];
@@ -79,7 +79,7 @@ impl Tables {
         let live = self.db.get_table_metadata(name).map_err(|error| self.fault("read", name, &error))?;
         if live.is_none() {
             self.db.create_table(create(name, spec)).map_err(|error| self.fault("create", name, &error))?;
-            inventory::sync(&self.path).map_err(|error| crate::state::fault("write", &self.path, &error))?;
+            sqlite::sync(&self.path)?;
             return self.expire(name, spec);
         }
         let key = self.partition_key(name)?;
