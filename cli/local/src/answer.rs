@@ -5,7 +5,7 @@ use http_body_util::Full;
 use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
 
-use crate::clock::{hex, random};
+use crate::clock::random;
 
 /// The content type of AWS's JSON protocol.
 pub(crate) const JSON: &str = "application/x-amz-json-1.0";
@@ -62,7 +62,7 @@ impl Answer {
             .status(self.status)
             .header(CONTENT_TYPE, self.kind)
             // SDKs that know this header check it.
-            .header("x-amz-crc32", crc32(&self.body))
+            .header("x-amz-crc32", crc32fast::hash(&self.body))
             .header("x-amzn-requestid", request_id());
         for (name, value) in self.headers {
             builder = builder.header(name, value);
@@ -75,35 +75,9 @@ impl Answer {
 fn request_id() -> String {
     use std::sync::LazyLock;
     use std::sync::atomic::{AtomicU64, Ordering};
-    static PREFIX: LazyLock<String> =
-        LazyLock::new(|| hex(&random::<18>().unwrap_or_default()).to_ascii_uppercase());
+    static PREFIX: LazyLock<String> = LazyLock::new(|| hex::encode_upper(random::<18>().unwrap_or_default()));
     static NEXT: AtomicU64 = AtomicU64::new(0);
     format!("{}{:016X}", *PREFIX, NEXT.fetch_add(1, Ordering::Relaxed))
-}
-
-/// CRC-32 as zlib has it.
-fn crc32(bytes: &[u8]) -> u32 {
-    const TABLE: [u32; 256] = table();
-    !bytes.iter().fold(u32::MAX, |crc, byte| {
-        let index = (crc ^ u32::from(*byte)) & 0xff;
-        TABLE[index as usize] ^ (crc >> 8)
-    })
-}
-
-const fn table() -> [u32; 256] {
-    let mut table = [0; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        let mut value: u32 = byte;
-        let mut bit = 0;
-        while bit < 8 {
-            value = if value & 1 == 1 { 0xedb8_8320 ^ (value >> 1) } else { value >> 1 };
-            bit += 1;
-        }
-        table[byte as usize] = value;
-        byte += 1;
-    }
-    table
 }
 
 #[cfg(test)]
@@ -112,8 +86,8 @@ mod tests {
 
     #[test]
     fn the_checksum_is_the_usual_one() {
-        assert_eq!(crc32(b"123456789"), 0xcbf4_3926);
-        assert_eq!(crc32(b""), 0);
+        assert_eq!(crc32fast::hash(b"123456789"), 0xcbf4_3926);
+        assert_eq!(crc32fast::hash(b""), 0);
     }
 
     #[test]

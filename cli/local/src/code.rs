@@ -13,7 +13,7 @@ use serde_json::Value as Json;
 use sha2::{Digest as _, Sha256};
 use tempfile::NamedTempFile;
 
-use crate::clock::{hex, now_ms};
+use crate::clock::now_ms;
 use crate::protocol::Resources;
 use crate::state;
 
@@ -89,7 +89,7 @@ impl CodeStore {
             hash.update(chunk);
             temp.write_all(chunk).map_err(|error| failed(&error))?;
         }
-        let found = hex(&hash.finalize());
+        let found = hex::encode(hash.finalize());
         if found != sha256 {
             return Err(Fault::fatal(
                 "code_mismatch",
@@ -157,7 +157,7 @@ pub(crate) fn sha256_of(reader: &mut impl Read) -> io::Result<String> {
     let mut chunk = vec![0; 64 * 1024];
     loop {
         match reader.read(&mut chunk) {
-            Ok(0) => return Ok(hex(&hash.finalize())),
+            Ok(0) => return Ok(hex::encode(hash.finalize())),
             Ok(read) => hash.update(&chunk[..read]),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),

@@ -2,11 +2,11 @@
 
 use std::io;
 
-use crate::clock::{hex, random};
+use crate::clock::random;
 
 /// Returns 64 hex digits of the system's randomness.
 pub(crate) fn new() -> io::Result<String> {
-    random::<32>().map(|bytes| hex(&bytes))
+    random::<32>().map(hex::encode)
 }
 
 /// Compares in a time that does not depend on where the first difference is.

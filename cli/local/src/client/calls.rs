@@ -1,5 +1,6 @@
 //! The calls of the control API: bounded, and with faults that say what to do next.
 
+use std::fmt::Display;
 use std::path::Path;
 use std::time::Duration;
 
@@ -11,10 +12,10 @@ use hyper::{Method, Request, StatusCode};
 use hyper_util::client::legacy::Client as Http;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
-use crate::clock::hex;
 use crate::logs::Query;
 use crate::protocol::{Hold, Invalidation, Invoked, LogPage, Put, Resources, Status, Stored, bearer};
 use crate::state::{Endpoint, StateDir};
@@ -245,14 +246,7 @@ fn resource_path(kind: &str, name: &str) -> String {
 }
 
 /// Text as one segment of a path, or one value of a query.
-fn escape(text: &str) -> String {
-    text.bytes().fold(String::with_capacity(text.len()), |mut path, byte| {
-        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
-            path.push(char::from(byte));
-        } else {
-            path.push('%');
-            path.push_str(&hex(&[byte]));
-        }
-        path
-    })
+fn escape(text: &str) -> impl Display {
+    const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+    utf8_percent_encode(text, ESCAPED)
 }

@@ -12,7 +12,6 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::{LogEvent, Query};
-use crate::clock::hex;
 
 /// The most events in one page.
 const PAGE_EVENTS: usize = 10_000;
@@ -51,13 +50,13 @@ pub(super) fn stem(group: &str) -> String {
             name.push(char::from(byte));
         } else {
             name.push('%');
-            name.push_str(&hex(&[byte]));
+            name.push_str(&hex::encode([byte]));
         }
     }
     if name.len() > NAME_BYTES {
         name.truncate(NAME_BYTES - 17);
         name.push('~');
-        name.push_str(&hex(&Sha256::digest(group.as_bytes())[..8]));
+        name.push_str(&hex::encode(&Sha256::digest(group.as_bytes())[..8]));
     }
     name
 }

@@ -13,7 +13,6 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::StateDir;
-use crate::clock::hex;
 
 /// The directory, within the user's state directory, that holds one directory per project.
 const PROJECTS: &str = "projects";
@@ -59,7 +58,7 @@ impl Places {
             .map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' })
             .collect();
         let name = name.trim_start_matches('.');
-        self.all().join(format!("{name}-{}", &hex(&Sha256::digest(path))[..16]))
+        self.all().join(format!("{name}-{}", &hex::encode(Sha256::digest(path))[..16]))
     }
 
     /// The directory that holds the state of every project.

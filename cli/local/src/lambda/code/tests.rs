@@ -1,7 +1,6 @@
 //! Zips that are good, bad and damaged, and what is done about unpacked code that is not what its zip says.
 
 use super::*;
-use crate::clock::hex;
 use sha2::{Digest as _, Sha256};
 use std::io::Write as _;
 use zip::write::{SimpleFileOptions, ZipWriter};
@@ -21,7 +20,7 @@ fn zipped(files: &[(&str, &[u8])]) -> Vec<u8> {
 
 fn unpacked(bytes: &[u8]) -> (tempfile::TempDir, Result<PathBuf, Fault>) {
     let dir = tempfile::tempdir().unwrap();
-    let sha = hex(&Sha256::digest(bytes));
+    let sha = hex::encode(Sha256::digest(bytes));
     fs::write(dir.path().join(format!("{sha}.zip")), bytes).unwrap();
     let result = unpack(&dir.path().join("code"), dir.path(), &sha);
     (dir, result)
@@ -44,7 +43,7 @@ fn unpack_of_same_zip_keeps_intact_directory() {
     let (dir, result) = unpacked(&bytes);
     let first = result.unwrap();
     let inode = fs::metadata(first.join(BOOTSTRAP)).unwrap().ino();
-    let again = unpack(&dir.path().join("code"), dir.path(), &hex(&Sha256::digest(&bytes))).unwrap();
+    let again = unpack(&dir.path().join("code"), dir.path(), &hex::encode(Sha256::digest(&bytes))).unwrap();
     assert_eq!(fs::metadata(again.join(BOOTSTRAP)).unwrap().ino(), inode);
 }
 
@@ -100,7 +99,7 @@ fn set_mode(path: &Path, mode: u32) {
 #[test]
 fn unpack_over_damaged_directory_restores_it() {
     let bytes = zipped(&[("bootstrap", b"#!/bin/sh\n"), ("lib/a.txt", b"a"), ("empty/", b"")]);
-    let sha = hex(&Sha256::digest(&bytes));
+    let sha = hex::encode(Sha256::digest(&bytes));
     for (name, damage) in DAMAGES {
         let (dir, result) = unpacked(&bytes);
         let target = result.unwrap();
