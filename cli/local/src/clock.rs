@@ -3,11 +3,19 @@
 use std::io;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use hitctl_engine::Fault;
+use jiff::Timestamp;
+
 /// Milliseconds since the Unix epoch.
 #[expect(clippy::disallowed_methods, reason = "the daemon's edge: a log line and a record have a time")]
 pub(crate) fn now_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// A time, in milliseconds since the Unix epoch, as one of the calendar.
+pub(crate) fn timestamp(ms: u64) -> Timestamp {
+    Timestamp::from_millisecond(i64::try_from(ms).unwrap_or(i64::MAX)).unwrap_or_default()
 }
 
 /// Sleeps in steps of a bounded poll: for a process or a file outside this program, which sends no event.
@@ -21,4 +29,9 @@ pub(crate) fn random<const N: usize>() -> io::Result<[u8; N]> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes)?;
     Ok(bytes)
+}
+
+/// Says that the system gives no random bytes.
+pub(crate) fn no_random(error: io::Error) -> Fault {
+    Fault::fatal("local_random", "the system gives no random bytes").caused_by(error)
 }

@@ -7,7 +7,7 @@
 mod events;
 mod queues;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use hitctl_engine::{Fault, Outputs};
 use hitctl_resources::{
@@ -18,12 +18,14 @@ use serde_json::Value as Json;
 
 use crate::blocking::blocking;
 use crate::bus::Bus;
-use crate::clock::random;
 use crate::cloudfront::CloudFront;
 use crate::code::{self, CodeStore};
 use crate::constants::{ACCOUNT, REGION};
+use crate::fault::in_full;
 use crate::gateway::{Door, Gateway};
+use crate::ids::letters;
 use crate::lambda::Runner;
+use crate::lock::lock;
 use crate::logs::Logs;
 use crate::mapping::Mappings;
 use crate::queue::Queues;
@@ -118,10 +120,7 @@ impl Cloud {
                     Err(fault) => Err(fault),
                 };
                 if let Err(fault) = kept {
-                    let cause = fault.cause.map(|cause| format!(": {cause}")).unwrap_or_default();
-                    let hint = fault.hint.map(|hint| format!("; {hint}")).unwrap_or_default();
-                    let lost = lost_notice(kind, &name);
-                    self.notice(format!("{lost}: {}{cause}{hint}", fault.message));
+                    self.notice(format!("{}: {}", lost_notice(kind, &name), in_full(&fault)));
                 }
             }
         }
@@ -129,14 +128,13 @@ impl Cloud {
 
     /// Says something to the user, in the status.
     pub(crate) fn notice(&self, text: String) {
-        self.notices.lock().unwrap_or_else(PoisonError::into_inner).push(text);
+        lock(&self.notices).push(text);
     }
 
     /// Takes back what was said of a resource that could not be brought back, once it is put again.
     fn forget_notices_of(&self, kind: &str, name: &str) {
         let lost = format!("{}: ", lost_notice(kind, name));
-        let mut notices = self.notices.lock().unwrap_or_else(PoisonError::into_inner);
-        notices.retain(|notice| !notice.starts_with(&lost));
+        lock(&self.notices).retain(|notice| !notice.starts_with(&lost));
     }
 
     /// Makes it so in the world. May be repeated.
@@ -213,7 +211,8 @@ impl Cloud {
     ) -> Result<(Outputs, u16), Fault> {
         let api_id = match old.and_then(|old| old.outputs.get("api_id")) {
             Some(id) => id.clone(),
-            None => new_api_id()?,
+            // As API Gateway picks them.
+            None => letters::<10>(b"abcdefghijklmnopqrstuvwxyz0123456789")?,
         };
         let port = self.bring_door(HttpApiSpec::KIND, name, &api_id, Door::Api(spec), old).await?;
         let url = format!("http://127.0.0.1:{port}");
@@ -348,13 +347,4 @@ fn outputs(pairs: &[(&str, String)]) -> Outputs {
 /// What a function URL is called in its host name: the same as long as the function has its name.
 fn url_id(name: &str) -> String {
     format!("url-{name}")
-}
-
-/// Ten of `a-z` and `0-9`, as API Gateway picks them.
-fn new_api_id() -> Result<String, Fault> {
-    const LETTERS: &[u8; 36] = b"abcdefghijklmnopqrstuvwxyz0123456789";
-    let bytes = random::<10>()
-        .map_err(|error| Fault::fatal("local_random", "the system gives no random bytes").caused_by(error))?;
-    // A little skew towards the first letters does no harm: the id is no secret.
-    Ok(bytes.iter().map(|byte| char::from(LETTERS[usize::from(*byte) % LETTERS.len()])).collect())
 }

@@ -31,12 +31,7 @@ pub(crate) struct CodeStore {
 
 impl CodeStore {
     pub(crate) fn open(dir: PathBuf) -> Result<Self, Fault> {
-        use std::os::unix::fs::DirBuilderExt as _;
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&dir)
-            .map_err(|error| state::fault("make", &dir, &error))?;
+        state::make_dir(&dir).map_err(|error| state::fault("make", &dir, &error))?;
         Ok(Self { dir })
     }
 

@@ -3,7 +3,7 @@
 //! Every request shows the token, and names loopback as its host, before anything else is looked at. It draws nothing and
 //! decides nothing: it turns HTTP into calls of [`Cloud`].
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -29,6 +29,7 @@ use crate::connections::{Connections, Place};
 use crate::disk;
 use crate::host::is_loopback;
 use crate::lambda::InvokeError;
+use crate::lock::lock;
 use crate::logs;
 use crate::protocol::{Hold, Invalidation, Invoked, LogPage, Put, Resources, Status, Stored, bearer};
 use crate::registry::Entry;
@@ -141,7 +142,7 @@ fn allowed(headers: &HeaderMap, token: &str) -> Result<(), Fault> {
 async fn status(State(control): Shared) -> Json<Status> {
     let cloud = &control.cloud;
     let endpoint = &control.endpoint;
-    let mut notices = cloud.notices.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let mut notices = lock(&cloud.notices).clone();
     let dir = cloud.dir.path().to_owned();
     notices.extend(blocking(move || Ok(disk::notices(&dir))).await.unwrap_or_default());
     let lost = cloud.logs.lost();

@@ -14,17 +14,19 @@ use tokio_util::sync::CancellationToken;
 
 use crate::blocking::blocking;
 use crate::bus::Bus;
-use crate::clock::{now_ms, pause};
+use crate::clock::{no_random, now_ms, pause};
 use crate::cloud::Cloud;
 use crate::cloudfront::{self, CloudFront, Recorder};
 use crate::code::{self, CodeStore};
 use crate::constants::{ACCOUNT, REGION};
 use crate::control::{self, Control};
+use crate::fault::with_cause;
 use crate::front::{Front, Services};
 use crate::gateway::Gateway;
 use crate::invoke::{self, Invocations};
 use crate::journal::Journal;
 use crate::lambda::{Runner, RunnerConfig};
+use crate::lock::lock;
 use crate::logs::Logs;
 use crate::mapping::Mappings;
 use crate::queue::Queues;
@@ -80,8 +82,7 @@ pub async fn serve(options: ServeOptions) -> Result<(), Fault> {
     let journal = Journal::open(&dir)?;
     let served = start_and_serve(&dir, &journal, options.build_id, stop).await;
     if let Err(fault) = &served {
-        let cause = fault.cause.as_deref().map(|cause| format!(": {cause}")).unwrap_or_default();
-        journal.say(&format!("error: {}{cause}", fault.message));
+        journal.say(&format!("error: {}", with_cause(fault)));
         if let Some(hint) = &fault.hint {
             journal.say(&format!("hint: {hint}"));
         }
@@ -163,7 +164,7 @@ impl Daemon {
             blocking(move || Tables::open(&path).and_then(|tables| Ok((tables.clone(), tables.names()?))))
                 .await?
         };
-        inventory::check_tables(&dir, &registry, &found)?;
+        inventory::TABLES.check(&dir, &registry, &found)?;
         let (table_listener, moved) = listen_for_tables(&dir, &registry)?;
         let table = url_of(&table_listener)?;
         let queues = {
@@ -171,7 +172,7 @@ impl Daemon {
             let now = Arc::new(|| i64::try_from(now_ms()).unwrap_or(i64::MAX));
             blocking(move || Queues::open(&path, base, now)).await?
         };
-        inventory::check_queues(&dir, &registry, &queues.stored().await?)?;
+        inventory::QUEUES.check(&dir, &registry, &queues.stored().await?)?;
         let listener = ports::listen(0).map_err(|error| no_port(&error))?;
         let runner = Runner::new(
             RunnerConfig {
@@ -198,7 +199,7 @@ impl Daemon {
             pid: std::process::id(),
             control: url_of(&listener)?,
             table,
-            token: token()?,
+            token: secret::new().map_err(no_random)?,
             build_id,
             started_ms: now_ms(),
         };
@@ -234,7 +235,7 @@ impl Daemon {
     }
 
     fn notices(&self) -> Vec<String> {
-        self.control.cloud.notices.lock().map(|notices| notices.clone()).unwrap_or_default()
+        lock(&self.control.cloud.notices).clone()
     }
 
     /// Serves until `stop`, then ends in the order in which a hit travels: gateways, queues, functions, tables, logs.
@@ -313,11 +314,6 @@ fn stop_on_signals() -> Result<CancellationToken, Fault> {
         told.cancel();
     });
     Ok(stop)
-}
-
-fn token() -> Result<String, Fault> {
-    secret::new()
-        .map_err(|error| Fault::fatal("local_random", "the system gives no random bytes").caused_by(error))
 }
 
 fn url_of(listener: &TcpListener) -> Result<String, Fault> {

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use crate::clock::now_ms;
+use crate::lock::lock;
 
 /// The size of the probe: more than is left of a block that is partly used.
 const PROBE_BYTES: usize = 64 * 1024;
@@ -24,7 +25,7 @@ static ANY: AtomicBool = AtomicBool::new(false);
 static FAILED: Mutex<BTreeMap<PathBuf, Failure>> = Mutex::new(BTreeMap::new());
 
 fn locked() -> MutexGuard<'static, BTreeMap<PathBuf, Failure>> {
-    FAILED.lock().unwrap_or_else(PoisonError::into_inner)
+    lock(&FAILED)
 }
 
 /// Notes that a file could not be written.

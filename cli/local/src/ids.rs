@@ -2,9 +2,10 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE;
+use hitctl_engine::Fault;
 use uuid::Uuid;
 
-use crate::clock::random;
+use crate::clock::{no_random, random};
 
 /// A request id of Lambda: a version 4 UUID.
 pub(crate) fn uuid() -> String {
@@ -24,6 +25,12 @@ pub(crate) fn trace_root(now_ms: u64) -> String {
 /// A parent segment for a trace that nobody samples.
 pub(crate) fn trace(now_ms: u64) -> String {
     format!("{};Parent={};Sampled=0", trace_root(now_ms), random_hex::<8>())
+}
+
+/// Random letters of an alphabet, with a little skew towards its first: the id is no secret.
+pub(crate) fn letters<const N: usize>(alphabet: &[u8; 36]) -> Result<String, Fault> {
+    let bytes = random::<N>().map_err(no_random)?;
+    Ok(bytes.iter().map(|byte| char::from(alphabet[usize::from(*byte) % alphabet.len()])).collect())
 }
 
 fn random_hex<const N: usize>() -> String {

@@ -15,15 +15,17 @@ use crate::state::{self, StateDir};
 
 /// A file that holds the data of one kind of resource.
 #[derive(Clone, Copy)]
-struct Store {
+pub(crate) struct Store {
     file: &'static str,
     kind: &'static str,
     one: &'static str,
     many: &'static str,
 }
 
-const TABLES: Store = Store { file: state::TABLES, kind: TableSpec::KIND, one: "table", many: "tables" };
-const QUEUES: Store = Store { file: state::QUEUES, kind: QueueSpec::KIND, one: "queue", many: "queues" };
+pub(crate) const TABLES: Store =
+    Store { file: state::TABLES, kind: TableSpec::KIND, one: "table", many: "tables" };
+pub(crate) const QUEUES: Store =
+    Store { file: state::QUEUES, kind: QueueSpec::KIND, one: "queue", many: "queues" };
 const EVENTS: Store =
     Store { file: state::EVENTS, kind: EventRuleSpec::KIND, one: "event rule", many: "event rules" };
 
@@ -51,30 +53,18 @@ pub(crate) fn check_files(dir: &StateDir, registry: &Registry) -> Result<(), Fau
     Ok(())
 }
 
-/// Refuses a file of tables that lacks one of those that the registry names.
-pub(crate) fn check_tables(
-    dir: &StateDir,
-    registry: &Registry,
-    found: &BTreeSet<String>,
-) -> Result<(), Fault> {
-    TABLES.check(dir, registry, found)
-}
-
-/// Refuses a file of queues that lacks one of those that the registry names.
-pub(crate) fn check_queues(
-    dir: &StateDir,
-    registry: &Registry,
-    found: &BTreeSet<String>,
-) -> Result<(), Fault> {
-    QUEUES.check(dir, registry, found)
-}
-
 impl Store {
     fn path(self, dir: &StateDir) -> PathBuf {
         dir.path().join(self.file)
     }
 
-    fn check(self, dir: &StateDir, registry: &Registry, found: &BTreeSet<String>) -> Result<(), Fault> {
+    /// Refuses a file that lacks one of those that the registry names.
+    pub(crate) fn check(
+        self,
+        dir: &StateDir,
+        registry: &Registry,
+        found: &BTreeSet<String>,
+    ) -> Result<(), Fault> {
         let names = registry.kept(self.kind);
         let lost: BTreeSet<String> = names.difference(found).cloned().collect();
         if lost.is_empty() {

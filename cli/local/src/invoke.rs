@@ -9,6 +9,7 @@ use serde_json::json;
 
 use crate::answer::Answer;
 use crate::bus::Bus;
+use crate::fault::with_cause;
 use crate::front::{Call, Service};
 use crate::lambda::{InvokeError, Runner};
 
@@ -99,10 +100,10 @@ impl Invocations {
             let message = "Could not parse request body into json".to_owned();
             (StatusCode::BAD_REQUEST, "InvalidRequestContentException", message)
         })?;
-        self.bus.invoke_later(name, event.to_owned()).await.map_err(|fault| {
-            let cause = fault.cause.map(|cause| format!(": {cause}")).unwrap_or_default();
-            (StatusCode::INTERNAL_SERVER_ERROR, "ServiceException", format!("{}{cause}", fault.message))
-        })?;
+        self.bus
+            .invoke_later(name, event.to_owned())
+            .await
+            .map_err(|fault| (StatusCode::INTERNAL_SERVER_ERROR, "ServiceException", with_cause(&fault)))?;
         Ok(Answer::new(StatusCode::ACCEPTED, JSON, ""))
     }
 }

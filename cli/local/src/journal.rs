@@ -6,7 +6,7 @@ use std::path::Path;
 
 use hitctl_engine::Fault;
 
-use crate::clock::now_ms;
+use crate::clock::{now_ms, timestamp};
 use crate::state::{self, DAEMON_LOG, StateDir};
 
 /// The log is cut to half of this when it has grown to it, in bytes.
@@ -29,7 +29,7 @@ pub(crate) fn open(dir: &StateDir) -> Result<File, Fault> {
 
 /// Keeps the newer half of a log that is too large. Those who append to it go on at its new end.
 fn bound(mut file: &File, path: &Path) -> Result<(), Fault> {
-    let cut = || -> std::io::Result<()> {
+    let mut cut = || -> std::io::Result<()> {
         let size = file.metadata()?.len();
         if size > MAX_BYTES {
             let mut tail = Vec::new();
@@ -40,7 +40,6 @@ fn bound(mut file: &File, path: &Path) -> Result<(), Fault> {
         }
         Ok(())
     };
-    let mut cut = cut;
     cut().map_err(|error| state::fault("write", path, &error))
 }
 
@@ -51,8 +50,7 @@ impl Journal {
 
     /// Adds a line. A log that cannot be written stops nothing.
     pub(crate) fn say(&self, text: &str) {
-        let time = jiff::Timestamp::from_millisecond(i64::try_from(now_ms()).unwrap_or(i64::MAX))
-            .unwrap_or_default();
+        let time = timestamp(now_ms());
         let line = format!("{time:.3} [{}] {}\n", std::process::id(), text.replace('\n', " "));
         drop((&self.file).write_all(line.as_bytes()));
     }

@@ -19,6 +19,7 @@ mod control;
 pub mod daemon;
 mod disk;
 pub mod driver;
+mod fault;
 mod front;
 pub mod gateway;
 mod host;

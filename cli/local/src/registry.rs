@@ -2,7 +2,6 @@
 //! acknowledged. It brings nothing to life; `cloud` does.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, PoisonError};
 
 use hitctl_engine::{Fault, Outputs};
 use hitctl_resources::{
@@ -12,7 +11,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use crate::protocol::{Resources, Stored};
-use crate::state::version::{self, STATE_VERSION};
+use crate::state::document::{self, Document};
+use crate::state::version::STATE_VERSION;
 use crate::state::{self, StateDir};
 
 /// A resource as it is kept.
@@ -40,25 +40,30 @@ struct Data {
     resources: BTreeMap<String, BTreeMap<String, Entry>>,
 }
 
-/// The registry in memory and on disk; the two are never apart for longer than a write takes.
+impl Data {
+    fn empty() -> Self {
+        Self { v: STATE_VERSION, table_port: None, resources: BTreeMap::new() }
+    }
+}
+
+/// The registry in memory and on disk.
 pub(crate) struct Registry {
-    dir: StateDir,
-    data: Mutex<Data>,
+    data: Document<Data>,
 }
 
 impl Registry {
     /// Reads the registry; a directory without one has an empty one. What cannot be read is left as it is.
     pub(crate) fn open(dir: &StateDir) -> Result<Self, Fault> {
-        Ok(Self { dir: dir.clone(), data: Mutex::new(read(dir)?) })
+        Document::open(dir, state::REGISTRY, Data::empty()).map(|data| Self { data })
     }
 
     pub(crate) fn get(&self, kind: &str, name: &str) -> Option<Entry> {
-        self.locked(|data| data.resources.get(kind)?.get(name).cloned())
+        self.data.look(|data| data.resources.get(kind)?.get(name).cloned())
     }
 
     /// The names and entries of one kind.
     pub(crate) fn of_kind(&self, kind: &str) -> BTreeMap<String, Entry> {
-        self.locked(|data| data.resources.get(kind).cloned().unwrap_or_default())
+        self.data.look(|data| data.resources.get(kind).cloned().unwrap_or_default())
     }
 
     /// The names of one kind, without those whose deletion has begun.
@@ -68,11 +73,11 @@ impl Registry {
     }
 
     pub(crate) fn all(&self) -> Resources {
-        self.locked(resources)
+        self.data.look(resources)
     }
 
     pub(crate) fn table_port(&self) -> Option<u16> {
-        self.locked(|data| data.table_port)
+        self.data.look(|data| data.table_port)
     }
 
     /// The hashes of the code that functions use.
@@ -82,44 +87,33 @@ impl Registry {
     }
 
     pub(crate) fn put(&self, kind: &str, name: &str, entry: Entry) -> Result<(), Fault> {
-        self.change(|data| {
+        self.data.change(|data| {
             data.resources.entry(kind.to_owned()).or_default().insert(name.to_owned(), entry);
+            Ok(())
         })
     }
 
     pub(crate) fn remove(&self, kind: &str, name: &str) -> Result<(), Fault> {
-        self.change(|data| {
+        self.data.change(|data| {
             if let Some(names) = data.resources.get_mut(kind) {
                 names.remove(name);
             }
             data.resources.retain(|_, names| !names.is_empty());
+            Ok(())
         })
     }
 
     pub(crate) fn set_table_port(&self, port: u16) -> Result<(), Fault> {
-        self.change(|data| data.table_port = Some(port))
-    }
-
-    /// Changes the file, then memory: a change that could not be written did not happen.
-    fn change(&self, change: impl FnOnce(&mut Data)) -> Result<(), Fault> {
-        let mut data = self.data.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut next = data.clone();
-        change(&mut next);
-        if next != *data {
-            self.dir.write(state::REGISTRY, &serde_json::to_vec_pretty(&next).unwrap_or_default())?;
-            *data = next;
-        }
-        Ok(())
-    }
-
-    fn locked<T>(&self, look: impl FnOnce(&Data) -> T) -> T {
-        look(&self.data.lock().unwrap_or_else(PoisonError::into_inner))
+        self.data.change(|data| {
+            data.table_port = Some(port);
+            Ok(())
+        })
     }
 }
 
 /// What a directory's registry says, without a daemon. Writes nothing.
 pub(crate) fn peek(dir: &StateDir) -> Result<Resources, Fault> {
-    read(dir).map(|data| resources(&data))
+    document::read(dir, state::REGISTRY, Data::empty()).map(|data| resources(&data))
 }
 
 /// The kinds that hold data or an address, and run nothing.
@@ -148,19 +142,6 @@ fn resources(data: &Data) -> Resources {
         })
         .collect()
 }
-
-fn read(dir: &StateDir) -> Result<Data, Fault> {
-    let path = dir.path().join(state::REGISTRY);
-    let text = match std::fs::read(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return Ok(Data { v: STATE_VERSION, table_port: None, resources: BTreeMap::new() });
-        }
-        Err(error) => return Err(state::fault("read", &path, &error)),
-    };
-    version::parse(&path, &text)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

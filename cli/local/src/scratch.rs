@@ -1,12 +1,12 @@
 //! Tables for a while, outside of any daemon: for measuring a function without touching anybody's counts.
 
-use std::net::TcpListener;
 use std::path::Path;
 
 use hitctl_engine::Fault;
 use hitctl_resources::TableSpec;
 
 use crate::front::{Front, Services};
+use crate::ports;
 use crate::table::Tables;
 
 /// Tables in a file, served on loopback until this is dropped. The file is the caller's to remove.
@@ -31,8 +31,7 @@ impl ScratchTables {
         let refused = |error: std::io::Error| {
             Fault::fatal("local_port", "failed to serve tables on 127.0.0.1").caused_by(error)
         };
-        let listener = TcpListener::bind(("127.0.0.1", 0)).map_err(refused)?;
-        listener.set_nonblocking(true).map_err(refused)?;
+        let listener = ports::listen(0).map_err(refused)?;
         let endpoint = format!("http://{}", listener.local_addr().map_err(refused)?);
         Ok(Self { endpoint, front: Front::start(listener, Services::new(served)).map_err(refused)? })
     }

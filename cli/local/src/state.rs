@@ -5,6 +5,7 @@
 //! kernel gives it back when the daemon dies, however it dies, so that no stale lock exists. Which directory belongs to which
 //! project is decided in [`project`].
 
+pub(crate) mod document;
 pub mod project;
 pub(crate) mod version;
 
@@ -151,11 +152,7 @@ impl StateDir {
     pub fn prepare(path: &Path) -> Result<Self, Fault> {
         let path =
             std::path::absolute(path).map_err(|error| fault("find the state directory", path, &error))?;
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&path)
-            .map_err(|error| fault("make the state directory", &path, &error))?;
+        make_dir(&path).map_err(|error| fault("make the state directory", &path, &error))?;
         if let Some(dir) = Self::existing(&path)? {
             return Ok(dir);
         }
@@ -311,11 +308,8 @@ impl StateDir {
     /// does not know, or names another machine, counts as none: a daemon writes it anew.
     pub fn endpoint(&self) -> Result<Option<Endpoint>, Fault> {
         let path = self.path.join(ENDPOINT);
-        match read_own(&path) {
-            Ok(text) => Ok(version::parse(&path, &text).ok().filter(Endpoint::is_loopback)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(fault("read", &path, &error)),
-        }
+        let text = read_if_there(&path)?;
+        Ok(text.and_then(|text| version::parse(&path, &text).ok()).filter(Endpoint::is_loopback))
     }
 
     /// Forgets where a daemon was reached. Only the holder of the lock may.
@@ -384,8 +378,22 @@ pub(crate) fn make_private(path: &Path) -> io::Result<()> {
     own(OpenOptions::new().append(true).create(true)).open(path).map(drop)
 }
 
+/// Makes a directory that only this user can enter, unless it is there.
+pub(crate) fn make_dir(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// Reads a file that is no link; `None` when it is not there.
+pub(crate) fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, Fault> {
+    match read_own(path) {
+        Ok(content) => Ok(Some(content)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(fault("read", path, &error)),
+    }
+}
+
 /// Reads a file that is no link.
-pub(crate) fn read_own(path: &Path) -> io::Result<Vec<u8>> {
+fn read_own(path: &Path) -> io::Result<Vec<u8>> {
     let mut content = Vec::new();
     own(OpenOptions::new().read(true)).open(path)?.read_to_end(&mut content)?;
     Ok(content)

@@ -14,6 +14,7 @@ use super::entry::{self, Entry};
 use super::{Bus, Inner, Rule};
 use crate::answer::{Answer, JSON_1_1};
 use crate::clock::now_ms;
+use crate::fault::with_cause;
 use crate::front::{Call, Service};
 use crate::lock::read;
 
@@ -92,10 +93,10 @@ async fn put_events(inner: &Arc<Inner>, body: &[u8]) -> Result<Json, Refused> {
         }
     }
     if !jobs.is_empty() {
-        inner.accept(jobs, now).await.map_err(|fault| {
-            let cause = fault.cause.map(|cause| format!(": {cause}")).unwrap_or_default();
-            (StatusCode::INTERNAL_SERVER_ERROR, "InternalException", format!("{}{cause}", fault.message))
-        })?;
+        inner
+            .accept(jobs, now)
+            .await
+            .map_err(|fault| (StatusCode::INTERNAL_SERVER_ERROR, "InternalException", with_cause(&fault)))?;
     }
     Ok(json!({ "FailedEntryCount": failed, "Entries": results }))
 }

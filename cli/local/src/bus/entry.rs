@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use super::job::time;
+use crate::clock::timestamp;
 use crate::constants::{ACCOUNT, REGION};
 
 /// An entry as it is put.
@@ -74,7 +74,7 @@ impl Entry {
             detail_type,
             source,
             account: ACCOUNT,
-            time: format!("{:.0}", time(at)),
+            time: format!("{:.0}", timestamp(at)),
             region: REGION,
             resources: &self.resources,
             detail,

@@ -6,10 +6,10 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::clock::timestamp;
 use crate::post::Letter;
 
 /// The first pause before another try, in milliseconds; it doubles. AWS's are longer by far (a minute before Lambda's first
@@ -187,7 +187,7 @@ impl Job {
             if named { self.target_arn.clone() } else { format!("{}:$LATEST", self.target_arn) };
         json!({
             "version": "1.0",
-            "timestamp": format!("{:.3}", time(now_ms)),
+            "timestamp": format!("{:.3}", timestamp(now_ms)),
             "requestContext": {
                 "requestId": failure.map_or_else(crate::ids::uuid, |(request_id, ..)| request_id),
                 "functionArn": function_arn,
@@ -210,11 +210,6 @@ impl Job {
 /// How long to wait after that many earlier failures, in milliseconds.
 fn pause(failures: u32) -> u64 {
     FIRST_PAUSE_MS.saturating_mul(1 << failures.min(20)).min(LONGEST_PAUSE_MS)
-}
-
-/// A time, in milliseconds since the Unix epoch, as one of the calendar.
-pub(super) fn time(ms: u64) -> Timestamp {
-    Timestamp::from_millisecond(i64::try_from(ms).unwrap_or(i64::MAX)).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -3,9 +3,9 @@
 //! Files in a project may have come with a clone, so only data is copied from there (tables, messages, ports, logs) and
 //! nothing that runs; it also has to look as hitctl writes it. A move that was cut short is finished by the next one.
 
-use std::fs::{self, DirBuilder};
+use std::fs;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -219,11 +219,7 @@ fn remove(places: &Places, from: &StateDir, lock: Lock) -> Result<(), Fault> {
 
 fn make_parent(to: &Path) -> Result<(), Fault> {
     let parent = to.parent().unwrap_or(to);
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(parent)
-        .map_err(|error| state::fault("make the directory", parent, &error))
+    state::make_dir(parent).map_err(|error| state::fault("make the directory", parent, &error))
 }
 
 /// Checks that a directory in the project looks as hitctl writes it, or says why it does not: a clone gives directories and
@@ -278,13 +274,9 @@ fn check(path: &Path, mode: u32, dir: bool) -> Result<(), String> {
 /// Copies tables, messages, ports and logs. Databases are checked for what would run within them.
 fn copy_data(from: &Path, to: &Path) -> Result<(), Fault> {
     let path = from.join(state::REGISTRY);
-    match state::read_own(&path) {
-        Ok(text) => {
-            let kept = registry::without_code(&text).map_err(|error| version::corrupt(&path, &error))?;
-            write(&to.join(state::REGISTRY), &kept)?;
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(state::fault("read", &path, &error)),
+    if let Some(text) = state::read_if_there(&path)? {
+        let kept = registry::without_code(&text).map_err(|error| version::corrupt(&path, &error))?;
+        write(&to.join(state::REGISTRY), &kept)?;
     }
     for name in [state::TABLES, state::QUEUES, state::EVENTS] {
         let log = format!("{name}-wal");
@@ -311,11 +303,7 @@ fn copy_data(from: &Path, to: &Path) -> Result<(), Fault> {
 }
 
 fn copy_file(from: &Path, to: &Path) -> Result<(), Fault> {
-    match state::read_own(from) {
-        Ok(content) => write(to, &content),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(state::fault("read", from, &error)),
-    }
+    state::read_if_there(from)?.map_or(Ok(()), |content| write(to, &content))
 }
 
 fn write(path: &Path, content: &[u8]) -> Result<(), Fault> {
@@ -331,7 +319,8 @@ fn write(path: &Path, content: &[u8]) -> Result<(), Fault> {
 #[cfg(test)]
 mod tests {
     use rusqlite::Connection;
-    use std::os::unix::fs::{PermissionsExt as _, symlink};
+    use std::fs::DirBuilder;
+    use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _, symlink};
 
     use serde_json::json;
 

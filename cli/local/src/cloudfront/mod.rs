@@ -7,15 +7,15 @@ mod batch;
 mod service;
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
 
 use hitctl_engine::Fault;
 use serde::{Deserialize, Serialize};
 
-use crate::clock::{now_ms, random};
+use crate::clock::now_ms;
+use crate::ids::letters;
 use crate::protocol::Invalidation;
-use crate::state::version::{self, STATE_VERSION};
+use crate::state::document::Document;
+use crate::state::version::STATE_VERSION;
 use crate::state::{self, StateDir};
 use batch::{Batch, MOST_PATHS};
 pub(crate) use service::{PREFIX, Recorder};
@@ -26,7 +26,7 @@ const MOST_WILDCARDS: usize = 15;
 const REMEMBERED: usize = 1_000;
 
 /// The whole file.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Data {
     v: u32,
     /// How long an invalidation takes, in seconds.
@@ -59,8 +59,7 @@ impl Asked {
 
 /// The recorder.
 pub(crate) struct CloudFront {
-    dir: StateDir,
-    data: Mutex<Data>,
+    data: Document<Data>,
 }
 
 /// Why nothing was invalidated.
@@ -71,24 +70,23 @@ enum NotAsked {
     Broken(Fault),
 }
 
+impl From<Fault> for NotAsked {
+    fn from(fault: Fault) -> Self {
+        Self::Broken(fault)
+    }
+}
+
 impl CloudFront {
     /// Reads what was asked before.
     pub(crate) fn open(dir: &StateDir) -> Result<Self, Fault> {
-        let path: PathBuf = dir.path().join(state::INVALIDATIONS);
-        let data = match std::fs::read(&path) {
-            Ok(text) => version::parse(&path, &text)?,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                Data { v: STATE_VERSION, in_progress_s: 0, asked: Vec::new() }
-            }
-            Err(error) => return Err(state::fault("read", &path, &error)),
-        };
-        Ok(Self { dir: dir.clone(), data: Mutex::new(data) })
+        let empty = Data { v: STATE_VERSION, in_progress_s: 0, asked: Vec::new() };
+        Document::open(dir, state::INVALIDATIONS, empty).map(|data| Self { data })
     }
 
     /// Everything that was asked, the oldest first.
     pub(crate) fn all(&self) -> Vec<Invalidation> {
         let now = now_ms();
-        self.locked(|data| {
+        self.data.look(|data| {
             let asked = data.asked.iter().map(|asked| Invalidation {
                 id: asked.id.clone(),
                 distribution: asked.distribution.clone(),
@@ -104,73 +102,51 @@ impl CloudFront {
     /// Says how long invalidations take from now on, in seconds. Those in progress are done by then at the latest.
     pub(crate) fn hold(&self, in_progress_s: u32) -> Result<(), Fault> {
         let latest = now_ms().saturating_add(u64::from(in_progress_s) * 1_000);
-        self.change(|data| {
+        self.data.change(|data| {
             data.in_progress_s = in_progress_s;
             for asked in &mut data.asked {
                 asked.done_ms = asked.done_ms.min(latest);
             }
+            Ok(())
         })
     }
 
     /// Writes down a batch, unless it is there. It is safe when this returns.
     fn ask(&self, distribution: &str, batch: &Batch) -> Result<Asked, NotAsked> {
         let now = now_ms();
-        let mut data = self.data.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_distribution = || data.asked.iter().filter(|asked| asked.distribution == distribution);
-        if let Some(before) = of_distribution().find(|asked| asked.caller_reference == batch.caller_reference)
-        {
-            return if before.same_paths(batch) { Ok(before.clone()) } else { Err(NotAsked::AlreadyExists) };
-        }
-        let mut running: Vec<&String> =
-            of_distribution().filter(|asked| now < asked.done_ms).flat_map(|asked| &asked.paths).collect();
-        running.extend(&batch.paths);
-        let wildcards = running.iter().filter(|path| path.ends_with('*')).count();
-        if running.len() > MOST_PATHS || wildcards > MOST_WILDCARDS {
-            return Err(NotAsked::TooMany);
-        }
-        let asked = Asked {
-            id: new_id().map_err(NotAsked::Broken)?,
-            distribution: distribution.to_owned(),
-            caller_reference: batch.caller_reference.clone(),
-            paths: batch.paths.clone(),
-            created_ms: now,
-            done_ms: now.saturating_add(u64::from(data.in_progress_s) * 1_000),
-        };
-        let mut next = data.clone();
-        next.asked.push(asked.clone());
-        let old = next.asked.len().saturating_sub(REMEMBERED);
-        next.asked.drain(..old);
-        self.write(&next).map_err(NotAsked::Broken)?;
-        *data = next;
-        Ok(asked)
+        self.data.change(|data| {
+            let of_distribution = || data.asked.iter().filter(|asked| asked.distribution == distribution);
+            let mut before =
+                of_distribution().filter(|asked| asked.caller_reference == batch.caller_reference);
+            if let Some(before) = before.next() {
+                return if before.same_paths(batch) {
+                    Ok(before.clone())
+                } else {
+                    Err(NotAsked::AlreadyExists)
+                };
+            }
+            let running =
+                of_distribution().filter(|asked| now < asked.done_ms).flat_map(|asked| &asked.paths);
+            let running: Vec<&String> = running.chain(&batch.paths).collect();
+            let wildcards = running.iter().filter(|path| path.ends_with('*')).count();
+            if running.len() > MOST_PATHS || wildcards > MOST_WILDCARDS {
+                return Err(NotAsked::TooMany);
+            }
+            let asked = Asked {
+                // As `CloudFront` picks them.
+                id: format!("I{}", letters::<13>(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")?),
+                distribution: distribution.to_owned(),
+                caller_reference: batch.caller_reference.clone(),
+                paths: batch.paths.clone(),
+                created_ms: now,
+                done_ms: now.saturating_add(u64::from(data.in_progress_s) * 1_000),
+            };
+            data.asked.push(asked.clone());
+            let old = data.asked.len().saturating_sub(REMEMBERED);
+            data.asked.drain(..old);
+            Ok(asked)
+        })
     }
-
-    /// Changes the file, then memory.
-    fn change(&self, change: impl FnOnce(&mut Data)) -> Result<(), Fault> {
-        let mut data = self.data.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut next = data.clone();
-        change(&mut next);
-        self.write(&next)?;
-        *data = next;
-        Ok(())
-    }
-
-    fn write(&self, data: &Data) -> Result<(), Fault> {
-        self.dir.write(state::INVALIDATIONS, &serde_json::to_vec(data).unwrap_or_default())
-    }
-
-    fn locked<T>(&self, look: impl FnOnce(&Data) -> T) -> T {
-        look(&self.data.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-/// An id as `CloudFront` picks them: `I` and thirteen upper-case letters and digits.
-fn new_id() -> Result<String, Fault> {
-    const LETTERS: &[u8; 36] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
-    let bytes = random::<13>()
-        .map_err(|error| Fault::fatal("local_random", "the system gives no random bytes").caused_by(error))?;
-    let letters = bytes.iter().map(|byte| char::from(LETTERS[usize::from(*byte) % LETTERS.len()]));
-    Ok(std::iter::once('I').chain(letters).collect())
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use super::batch::Batch;
 use super::{Asked, CloudFront, NotAsked};
 use crate::answer::Answer;
 use crate::blocking::blocking;
-use crate::clock::now_ms;
+use crate::clock::{now_ms, timestamp};
 use crate::front::{Call, Service};
 use crate::ids::uuid;
 
@@ -41,24 +41,16 @@ fn answer(cloudfront: &CloudFront, call: &Call) -> Answer {
     let path = call.uri.path().strip_prefix(PREFIX).unwrap_or_default();
     let parts: Vec<&str> = path.trim_end_matches('/').split('/').collect();
     let ["distribution", distribution, "invalidation", rest @ ..] = parts.as_slice() else {
-        return error(
-            StatusCode::NOT_FOUND,
-            "UnknownOperationException",
-            "this cloud has invalidations only",
-        );
+        return unknown();
     };
     if !is_distribution(distribution) {
-        return error(
-            StatusCode::NOT_FOUND,
-            "NoSuchDistribution",
-            "The specified distribution does not exist.",
-        );
+        return not_found("NoSuchDistribution", "The specified distribution does not exist.");
     }
     match (&call.method, rest) {
         (&Method::POST, []) => create(cloudfront, distribution, &call.body),
         (&Method::GET, []) => list(cloudfront, distribution, call.uri.query().unwrap_or_default()),
         (&Method::GET, [id]) => get(cloudfront, distribution, id),
-        _ => error(StatusCode::NOT_FOUND, "UnknownOperationException", "this cloud has invalidations only"),
+        _ => unknown(),
     }
 }
 
@@ -97,14 +89,12 @@ fn create(cloudfront: &CloudFront, distribution: &str, body: &[u8]) -> Answer {
 }
 
 fn get(cloudfront: &CloudFront, distribution: &str, id: &str) -> Answer {
-    let found = cloudfront.locked(|data| {
+    let found = cloudfront.data.look(|data| {
         data.asked.iter().find(|asked| asked.distribution == distribution && asked.id == id).cloned()
     });
     match found {
         Some(asked) => xml(StatusCode::OK, &invalidation(&asked)),
-        None => {
-            error(StatusCode::NOT_FOUND, "NoSuchInvalidation", "The specified invalidation does not exist.")
-        }
+        None => not_found("NoSuchInvalidation", "The specified invalidation does not exist."),
     }
 }
 
@@ -114,7 +104,7 @@ fn list(cloudfront: &CloudFront, distribution: &str, query: &str) -> Answer {
     let most = value("MaxItems").and_then(|most| most.parse().ok()).unwrap_or(PAGE).clamp(1, PAGE);
     let marker = value("Marker").unwrap_or_default();
     let now = now_ms();
-    let (items, more) = cloudfront.locked(|data| {
+    let (items, more) = cloudfront.data.look(|data| {
         let all = data.asked.iter().rev().filter(|asked| asked.distribution == distribution);
         let mut after = all.skip_while(|asked| !marker.is_empty() && asked.id != marker);
         if !marker.is_empty() {
@@ -129,9 +119,9 @@ fn list(cloudfront: &CloudFront, distribution: &str, query: &str) -> Answer {
         .iter()
         .map(|asked| {
             format!(
-                "<InvalidationSummary><Id>{}</Id><CreateTime>{}</CreateTime><Status>{}</Status></InvalidationSummary>",
+                "<InvalidationSummary><Id>{}</Id><CreateTime>{:.3}</CreateTime><Status>{}</Status></InvalidationSummary>",
                 asked.id,
-                time(asked.created_ms),
+                timestamp(asked.created_ms),
                 asked.status(now)
             )
         })
@@ -152,20 +142,23 @@ fn invalidation(asked: &Asked) -> String {
     let paths: Vec<String> =
         asked.paths.iter().map(|path| format!("<Path>{}</Path>", escape(path))).collect();
     format!(
-        "<Invalidation xmlns=\"{NAMESPACE}\"><Id>{}</Id><Status>{}</Status><CreateTime>{}</CreateTime><InvalidationBatch><Paths>\
+        "<Invalidation xmlns=\"{NAMESPACE}\"><Id>{}</Id><Status>{}</Status><CreateTime>{:.3}</CreateTime><InvalidationBatch><Paths>\
          <Quantity>{}</Quantity><Items>{}</Items></Paths><CallerReference>{}</CallerReference></InvalidationBatch></Invalidation>",
         asked.id,
         asked.status(now_ms()),
-        time(asked.created_ms),
+        timestamp(asked.created_ms),
         paths.len(),
         paths.concat(),
         escape(&asked.caller_reference)
     )
 }
 
-fn time(ms: u64) -> String {
-    let time = jiff::Timestamp::from_millisecond(i64::try_from(ms).unwrap_or(i64::MAX)).unwrap_or_default();
-    format!("{time:.3}")
+fn unknown() -> Answer {
+    not_found("UnknownOperationException", "this cloud has invalidations only")
+}
+
+fn not_found(code: &str, message: &str) -> Answer {
+    error(StatusCode::NOT_FOUND, code, message)
 }
 
 fn broken(why: &str) -> Answer {

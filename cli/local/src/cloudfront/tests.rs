@@ -119,7 +119,11 @@ fn the_oldest_are_forgotten() {
         created_ms: 0,
         done_ms: 0,
     };
-    recorder.change(|data| data.asked = vec![before; REMEMBERED]).unwrap();
+    let fill = |data: &mut Data| {
+        data.asked = vec![before; REMEMBERED];
+        Ok::<_, Fault>(())
+    };
+    recorder.data.change(fill).unwrap();
     recorder.ask("E1", &batch("new", &["/a"])).unwrap();
     let all = recorder.all();
     assert_eq!((all.len(), all[REMEMBERED - 1].caller_reference.as_str()), (REMEMBERED, "new"));

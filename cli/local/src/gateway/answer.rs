@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue, SET_COOKIE};
+use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, SET_COOKIE};
 use hyper::{Response, StatusCode};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -46,17 +46,9 @@ struct Probe {
     status_code: Option<IgnoredAny>,
 }
 
-/// Headers that belong to the connection; hyper writes its own.
-const NOT_PASSED: &[&str] = &[
-    "connection",
-    "content-length",
-    "keep-alive",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
+/// Headers that belong to one connection, and not to what is sent over it.
+pub(super) const OF_CONNECTION: &[&str] =
+    &["connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"];
 
 /// The HTTP answer; `None` when what the function returned is none.
 pub(super) fn answer(payload: &Bytes) -> Option<Response<Bytes>> {
@@ -109,7 +101,8 @@ fn set_headers(
             Value::Array(_) | Value::Object(_) => return None,
         };
         let name = HeaderName::try_from(name).ok()?;
-        if !NOT_PASSED.contains(&name.as_str()) {
+        // Hyper writes the length itself.
+        if !OF_CONNECTION.contains(&name.as_str()) && name != CONTENT_LENGTH {
             all.insert(name, HeaderValue::try_from(value).ok()?);
         }
     }

@@ -12,12 +12,16 @@ use std::net::IpAddr;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hyper::Version;
-use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, COOKIE, HOST, HeaderMap, USER_AGENT};
+use hyper::header::{
+    CONTENT_ENCODING, CONTENT_TYPE, COOKIE, EXPECT, HOST, HeaderMap, HeaderName, USER_AGENT,
+};
 use hyper::http::request::Parts;
 use serde::Serialize;
 
+use super::answer::OF_CONNECTION;
 use super::routes::Matched;
 use super::text::percent_decode;
+use crate::clock::timestamp;
 use crate::ids::trace_root;
 
 /// What of an event is not in the request.
@@ -106,7 +110,8 @@ pub(super) fn event(parts: &Parts, body: &[u8], matched: &Matched<'_>, context: 
             request_id: context.request_id,
             route_key: matched.key,
             stage: "$default",
-            time: time(context.now_ms),
+            // As `12/Mar/2020:19:03:58 +0000`.
+            time: timestamp(context.now_ms).strftime("%d/%b/%Y:%H:%M:%S +0000").to_string(),
             time_epoch: context.now_ms,
         },
         body,
@@ -117,17 +122,8 @@ pub(super) fn event(parts: &Parts, body: &[u8], matched: &Matched<'_>, context: 
     serde_json::to_vec(&event).unwrap_or_default()
 }
 
-fn header<'a>(headers: &'a HeaderMap, name: &hyper::header::HeaderName) -> Option<&'a str> {
+fn header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name).and_then(|value| str::from_utf8(value.as_bytes()).ok())
-}
-
-/// As `12/Mar/2020:19:03:58 +0000`.
-fn time(now_ms: u64) -> String {
-    let time = i64::try_from(now_ms)
-        .ok()
-        .and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok())
-        .unwrap_or_default();
-    time.strftime("%d/%b/%Y:%H:%M:%S +0000").to_string()
 }
 
 fn cookies(headers: &HeaderMap) -> Vec<Cow<'_, str>> {
@@ -144,19 +140,6 @@ fn cookies(headers: &HeaderMap) -> Vec<Cow<'_, str>> {
         .collect()
 }
 
-/// Headers of one connection, which are not the request's; and those that have a place of their own.
-const NOT_PASSED: &[&str] = &[
-    "connection",
-    "keep-alive",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "cookie",
-    "expect",
-];
-
 fn headers<'a>(
     headers: &'a HeaderMap,
     domain: &'a str,
@@ -165,7 +148,8 @@ fn headers<'a>(
 ) -> BTreeMap<&'a str, Cow<'a, str>> {
     let mut all: BTreeMap<&str, Cow<'_, str>> = BTreeMap::new();
     for (name, value) in headers {
-        if NOT_PASSED.contains(&name.as_str()) {
+        // Cookies have a place of their own.
+        if OF_CONNECTION.contains(&name.as_str()) || name == COOKIE || name == EXPECT {
             continue;
         }
         let value = String::from_utf8_lossy(value.as_bytes());

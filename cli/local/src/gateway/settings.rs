@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Instant;
 
-use hitctl_engine::Fault;
-use hitctl_resources::{Cors, FunctionUrlSpec, HttpApiSpec, Throttle};
+use hitctl_engine::{Fault, Value};
+use hitctl_resources::{FunctionUrlSpec, HttpApiSpec, Throttle};
 
 use super::cors::Rules;
 use super::ingest::Ingest;
@@ -34,68 +34,38 @@ pub(super) struct Settings {
     pub(super) is_url: bool,
 }
 
-impl<'a> Door<'a> {
-    fn function(self) -> Option<&'a str> {
-        match self {
-            Self::Api(spec) => name_in(spec.function_arn.get()?),
-            Self::Url(spec) => spec.function_name.get().map(String::as_str),
-        }
-    }
-
-    fn routes(self) -> Result<Routes, Fault> {
-        match self {
-            Self::Api(spec) => {
-                let of_reader = spec.reader.iter().flat_map(|reader| &reader.routes);
-                let of_queue = spec.ingest.as_ref().map(|ingest| &ingest.route);
-                Routes::parse(spec.routes.iter().chain(of_reader).chain(of_queue))
-            }
-            Self::Url(_) => Routes::parse(&["$default".to_owned()]),
-        }
-    }
-
-    fn reader(self) -> Result<Option<(String, BTreeSet<String>)>, Fault> {
-        let Self::Api(HttpApiSpec { reader: Some(reader), .. }) = self else { return Ok(None) };
-        let function = reader.function_arn.get().and_then(|arn| name_in(arn)).ok_or_else(no_function)?;
-        Ok(Some((function.to_owned(), reader.routes.clone())))
-    }
-
-    fn ingest(self) -> Result<Option<Ingest>, Fault> {
-        match self {
-            Self::Api(spec) => spec.ingest.as_ref().map(Ingest::new).transpose(),
-            Self::Url(_) => Ok(None),
-        }
-    }
-
-    fn cors(self) -> &'a Cors {
-        match self {
-            Self::Api(spec) => &spec.cors,
-            Self::Url(spec) => &spec.cors,
-        }
-    }
-
-    /// A function URL has none: its bucket is one that never empties.
-    fn throttle(self) -> Throttle {
-        match self {
-            Self::Api(spec) => spec.throttle.clone(),
-            Self::Url(_) => Throttle { rate_per_second: f64::from(u32::MAX), burst: u32::MAX },
-        }
-    }
-}
-
 impl Settings {
     pub(super) fn new(api_id: &str, door: Door<'_>, before: Option<&Self>) -> Result<Self, Fault> {
-        let function = door.function().ok_or_else(no_function)?;
-        let is_url = matches!(door, Door::Url(_));
-        Ok(Self {
-            api_id: api_id.to_owned(),
-            function: function.to_owned(),
-            reader: door.reader()?,
-            routes: door.routes()?,
-            ingest: door.ingest()?,
-            cors: Rules::new(door.cors()),
-            bucket: Bucket::new(&door.throttle(), before.map(|before| &before.bucket), Instant::now()),
-            is_url,
-        })
+        let named = |arn: &Value<String>| {
+            arn.get().and_then(|arn| name_in(arn)).map(str::to_owned).ok_or_else(no_function)
+        };
+        let (function, reader, routes, ingest, cors, throttle) = match door {
+            Door::Api(spec) => {
+                let keys = spec.routes.iter().chain(spec.reader.iter().flat_map(|reader| &reader.routes));
+                let reader = spec.reader.as_ref();
+                let ingest = spec.ingest.as_ref();
+                (
+                    named(&spec.function_arn)?,
+                    reader.map(|it| Ok((named(&it.function_arn)?, it.routes.clone()))).transpose()?,
+                    Routes::parse(keys.chain(ingest.map(|ingest| &ingest.route)))?,
+                    ingest.map(Ingest::new).transpose()?,
+                    &spec.cors,
+                    spec.throttle.clone(),
+                )
+            }
+            Door::Url(spec) => (
+                spec.function_name.get().cloned().ok_or_else(no_function)?,
+                None,
+                Routes::parse(&["$default".to_owned()])?,
+                None,
+                &spec.cors,
+                // It has none: its bucket is one that never empties.
+                Throttle { rate_per_second: f64::from(u32::MAX), burst: u32::MAX },
+            ),
+        };
+        let bucket = Bucket::new(&throttle, before.map(|before| &before.bucket), Instant::now());
+        let (api_id, cors, is_url) = (api_id.to_owned(), Rules::new(cors), matches!(door, Door::Url(_)));
+        Ok(Self { api_id, function, reader, routes, ingest, cors, bucket, is_url })
     }
 
     /// The function that answers a route.

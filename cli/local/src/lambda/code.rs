@@ -7,9 +7,9 @@
 mod tree;
 
 use std::collections::BTreeSet;
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, File};
 use std::io::{self, Read, Seek as _};
-use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ use hitctl_engine::Fault;
 use zip::ZipArchive;
 
 use crate::code::sha256_of;
+use crate::state::make_dir;
 use tree::Tree;
 
 /// What the program is called.
@@ -29,11 +30,7 @@ pub fn unpack(code_dir: &Path, zip_dir: &Path, sha: &str) -> Result<PathBuf, Fau
     let tree = Tree::of(&mut archive)?;
     let target = code_dir.join(sha);
     if !tree.is_at(&target, &mut archive) {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(code_dir)
-            .map_err(|error| io_fault(code_dir, &error))?;
+        make_dir(code_dir).map_err(|error| io_fault(code_dir, &error))?;
         let fresh = temporary(code_dir)?;
         tree.extract(&mut archive, fresh.path())?;
         check(fresh.path())?;

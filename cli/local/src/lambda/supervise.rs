@@ -21,6 +21,7 @@ use super::output::Output;
 use super::process::{Job, Process, Version};
 use super::shared::Registration;
 use super::{report, runtime_api};
+use crate::fault::in_full;
 use crate::{clock, ids};
 
 /// How long what a process said last may take to be read once it has exited.
@@ -115,25 +116,24 @@ async fn launch(function: &Function) -> io::Result<Launched> {
         .process_group(0)
         .kill_on_drop(true);
     let (mut tries, mut is_repaired) = (0, false);
-    let child = loop {
-        match command.spawn() {
-            // Another thread was starting a child while the code was being written: that child holds the file open
-            // for writing until it has become its own program, a moment later.
-            Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy && tries < BUSY_TRIES => {
-                tries += 1;
-                clock::pause(Duration::from_millis(5)).await;
+    let child =
+        loop {
+            match command.spawn() {
+                // Another thread was starting a child while the code was being written: that child holds the file open
+                // for writing until it has become its own program, a moment later.
+                Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy && tries < BUSY_TRIES => {
+                    tries += 1;
+                    clock::pause(Duration::from_millis(5)).await;
+                }
+                Err(error) if is_damaged(&error) && !is_repaired => {
+                    is_repaired = true;
+                    function.shared.repair(&function.code_sha256).await.map_err(|fault| {
+                        io::Error::new(error.kind(), format!("{error}; {}", in_full(&fault)))
+                    })?;
+                }
+                spawned => break spawned?,
             }
-            Err(error) if is_damaged(&error) && !is_repaired => {
-                is_repaired = true;
-                function.shared.repair(&function.code_sha256).await.map_err(|fault| {
-                    let cause = fault.cause.map(|cause| format!(": {cause}")).unwrap_or_default();
-                    let hint = fault.hint.map(|hint| format!("; {hint}")).unwrap_or_default();
-                    io::Error::new(error.kind(), format!("{error}; {}{cause}{hint}", fault.message))
-                })?;
-            }
-            spawned => break spawned?,
-        }
-    };
+        };
     Ok(Launched { child, listener, secret, output })
 }
 

@@ -3,9 +3,8 @@
 //! A group has at most two files, `NAME.GENERATION.ndjson`: the one being written and the one before it. Generations only
 //! grow, so a cursor (`generation-offset`) stays good over a rotation and a restart.
 
-use std::fs::{DirBuilder, File};
+use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Seek as _, SeekFrom};
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -35,11 +34,6 @@ pub(super) struct Line<'a> {
     pub(super) t: u64,
     #[serde(borrow)]
     pub(super) m: std::borrow::Cow<'a, str>,
-}
-
-/// Makes a directory that only this user can enter.
-pub(super) fn make_dir(dir: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(dir)
 }
 
 /// A group's name as the beginning of a file's name: never a path, never hidden.

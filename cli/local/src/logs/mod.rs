@@ -17,6 +17,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::now_ms;
+use crate::state::make_dir;
 pub use files::Page;
 use writer::{Job, Writer};
 
@@ -73,7 +74,7 @@ impl Logs {
 
     /// As [`Logs::open`], with files of another size.
     pub fn open_rotating(dir: &Path, rotate_at: u64) -> io::Result<Self> {
-        files::make_dir(dir)?;
+        make_dir(dir)?;
         let (jobs, queue) = mpsc::sync_channel(QUEUE_EVENTS);
         let waiting_bytes = Arc::new(AtomicUsize::new(0));
         let lost = Arc::new(AtomicU64::new(0));
@@ -87,7 +88,8 @@ impl Logs {
 
     /// Appends an event to a group, which is made when it is not there. Returns at once.
     pub fn write(&self, group: &str, message: &str) {
-        let message = cut(message.trim_end_matches(['\n', '\r']), MESSAGE_BYTES);
+        let message = message.trim_end_matches(['\n', '\r']);
+        let message = &message[..message.floor_char_boundary(MESSAGE_BYTES)];
         let size = message.len();
         if self.shared.waiting_bytes.fetch_add(size, Ordering::Relaxed) + size > QUEUE_BYTES {
             self.lose(size);
@@ -138,15 +140,6 @@ impl Logs {
         self.flush();
         files::read(&self.shared.dir, group, query)
     }
-}
-
-/// The first `max` bytes of a text, cut between characters.
-fn cut(text: &str, max: usize) -> &str {
-    if text.len() <= max {
-        return text;
-    }
-    let end = (0..=max).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-    &text[..end]
 }
 
 #[cfg(test)]

@@ -229,12 +229,9 @@ impl Queues {
         queue: &Arc<Queue>,
         messages: Vec<Outgoing>,
     ) -> Result<Vec<Sent>, Broken> {
-        let (now, rules) = ((self.inner.now)(), self.rules(queue));
-        let due = queue.sweep_is_due(now);
+        let (now, rules) = self.rules(queue);
         let sent = self.inner.store.run(move |db| {
-            if due {
-                rows::expire(db, &rules, now)?;
-            }
+            rows::expire(db, &rules, now)?;
             rows::send(db, rules.queue, &messages, now)
         });
         let sent = sent.await?;
@@ -287,15 +284,12 @@ impl Queues {
         wish: &Wish,
         mut fits: impl FnMut(&Message) -> bool + Send + 'static,
     ) -> Result<(Batch, bool, Option<i64>), Broken> {
-        let (now, rules) = ((self.inner.now)(), self.rules(queue));
+        let (now, rules) = self.rules(queue);
         let seconds = wish.hidden_s.unwrap_or_else(|| queue.spec().visibility_timeout_s);
         let (hidden_ms, max) = (i64::from(seconds) * 1000, wish.max);
         let (this, of) = (self.clone(), Arc::clone(queue));
-        let due = queue.sweep_is_due(now);
         let taken = self.inner.store.run(move |db| {
-            if due {
-                rows::expire(db, &rules, now)?;
-            }
+            rows::expire(db, &rules, now)?;
             let Taken { messages, moved, left, next_ms } =
                 rows::receive(db, &rules, now, hidden_ms, max, &mut fits)?;
             Ok((Batch { queues: this, queue: of, messages }, moved, left, next_ms))
@@ -347,12 +341,9 @@ impl Queues {
 
     /// What is on a queue now.
     pub(crate) async fn depth(&self, queue: &Arc<Queue>) -> Result<Depth, Broken> {
-        let (now, rules) = ((self.inner.now)(), self.rules(queue));
-        let due = queue.sweep_is_due(now);
+        let (now, rules) = self.rules(queue);
         let depth = self.inner.store.run(move |db| {
-            if due {
-                rows::expire(db, &rules, now)?;
-            }
+            rows::expire(db, &rules, now)?;
             rows::depth(db, rules.queue, now)
         });
         depth.await
@@ -373,15 +364,19 @@ impl Queues {
         self.by_arn(queue.spec().redrive.as_ref()?.dead_letter_arn.get()?)
     }
 
-    fn rules(&self, queue: &Queue) -> Rules {
+    /// The time, and what a visit to the file needs to know of a queue.
+    fn rules(&self, queue: &Queue) -> (i64, Rules) {
+        let now = (self.inner.now)();
         let spec = queue.spec();
         let limit = spec.redrive.as_ref().map(|redrive| redrive.max_receive_count);
-        Rules {
+        let rules = Rules {
             queue: queue.id,
             arn: queue.arn.clone(),
             retention_ms: i64::from(spec.retention_s) * 1000,
             redrive: self.dead_letters(queue).map(|dead| dead.id).zip(limit),
-        }
+            sweeps: queue.sweep_is_due(now),
+        };
+        (now, rules)
     }
 }
 

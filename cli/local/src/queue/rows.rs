@@ -15,6 +15,8 @@ pub(super) struct Rules {
     pub(super) retention_ms: i64,
     /// The queue of dead letters, and how often a message is received before it goes there.
     pub(super) redrive: Option<(i64, u32)>,
+    /// Whether it is time to look for what has expired.
+    pub(super) sweeps: bool,
 }
 
 /// What a receive gave.
@@ -84,10 +86,13 @@ pub(super) fn purge(db: &Connection, queue: i64) -> rusqlite::Result<()> {
     db.prepare_cached("DELETE FROM messages WHERE queue = ?1")?.execute([queue]).map(drop)
 }
 
-/// Removes what is older than the queue keeps it.
-pub(super) fn expire(db: &Connection, rules: &Rules, now: i64) -> rusqlite::Result<usize> {
-    db.prepare_cached("DELETE FROM messages WHERE queue = ?1 AND sent_ms < ?2")?
-        .execute(params![rules.queue, now - rules.retention_ms])
+/// Removes what is older than the queue keeps it, if it is time.
+pub(super) fn expire(db: &Connection, rules: &Rules, now: i64) -> rusqlite::Result<()> {
+    if rules.sweeps {
+        db.prepare_cached("DELETE FROM messages WHERE queue = ?1 AND sent_ms < ?2")?
+            .execute(params![rules.queue, now - rules.retention_ms])?;
+    }
+    Ok(())
 }
 
 /// Puts messages on a queue, in their order.

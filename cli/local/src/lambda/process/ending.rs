@@ -9,7 +9,7 @@ use bytes::Bytes;
 use super::super::invocation::Invocation;
 use super::super::report::{self, Report};
 use super::{Fate, INIT_LIMIT, Job, Phase, Process, Reply, Running, TICK};
-use crate::clock::now_ms;
+use crate::clock::{now_ms, timestamp};
 use crate::lock::lock;
 
 impl Process {
@@ -87,7 +87,7 @@ impl Process {
         let memory_mb = self.function().memory_mb;
         let timed_out = |limit: Duration| {
             let words = format!("Task timed out after {:.2} seconds", limit.as_secs_f64());
-            self.output.line(&format!("{} {id} {words}", timestamp()));
+            self.output.line(&format!("{:.3} {id} {words}", timestamp(now_ms())));
             report::payload("Sandbox.Timedout", &format!("RequestId: {id} Error: {words}"))
         };
         let exited = |words: &str| {
@@ -120,10 +120,4 @@ impl Process {
         drop(running.permit);
         drop(running.reply.send(Reply::Done(Box::new(invocation))));
     }
-}
-
-/// The time now, as Lambda writes it before a timeout.
-fn timestamp() -> String {
-    let now = jiff::Timestamp::from_millisecond(i64::try_from(now_ms()).unwrap_or(0)).unwrap_or_default();
-    format!("{now:.3}")
 }
