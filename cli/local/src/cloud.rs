@@ -42,7 +42,7 @@ pub(crate) struct Cloud {
     pub(crate) queues: Queues,
     pub(crate) mappings: Mappings,
     pub(crate) bus: Bus,
-    pub(crate) cloudfront: Arc<CloudFront>,
+    pub(crate) cloudfront: CloudFront,
     pub(crate) runner: Runner,
     pub(crate) gateway: Gateway,
     pub(crate) logs: Logs,
@@ -90,13 +90,22 @@ impl Cloud {
             drop(self.register(kind, name, old).await);
             return Err(fault);
         }
-        let (this, kind, name) = (Arc::clone(self), kind.to_owned(), name.to_owned());
-        blocking(move || this.registry.remove(&kind, &name)).await
+        let (kind, name) = (kind.to_owned(), name.to_owned());
+        self.on_disk(move |cloud| cloud.registry.remove(&kind, &name)).await
+    }
+
+    /// Does work that waits for the disk.
+    async fn on_disk<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Self) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, Fault> {
+        let this = Arc::clone(self);
+        blocking(move || work(&this)).await
     }
 
     async fn register(self: &Arc<Self>, kind: &str, name: &str, entry: Entry) -> Result<(), Fault> {
-        let (this, kind, name) = (Arc::clone(self), kind.to_owned(), name.to_owned());
-        blocking(move || this.registry.put(&kind, &name, entry)).await
+        let (kind, name) = (kind.to_owned(), name.to_owned());
+        self.on_disk(move |cloud| cloud.registry.put(&kind, &name, entry)).await
     }
 
     /// Brings back everything that the registry has. What fails is said in the status, and does not stop the rest.
@@ -180,8 +189,8 @@ impl Cloud {
         old: Option<&Entry>,
     ) -> Result<Outputs, Fault> {
         let old: Option<TableSpec> = old.and_then(|old| serde_json::from_value(old.spec.clone()).ok());
-        let (this, owned) = (Arc::clone(self), name.to_owned());
-        blocking(move || this.tables.put(&owned, &spec, old.as_ref())).await?;
+        let owned = name.to_owned();
+        self.on_disk(move |cloud| cloud.tables.put(&owned, &spec, old.as_ref())).await?;
         Ok(outputs(&[("arn", arn("dynamodb", &format!("table/{name}"))), ("name", name.to_owned())]))
     }
 
@@ -192,9 +201,8 @@ impl Cloud {
     }
 
     async fn bring_function(self: &Arc<Self>, name: &str, spec: &FunctionSpec) -> Result<Outputs, Fault> {
-        let (this, sha256) = (Arc::clone(self), spec.code_sha256.clone());
-        let verified = blocking(move || Ok(this.code.verify(&sha256))).await?;
-        verified.map_err(|why| {
+        let sha256 = spec.code_sha256.clone();
+        self.on_disk(move |cloud| Ok(cloud.code.verify(&sha256))).await?.map_err(|why| {
             Fault::fatal("code_missing", format!("the code of the function {name} is not here"))
                 .caused_by(why)
                 .hinted("run `hitctl deploy --env local`, which uploads it")
@@ -243,8 +251,8 @@ impl Cloud {
     async fn end(self: &Arc<Self>, kind: &str, name: &str, old: &Entry) -> Result<(), Fault> {
         match kind {
             TableSpec::KIND => {
-                let (this, name) = (Arc::clone(self), name.to_owned());
-                blocking(move || this.tables.delete(&name)).await?;
+                let name = name.to_owned();
+                self.on_disk(move |cloud| cloud.tables.delete(&name)).await?;
             }
             LogGroupSpec::KIND => {
                 let (this, name) = (Arc::clone(self), name.to_owned());

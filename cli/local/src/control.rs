@@ -23,7 +23,7 @@ use serde::Deserialize;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::blocking::blocking;
+use crate::blocking::{blocking, detached};
 use crate::cloud::Cloud;
 use crate::connections::{Connections, Place};
 use crate::disk;
@@ -200,8 +200,8 @@ async fn write(
     let put: Put = serde_json::from_slice(&body).map_err(|error| {
         Fault::fatal("invalid_request", format!("the body of {kind} {name} is not valid")).caused_by(error)
     })?;
-    let entry =
-        detached(&control, move |cloud| async move { cloud.put(&kind, &name, put.spec).await }).await?;
+    let cloud = Arc::clone(&control.cloud);
+    let entry = detached(async move { cloud.put(&kind, &name, put.spec).await }).await?;
     Ok(Json(Stored { spec: entry.spec, outputs: entry.outputs }))
 }
 
@@ -209,20 +209,9 @@ async fn remove(
     State(control): Shared,
     Path((kind, name)): Path<(String, String)>,
 ) -> Result<StatusCode, Refusal> {
-    detached(&control, move |cloud| async move { cloud.delete(&kind, &name).await }).await?;
+    let cloud = Arc::clone(&control.cloud);
+    detached(async move { cloud.delete(&kind, &name).await }).await?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-/// A change goes on to its end even when the caller hangs up in the middle.
-async fn detached<T, F>(control: &Control, change: impl FnOnce(Arc<Cloud>) -> F) -> Result<T, Fault>
-where
-    T: Send + 'static,
-    F: Future<Output = Result<T, Fault>> + Send + 'static,
-{
-    let change = change(Arc::clone(&control.cloud));
-    tokio::spawn(change).await.unwrap_or_else(|error| {
-        Err(Fault::fatal("local_bug", "the local cloud failed inside").caused_by(error))
-    })
 }
 
 async fn has_code(State(control): Shared, Path(sha256): Path<String>) -> StatusCode {
@@ -280,7 +269,7 @@ async fn invalidations(State(control): Shared) -> Json<Vec<Invalidation>> {
 }
 
 async fn hold_invalidations(State(control): Shared, Json(hold): Json<Hold>) -> Result<StatusCode, Refusal> {
-    let cloudfront = Arc::clone(&control.cloud.cloudfront);
+    let cloudfront = control.cloud.cloudfront.clone();
     blocking(move || cloudfront.hold(hold.in_progress_s)).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -16,7 +16,7 @@ use crate::blocking::blocking;
 use crate::bus::Bus;
 use crate::clock::{no_random, now_ms, pause};
 use crate::cloud::Cloud;
-use crate::cloudfront::{self, CloudFront, Recorder};
+use crate::cloudfront::{self, CloudFront};
 use crate::code::{self, CodeStore};
 use crate::constants::{ACCOUNT, REGION};
 use crate::control::{self, Control};
@@ -193,7 +193,7 @@ impl Daemon {
             let post = Arc::new(queues.clone());
             blocking(move || Bus::open(&path, runner, post)).await?
         };
-        let cloudfront = Arc::new(CloudFront::open(&dir)?);
+        let cloudfront = CloudFront::open(&dir)?;
         let endpoint = Endpoint {
             v: STATE_VERSION,
             pid: std::process::id(),
@@ -222,7 +222,7 @@ impl Daemon {
         let services = Services::new(cloud.tables.clone())
             .target("AmazonSQS.", Arc::new(cloud.queues.clone()))
             .target("AWSEvents.", Arc::new(cloud.bus.clone()))
-            .path(cloudfront::PREFIX, Arc::new(Recorder(Arc::clone(&cloud.cloudfront))))
+            .path(cloudfront::PREFIX, Arc::new(cloud.cloudfront.clone()))
             .path(
                 invoke::PREFIX,
                 Arc::new(Invocations { runner: cloud.runner.clone(), bus: cloud.bus.clone() }),

@@ -7,7 +7,7 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 
 use crate::constants::EVENTS_PRINCIPAL;
-use crate::queue::{Attribute, Outgoing, Queues, check};
+use crate::queue::{Attribute, Outgoing, Queues, Sent, check};
 
 /// A message on its way.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,17 +20,6 @@ pub(crate) struct Letter {
     pub(crate) attributes: BTreeMap<String, String>,
     /// The rule that sends it, which the queue's policy has to name; `None` for what sends by a role.
     pub(crate) sender_arn: Option<String>,
-}
-
-/// What the queue says of a message that it took, for good.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Posted {
-    /// SQS's id.
-    pub(crate) message_id: String,
-    /// The MD5 of the body, in hex.
-    pub(crate) md5_of_body: String,
-    /// The MD5 of the attributes, in hex, if there are any.
-    pub(crate) md5_of_attributes: Option<String>,
 }
 
 /// Why a message was not taken.
@@ -53,11 +42,11 @@ pub(crate) enum Unposted {
 /// The queues, as their senders see them.
 pub(crate) trait Post: Send + Sync {
     /// Puts a message on its queue. What was taken survives anything.
-    fn post(&self, letter: Letter) -> BoxFuture<'_, Result<Posted, Unposted>>;
+    fn post(&self, letter: Letter) -> BoxFuture<'_, Result<Sent, Unposted>>;
 }
 
 impl Post for Queues {
-    fn post(&self, letter: Letter) -> BoxFuture<'_, Result<Posted, Unposted>> {
+    fn post(&self, letter: Letter) -> BoxFuture<'_, Result<Sent, Unposted>> {
         async move {
             let Letter { queue_arn, body, attributes, sender_arn } = letter;
             let queue = self.by_arn(&queue_arn).ok_or(Unposted::NoQueue)?;
@@ -70,13 +59,7 @@ impl Post for Queues {
             check::message(&message).map_err(|refusal| Unposted::Refused(refusal.message))?;
             let sent = self.send(&queue, vec![message]).await;
             let sent = sent.map_err(|broken| Unposted::Failed(broken.to_string()))?.pop();
-            let sent =
-                sent.ok_or_else(|| Unposted::Failed("the queue did not say what it took".to_owned()))?;
-            Ok(Posted {
-                message_id: sent.message_id,
-                md5_of_body: sent.md5,
-                md5_of_attributes: sent.attributes_md5,
-            })
+            sent.ok_or_else(|| Unposted::Failed("the queue did not say what it took".to_owned()))
         }
         .boxed()
     }

@@ -32,16 +32,12 @@ pub const DAEMON_LOG: &str = "daemon.log";
 pub(crate) const REGISTRY: &str = "registry.json";
 /// The tables.
 pub(crate) const TABLES: &str = "tables.db";
-const TABLES_WAL: &str = "tables.db-wal";
-const TABLES_SHM: &str = "tables.db-shm";
 /// The messages on queues.
 pub(crate) const QUEUES: &str = "queues.sqlite";
-const QUEUES_WAL: &str = "queues.sqlite-wal";
-const QUEUES_SHM: &str = "queues.sqlite-shm";
 /// The events that are on their way.
 pub(crate) const EVENTS: &str = "events.sqlite";
-const EVENTS_WAL: &str = "events.sqlite-wal";
-const EVENTS_SHM: &str = "events.sqlite-shm";
+/// The databases.
+pub(crate) const DATABASES: [&str; 3] = [TABLES, QUEUES, EVENTS];
 /// What was asked to be invalidated.
 pub(crate) const INVALIDATIONS: &str = "invalidations.json";
 /// The logs of functions.
@@ -51,27 +47,13 @@ pub(crate) const CODE: &str = "code";
 /// Zips, by hash.
 pub(crate) const ZIPS: &str = "zips";
 
-/// The files and directories that we make; [`StateDir::remove_all`] removes nothing else.
-pub(crate) const OURS: &[&str] = &[
-    ENDPOINT,
-    DAEMON_LOG,
-    REGISTRY,
-    TABLES_WAL,
-    TABLES_SHM,
-    TABLES,
-    QUEUES_WAL,
-    QUEUES_SHM,
-    QUEUES,
-    EVENTS_WAL,
-    EVENTS_SHM,
-    EVENTS,
-    INVALIDATIONS,
-    LOGS,
-    CODE,
-    ZIPS,
-    LOCK,
-    MARKER,
-];
+/// The names of the files and directories that we make, the marker last; [`StateDir::remove_all`] removes nothing else.
+pub(crate) fn ours() -> Vec<String> {
+    let databases =
+        DATABASES.iter().flat_map(|name| ["-wal", "-shm", ""].map(|suffix| format!("{name}{suffix}")));
+    let others = [ENDPOINT, DAEMON_LOG, REGISTRY, INVALIDATIONS, LOGS, CODE, ZIPS, LOCK, MARKER];
+    databases.chain(others.map(str::to_owned)).collect()
+}
 
 /// How often a write is tried again whose draft was swept away.
 const WRITE_TRIES: u32 = 5;
@@ -251,7 +233,7 @@ impl StateDir {
     /// Refuses links: hitctl makes none, and following one would write to a file that somebody else chose.
     fn guard_links(&self) -> Result<(), Fault> {
         let is_link = |path: &PathBuf| path.symlink_metadata().is_ok_and(|meta| meta.is_symlink());
-        match OURS.iter().map(|name| self.path.join(name)).find(is_link) {
+        match ours().iter().map(|name| self.path.join(name)).find(is_link) {
             Some(path) => Err(link(&path)),
             None => Ok(()),
         }
@@ -332,14 +314,15 @@ impl StateDir {
     pub(crate) fn remove_all(&self, lock: Lock) -> Result<(), Fault> {
         self.sweep(&lock);
         // A directory that the user keeps something else in stays, and stays ours: its marker too.
-        let own = |name: &std::ffi::OsStr| OURS.iter().any(|own| name == *own);
+        let ours = ours();
+        let own = |name: &std::ffi::OsStr| ours.iter().any(|own| name == own.as_str());
         let mut others = fs::read_dir(&self.path).into_iter().flatten().flatten();
         let keeps_marker = others.any(|entry| !own(&entry.file_name()));
         if keeps_marker {
             // Anew: what is there may be why all of it is removed.
             self.write_marker(&Marker::of(None, None))?;
         }
-        for name in OURS.iter().filter(|name| **name != MARKER || !keeps_marker) {
+        for name in ours.iter().filter(|name| *name != MARKER || !keeps_marker) {
             let path = self.path.join(name);
             let removed = match path.symlink_metadata() {
                 Ok(meta) if meta.is_dir() => fs::remove_dir_all(&path),

@@ -52,13 +52,16 @@ impl Service for Bus {
 /// An error of the service: its status, type and words.
 type Refused = (StatusCode, &'static str, String);
 
+fn bad(kind: &'static str, message: impl Into<String>) -> Refused {
+    (StatusCode::BAD_REQUEST, kind, message.into())
+}
+
 fn invalid(message: impl Into<String>) -> Refused {
-    (StatusCode::BAD_REQUEST, "ValidationException", message.into())
+    bad("ValidationException", message)
 }
 
 fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Refused> {
-    serde_json::from_slice(body)
-        .map_err(|error| (StatusCode::BAD_REQUEST, "SerializationException", error.to_string()))
+    serde_json::from_slice(body).map_err(|error| bad("SerializationException", error.to_string()))
 }
 
 async fn put_events(inner: &Arc<Inner>, body: &[u8]) -> Result<Json, Refused> {
@@ -122,12 +125,11 @@ fn test_event_pattern(body: &[u8]) -> Result<Json, Refused> {
         event: String,
     }
     let Request { event_pattern, event } = parse(body)?;
-    let refused = |why: String| {
-        let message = format!("Event pattern is not valid. Reason: {why}");
-        (StatusCode::BAD_REQUEST, "InvalidEventPatternException", message)
+    let refused = |why: &dyn std::fmt::Display| {
+        bad("InvalidEventPatternException", format!("Event pattern is not valid. Reason: {why}"))
     };
-    let pattern: Json = serde_json::from_str(&event_pattern).map_err(|error| refused(error.to_string()))?;
-    let pattern = Pattern::parse(&pattern).map_err(|refusal| refused(refusal.to_string()))?;
+    let pattern: Json = serde_json::from_str(&event_pattern).map_err(|error| refused(&error))?;
+    let pattern = Pattern::parse(&pattern).map_err(|refusal| refused(&refusal))?;
     let event: Json = serde_json::from_str(&event)
         .map_err(|error| invalid(format!("Parameter Event is not valid. Reason: {error}")))?;
     for field in ["id", "account", "source", "time", "region", "resources", "detail-type"] {
@@ -168,14 +170,10 @@ fn with_rule(
     let Request { name, event_bus_name } = parse(body)?;
     let bus = entry::bus(event_bus_name.as_deref());
     let rules = read(&inner.rules);
-    match rules.get(&name).filter(|rule| rule.spec.bus == bus) {
-        Some(rule) => say(&name, rule),
-        None => Err((
-            StatusCode::BAD_REQUEST,
-            "ResourceNotFoundException",
-            format!("Rule {name} does not exist on EventBus {bus}."),
-        )),
-    }
+    let rule = rules.get(&name).filter(|rule| rule.spec.bus == bus).ok_or_else(|| {
+        bad("ResourceNotFoundException", format!("Rule {name} does not exist on EventBus {bus}."))
+    })?;
+    say(&name, rule)
 }
 
 fn describe(name: &str, rule: &Rule) -> Json {

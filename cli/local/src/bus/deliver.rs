@@ -121,22 +121,15 @@ async fn hand(inner: &Inner, job: &Job, event: &str) -> Handed {
             attributes: std::collections::BTreeMap::default(),
             sender_arn: Some(job.rule_arn.clone()),
         };
-        return match inner.post.post(letter).await {
-            Ok(_) => Handed::Done,
-            Err(why) => {
-                let (code, again) = match &why {
-                    Unposted::NoQueue => ("NO_RESOURCE", false),
-                    Unposted::Forbidden => ("NO_PERMISSIONS", false),
-                    Unposted::Refused(_) => ("INVALID_PARAMETER", false),
-                    Unposted::Failed(_) => ("SDK_CLIENT_ERROR", true),
-                };
-                Handed::Failed {
-                    code,
-                    message: format!("{}: {why}", queue(&job.target_arn).unwrap_or_default()),
-                    again,
-                }
-            }
+        let Err(why) = inner.post.post(letter).await else { return Handed::Done };
+        let (code, again) = match &why {
+            Unposted::NoQueue => ("NO_RESOURCE", false),
+            Unposted::Forbidden => ("NO_PERMISSIONS", false),
+            Unposted::Refused(_) => ("INVALID_PARAMETER", false),
+            Unposted::Failed(_) => ("SDK_CLIENT_ERROR", true),
         };
+        let message = format!("{}: {why}", queue(&job.target_arn).unwrap_or_default());
+        return Handed::Failed { code, message, again };
     };
     let refused = |code, message: String| Handed::Failed { code, message, again: false };
     let name = function.split(':').next().unwrap_or_default();

@@ -26,7 +26,7 @@ use serde_json::Value as Json;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::blocking::blocking;
+use crate::blocking::{blocking, detached};
 use crate::clock::now_ms;
 use crate::constants::{ACCOUNT, REGION};
 use crate::lambda::Runner;
@@ -221,13 +221,13 @@ impl Inner {
     /// Writes jobs to disk, and delivers them from then on, even if the caller hangs up.
     async fn accept(self: &Arc<Self>, jobs: Vec<(String, Job)>, now_ms: u64) -> Result<(), Fault> {
         let at = Arc::clone(self);
-        let accepted = tokio::spawn(async move {
+        detached(async move {
             let store = Arc::clone(&at);
             let ids = blocking(move || store.store.add(&jobs, now_ms)).await?;
             at.schedule(ids.into_iter().map(|id| (now_ms, id)));
             Ok(())
-        });
-        accepted.await.unwrap_or_else(|error| Err(Fault::fatal("local_bug", error.to_string())))
+        })
+        .await
     }
 
     /// Puts jobs among those that nobody carries.

@@ -157,11 +157,8 @@ impl Client {
                 }
             }
             if since.elapsed() > START {
-                return Err(start_failed(
-                    dir,
-                    pid,
-                    &format!("the daemon did not answer within {} s", START.as_secs()),
-                ));
+                let what = format!("the daemon did not answer within {} s", START.as_secs());
+                return Err(start_failed(dir, pid, &what));
             }
             pause(STEP).await;
         }

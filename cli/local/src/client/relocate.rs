@@ -229,11 +229,13 @@ fn recognise(path: &Path) -> Result<StateDir, String> {
         return Err("the directory around it is a link".to_owned());
     }
     check(path, 0o700, true)?;
-    for name in state::OURS {
-        let path = path.join(name);
+    for name in state::ours() {
+        let path = path.join(&name);
         match path.symlink_metadata() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            _ if [state::LOGS, state::CODE, state::ZIPS].contains(name) => check(&path, 0o700, true)?,
+            _ if [state::LOGS, state::CODE, state::ZIPS].contains(&name.as_str()) => {
+                check(&path, 0o700, true)?;
+            }
             _ => check(&path, 0o600, false)?,
         }
     }
@@ -278,7 +280,7 @@ fn copy_data(from: &Path, to: &Path) -> Result<(), Fault> {
         let kept = registry::without_code(&text).map_err(|error| version::corrupt(&path, &error))?;
         write(&to.join(state::REGISTRY), &kept)?;
     }
-    for name in [state::TABLES, state::QUEUES, state::EVENTS] {
+    for name in state::DATABASES {
         let log = format!("{name}-wal");
         for name in [name, &log] {
             copy_file(&from.join(name), &to.join(name))?;

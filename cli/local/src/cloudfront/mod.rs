@@ -7,6 +7,7 @@ mod batch;
 mod service;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use hitctl_engine::Fault;
 use serde::{Deserialize, Serialize};
@@ -18,7 +19,7 @@ use crate::state::document::Document;
 use crate::state::version::STATE_VERSION;
 use crate::state::{self, StateDir};
 use batch::{Batch, MOST_PATHS};
-pub(crate) use service::{PREFIX, Recorder};
+pub(crate) use service::PREFIX;
 
 /// The most paths with a wildcard in progress in a distribution ("Quotas on invalidations" in the developer guide).
 const MOST_WILDCARDS: usize = 15;
@@ -57,9 +58,10 @@ impl Asked {
     }
 }
 
-/// The recorder.
+/// The recorder. Clones are the same.
+#[derive(Clone)]
 pub(crate) struct CloudFront {
-    data: Document<Data>,
+    data: Arc<Document<Data>>,
 }
 
 /// Why nothing was invalidated.
@@ -80,7 +82,7 @@ impl CloudFront {
     /// Reads what was asked before.
     pub(crate) fn open(dir: &StateDir) -> Result<Self, Fault> {
         let empty = Data { v: STATE_VERSION, in_progress_s: 0, asked: Vec::new() };
-        Document::open(dir, state::INVALIDATIONS, empty).map(|data| Self { data })
+        Document::open(dir, state::INVALIDATIONS, empty).map(|data| Self { data: Arc::new(data) })
     }
 
     /// Everything that was asked, the oldest first.

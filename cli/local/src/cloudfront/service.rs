@@ -1,7 +1,5 @@
 //! `CloudFront`'s REST protocol: creating, listing and looking at invalidations, in XML.
 
-use std::sync::Arc;
-
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use hyper::{Method, StatusCode};
@@ -21,13 +19,9 @@ const NAMESPACE: &str = "http://cloudfront.amazonaws.com/doc/2020-05-31/";
 /// How many are listed at most, unless asked for fewer.
 const PAGE: usize = 100;
 
-/// The recorder, as a service.
-#[derive(Clone)]
-pub(crate) struct Recorder(pub(crate) Arc<CloudFront>);
-
-impl Service for Recorder {
+impl Service for CloudFront {
     fn answer(&self, call: Call) -> BoxFuture<'_, Answer> {
-        let cloudfront = Arc::clone(&self.0);
+        let cloudfront = self.clone();
         // It waits for the disk.
         async move {
             let answered = blocking(move || Ok(answer(&cloudfront, &call))).await;

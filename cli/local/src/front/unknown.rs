@@ -47,26 +47,12 @@ pub(super) fn refusal(head: &Parts) -> Answer {
             let body = serde_json::json!({ "message": MESSAGE }).to_string();
             Answer::new(StatusCode::NOT_FOUND, "application/json", body).header("x-amzn-errortype", CODE)
         }
-        Protocol::RestXml(namespace) => xml(
-            StatusCode::NOT_FOUND,
-            &format!(
-                "<ErrorResponse{namespace}><Error><Type>Sender</Type>{}</Error>{}</ErrorResponse>",
-                error(CODE),
-                id("RequestId")
-            ),
-        ),
+        Protocol::RestXml(namespace) => error_response(StatusCode::NOT_FOUND, namespace, CODE),
         Protocol::S3 => xml(
             StatusCode::NOT_IMPLEMENTED,
             &format!("<Error>{}{}</Error>", error("NotImplemented"), id("RequestId")),
         ),
-        Protocol::Query => xml(
-            StatusCode::BAD_REQUEST,
-            &format!(
-                "<ErrorResponse><Error><Type>Sender</Type>{}</Error>{}</ErrorResponse>",
-                error("InvalidAction"),
-                id("RequestId")
-            ),
-        ),
+        Protocol::Query => error_response(StatusCode::BAD_REQUEST, "", "InvalidAction"),
         Protocol::Ec2 => xml(
             StatusCode::BAD_REQUEST,
             &format!(
@@ -78,6 +64,12 @@ pub(super) fn refusal(head: &Parts) -> Answer {
         // DynamoDB's own answer to what it cannot make out.
         Protocol::Unknown => Answer::new(StatusCode::NOT_FOUND, "text/xml", format!("<{CODE}/>\n")),
     }
+}
+
+fn error_response(status: StatusCode, namespace: &str, code: &str) -> Answer {
+    let (error, id) = (error(code), id("RequestId"));
+    let error = format!("<Error><Type>Sender</Type>{error}</Error>");
+    xml(status, &format!("<ErrorResponse{namespace}>{error}{id}</ErrorResponse>"))
 }
 
 fn error(code: &str) -> String {

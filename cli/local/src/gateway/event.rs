@@ -43,7 +43,7 @@ struct Event<'a> {
     raw_path: &'a str,
     raw_query_string: &'a str,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    cookies: Vec<Cow<'a, str>>,
+    cookies: Vec<String>,
     headers: BTreeMap<&'a str, Cow<'a, str>>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     query_string_parameters: BTreeMap<Cow<'a, str>, Cow<'a, str>>,
@@ -126,18 +126,11 @@ fn header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name).and_then(|value| str::from_utf8(value.as_bytes()).ok())
 }
 
-fn cookies(headers: &HeaderMap) -> Vec<Cow<'_, str>> {
-    headers
-        .get_all(COOKIE)
-        .iter()
-        .flat_map(|value| match String::from_utf8_lossy(value.as_bytes()) {
-            Cow::Borrowed(text) => {
-                text.split(';').map(|cookie| Cow::Borrowed(cookie.trim())).collect::<Vec<_>>()
-            }
-            Cow::Owned(text) => text.split(';').map(|cookie| Cow::Owned(cookie.trim().to_owned())).collect(),
-        })
-        .filter(|cookie| !cookie.is_empty())
-        .collect()
+fn cookies(headers: &HeaderMap) -> Vec<String> {
+    let trimmed = |text: Cow<'_, str>| -> Vec<String> {
+        text.split(';').map(str::trim).filter(|cookie| !cookie.is_empty()).map(str::to_owned).collect()
+    };
+    headers.get_all(COOKIE).iter().flat_map(|it| trimmed(String::from_utf8_lossy(it.as_bytes()))).collect()
 }
 
 fn headers<'a>(

@@ -15,7 +15,8 @@ use serde_json::json;
 
 use crate::constants::{ACCOUNT, REGION};
 use crate::ids::uuid;
-use crate::post::{Letter, Post, Posted, Unposted};
+use crate::post::{Letter, Post, Unposted};
+use crate::queue::Sent;
 use crate::response;
 
 /// The integration, ready to be served.
@@ -104,10 +105,10 @@ impl Ingest {
     }
 }
 
-fn sent(posted: &Posted) -> Response<Bytes> {
+fn sent(sent: &Sent) -> Response<Bytes> {
     let result = json!({
-        "MD5OfMessageAttributes": posted.md5_of_attributes, "MD5OfMessageBody": posted.md5_of_body,
-        "MD5OfMessageSystemAttributes": null, "MessageId": posted.message_id, "SequenceNumber": null,
+        "MD5OfMessageAttributes": sent.attributes_md5, "MD5OfMessageBody": sent.md5,
+        "MD5OfMessageSystemAttributes": null, "MessageId": sent.message_id, "SequenceNumber": null,
     });
     let body = json!({ "SendMessageResponse": {
         "ResponseMetadata": { "RequestId": uuid() }, "SendMessageResult": result,

@@ -18,13 +18,13 @@ struct Queue {
 }
 
 impl Post for Queue {
-    fn post(&self, letter: Letter) -> BoxFuture<'_, Result<Posted, Unposted>> {
+    fn post(&self, letter: Letter) -> BoxFuture<'_, Result<Sent, Unposted>> {
         let result = match &self.refusal {
             Some(refusal) => Err(refusal.clone()),
-            None => Ok(Posted {
+            None => Ok(Sent {
                 message_id: "m1".to_owned(),
-                md5_of_body: "abc".to_owned(),
-                md5_of_attributes: Some("def".to_owned()),
+                md5: "abc".to_owned(),
+                attributes_md5: Some("def".to_owned()),
             }),
         };
         self.letters.lock().unwrap().push(letter);

@@ -99,11 +99,7 @@ impl Gateway {
     /// Removes an API: its port is free at once, and open requests are answered.
     pub async fn delete(&self, name: &str) {
         let removed = self.apis.lock().await.remove(name);
-        if let Some(Api { stop, served, .. }) = removed {
-            stop.cancel();
-            // It ends within its own bounds.
-            drop(served.await);
-        }
+        end(removed).await;
     }
 
     /// Lets an API call a function. Without it the API answers 500, as on AWS.
@@ -125,12 +121,14 @@ impl Gateway {
     /// Removes every API.
     pub async fn stop(&self) {
         let all: Vec<Api> = self.apis.lock().await.drain().map(|(_, api)| api).collect();
-        for api in &all {
-            api.stop.cancel();
-        }
-        for api in all {
-            // It ends within its own bounds.
-            drop(api.served.await);
-        }
+        end(all).await;
+    }
+}
+
+/// Ends APIs, all at once. Each ends within its own bounds.
+async fn end(apis: impl IntoIterator<Item = Api>) {
+    let all: Vec<Api> = apis.into_iter().inspect(|api| api.stop.cancel()).collect();
+    for api in all {
+        drop(api.served.await);
     }
 }

@@ -121,10 +121,7 @@ impl Route {
         let mut rest = Some(path.strip_prefix('/')?);
         for segment in &self.segments {
             let path = rest?;
-            let (head, tail) = match path.split_once('/') {
-                Some((head, tail)) => (head, Some(tail)),
-                None => (path, None),
-            };
+            let (head, tail) = path.split_once('/').map_or((path, None), |(head, tail)| (head, Some(tail)));
             match segment {
                 Segment::Literal(literal) if literal == head || *literal == percent_decode(head, false) => {}
                 Segment::Variable(name) if !head.is_empty() => {

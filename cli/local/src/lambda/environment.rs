@@ -3,7 +3,7 @@
 //! Variables that would make the process run other code, or send visitors' data away from this machine, are dropped, whoever
 //! put them in the spec.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use hitctl_config::check_local_variable;
@@ -38,32 +38,29 @@ pub fn common(
 ) -> Vec<(String, String)> {
     let code = code.display().to_string();
     let memory = spec.memory_mb.to_string();
-    let mut all: Vec<(String, String)> = spec
+    let mut all: BTreeMap<String, String> = spec
         .variables()
         .filter(|(name, _)| !RESERVED.contains(name) && !name.starts_with("AWS_LAMBDA_"))
         .filter(|(name, value)| check_local_variable(name, value).is_ok())
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect();
-    let own: BTreeSet<String> = all.iter().map(|(name, _)| name.clone()).collect();
-    let has = |wanted: &str| own.contains(wanted);
-    if !has(ENV_DYNAMODB_ENDPOINT) && !has(ENV_AWS_DYNAMODB_ENDPOINT) {
-        all.push((ENV_DYNAMODB_ENDPOINT.to_owned(), endpoint.to_owned()));
+    let (has_endpoint, has_dynamodb) =
+        (all.contains_key(ENV_AWS_ENDPOINT), all.contains_key(ENV_AWS_DYNAMODB_ENDPOINT));
+    let mut add = |name: &str, value: &str| {
+        all.entry(name.to_owned()).or_insert_with(|| value.to_owned());
+    };
+    if !has_dynamodb {
+        add(ENV_DYNAMODB_ENDPOINT, endpoint);
     }
     // Whatever else a function calls stays on this machine, too.
-    if !has(ENV_AWS_ENDPOINT) {
-        all.push((ENV_AWS_ENDPOINT.to_owned(), endpoint.to_owned()));
-        if !has(ENV_AWS_CLOUDFRONT_ENDPOINT) {
-            all.push((ENV_AWS_CLOUDFRONT_ENDPOINT.to_owned(), endpoint.to_owned()));
-        }
+    if !has_endpoint {
+        add(ENV_AWS_ENDPOINT, endpoint);
+        add(ENV_AWS_CLOUDFRONT_ENDPOINT, endpoint);
     }
-    for (name, value) in
-        [("TZ", ":UTC"), ("LANG", "en_US.UTF-8"), ("PATH", "/usr/local/bin:/usr/bin:/bin:/opt/bin")]
-    {
-        if !has(name) {
-            all.push((name.to_owned(), value.to_owned()));
-        }
-    }
-    let lambdas = [
+    let others = [
+        ("TZ", ":UTC"),
+        ("LANG", "en_US.UTF-8"),
+        ("PATH", "/usr/local/bin:/usr/bin:/bin:/opt/bin"),
         ("_HANDLER", super::code::BOOTSTRAP),
         ("AWS_REGION", region),
         ("AWS_DEFAULT_REGION", region),
@@ -79,11 +76,13 @@ pub fn common(
         ("LAMBDA_TASK_ROOT", &code),
         ("LAMBDA_RUNTIME_DIR", &code),
     ];
-    all.extend(lambdas.map(|(name, value)| (name.to_owned(), value.to_owned())));
-    if let Some(level) = &spec.app_log_level {
-        all.push(("AWS_LAMBDA_LOG_LEVEL".to_owned(), level.clone()));
+    for (name, value) in others {
+        add(name, value);
     }
-    all
+    if let Some(level) = &spec.app_log_level {
+        add("AWS_LAMBDA_LOG_LEVEL", level);
+    }
+    all.into_iter().collect()
 }
 
 #[cfg(test)]

@@ -269,32 +269,24 @@ impl Process {
         if state.phase == Phase::Gone || self.kill.is_cancelled() {
             return;
         }
-        let overdue = state
-            .running
-            .as_ref()
-            .is_some_and(|running| now.saturating_duration_since(running.started) >= self.function().timeout);
-        let stuck = state.phase == Phase::Ready
-            && state
-                .waiting
-                .as_ref()
-                .is_some_and(|(_, since)| now.saturating_duration_since(*since) > NEXT_LIMIT);
-        let working = state.phase == Phase::Init || state.running.is_some();
-        let verdict = if state.fate.is_some() {
-            None
-        } else if overdue {
-            Some(Fate::TimedOut)
-        } else if state.phase == Phase::Init && now.saturating_duration_since(self.born) >= INIT_LIMIT {
-            Some(Fate::InitTimedOut)
-        } else if stuck {
-            Some(Fate::Retired)
-        } else if working && self.memory.peak_kb(now, TICK / 2) > u64::from(self.function().memory_mb) * 1024
-        {
-            Some(Fate::OutOfMemory)
-        } else {
-            return;
-        };
-        if let Some(verdict) = verdict {
-            state.fate = Some(verdict);
+        let lasts = |since: Instant| now.saturating_duration_since(since);
+        let function = self.function();
+        let is_starting = state.phase == Phase::Init;
+        let runs = state.running.as_ref().map(|running| lasts(running.started));
+        let waits = state.waiting.as_ref().filter(|_| state.phase == Phase::Ready);
+        if state.fate.is_none() {
+            let memory_kb = || self.memory.peak_kb(now, TICK / 2);
+            state.fate = Some(if runs.is_some_and(|runs| runs >= function.timeout) {
+                Fate::TimedOut
+            } else if is_starting && lasts(self.born) >= INIT_LIMIT {
+                Fate::InitTimedOut
+            } else if waits.is_some_and(|(_, since)| lasts(*since) > NEXT_LIMIT) {
+                Fate::Retired
+            } else if (is_starting || runs.is_some()) && memory_kb() > u64::from(function.memory_mb) * 1024 {
+                Fate::OutOfMemory
+            } else {
+                return;
+            });
         }
         drop(state);
         self.kill.cancel();

@@ -113,23 +113,25 @@ impl Logs {
 
     /// Declares a group: it is written to again after a [`Logs::remove`], and forgets after `days`.
     pub fn keep(&self, group: &str, days: u32) {
-        self.order(|done| Job::Keep { group: group.to_owned(), days, done });
+        let group = group.to_owned();
+        self.order(move |writer| writer.keep(group, days));
     }
 
     /// Removes a group and its files. What is written to it later is dropped, until it is declared again.
     pub fn remove(&self, group: &str) {
-        self.order(|done| Job::Remove { group: group.to_owned(), done });
+        let group = group.to_owned();
+        self.order(move |writer| writer.remove(group));
     }
 
     /// Waits until everything written before this call is in its file; gives up after a second. Blocks.
     pub fn flush(&self) {
-        self.order(|done| Job::Flush { done });
+        self.order(Writer::write_out);
     }
 
-    /// Sends a job to the writer and waits, bounded, for its answer.
-    fn order(&self, job: impl FnOnce(SyncSender<()>) -> Job) {
+    /// Has the writer do something and waits, bounded, for its answer.
+    fn order(&self, work: impl FnOnce(&mut Writer) + Send + 'static) {
         let (done, answer) = mpsc::sync_channel(1);
-        if self.shared.jobs.send(job(done)).is_ok() {
+        if self.shared.jobs.send(Job::Order { work: Box::new(work), done }).is_ok() {
             // A writer that is slower than this is stuck on its disk; the caller goes on without it.
             let _ = answer.recv_timeout(FLUSH_WAIT);
         }

@@ -22,12 +22,8 @@ const BATCH: usize = 1_024;
 pub(super) enum Job {
     /// Append an event.
     Write { group: String, time: u64, message: String },
-    /// Declare a group and its retention.
-    Keep { group: String, days: u32, done: SyncSender<()> },
-    /// Remove a group.
-    Remove { group: String, done: SyncSender<()> },
-    /// Answer once everything before is written.
-    Flush { done: SyncSender<()> },
+    /// Do something else, and say that it is done.
+    Order { work: Box<dyn FnOnce(&mut Writer) + Send>, done: SyncSender<()> },
 }
 
 pub(super) struct Writer {
@@ -94,24 +90,30 @@ impl Writer {
                     self.lost.fetch_add(1, Ordering::Relaxed);
                 }
             }
-            Job::Keep { group, days, done } => {
-                self.removed.remove(&group);
-                self.retention.insert(group, days);
-                self.sweep();
-                answer(&done);
-            }
-            Job::Remove { group, done } => {
-                self.groups.remove(&group);
-                self.retention.remove(&group);
-                self.delete(&files::stem(&group), u64::MAX);
-                self.removed.insert(group);
-                answer(&done);
-            }
-            Job::Flush { done } => {
-                self.write_out();
-                answer(&done);
+            Job::Order { work, done } => {
+                work(self);
+                // Who waits may have given up.
+                let _ = done.try_send(());
             }
         }
+    }
+
+    /// Declares a group and its retention.
+    pub(super) fn keep(&mut self, group: String, days: u32) {
+        self.removed.remove(&group);
+        self.retention.insert(group, days);
+        self.sweep();
+    }
+
+    /// Removes a group and its files.
+    pub(super) fn remove(&mut self, group: String) {
+        self.groups.remove(&group);
+        self.retention.remove(&group);
+        let stem = files::stem(&group);
+        for generation in files::generations(&self.dir, &stem).unwrap_or_default() {
+            drop(std::fs::remove_file(files::path(&self.dir, &stem, generation)));
+        }
+        self.removed.insert(group);
     }
 
     fn add(&mut self, group: &str, time: u64, message: &str) -> io::Result<()> {
@@ -130,7 +132,7 @@ impl Writer {
     }
 
     /// Writes what the batch gathered: one call a group.
-    fn write_out(&mut self) {
+    pub(super) fn write_out(&mut self) {
         for group in self.groups.values_mut().filter(|group| !group.pending.is_empty()) {
             let missed = self.lost.swap(0, Ordering::Relaxed);
             if missed > 0 {
@@ -167,15 +169,6 @@ impl Writer {
                     self.groups.remove(group);
                     drop(std::fs::remove_file(path));
                 }
-            }
-        }
-    }
-
-    /// Removes the files of a group below a generation.
-    fn delete(&self, stem: &str, below: u64) {
-        for generation in files::generations(&self.dir, stem).unwrap_or_default() {
-            if generation < below {
-                drop(std::fs::remove_file(files::path(&self.dir, stem, generation)));
             }
         }
     }
@@ -223,9 +216,4 @@ impl Group {
 /// Opens a file for appending that only this user can read.
 fn create(path: &Path) -> io::Result<File> {
     own(OpenOptions::new().read(true).append(true).create(true)).open(path)
-}
-
-/// Tells the one who waits; it may have given up.
-fn answer(done: &SyncSender<()>) {
-    let _ = done.try_send(());
 }

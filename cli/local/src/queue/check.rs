@@ -16,8 +16,7 @@ pub(super) fn settings(name: &str, spec: &QueueSpec) -> Result<(), Fault> {
     let bad = |why: String| {
         Err(Fault::fatal("invalid_request", format!("the spec of queue {name} is not valid")).caused_by(why))
     };
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
-    if name.is_empty() || name.len() > 80 || !name.bytes().all(plain) {
+    if !is_plain(name) {
         return bad("a name has 1 to 80 letters, digits, hyphens and underscores".to_owned());
     }
     if spec.visibility_timeout_s > 43_200 {
@@ -35,6 +34,12 @@ pub(super) fn settings(name: &str, spec: &QueueSpec) -> Result<(), Fault> {
         }
         _ => Ok(()),
     }
+}
+
+/// Whether this is what SQS takes as a name or an id: 1 to 80 letters, digits, hyphens and underscores.
+pub(super) fn is_plain(name: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+    (1..=80).contains(&name.len()) && name.bytes().all(plain)
 }
 
 /// Whether this can be sent.

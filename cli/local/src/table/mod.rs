@@ -12,8 +12,10 @@ mod expiry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use dynoxide::actions::TableDescription;
 use dynoxide::actions::create_table::CreateTableRequest;
 use dynoxide::actions::delete_table::DeleteTableRequest;
+use dynoxide::actions::describe_table::DescribeTableRequest;
 use dynoxide::actions::list_tables::ListTablesRequest;
 use dynoxide::actions::tag_resource::TagResourceRequest;
 use dynoxide::actions::untag_resource::UntagResourceRequest;
@@ -82,7 +84,8 @@ impl Tables {
             sqlite::sync(&self.path)?;
             return self.expire(name, spec);
         }
-        let key = self.partition_key(name)?;
+        let table = self.describe(name).map_err(|error| self.fault("read", name, &error))?;
+        let key = table.key_schema.into_iter().next().map(|key| key.attribute_name).unwrap_or_default();
         if key != spec.partition_key {
             return Err(Fault::fatal("ValidationException", format!("the table {name} has another key"))
                 .caused_by(format!("its partition key is {key}, wanted is {}", spec.partition_key))
@@ -129,10 +132,8 @@ impl Tables {
         }
     }
 
-    fn partition_key(&self, name: &str) -> Result<String, Fault> {
-        let request = dynoxide::actions::describe_table::DescribeTableRequest { table_name: name.to_owned() };
-        let table = self.db.describe_table(request).map_err(|error| self.fault("read", name, &error))?.table;
-        Ok(table.key_schema.into_iter().next().map(|key| key.attribute_name).unwrap_or_default())
+    fn describe(&self, name: &str) -> dynoxide::Result<TableDescription> {
+        Ok(self.db.describe_table(DescribeTableRequest { table_name: name.to_owned() })?.table)
     }
 
     fn retag(
@@ -141,8 +142,7 @@ impl Tables {
         tags: &BTreeMap<String, String>,
         old: Option<&TableSpec>,
     ) -> dynoxide::Result<()> {
-        let request = dynoxide::actions::describe_table::DescribeTableRequest { table_name: name.to_owned() };
-        let arn = Some(self.db.describe_table(request)?.table.table_arn);
+        let arn = Some(self.describe(name)?.table_arn);
         let gone: Vec<String> = old
             .iter()
             .flat_map(|old| old.tags.keys())

@@ -61,7 +61,7 @@ impl Process {
         self.version.pool.forget(self);
         self.output.finish();
         if let Some(running) = running {
-            self.fail(running, init, fate, exit);
+            self.fail(running, init, fate.as_ref(), exit);
         } else if let Some((job, _)) = waiting {
             if phase == Phase::Init && !matches!(fate, Some(Fate::Retired)) {
                 self.output.begin_tail();
@@ -74,7 +74,7 @@ impl Process {
                 self.output.line(&format!("START RequestId: {} Version: $LATEST", job.request_id));
                 let Job { request_id, permit, reply, .. } = job;
                 let running = Running { request_id, permit, reply, started: Instant::now() };
-                self.fail(running, Some(took), fate, exit);
+                self.fail(running, Some(took), fate.as_ref(), exit);
             } else {
                 drop(job.reply.send(Reply::NotStarted(job.payload, job.permit)));
             }
@@ -82,9 +82,8 @@ impl Process {
     }
 
     /// Answers for a process that cannot any more.
-    fn fail(&self, running: Running, init: Option<Duration>, fate: Option<Fate>, exit: Option<ExitStatus>) {
+    fn fail(&self, running: Running, init: Option<Duration>, fate: Option<&Fate>, exit: Option<ExitStatus>) {
         let id = &running.request_id;
-        let memory_mb = self.function().memory_mb;
         let timed_out = |limit: Duration| {
             let words = format!("Task timed out after {:.2} seconds", limit.as_secs_f64());
             self.output.line(&format!("{:.3} {id} {words}", timestamp(now_ms())));
@@ -95,28 +94,17 @@ impl Process {
             report::payload("Runtime.ExitError", &format!("RequestId: {id} Error: {words}"))
         };
         let exit_status = ("error", Some("Runtime.ExitError"));
-        let invocation = match fate {
-            Some(Fate::TimedOut) => self.close(
-                &running,
-                init,
-                timed_out(self.function().timeout).into(),
-                Some(("timeout", None)),
-                None,
-            ),
-            Some(Fate::InitTimedOut) => {
-                self.close(&running, init, timed_out(INIT_LIMIT).into(), Some(("timeout", None)), None)
-            }
+        let timed_out_status = ("timeout", None);
+        let (payload, status, memory_mb) = match fate {
+            Some(Fate::TimedOut) => (timed_out(self.function().timeout).into(), timed_out_status, None),
+            Some(Fate::InitTimedOut) => (timed_out(INIT_LIMIT).into(), timed_out_status, None),
             Some(Fate::OutOfMemory) => {
-                self.close(&running, init, exited(report::KILLED).into(), Some(exit_status), Some(memory_mb))
+                (exited(report::KILLED).into(), exit_status, Some(self.function().memory_mb))
             }
-            Some(Fate::InitError(payload, error_type)) => {
-                self.close(&running, init, payload, Some(("error", error_type.as_deref())), None)
-            }
-            Some(Fate::Retired) | None => {
-                let words = report::exit_words(exit);
-                self.close(&running, init, exited(&words).into(), Some(exit_status), None)
-            }
+            Some(Fate::InitError(payload, kind)) => (payload.clone(), ("error", kind.as_deref()), None),
+            Some(Fate::Retired) | None => (exited(&report::exit_words(exit)).into(), exit_status, None),
         };
+        let invocation = self.close(&running, init, payload, Some(status), memory_mb);
         drop(running.permit);
         drop(running.reply.send(Reply::Done(Box::new(invocation))));
     }

@@ -56,8 +56,7 @@ impl Queues {
             _ => {}
         }
         for asked::Entry { id, .. } in &batch.entries {
-            let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
-            if id.is_empty() || id.len() > 80 || !id.bytes().all(plain) {
+            if !check::is_plain(id) {
                 return Err(Refusal::batch_id());
             }
             if !seen.insert(id) {
