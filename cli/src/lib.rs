@@ -1,25 +1,19 @@
 //! hitctl: deploys a hit counter, onto this machine or into an AWS account.
 //!
-//! One way through: config -> graph ([`stack`]) -> survey -> plan -> apply -> report. This crate is the edge of it: the
-//! command line, the build of the function, and everything that is drawn. Tests enter at [`exit`], in process.
+//! One way through: config -> graph (`hitctl-stack`) -> survey -> plan -> apply -> report. This crate is the edge of it: the
+//! command line. Tests enter at [`exit`], in process.
 
 pub mod args;
-pub mod artifact;
-mod aws;
-pub mod cloud;
 pub mod commands;
-pub mod cost;
-mod gzip;
+mod deployment;
+mod diagnostics;
+mod elapsed;
+mod events;
+mod files;
+mod flags;
+pub mod global;
 mod machine_key;
-mod pages;
-pub mod policy;
-pub mod privacy;
-mod project;
-pub mod report;
 mod session;
-mod smoke;
-pub mod stack;
-pub mod tune;
 mod world;
 
 use std::io;
@@ -30,11 +24,12 @@ use clap::FromArgMatches as _;
 use futures::FutureExt as _;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
+use tracing::instrument::WithSubscriber as _;
 
 pub use session::Session;
 pub use world::{Interrupts, Signals, World};
 
-use report::{Exit, Failure};
+use hitctl_report::{Exit, Failure};
 
 /// How long a command may take to end by itself after the first Ctrl-C, before the program ends without it (one that only
 /// reads) or says what it waits for (one that writes).
@@ -63,7 +58,7 @@ fn runtime() -> io::Result<Runtime> {
 }
 
 fn failed_to_start(world: World, error: io::Error) -> u8 {
-    let session = Session::new(world, args::Global::default());
+    let session = Session::new(world, global::Global::default());
     let failure = Failure::new("runtime", "failed to start the program's threads").caused_by(error);
     session.console.failure(&failure).code()
 }
@@ -95,7 +90,7 @@ fn dispatch(runtime: Runtime, world: World, mut interrupts: Interrupts, cli: arg
     if interrupts.next().now_or_never().is_some() {
         return session.console.failure(&Failure::interrupted("interrupted; nothing was changed"));
     }
-    if let args::Command::Local(commands::local::Command::Serve(args)) = command {
+    if let commands::Command::Local(commands::local::Command::Serve(args)) = command {
         // The daemon has a runtime of its own, small enough to idle for days, and listens for signals by itself.
         runtime.shutdown_background();
         return commands::local::serve(&session, args)
@@ -124,7 +119,7 @@ fn dispatch(runtime: Runtime, world: World, mut interrupts: Interrupts, cli: arg
 async fn until_interrupted(
     session: &mut Session,
     mut interrupts: Interrupts,
-    command: args::Command,
+    command: commands::Command,
 ) -> Option<Result<Exit, Failure>> {
     let (stop, notifier) = (session.stop.clone(), session.console.notifier().clone());
     let (first, second) = (CancellationToken::new(), CancellationToken::new());
@@ -140,7 +135,12 @@ async fn until_interrupted(
         }
     });
     let writes = command.writes();
-    let mut running = std::pin::pin!(commands::run(session, command));
+    let diagnostics = match diagnostics::dispatch(&session.env, session.global.verbose, &notifier) {
+        Ok(diagnostics) => diagnostics,
+        Err(failure) => return Some(Err(failure)),
+    };
+    let command = commands::run(session, command, <args::Cli as clap::CommandFactory>::command);
+    let mut running = std::pin::pin!(command.with_subscriber(diagnostics));
     tokio::select! {
         result = &mut running => return Some(result),
         () = first.cancelled() => {}
@@ -156,7 +156,7 @@ async fn until_interrupted(
 /// Shows what clap has to say: help and version on stdout, mistakes on stderr.
 fn usage(world: World, error: &clap::Error, json: bool) -> Exit {
     let asked_for = !error.use_stderr();
-    let global = args::Global { json: json && !asked_for, ..args::Global::default() };
+    let global = global::Global { json: json && !asked_for, ..global::Global::default() };
     let session = Session::new(world, global);
     if asked_for {
         session.console.text(&error.render().to_string());

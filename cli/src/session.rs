@@ -4,15 +4,16 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use hitctl_cloud::{Access, Cloud, LocalOptions, SlowCalls};
+use hitctl_config::project::{self, Untrusted};
 use hitctl_config::{Choice, FingerprintKey, Loaded, Overrides, Target};
-use hitctl_engine::Mask;
+use hitctl_engine::{Mask, Sink};
 use hitctl_local::Places;
+use hitctl_report::{ColorChoice, Console, ConsoleOptions, Failure};
 use tokio_util::sync::CancellationToken;
 
-use crate::args::{Color, Global};
+use crate::global::{Color, Global};
 use crate::machine_key;
-use crate::project;
-use crate::report::{ColorChoice, Console, ConsoleOptions, Failure};
 use crate::world::World;
 
 /// One run of the program.
@@ -111,7 +112,7 @@ impl Session {
     pub fn load_any_env(&self) -> Result<Loaded, Failure> {
         let path = match &self.global.config {
             Some(path) => Some(self.cwd.join(path)),
-            None => project::find_config(&self.cwd, &self.env)?,
+            None => project::find_config(&self.cwd, &self.env).map_err(|error| untrusted(&error))?,
         };
         let source = match path {
             Some(path) => {
@@ -141,6 +142,38 @@ impl Session {
         let user = self.user_state_dir()?;
         let project = loaded.path.as_deref().and_then(Path::parent);
         Ok(Places::new(&user, project.unwrap_or(&self.cwd), project.is_some()))
+    }
+
+    /// Opens the cloud of the environment in force.
+    pub async fn cloud(
+        &self,
+        loaded: &Loaded,
+        access: Access,
+        sink: &Sink,
+    ) -> Result<Box<dyn Cloud>, Failure> {
+        let notifier = self.console.notifier().clone();
+        let build_id = self.build_id();
+        let warn = |text: &str| self.console.warn(text);
+        let local = match loaded.target {
+            Target::Aws => None,
+            Target::Local => Some(LocalOptions {
+                places: self.local_places(loaded)?,
+                exe: &self.exe,
+                build_id: &build_id,
+                warn: &warn,
+            }),
+        };
+        let request = hitctl_cloud::Request {
+            loaded,
+            access,
+            env: &self.env,
+            profile: self.global.profile.as_deref(),
+            endpoint_url: self.global.endpoint_url.as_deref(),
+            insecure: self.global.insecure,
+            slow_calls: SlowCalls::new(notifier.patience(), move |host| notifier.waiting(host)),
+            local,
+        };
+        Ok(hitctl_cloud::open(&request, sink).await?)
     }
 
     /// Where what can be made again is kept.
@@ -185,4 +218,11 @@ impl Session {
                 .hinted(format!("set HOME, or set {variable} to an absolute path"))
         })
     }
+}
+
+fn untrusted(Untrusted { path, why }: &Untrusted) -> Failure {
+    let path = path.display();
+    Failure::usage(format!("failed to trust {path}: {why}")).hinted(format!(
+        "if the file is yours, pass `--config {path}`; `hitctl init` in a directory of your own writes another one"
+    ))
 }

@@ -9,6 +9,8 @@ mod display;
 pub mod partitions;
 
 #[cfg(feature = "load")]
+mod arn;
+#[cfg(feature = "load")]
 mod check;
 #[cfg(feature = "load")]
 mod environment;
@@ -30,6 +32,8 @@ pub mod names;
 mod pattern;
 #[cfg(feature = "load")]
 mod problem;
+#[cfg(feature = "load")]
+pub mod project;
 #[cfg(feature = "load")]
 mod resolve;
 #[cfg(feature = "load")]
@@ -58,6 +62,7 @@ mod words;
 pub use display::is_unsafe_to_show;
 #[cfg(feature = "load")]
 pub use {
+    arn::Location,
     environment::FingerprintKey,
     json_schema::json_schema,
     load::{Choice, Env, FILE_NAME, LOCAL, Loaded, MAX_FILE_BYTES, Overrides, TEST, load, read},

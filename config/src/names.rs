@@ -120,75 +120,6 @@ pub fn partition(region: &str) -> &'static str {
     Partition::of_region(region).map_or("aws", |partition| partition.name)
 }
 
-/// Where resources are: what their ARNs are made of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place<'a> {
-    /// `aws`, or another partition.
-    pub partition: &'a str,
-    /// The region's code.
-    pub region: &'a str,
-    /// The account: twelve digits.
-    pub account: &'a str,
-}
-
-impl Place<'_> {
-    fn regional(self, service: &str, resource: &str) -> String {
-        format!("arn:{}:{service}:{}:{}:{resource}", self.partition, self.region, self.account)
-    }
-
-    fn global(self, service: &str, resource: &str) -> String {
-        format!("arn:{}:{service}::{}:{resource}", self.partition, self.account)
-    }
-
-    /// The ARN of a role.
-    pub fn role_arn(self, name: &str) -> String {
-        self.global("iam", &format!("role/{name}"))
-    }
-
-    /// The ARN of a function.
-    pub fn function_arn(self, name: &str) -> String {
-        self.regional("lambda", &format!("function:{name}"))
-    }
-
-    /// The ARN of a table.
-    pub fn table_arn(self, name: &str) -> String {
-        self.regional("dynamodb", &format!("table/{name}"))
-    }
-
-    /// The ARN of a log group, without the `:*` that stands for its streams.
-    pub fn log_group_arn(self, name: &str) -> String {
-        self.regional("logs", &format!("log-group:{name}"))
-    }
-
-    /// The ARN of a queue.
-    pub fn queue_arn(self, name: &str) -> String {
-        self.regional("sqs", name)
-    }
-
-    /// The ARN of a rule; that of the default bus carries no bus.
-    pub fn rule_arn(self, bus: &str, name: &str) -> String {
-        let resource = if bus == "default" { format!("rule/{name}") } else { format!("rule/{bus}/{name}") };
-        self.regional("events", &resource)
-    }
-
-    /// The ARN of a call through any stage and route of an HTTP API.
-    pub fn http_api_call_arn(self, api_id: &str) -> String {
-        self.regional("execute-api", &format!("{api_id}/*/*"))
-    }
-
-    /// The URL of a queue, as SQS makes it. Emulators and the local cloud have their own.
-    pub fn queue_url(self, name: &str) -> String {
-        let suffix =
-            Partition::named(self.partition).map_or("amazonaws.com", |partition| partition.dns_suffix);
-        format!("https://sqs.{}.{suffix}/{}/{name}", self.region, self.account)
-    }
-
-    /// The ARN of a distribution.
-    pub fn distribution_arn(self, id: &str) -> String {
-        self.global("cloudfront", &format!("distribution/{id}"))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -217,34 +148,6 @@ mod tests {
     }
 
     #[test]
-    fn arns_follow_each_service() {
-        let place =
-            Place { partition: partition("eu-central-1"), region: "eu-central-1", account: "123456789012" };
-        let arns = [
-            place.role_arn("hits-test"),
-            place.function_arn("hits-test"),
-            place.table_arn("hits-test"),
-            place.log_group_arn("/aws/lambda/hits-test"),
-            place.queue_arn("hits-test-hits"),
-            place.rule_arn("default", "hits-test"),
-            place.rule_arn("mine", "hits-test"),
-            place.http_api_call_arn("a1b2"),
-            place.distribution_arn("E123ABC"),
-        ];
-        insta::assert_snapshot!(arns.join("\n"), @r"
-        arn:aws:iam::123456789012:role/hits-test
-        arn:aws:lambda:eu-central-1:123456789012:function:hits-test
-        arn:aws:dynamodb:eu-central-1:123456789012:table/hits-test
-        arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/hits-test
-        arn:aws:sqs:eu-central-1:123456789012:hits-test-hits
-        arn:aws:events:eu-central-1:123456789012:rule/hits-test
-        arn:aws:events:eu-central-1:123456789012:rule/mine/hits-test
-        arn:aws:execute-api:eu-central-1:123456789012:a1b2/*/*
-        arn:aws:cloudfront::123456789012:distribution/E123ABC
-        ");
-    }
-
-    #[test]
     fn a_region_tells_its_partition() {
         let pairs = [("eu-west-1", "aws"), ("cn-north-1", "aws-cn"), ("us-gov-west-1", "aws-us-gov")];
         for (region, expected) in
@@ -252,18 +155,5 @@ mod tests {
         {
             assert_eq!(partition(region), expected, "{region}");
         }
-    }
-
-    #[test]
-    fn queue_url_is_in_the_domain_of_the_partition() {
-        let url = |region| {
-            Place { partition: partition(region), region, account: "123456789012" }
-                .queue_url("hits-test-hits")
-        };
-        insta::assert_snapshot!(["eu-west-1", "cn-north-1", "eusc-de-east-1"].map(url).join("\n"), @"
-        https://sqs.eu-west-1.amazonaws.com/123456789012/hits-test-hits
-        https://sqs.cn-north-1.amazonaws.com.cn/123456789012/hits-test-hits
-        https://sqs.eusc-de-east-1.amazonaws.eu/123456789012/hits-test-hits
-        ");
     }
 }

@@ -32,6 +32,10 @@ pub enum FaultKind {
     Credentials,
     /// A resource of that name is there, and is not ours.
     NotOurs,
+    /// Another run holds the lease of the environment.
+    Busy,
+    /// The user's input is wrong: the command line, the configuration, or a file.
+    Usage,
     /// Anything else: trying again gives the same.
     Fatal,
 }
@@ -49,9 +53,26 @@ impl Fault {
         }
     }
 
+    /// A mistake in the user's input.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self { kind: FaultKind::Usage, ..Self::fatal("usage", message) }
+    }
+
+    /// Mistakes in the configuration, one a line.
+    pub fn config(message: impl Into<String>) -> Self {
+        Self { kind: FaultKind::Usage, ..Self::fatal("config", message) }
+    }
+
     /// A fault that may pass.
     pub fn transient(code: &str, message: impl Into<String>) -> Self {
         Self { kind: FaultKind::Transient, ..Self::fatal(code, message) }
+    }
+
+    /// Changes how the program should take it.
+    #[must_use]
+    pub fn of_kind(mut self, kind: FaultKind) -> Self {
+        self.kind = kind;
+        self
     }
 
     /// Adds what the service said.

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 use futures::{FutureExt as _, TryFutureExt as _};
 use hitctl_engine::{Cx, Driver, Fault, FieldDiff, Live, Node, Outputs, Owner};
+use hitctl_resources::CodePackage;
 use hitctl_resources::{FunctionSpec, PermissionSpec, Spec as _, TableSpec, Tags};
 use serde_json::Value as Json;
 
@@ -21,20 +22,11 @@ use crate::{code, registry};
 /// The tags that say whose a resource is.
 const OWNER_TAGS: [&str; 2] = ["hitctl:app", "hitctl:env"];
 
-/// A zip that was built for this run.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Artifact {
-    /// Its SHA-256, in hex.
-    pub sha256: String,
-    /// Where it lies.
-    pub path: PathBuf,
-}
-
 /// Reads and writes every kind of resource of one app and env in the local cloud.
 pub struct LocalDriver {
     cloud: Cloud,
     tags: Tags,
-    artifact: Option<Artifact>,
+    code: Option<CodePackage>,
     adopt: bool,
 }
 
@@ -69,9 +61,9 @@ enum Cloud {
 }
 
 impl LocalDriver {
-    /// Works on a running cloud. `tags` are those that our resources carry; `artifact` is uploaded when a function wants it.
-    pub fn new(client: Client, tags: Tags, artifact: Option<Artifact>) -> Self {
-        Self { cloud: Cloud::Online(Box::new(client)), tags, artifact, adopt: false }
+    /// Works on a running cloud. `tags` are those that our resources carry; `code` is uploaded when a function wants it.
+    pub fn new(client: Client, tags: Tags, code: Option<CodePackage>) -> Self {
+        Self { cloud: Cloud::Online(Box::new(client)), tags, code, adopt: false }
     }
 
     /// Takes over resources of our names that are somebody else's.
@@ -83,7 +75,7 @@ impl LocalDriver {
 
     /// Reads what is deployed in a cloud that is not running; writes are refused.
     pub fn offline(cloud: Arc<Offline>, tags: Tags) -> Self {
-        Self { cloud: Cloud::Offline(cloud), tags, artifact: None, adopt: false }
+        Self { cloud: Cloud::Offline(cloud), tags, code: None, adopt: false }
     }
 
     async fn get(&self, kind: &str, name: &str) -> Result<Option<Stored>, Fault> {
@@ -105,10 +97,8 @@ impl LocalDriver {
         let kind = node.address.kind();
         if kind == FunctionSpec::KIND {
             let wanted = want["code_sha256"].as_str();
-            if let Some(artifact) =
-                self.artifact.as_ref().filter(|artifact| Some(artifact.sha256.as_str()) == wanted)
-            {
-                client.put_code(&artifact.sha256, &artifact.path).await?;
+            if let Some(code) = self.code.as_ref().filter(|code| Some(code.sha256.as_str()) == wanted) {
+                client.put_code(&code.sha256, &code.zip).await?;
             }
         }
         Ok(client.put_resource(kind, &self.key(node), want).await?.outputs)

@@ -47,5 +47,5 @@ mod table;
 pub use client::Client;
 pub use constants::{ACCOUNT, REGION};
 pub use daemon::ServeOptions;
-pub use driver::{Artifact, LocalDriver, Offline, deployments};
+pub use driver::{LocalDriver, Offline, deployments};
 pub use state::project::Places;

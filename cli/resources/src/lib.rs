@@ -7,6 +7,7 @@
 mod alias;
 #[cfg(feature = "aws")]
 pub mod aws;
+mod code;
 mod cors;
 #[cfg(feature = "aws")]
 mod drivers;
@@ -18,6 +19,7 @@ mod function_url;
 mod http_api;
 mod log_group;
 mod permission;
+mod place;
 mod queue;
 mod role;
 mod table;
@@ -28,6 +30,7 @@ use hitctl_engine::{Address, Keep, Node};
 use serde::{Serialize, de::DeserializeOwned};
 
 pub use alias::AliasSpec;
+pub use code::CodePackage;
 pub use cors::Cors;
 #[cfg(feature = "aws")]
 pub use drivers::drivers;
@@ -39,6 +42,7 @@ pub use function_url::FunctionUrlSpec;
 pub use http_api::{HttpApiSpec, Ingest, Reader, Throttle};
 pub use log_group::{LogGroupSpec, OLDEST_MS};
 pub use permission::PermissionSpec;
+pub use place::Place;
 pub use queue::{QueueSpec, Redrive, Sender};
 pub use role::{RoleSpec, Statement};
 pub use table::TableSpec;

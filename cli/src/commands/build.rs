@@ -1,7 +1,8 @@
 //! `hitctl build`.
 
-use crate::commands::steps::{FunctionArgs, build};
-use crate::report::{BuildView, Exit, Failure};
+use hitctl_report::{BuildView, Exit, Failure};
+
+use crate::deployment::build::{FunctionArgs, build};
 use crate::session::Session;
 
 /// Compile the counter function for the environment's target, check the binary, and write a zip that is the same bytes on

@@ -1,10 +1,8 @@
 //! `hitctl completions SHELL`.
 
-use clap::CommandFactory as _;
 use clap_complete::Shell;
+use hitctl_report::{Exit, Failure};
 
-use crate::args::Cli;
-use crate::report::{Exit, Failure};
 use crate::session::Session;
 
 /// Print a completion script, such as `hitctl completions bash > /etc/bash_completion.d/hitctl`
@@ -15,9 +13,9 @@ pub struct Args {
 }
 
 /// Prints the script.
-pub fn run(session: &mut Session, args: &Args) -> Result<Exit, Failure> {
+pub fn run(session: &mut Session, args: &Args, mut cli: clap::Command) -> Result<Exit, Failure> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "hitctl", &mut script);
+    clap_complete::generate(args.shell, &mut cli, "hitctl", &mut script);
     session.console.text(&String::from_utf8_lossy(&script));
     Ok(Exit::Done)
 }

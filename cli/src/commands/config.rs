@@ -1,6 +1,7 @@
 //! `hitctl config show`.
 
-use crate::report::{ConfigView, Exit, Failure};
+use hitctl_report::{ConfigView, Exit, Failure};
+
 use crate::session::Session;
 
 /// What to do with the configuration.

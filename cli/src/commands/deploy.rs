@@ -3,18 +3,20 @@
 use std::time::Instant;
 
 use clap::builder::FalseyValueParser;
-use hitctl_config::{Loaded, Paths, names};
-use hitctl_engine::{Action, Done, Drivers, Event, Phase, Sink};
-use hitctl_resources::{Spec as _, TableSpec};
+use hitctl_cloud::{Access, Cloud, Drive};
+use hitctl_config::{Loaded, Paths};
+use hitctl_engine::{Action, Done, Drivers, Sink};
+use hitctl_report::{DeployView, Exit, Failure};
+use hitctl_stack::{Code, address};
 
-use crate::cloud::{Access, Cloud, Drive};
-use crate::commands::irreversible;
-use crate::commands::steps::{self, FunctionArgs, PlanRun, millis};
-use crate::commands::turn::{Lock, Turn};
-use crate::report::{DeployView, Exit, Failure, PlanView};
+use crate::deployment::build::{FunctionArgs, build, package};
+use crate::deployment::context::DeployContext;
+use crate::deployment::lock::{DeployLock, LockArgs};
+use crate::deployment::plan::{PlanRun, apply, plan_deploy};
+use crate::deployment::view::{outputs, plan_view, url};
+use crate::deployment::{context, irreversible, smoke};
+use crate::elapsed::millis;
 use crate::session::Session;
-use crate::smoke;
-use crate::stack::Code;
 
 /// Build the counter, create or update what it needs, ask the live URL, and print it
 #[derive(Debug, clap::Args)]
@@ -39,7 +41,7 @@ pub struct Args {
     pub no_publish: bool,
     /// How long to wait for another deploy.
     #[command(flatten)]
-    pub lock: Lock,
+    pub lock: LockArgs,
 }
 
 /// Deploys.
@@ -53,7 +55,7 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
     progress.finish();
     let prepared = prepared?;
     if !prepared.planned.losses.is_empty() {
-        let view = prepared.view(&loaded, started);
+        let view = plan_view("deploy", &loaded, prepared.cloud.place(), &prepared.planned, started);
         session.console.preview(&view.brief());
         irreversible::confirm(session, &loaded, &prepared.planned.losses, args.confirm.as_deref()).await?;
     }
@@ -73,27 +75,22 @@ struct Prepared {
     planned: PlanRun,
 }
 
-impl Prepared {
-    fn view(&self, loaded: &Loaded, started: Instant) -> PlanView {
-        steps::plan_view("deploy", loaded, self.cloud.place(), &self.planned, started)
-    }
-}
-
 /// Opens the cloud, builds the function, and plans.
 async fn prepare(session: &Session, loaded: &Loaded, args: &Args, sink: &Sink) -> Result<Prepared, Failure> {
     // Neither needs the other, and each may take a while the first time.
     let (cloud, artifact) = tokio::try_join!(
-        steps::open(session, loaded, Access::Write, sink),
-        steps::build(session, loaded, args.function.clone(), sink),
+        context::open(session, loaded, Access::Write, sink),
+        build(session, loaded, args.function.clone(), sink),
     )?;
     let code = Code { sha256: artifact.sha256.clone(), arch: artifact.arch };
     let drivers = cloud.drivers(Drive {
-        artifact: Some(&artifact),
+        code: Some(package(&artifact)),
         adopt: args.adopt,
         called_at_the_end: !args.no_smoke,
         tags: None,
     });
-    let planned = steps::plan_deploy(session, loaded, &*cloud, &code, &drivers, sink).await?;
+    let context = DeployContext::new(session, loaded, &*cloud, sink).with_drivers(drivers.clone());
+    let planned = plan_deploy(&context, &code).await?;
     Ok(Prepared { cloud, code, drivers, planned })
 }
 
@@ -101,35 +98,35 @@ async fn prepare(session: &Session, loaded: &Loaded, args: &Args, sink: &Sink) -
 async fn deploy(
     session: &Session,
     loaded: &Loaded,
-    mut prepared: Prepared,
+    prepared: Prepared,
     args: &Args,
     started: Instant,
     sink: &Sink,
 ) -> Result<(DeployView, Option<Failure>), Failure> {
-    let plan = &prepared.planned.plan;
-    let turn = Turn::take(session, loaded, &*prepared.cloud, plan, ("deploy", args.lock), sink).await?;
-    if turn.waited {
-        prepared.planned = match again(session, loaded, &prepared, sink).await {
+    let Prepared { cloud, code, drivers, mut planned } = prepared;
+    let context = DeployContext::new(session, loaded, &*cloud, sink).with_drivers(drivers);
+    let lock = DeployLock::take(&context, &planned.plan, "deploy", args.lock).await?;
+    if lock.waited {
+        planned = match again(&context, &code, &planned).await {
             Ok(planned) => planned,
             Err(failure) => {
-                turn.end(None).await;
+                lock.end(None).await;
                 return Err(failure);
             }
         };
     }
-    let view = prepared.view(loaded, started);
-    let Prepared { cloud, code, drivers, planned } = prepared;
-    let outcome = steps::apply(&planned.plan, &turn.drivers(&drivers), sink, turn.stop()).await;
+    let view = plan_view("deploy", loaded, cloud.place(), &planned, started);
+    let guarded = context.clone().with_drivers(lock.drivers(&context.drivers));
+    let outcome = apply(&guarded, &planned.plan, lock.stop()).await;
     let mut failure = Failure::outcome(&outcome, AGAIN);
     if failure.is_none() && !args.no_smoke {
-        let url = steps::url(&outcome.outputs);
-        failure = look(session, loaded, &*cloud, url.as_deref(), &code.build_id(), sink).await.err();
+        failure = smoke::look(&context, url(&outcome.outputs).as_deref(), &code.build_id()).await.err();
     }
     // Until then, lest the live URL answers with the build of another deploy.
-    failure = turn.end(Some(&outcome)).await.or(failure);
-    let view = view.outputs(steps::outputs(loaded, &outcome.outputs)).took_ms(millis(started));
+    failure = lock.end(Some(&outcome)).await.or(failure);
+    let view = view.outputs(outputs(loaded, &outcome.outputs)).took_ms(millis(started));
     let mut view = DeployView::new(view, &outcome);
-    let made = |done: &Done| done.address == TableSpec::address("hits") && done.action == Action::Create;
+    let made = |done: &Done| done.address == address::hits_table() && done.action == Action::Create;
     if loaded.app.counter.paths == Paths::Strict && outcome.done.iter().any(made) {
         // Until then nothing is counted.
         view = view.next(format!("hitctl paths sync DIR --env {}", loaded.env));
@@ -138,46 +135,12 @@ async fn deploy(
 }
 
 /// Plans once more after another deploy has ended. What that one changed must not make this one lose more than was agreed to.
-async fn again(
-    session: &Session,
-    loaded: &Loaded,
-    prepared: &Prepared,
-    sink: &Sink,
-) -> Result<PlanRun, Failure> {
-    let Prepared { cloud, code, drivers, planned } = prepared;
-    let new = steps::plan_deploy(session, loaded, &**cloud, code, drivers, sink).await?;
+async fn again(context: &DeployContext<'_>, code: &Code, planned: &PlanRun) -> Result<PlanRun, Failure> {
+    let new = plan_deploy(context, code).await?;
     if irreversible::covers(&planned.losses, &new.losses) {
         return Ok(new);
     }
     Err(irreversible::changed_meanwhile())
-}
-
-/// Checks that the build answers and reads its table; says why where it cannot be asked.
-pub(super) async fn look(
-    session: &Session,
-    loaded: &Loaded,
-    cloud: &dyn Cloud,
-    url: Option<&str>,
-    build: &str,
-    sink: &Sink,
-) -> Result<(), Failure> {
-    let function = names::function(&loaded.app.app, &loaded.env);
-    let place = cloud.place();
-    let detail = match (url, place.endpoint.as_deref()) {
-        (Some(url), Some(endpoint)) if smoke::is_elsewhere(url, endpoint) => {
-            session.console.talk(&format!("not asking {url}: the emulator at {endpoint} does not serve it"));
-            return Ok(());
-        }
-        (Some(url), _) => format!("asking {url}/healthz"),
-        // Not every emulator runs functions.
-        (None, Some(_)) => return Ok(()),
-        (None, None) => format!("calling function {function}"),
-    };
-    let started = Instant::now();
-    sink.send(Event::PhaseStarted { phase: Phase::Smoke, detail });
-    let seen = smoke::check(session, smoke::Target { cloud, function: &function, url, build }).await;
-    sink.send(Event::PhaseEnded { phase: Phase::Smoke, ok: seen.is_ok(), took_ms: millis(started) });
-    seen
 }
 
 /// What to do after a deploy that did not come to its end.

@@ -3,18 +3,21 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
+use hitctl_cloud::{Access, Cloud};
 use hitctl_config::Loaded;
 use hitctl_engine::{Action, Graph, Outcome, Plan, Sink};
-use hitctl_resources::{Spec as _, TableSpec};
+use hitctl_report::{Confirmation, DestroyView, Exit, Failure, Left, Loss};
+use hitctl_stack::address;
 
-use crate::cloud::{self, Access, Cloud, Drive};
-use crate::commands::counts::{self, Format};
-use crate::commands::irreversible;
-use crate::commands::steps::{self, PlanRun, millis};
-use crate::commands::turn::{Lock, Turn};
-use crate::report::{Confirmation, DestroyView, Exit, Failure, Left, Loss};
+use crate::deployment::context::DeployContext;
+use crate::deployment::design::design_removal;
+use crate::deployment::lock::{DeployLock, LockArgs};
+use crate::deployment::plan::{PlanRun, apply, plan};
+use crate::deployment::view::plan_view;
+use crate::deployment::{context, counts, irreversible};
+use crate::elapsed::millis;
+use crate::files::write_new;
 use crate::session::Session;
-use crate::stack::Code;
 
 /// Remove what hitctl made; keeps the counts and the log unless `--delete-data` and the environment's name are given
 #[derive(Debug, clap::Args)]
@@ -30,7 +33,7 @@ pub struct Args {
     pub export: Option<PathBuf>,
     /// How long to wait for another deploy.
     #[command(flatten)]
-    pub lock: Lock,
+    pub lock: LockArgs,
 }
 
 /// Destroys.
@@ -47,16 +50,15 @@ pub(super) async fn destroy(session: &mut Session, loaded: &Loaded, args: Args) 
     let sink = progress.sink();
     let planned = async {
         // Nothing is started for what is not there, or what nobody agrees to.
-        let cloud = steps::open(session, loaded, Access::Remove, &sink).await?;
+        let cloud = context::open(session, loaded, Access::Remove, &sink).await?;
         let graph = graph(loaded, &*cloud, args.delete_data)?;
-        let drivers = cloud.drivers(Drive::default());
-        let planned = steps::plan(session, loaded.target, &graph, &drivers, &sink).await?;
+        let planned = plan(&DeployContext::new(session, loaded, &*cloud, &sink), &graph).await?;
         Ok::<_, Failure>((cloud, planned))
     }
     .await;
     progress.finish();
     let (cloud, planned) = planned?;
-    let view = steps::plan_view("destroy", loaded, cloud.place(), &planned, started);
+    let view = plan_view("destroy", loaded, cloud.place(), &planned, started);
     let PlanRun { plan, losses, .. } = planned;
     let left = left(&plan);
     if plan.is_empty() {
@@ -72,18 +74,19 @@ pub(super) async fn destroy(session: &mut Session, loaded: &Loaded, args: Args) 
         cloud
     } else {
         let progress = session.console.progress();
-        let cloud = cloud::open(session, loaded, Access::Write, &progress.sink()).await;
+        let cloud = session.cloud(loaded, Access::Write, &progress.sink()).await;
         progress.finish();
         cloud?
     };
     let progress = session.console.progress();
     let sink = progress.sink();
-    let turn = Turn::take(session, loaded, &*cloud, &plan, ("destroy", args.lock), &sink).await;
+    let context = DeployContext::new(session, loaded, &*cloud, &sink);
+    let lock = DeployLock::take(&context, &plan, "destroy", args.lock).await;
     progress.finish();
-    let turn = turn?;
-    let carried_out = carry_out(session, loaded, &*cloud, (plan, &losses), &turn, &args).await;
+    let lock = lock?;
+    let carried_out = carry_out(&context, plan, &losses, &lock, &args).await;
     let outcome = carried_out.as_ref().ok();
-    let lost = turn.end(outcome).await;
+    let lost = lock.end(outcome).await;
     let outcome = carried_out?;
     let next = format!("hitctl deploy --env {}", loaded.env);
     session.console.result(&DestroyView::new(view.took_ms(millis(started)), &outcome, left).next(next));
@@ -93,44 +96,45 @@ pub(super) async fn destroy(session: &mut Session, loaded: &Loaded, args: Args) 
 
 /// The graph of an env that is gone.
 fn graph(loaded: &Loaded, cloud: &dyn Cloud, delete_data: bool) -> Result<Graph, Failure> {
-    let code = Code { sha256: String::new(), arch: loaded.app.function.arch };
-    let graph = steps::with_copy(steps::design(loaded, cloud.place(), &code)?.all_absent(), loaded)?;
+    let graph = design_removal(loaded, cloud.place())?;
     Ok(if delete_data { graph.deleting_data() } else { graph })
 }
 
 /// Exports what will be lost, and removes what there is.
 async fn carry_out(
-    session: &Session,
-    loaded: &Loaded,
-    cloud: &dyn Cloud,
-    (mut plan, agreed): (Plan, &[Loss]),
-    turn: &Turn,
+    context: &DeployContext<'_>,
+    mut plan: Plan,
+    agreed: &[Loss],
+    lock: &DeployLock,
     args: &Args,
 ) -> Result<Outcome, Failure> {
-    if turn.waited {
+    let DeployContext { session, config, cloud, .. } = context;
+    if lock.waited {
         // Whoever had the lease has changed something. What may be lost was agreed to before.
-        let graph = graph(loaded, cloud, args.delete_data)?;
-        let drivers = cloud.drivers(Drive::default());
-        let planned = steps::plan(session, loaded.target, &graph, &drivers, &Sink::none()).await?;
+        let graph = graph(config, *cloud, args.delete_data)?;
+        let quiet = DeployContext { sink: &Sink::none(), ..context.clone() };
+        let planned = crate::deployment::plan::plan(&quiet, &graph).await?;
         if !irreversible::covers(agreed, &planned.losses) {
             return Err(irreversible::changed_meanwhile());
         }
         plan = planned.plan;
     }
     if loses_counts(&plan) {
-        let file = export(session, loaded, cloud, args.export.clone()).await?;
+        let file = export(session, config, *cloud, args.export.clone()).await?;
         session.console.talk(&format!("exported the counts to {}", file.display()));
     }
     let progress = session.console.progress();
-    let drivers = turn.drivers(&cloud.drivers(Drive::default()));
-    let outcome = steps::apply(&plan, &drivers, &progress.sink(), turn.stop()).await;
+    let sink = progress.sink();
+    let drivers = lock.drivers(&context.drivers);
+    let guarded = DeployContext { sink: &sink, ..context.clone() }.with_drivers(drivers);
+    let outcome = apply(&guarded, &plan, lock.stop()).await;
     progress.finish();
     Ok(outcome)
 }
 
 /// Whether the table of counts is deleted by it.
 fn loses_counts(plan: &Plan) -> bool {
-    let table = plan.change(&TableSpec::address("hits"));
+    let table = plan.change(&address::hits_table());
     table.is_some_and(|change| matches!(change.action, Action::Delete | Action::Replace))
 }
 
@@ -176,6 +180,6 @@ async fn export(
     let time = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();
     let name = format!("{}-{}-counts-{time}.ndjson", loaded.app.app, loaded.env);
     let path = session.cwd.join(file.unwrap_or_else(|| PathBuf::from(name)));
-    counts::write_new(&path, &counts::render(&numbers, Format::Ndjson))?;
+    write_new(&path, &hitctl_counts::ndjson(&numbers))?;
     Ok(path)
 }

@@ -5,15 +5,15 @@ mod redrive;
 
 use std::collections::BTreeMap;
 
+use hitctl_cloud::{Access, Cloud, Message, Queue};
 use hitctl_config::{Loaded, names};
 use hitctl_engine::Sink;
-use hitctl_resources::{QueueSpec, Spec as _};
+use hitctl_report::{DeadLetterRow, DeadLettersView, Exit, Failure, PurgeView};
+use hitctl_stack::address;
 use jiff::{SignedDuration, Timestamp};
 
 use self::letter::{Form, Letter};
-use crate::cloud::{self, Access, Cloud, Message, Queue};
-use crate::commands::feed;
-use crate::report::{DeadLetterRow, DeadLettersView, Exit, Failure, PurgeView};
+use crate::deployment::ingest;
 use crate::session::Session;
 
 /// What to do with dead letters.
@@ -92,7 +92,7 @@ async fn dead_letters(loaded: &Loaded, cloud: &dyn Cloud) -> Result<Queue, Failu
 }
 
 async fn list(session: &Session, loaded: &Loaded, args: &List) -> Result<Exit, Failure> {
-    let cloud = cloud::open(session, loaded, Access::Read, &Sink::none()).await?;
+    let cloud = session.cloud(loaded, Access::Read, &Sink::none()).await?;
     let queue = dead_letters(loaded, &*cloud).await?;
     let limit = args.limit as usize;
     let mut seen: BTreeMap<String, Message> = BTreeMap::new();
@@ -183,7 +183,7 @@ async fn reasons(
 }
 
 async fn purge(session: &Session, loaded: &Loaded, args: &Purge) -> Result<Exit, Failure> {
-    let cloud = feed::open(session, loaded, &QueueSpec::address("dlq"), &Sink::none()).await?;
+    let cloud = ingest::open(session, loaded, &address::dead_letter_queue(), &Sink::none()).await?;
     let queue = dead_letters(loaded, &*cloud).await?;
     let purged = queue.depth().await?.all();
     if purged > 0 {

@@ -4,17 +4,19 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::time::Duration;
 
+use hitctl_artifact as artifact;
+use hitctl_artifact::{Arch, Tool, toolchain_facts};
+use hitctl_cloud::{Access, Cloud};
 use hitctl_config::{Loaded, Target};
 use hitctl_engine::Sink;
 use hitctl_local::Client;
+use hitctl_report::{Check, CheckStatus, DoctorView, Exit, Failure};
+use hitctl_resources::Place;
 
-use crate::artifact::{self, Arch, Tool, toolchain_facts};
-use crate::cloud::{self, Access, Cloud};
-use crate::commands::distribution::{self, Problem};
-use crate::commands::{quota, steps};
-use crate::report::{Check, CheckStatus, DoctorView, Exit, Failure};
+use crate::deployment::build::source;
+use crate::deployment::distribution::{self, Problem};
+use crate::deployment::quota;
 use crate::session::Session;
-use crate::stack::Place;
 
 /// How long AWS may take to answer.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -65,7 +67,7 @@ pub async fn run(session: &mut Session, _: Args) -> Result<Exit, Failure> {
 
 /// What builds the function, for this machine and for Lambda.
 async fn toolchain(session: &Session, loaded: Option<&Loaded>) -> Vec<Check> {
-    let source = match steps::source(session, false) {
+    let source = match source(session, false) {
         Ok(source) => source,
         Err(failure) => return vec![fail("sources", failure.message.clone(), failure.hint.clone())],
     };
@@ -113,7 +115,7 @@ fn ports() -> Check {
 /// Whether AWS knows who is asking, and has what a deploy needs. Only asks, and not for ever.
 async fn account(session: &Session, loaded: &Loaded) -> Vec<Check> {
     let sink = Sink::none();
-    let opened = tokio::time::timeout(PATIENCE, cloud::open(session, loaded, Access::Read, &sink)).await;
+    let opened = tokio::time::timeout(PATIENCE, session.cloud(loaded, Access::Read, &sink)).await;
     let cloud = match opened {
         Ok(Ok(cloud)) => cloud,
         Ok(Err(failure)) => {

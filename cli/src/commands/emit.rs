@@ -5,15 +5,15 @@ mod entries;
 use std::path::PathBuf;
 use std::time::Instant;
 
+use hitctl_cloud::BusEvent;
 use hitctl_config::Loaded;
 use hitctl_engine::{Event, Phase, Sink};
-use hitctl_resources::{EventRuleSpec, Spec as _};
+use hitctl_report::{EmitView, Exit, FailedEvent, Failure, plural};
+use hitctl_stack::address;
 use serde_json::Value as Json;
 
-use crate::cloud::BusEvent;
-use crate::commands::feed;
-use crate::commands::steps::millis;
-use crate::report::{EmitView, Exit, FailedEvent, Failure, plural};
+use crate::deployment::ingest;
+use crate::elapsed::millis;
 use crate::session::Session;
 
 /// Put events on the event bus, whose rule brings them to the function
@@ -59,7 +59,7 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
             vec![entries::one(source, detail_type, detail, bus).map_err(Failure::usage)?]
         }
         (.., Some(file)) => {
-            entries::parse(&feed::content(session, file, LARGEST)?, bus).map_err(|wrong| {
+            entries::parse(&ingest::content(session, file, LARGEST)?, bus).map_err(|wrong| {
                 Failure::usage(format!("{} cannot be sent:\n{}", file.display(), wrong.join("\n")))
                     .hinted("nothing was sent; see `hitctl help emit`")
             })?
@@ -99,7 +99,7 @@ async fn put(
     sink: &Sink,
 ) -> Result<EmitView, Failure> {
     let started = Instant::now();
-    let cloud = feed::open(session, loaded, &EventRuleSpec::address("events"), sink).await?;
+    let cloud = ingest::open(session, loaded, &address::event_rule(), sink).await?;
     let name = &loaded.app.events.bus;
     let bus = cloud.bus(name)?;
     let mut view = EmitView {

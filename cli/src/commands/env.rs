@@ -1,8 +1,8 @@
 //! `hitctl env list`.
 
 use hitctl_config::Choice;
+use hitctl_report::{EnvListView, EnvRow, Exit, Failure};
 
-use crate::report::{EnvListView, EnvRow, Exit, Failure};
 use crate::session::Session;
 
 /// What to do with the environments.

@@ -1,10 +1,11 @@
 //! `hitctl help exit-codes`.
 
-use crate::report::{Exit, Failure};
+use hitctl_report::{Exit, Failure};
+
 use crate::session::Session;
 
 /// What each exit code means.
-pub const TEXT: &str = crate::report::EXIT_CODES;
+pub const TEXT: &str = hitctl_report::EXIT_CODES;
 
 /// Prints them.
 pub fn run(session: &mut Session) -> Result<Exit, Failure> {

@@ -1,12 +1,11 @@
 //! `hitctl explain`: the function's own rules, run here.
 
-use hit_counter::bots;
 use hit_counter::http::{FetchSite, Origins};
 use hit_counter::rules::{Rules, Verdict, View};
-use hit_counter::share;
+use hit_counter::{bots, share};
 use hitctl_config::{App, Bots, Gpc, Paths, Visitors};
+use hitctl_report::{Exit, ExplainView, Failure};
 
-use crate::report::{Exit, ExplainView, Failure};
 use crate::session::Session;
 
 /// Say what would be counted for a view of a page, under which key, or why not; runs the function's own rules here

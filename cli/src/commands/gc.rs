@@ -2,16 +2,18 @@
 
 use std::path::PathBuf;
 
+use hitctl_cloud::{Access, Drive};
 use hitctl_config::{Loaded, names};
 use hitctl_engine::Sink;
-use hitctl_resources::{Spec as _, TableSpec};
+use hitctl_report::{DeploymentRow, DeploymentsView, Exit, Failure};
+use hitctl_stack::address;
 
-use crate::cloud::{self, Access, Drive};
-use crate::commands::turn::Lock;
-use crate::commands::{destroy, steps};
-use crate::report::{DeploymentRow, DeploymentsView, Exit, Failure};
+use crate::commands::destroy;
+use crate::deployment::context::DeployContext;
+use crate::deployment::design::design_removal;
+use crate::deployment::lock::LockArgs;
+use crate::deployment::plan::survey;
 use crate::session::Session;
-use crate::stack::Code;
 
 /// List what is deployed and not in the configuration, or remove one of these
 #[derive(Debug, clap::Args)]
@@ -31,7 +33,7 @@ pub struct Args {
     pub export: Option<PathBuf>,
     /// How long to wait for others.
     #[command(flatten)]
-    pub lock: Lock,
+    pub lock: LockArgs,
 }
 
 /// Lists or removes.
@@ -83,27 +85,22 @@ pub(super) async fn found(session: &Session, loaded: &Loaded) -> Result<Vec<Depl
 }
 
 async fn look(session: &Session, loaded: &Loaded, sink: &Sink) -> Result<Vec<DeploymentRow>, Failure> {
-    let cloud = cloud::open(session, loaded, Access::Read, sink).await?;
+    let cloud = session.cloud(loaded, Access::Read, sink).await?;
     let mut rows = Vec::new();
     for (app, env) in cloud.deployments(sink, &session.stop).await? {
         let mut other = loaded.clone();
         (other.app.app, other.env) = (app, env);
-        let code = Code { sha256: String::new(), arch: other.app.function.arch };
-        let graph = steps::with_copy(steps::design(&other, cloud.place(), &code)?.all_absent(), &other)?;
+        let graph = design_removal(&other, cloud.place())?;
         let tags = names::tags(&other.app.app, &other.env);
-        let live = steps::survey(
-            session,
-            &graph,
-            &cloud.drivers(Drive { tags: Some(tags), ..Drive::default() }),
-            sink,
-        )
-        .await?;
+        let drivers = cloud.drivers(Drive { tags: Some(tags), ..Drive::default() });
+        let context = DeployContext::new(session, &other, &*cloud, sink).with_drivers(drivers);
+        let live = survey(&context, &graph).await?;
         let ours = |live: &&hitctl_engine::Live| live.owner == hitctl_engine::Owner::Ours;
         let resources = live.iter().filter_map(|(_, live)| live).filter(ours).count();
         if resources > 0 {
             rows.push(DeploymentRow {
                 declared: loaded.has(&other.app.app, &other.env),
-                has_counts: live.live(&TableSpec::address("hits")).is_some_and(|live| ours(&live)),
+                has_counts: live.live(&address::hits_table()).is_some_and(|live| ours(&live)),
                 app: other.app.app,
                 env: other.env,
                 resources,

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use hitctl_config::{FILE_NAME, Overrides, Starter};
 use hitctl_local::client;
+use hitctl_report::{Exit, Failure, InitView};
 
-use crate::report::{Exit, Failure, InitView};
 use crate::session::Session;
 
 /// The name of the app where no file names one.

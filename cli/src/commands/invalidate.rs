@@ -2,13 +2,14 @@
 
 use std::time::{Duration, Instant};
 
+use hitctl_cloud::{Access, Distribution, MAX_INVALIDATION_PATHS, unique};
 use hitctl_config::{Loaded, check_invalidation_path, names};
 use hitctl_engine::{Cx, Event, Phase, Sink};
+use hitctl_report::{Exit, Failure, InvalidateView, plural};
 
-use crate::cloud::{Access, Distribution, MAX_INVALIDATION_PATHS, unique};
-use crate::commands::logs::duration;
-use crate::commands::steps::{self, millis};
-use crate::report::{Exit, Failure, InvalidateView, plural};
+use crate::deployment::context;
+use crate::elapsed::millis;
+use crate::flags::duration;
 use crate::session::Session;
 
 /// Clear paths from the cache of the CloudFront distribution
@@ -71,7 +72,7 @@ async fn invalidate(
     sink: &Sink,
 ) -> Result<InvalidateView, Failure> {
     let started = Instant::now();
-    let cloud = steps::open(session, loaded, Access::Write, sink).await?;
+    let cloud = context::open(session, loaded, Access::Write, sink).await?;
     let distribution = cloud.distribution(id)?;
     let cx = Cx::new(Distribution::address(), sink.clone(), session.stop.clone());
     // The function's reference is that of a window, in which CloudFront would take a second invalidation for the first. A user

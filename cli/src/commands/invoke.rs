@@ -1,19 +1,17 @@
 //! `hitctl invoke`: the deployed function itself, without the API in front of it.
 
-mod event;
-
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use hitctl_config::{Loaded, Target, names};
-use hitctl_resources::{FunctionSpec, Spec as _};
+use hitctl_cloud::{Access, unique};
+use hitctl_config::{Loaded, Location, Target, names};
+use hitctl_report::{EventView, Exit, Failure, InvokeView};
+use hitctl_stack::address;
 use jiff::Timestamp;
 use serde_json::Value as Json;
 
-use self::event::Making;
-use crate::cloud::{self, Access, unique};
-use crate::commands::feed;
-use crate::report::{EventView, Exit, Failure, InvokeView};
+use crate::deployment::ingest;
+use crate::events::{self, Making};
 use crate::session::Session;
 
 /// The largest event that Lambda takes in a synchronous call.
@@ -86,7 +84,12 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
             Target::Local => hitctl_local::REGION,
             Target::Aws => loaded.app.region.as_deref().unwrap_or(SOME_REGION),
         };
-        let event = generated(session, &loaded, &args, [names::partition(region), region, account])?;
+        let event = generated(
+            session,
+            &loaded,
+            &args,
+            Location { partition: names::partition(region), region, account },
+        )?;
         session.console.result(&EventView { event });
         return Ok(Exit::Done);
     }
@@ -99,17 +102,16 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
     let answer = async {
         let sink = progress.sink();
         // Nothing is started for a function that is not there.
-        let mut cloud = cloud::open(session, &loaded, Access::Read, &sink).await?;
+        let mut cloud = session.cloud(&loaded, Access::Read, &sink).await?;
         if !cloud.is_running() {
-            feed::deployed(session, &loaded, &*cloud, &FunctionSpec::address("counter"), &sink).await?;
-            cloud = cloud::open(session, &loaded, Access::Write, &sink).await?;
+            ingest::deployed(session, &loaded, &*cloud, &address::counter(), &sink).await?;
+            cloud = session.cloud(&loaded, Access::Write, &sink).await?;
         }
         let (app, env) = (&loaded.app.app, &loaded.env);
         let function = if args.reader { names::reader(app, env) } else { names::function(app, env) };
-        let place = cloud.place();
         let event = match given {
             Some(event) => event,
-            None => generated(session, &loaded, &args, [&place.partition, &place.region, &place.account])?,
+            None => generated(session, &loaded, &args, cloud.place().location())?,
         };
         Ok::<_, Failure>(cloud.invoke(&function, &event).await?)
     }
@@ -122,32 +124,25 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
     Ok(if failed { Exit::Error } else { Exit::Done })
 }
 
-/// An event that lets the function read its table, and count nothing.
-pub(crate) fn read_event() -> Json {
-    event::http("/", true)
-}
-
 /// The event that was asked for; warns of one that no rule would bring.
 fn generated(
     session: &Session,
     loaded: &Loaded,
     args: &Args,
-    [partition, region, account]: [&str; 3],
+    location: Location<'_>,
 ) -> Result<Json, Failure> {
     let path = args.path.as_deref().unwrap_or("/");
     let making = Making {
         app: &loaded.app,
         env: &loaded.env,
-        partition,
-        region,
-        account,
+        location,
         path,
         now: Timestamp::now(),
         unique: unique(),
     };
     Ok(match args.event {
-        None | Some(Kind::Http) if args.reader => event::http_for_reader(path),
-        None | Some(Kind::Http) => event::http(path, args.read_only),
+        None | Some(Kind::Http) if args.reader => events::http_for_reader(path),
+        None | Some(Kind::Http) => events::http(path, args.read_only),
         Some(Kind::Sqs) => making.sqs(args.count.unwrap_or(1)),
         Some(Kind::Cloudfront) => making.cloudfront(),
         Some(Kind::S3) => making.s3(site_bucket(loaded)?),

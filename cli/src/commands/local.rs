@@ -6,8 +6,8 @@ use std::time::Duration;
 use hitctl_local::client::{Started, Stopped};
 use hitctl_local::protocol::{Invalidation, Status};
 use hitctl_local::{Client, ServeOptions, client, daemon};
+use hitctl_report::{Exit, Failure, InvalidationRow, InvalidationsView, LocalStatusView};
 
-use crate::report::{Exit, Failure, InvalidationRow, InvalidationsView, LocalStatusView};
 use crate::session::Session;
 
 /// What to do with the cloud on this machine.

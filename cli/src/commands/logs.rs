@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use hitctl_cloud::{Access, Cloud};
 use hitctl_config::names;
+use hitctl_report::{Exit, Failure, LogLine};
 
-use crate::cloud::{self, Access, Cloud};
-use crate::report::{Exit, Failure, LogLine};
+use crate::flags::duration;
 use crate::session::Session;
 
 /// Said where there is nothing to show, so that nobody waits for it.
@@ -30,7 +31,7 @@ pub struct Args {
 /// Shows the log.
 pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
     let loaded = session.load()?;
-    let cloud = cloud::open(session, &loaded, Access::Read, &hitctl_engine::Sink::none()).await?;
+    let cloud = session.cloud(&loaded, Access::Read, &hitctl_engine::Sink::none()).await?;
     let group = names::log_group(&loaded.app.app, &loaded.env);
     let since =
         jiff::Timestamp::now().as_millisecond() - i64::try_from(args.since.as_millis()).unwrap_or(i64::MAX);
@@ -89,33 +90,4 @@ async fn pull(
 #[expect(clippy::disallowed_methods, reason = "following a log is polling by nature; Ctrl-C ends it")]
 async fn wait(pause: Duration) {
     tokio::time::sleep(pause).await;
-}
-
-/// Reads `90s`, `10m`, `2h` or `7d`.
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("{text:?} is not a time such as 30s, 10m, 2h or 7d");
-    let unit = text.chars().next_back().ok_or_else(wrong)?;
-    let seconds = match unit {
-        's' => 1,
-        'm' => 60,
-        'h' => 3_600,
-        'd' => 86_400,
-        _ => return Err(wrong()),
-    };
-    let number: u32 = text[..text.len() - 1].parse().map_err(|_| wrong())?;
-    Ok(Duration::from_secs(u64::from(number) * seconds))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_read() {
-        assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
-        assert_eq!(duration("7d"), Ok(Duration::from_hours(168)));
-        for wrong in ["", "m", "10", "-1m", "1w", "1.5h", "ä"] {
-            assert!(duration(wrong).is_err(), "{wrong}");
-        }
-    }
 }

@@ -3,10 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use clap::CommandFactory as _;
+use hitctl_report::{Exit, Failure};
 
-use crate::args::Cli;
-use crate::report::{Exit, Failure};
 use crate::session::Session;
 
 /// Print the manual page in roff, such as `hitctl man | man -l -`
@@ -18,10 +16,10 @@ pub struct Args {
 }
 
 /// Writes a page for each command. A page that is there is replaced as a whole, and a link is not followed.
-fn write(dir: &Path) -> io::Result<()> {
+fn write(dir: &Path, cli: &clap::Command) -> io::Result<()> {
     std::fs::create_dir_all(dir)?;
     let draft = tempfile::tempdir_in(dir)?;
-    clap_mangen::generate_to(Cli::command(), draft.path())?;
+    clap_mangen::generate_to(cli.clone(), draft.path())?;
     for page in std::fs::read_dir(draft.path())? {
         let page = page?;
         std::fs::rename(page.path(), dir.join(page.file_name()))?;
@@ -30,10 +28,10 @@ fn write(dir: &Path) -> io::Result<()> {
 }
 
 /// Prints or writes the manual.
-pub fn run(session: &mut Session, args: &Args) -> Result<Exit, Failure> {
+pub fn run(session: &mut Session, args: &Args, cli: &clap::Command) -> Result<Exit, Failure> {
     if let Some(out) = &args.out {
         let dir = session.cwd.join(out);
-        write(&dir).map_err(|error| {
+        write(&dir, cli).map_err(|error| {
             Failure::new("not_written", format!("failed to write the manual to {}", dir.display()))
                 .caused_by(error)
         })?;
@@ -41,7 +39,7 @@ pub fn run(session: &mut Session, args: &Args) -> Result<Exit, Failure> {
         return Ok(Exit::Done);
     }
     let mut page = Vec::new();
-    clap_mangen::Man::new(Cli::command())
+    clap_mangen::Man::new(cli.clone())
         .render(&mut page)
         .map_err(|error| Failure::new("not_written", "failed to render the manual").caused_by(error))?;
     session.console.text(&String::from_utf8_lossy(&page));

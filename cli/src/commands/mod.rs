@@ -7,20 +7,16 @@ pub mod config;
 pub mod counts;
 pub mod deploy;
 pub mod destroy;
-mod distribution;
 pub mod dlq;
 pub mod doctor;
 pub mod emit;
 pub mod env;
 pub mod exit_codes;
 pub mod explain;
-mod feed;
-mod fields;
 pub mod gc;
 pub mod init;
 pub mod invalidate;
 pub mod invoke;
-mod irreversible;
 pub mod local;
 pub mod logs;
 pub mod man;
@@ -28,22 +24,156 @@ pub mod paths;
 pub mod plan;
 pub mod policy;
 pub mod privacy;
-mod quota;
 pub mod report;
 pub mod rollback;
 pub mod send;
 pub mod snippet;
 pub mod status;
-mod steps;
 pub mod tune;
-mod turn;
 
-use crate::args::Command;
-use crate::report::{Exit, Failure};
+use clap::Subcommand;
+use hitctl_report::{Exit, Failure};
+
 use crate::session::Session;
 
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Write a commented hitctl.toml
+    Init(init::Args),
+    /// Compile the counter function and pack it into a zip
+    Build(build::Args),
+    /// Show what a deploy would change, and why; changes nothing
+    #[command(visible_alias = "diff")]
+    Plan(plan::Args),
+    /// Build the counter, create or update what it needs, and check that it answers
+    Deploy(deploy::Args),
+    /// Show each resource, its drift, the URL and the hits
+    Status(status::Args),
+    /// Remove what hitctl made; keeps the counts and the log unless told otherwise
+    Destroy(destroy::Args),
+    /// Let the version before the live one answer again
+    Rollback(rollback::Args),
+    /// Call the deployed function itself with a generated event
+    Invoke(invoke::Args),
+    /// Put hits on the queue
+    Send(send::Args),
+    /// Put events on the event bus
+    Emit(emit::Args),
+    /// Clear paths from the cache of the CloudFront distribution
+    Invalidate(invalidate::Args),
+    /// Look at dead letters, send them round again, or delete them
+    #[command(subcommand)]
+    Dlq(dlq::Command),
+    /// Show, change, import or export the counts, straight in the table
+    #[command(subcommand)]
+    Counts(counts::Command),
+    /// List the paths that are counted, or make the pages of a site known
+    #[command(subcommand)]
+    Paths(paths::Command),
+    /// Show views, visitors, the top pages and what was not counted, as charts or as one HTML page
+    Report(report::Args),
+    /// Show what the function logged
+    Logs(logs::Args),
+    /// Start, stop, look at or reset the cloud on this machine
+    #[command(subcommand)]
+    Local(local::Command),
+    /// Show the configuration in force
+    #[command(subcommand)]
+    Config(config::Command),
+    /// List the environments
+    #[command(subcommand)]
+    Env(env::Command),
+    /// Say what would be counted for a path, under which key, or why not
+    Explain(explain::Args),
+    /// Find what a renamed app or a lost environment left behind, and remove it
+    Gc(gc::Args),
+    /// Print the IAM policy that whoever deploys needs, or that of the function
+    #[command(subcommand)]
+    Policy(policy::Command),
+    /// Print what the counter keeps of visitors, as a text for your page
+    Privacy(privacy::Args),
+    /// Measure the function under several memory sizes, with what each costs, and recommend one
+    Tune(tune::Args),
+    /// Print what to paste into your page and your README
+    Snippet(snippet::Args),
+    /// Check this machine: toolchain, targets, ports, directories; and AWS where the environment is there
+    Doctor(doctor::Args),
+    /// Print a completion script for your shell
+    Completions(completions::Args),
+    /// Print the manual page, or write one a command
+    Man(man::Args),
+    /// Say what the exit codes mean
+    #[command(hide = true, long_about = exit_codes::TEXT, help_template = "{about}")]
+    ExitCodes,
+}
+
+impl Command {
+    /// Whether a command changes anything besides the file or the text that it was asked for: in a cloud, or in the local
+    /// one. What only reads ends at the first Ctrl-C; what writes finishes its call first.
+    pub fn writes(&self) -> bool {
+        match self {
+            Self::Init(_)
+            | Self::Build(_)
+            | Self::Plan(_)
+            | Self::Status(_)
+            | Self::Report(_)
+            | Self::Logs(_)
+            | Self::Config(config::Command::Show(_))
+            | Self::Env(env::Command::List)
+            | Self::Explain(_)
+            | Self::Policy(policy::Command::Deployer(_) | policy::Command::Function(_))
+            | Self::Privacy(_)
+            | Self::Snippet(_)
+            | Self::Doctor(_)
+            | Self::Completions(_)
+            | Self::Man(_)
+            | Self::ExitCodes => false,
+            Self::Deploy(_)
+            | Self::Destroy(_)
+            | Self::Send(_)
+            | Self::Emit(_)
+            | Self::Invalidate(_)
+            | Self::Tune(_) => true,
+            Self::Rollback(args) => !args.list,
+            Self::Invoke(args) => !args.print,
+            Self::Gc(args) => args.deployment.is_some(),
+            Self::Dlq(command) => match command {
+                // Listing hides the messages from others for a while, and shows them again at its end.
+                dlq::Command::List(_) | dlq::Command::Redrive(_) | dlq::Command::Purge(_) => true,
+            },
+            Self::Counts(command) => match command {
+                counts::Command::List(_) | counts::Command::Get(_) | counts::Command::Export(_) => false,
+                counts::Command::Add(_)
+                | counts::Command::Set(_)
+                | counts::Command::Reset(_)
+                | counts::Command::Merge(_)
+                | counts::Command::Rename(_)
+                | counts::Command::Delete(_) => true,
+                counts::Command::Import(args) => !args.dry_run,
+            },
+            Self::Paths(command) => match command {
+                paths::Command::List => false,
+                paths::Command::Sync(args) => !args.dry_run,
+            },
+            Self::Local(command) => match command {
+                local::Command::Status => false,
+                local::Command::Start
+                | local::Command::Stop
+                | local::Command::Reset(_)
+                | local::Command::Serve(_) => true,
+            },
+        }
+    }
+}
+
 /// Runs a command.
-pub async fn run(session: &mut Session, command: Command) -> Result<Exit, Failure> {
+/// `cli` builds the command line, for commands that describe it.
+pub async fn run(
+    session: &mut Session,
+    command: Command,
+    cli: fn() -> clap::Command,
+) -> Result<Exit, Failure> {
     match command {
         Command::Init(args) => init::run(session, &args).await,
         Command::Build(args) => build::run(session, args).await,
@@ -71,8 +201,8 @@ pub async fn run(session: &mut Session, command: Command) -> Result<Exit, Failur
         Command::Gc(args) => gc::run(session, args).await,
         Command::Tune(args) => Box::pin(tune::run(session, args)).await,
         Command::Doctor(args) => doctor::run(session, args).await,
-        Command::Completions(args) => completions::run(session, &args),
-        Command::Man(args) => man::run(session, &args),
+        Command::Completions(args) => completions::run(session, &args, cli()),
+        Command::Man(args) => man::run(session, &args, &cli()),
         Command::ExitCodes => exit_codes::run(session),
     }
 }

@@ -1,17 +1,19 @@
 //! `hitctl paths`: which paths are counted. With `paths = "strict"` only those that are there: the pages of the site are made
 //! known by `sync`.
 
+mod site;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use futures::{StreamExt as _, TryStreamExt as _};
+use hitctl_cloud::{Access, Counts, To};
+use hitctl_counts::pages::Pages;
 use hitctl_engine::{Event, Fault, Phase, Sink};
+use hitctl_report::{Exit, Failure, PathListView, PathsView, Stray, plural};
 
-use crate::cloud::{self, Access, Counts, To};
-use crate::commands::counts;
-use crate::commands::steps::{self, millis};
-use crate::pages::{self, Pages};
-use crate::report::{Exit, Failure, PathListView, PathsView, Stray, plural};
+use crate::deployment::{context, counts};
+use crate::elapsed::millis;
 use crate::session::Session;
 
 /// How many paths are written at the same time: enough to hide the way to AWS, few enough for hits to go on.
@@ -59,21 +61,21 @@ pub async fn run(session: &mut Session, command: Command) -> Result<Exit, Failur
     };
     let session = &*session;
     let Command::Sync(args) = command else {
-        let cloud = cloud::open(session, &loaded, Access::Read, &Sink::none()).await?;
+        let cloud = session.cloud(&loaded, Access::Read, &Sink::none()).await?;
         let counts = counts::of(&*cloud, &loaded, &session.stop)?;
         let paths = counts.all().await?.into_iter().map(|row| row.path).collect();
         session.console.result(&PathListView { paths });
         return Ok(Exit::Done);
     };
-    let pages = pages::find(session, &args.source, args.clean_urls, &loaded.app.counter.keep_query).await?;
+    let pages = site::find(session, &args.source, args.clean_urls, &loaded.app.counter.keep_query).await?;
     if pages.keys.is_empty() {
         return Err(Failure::usage(format!("there is no page in {}", args.source))
             .hinted("name the directory of the built site, where its HTML files are, or its sitemap"));
     }
     let cloud = if args.dry_run {
-        cloud::open(session, &loaded, Access::Read, &Sink::none()).await?
+        session.cloud(&loaded, Access::Read, &Sink::none()).await?
     } else {
-        steps::open(session, &loaded, Access::Read, &Sink::none()).await?
+        context::open(session, &loaded, Access::Read, &Sink::none()).await?
     };
     let counts = counts::of(&*cloud, &loaded, &session.stop)?;
     let progress = session.console.progress();

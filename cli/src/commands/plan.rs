@@ -2,11 +2,15 @@
 
 use std::time::Instant;
 
-use crate::cloud::{self, Access, Drive};
-use crate::commands::steps::{self, FunctionArgs};
-use crate::report::{Exit, Failure};
+use hitctl_cloud::{Access, Drive};
+use hitctl_report::{Exit, Failure};
+use hitctl_stack::Code;
+
+use crate::deployment::build::{FunctionArgs, build, package};
+use crate::deployment::context::DeployContext;
+use crate::deployment::plan::plan_deploy;
+use crate::deployment::view::{outputs, plan_view};
 use crate::session::Session;
-use crate::stack::Code;
 
 /// Show every change that a deploy would make, field by field, and why; only reads
 #[derive(Debug, clap::Args)]
@@ -30,20 +34,21 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
     let sink = progress.sink();
     let planned = Box::pin(async {
         let (cloud, artifact) = tokio::try_join!(
-            cloud::open(session, &loaded, Access::Read, &sink),
-            steps::build(session, &loaded, args.function, &sink),
+            session.cloud(&loaded, Access::Read, &sink),
+            build(session, &loaded, args.function, &sink),
         )?;
         let code = Code { sha256: artifact.sha256.clone(), arch: artifact.arch };
         let drivers =
-            cloud.drivers(Drive { artifact: Some(&artifact), adopt: args.adopt, ..Drive::default() });
-        let planned = steps::plan_deploy(session, &loaded, &*cloud, &code, &drivers, &sink).await?;
+            cloud.drivers(Drive { code: Some(package(&artifact)), adopt: args.adopt, ..Drive::default() });
+        let context = DeployContext::new(session, &loaded, &*cloud, &sink).with_drivers(drivers);
+        let planned = plan_deploy(&context, &code).await?;
         Ok::<_, Failure>((cloud, planned))
     })
     .await;
     progress.finish();
     let (cloud, planned) = planned?;
     let changes = !planned.plan.is_empty();
-    let view = steps::plan_view("plan", &loaded, cloud.place(), &planned, started);
-    session.console.result(&view.outputs(steps::outputs(&loaded, &planned.plan.outputs())));
+    let view = plan_view("plan", &loaded, cloud.place(), &planned, started);
+    session.console.result(&view.outputs(outputs(&loaded, &planned.plan.outputs())));
     Ok(if changes && args.detailed_exitcode { Exit::Changes } else { Exit::Done })
 }

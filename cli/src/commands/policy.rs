@@ -1,14 +1,13 @@
 //! `hitctl policy`: what has to be allowed, as IAM policies.
 
 use hitctl_config::{Loaded, names};
-use hitctl_resources::{RoleSpec, Spec as _};
+use hitctl_report::{Exit, Failure, PolicyView};
+use hitctl_resources::{Place, RoleSpec};
+use hitctl_stack::{address, policy};
 use serde_json::Value as Json;
 
-use crate::commands::steps;
-use crate::policy;
-use crate::report::{Exit, Failure, PolicyView};
+use crate::deployment::design::design;
 use crate::session::Session;
-use crate::stack::{Code, Place};
 
 /// Whose policy.
 #[derive(Debug, clap::Subcommand)]
@@ -113,9 +112,8 @@ fn place(loaded: &Loaded, args: &Args) -> Place {
 
 /// The role as it would be deployed.
 fn role(loaded: &Loaded, place: &Place) -> Result<RoleSpec, Failure> {
-    let code = Code { sha256: String::new(), arch: loaded.app.function.arch };
-    let graph = steps::design(loaded, place, &code)?;
-    let spec = graph.node(&RoleSpec::address("function")).and_then(|node| node.spec()).cloned();
+    let graph = design(loaded, place, None)?;
+    let spec = graph.node(&address::function_role()).and_then(|node| node.spec()).cloned();
     let role = spec.and_then(|spec| serde_json::from_value(spec).ok());
     role.ok_or_else(|| Failure::new("design", "there is no role for the function"))
 }

@@ -1,7 +1,8 @@
 //! `hitctl privacy`: what the counter of this configuration keeps of the people who look at its pages.
 
-use crate::privacy;
-use crate::report::{Exit, Failure, PrivacyView};
+use hitctl_report::{Exit, Failure, PrivacyView};
+use hitctl_stack::privacy;
+
 use crate::session::Session;
 
 /// Print what the counter keeps of visitors, as a text for your page; it follows the configuration and reads nothing else

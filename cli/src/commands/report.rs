@@ -2,11 +2,13 @@
 
 use std::path::PathBuf;
 
+use hitctl_cloud::{Access, Cloud, VisitorIp};
 use hitctl_config::{Loaded, Visitors, names};
+use hitctl_counts::Numbers;
+use hitctl_report::{AddressRow, Exit, Failure, ReportView, Span};
 
-use crate::cloud::{self, Access, Address, Cloud};
-use crate::commands::counts;
-use crate::report::{AddressRow, Exit, Failure, Numbers, ReportView, Span};
+use crate::deployment::counts;
+use crate::files::write_new;
 use crate::session::Session;
 
 /// Show views, visitors, the top pages and what was not counted, as charts here or as one HTML page; only reads
@@ -40,7 +42,7 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
         None => session.console.result(&view),
         Some(file) => {
             let path = session.cwd.join(file);
-            counts::write_new(&path, &view.page())?;
+            write_new(&path, &view.page())?;
             session
                 .console
                 .wrote(&path, &format!("wrote the report of env {} to {}", loaded.env, file.display()));
@@ -55,7 +57,7 @@ async fn look(
     args: &Args,
     sink: &hitctl_engine::Sink,
 ) -> Result<ReportView, Failure> {
-    let cloud = cloud::open(session, loaded, Access::Read, sink).await?;
+    let cloud = session.cloud(loaded, Access::Read, sink).await?;
     let numbers = counts::numbers(&*cloud, loaded, &session.stop).await?;
     let addresses = match loaded.app.counter.visitors {
         Visitors::Raw => addresses(&*cloud, loaded, args.top).await?,
@@ -90,7 +92,7 @@ async fn addresses(cloud: &dyn Cloud, loaded: &Loaded, most: u32) -> Result<Vec<
         .addresses()
         .await?
         .into_iter()
-        .map(|Address { address, hits, first, last }| AddressRow { address, hits, first, last })
+        .map(|VisitorIp { address, hits, first, last }| AddressRow { address, hits, first, last })
         .collect();
     rows.sort_by(|a, b| b.hits.cmp(&a.hits).then_with(|| a.address.cmp(&b.address)));
     rows.truncate(most as usize);

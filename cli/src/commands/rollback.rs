@@ -2,17 +2,20 @@
 
 use std::time::Instant;
 
+use hitctl_cloud::{Access, Cloud, Version};
 use hitctl_config::Loaded;
 use hitctl_engine::{Cx, Sink};
-use hitctl_resources::{AliasSpec, Spec as _};
+use hitctl_report::{Exit, Failure, RollbackView, VersionRow, VersionsView};
+use hitctl_stack::address;
 
-use crate::cloud::{Access, Cloud, Drive, Version};
-use crate::commands::deploy;
-use crate::commands::steps::{self, millis};
-use crate::commands::turn::{Lock, Turn};
-use crate::report::{Exit, Failure, RollbackView, VersionRow, VersionsView};
+use crate::deployment::context::DeployContext;
+use crate::deployment::design::design;
+use crate::deployment::lock::{DeployLock, LockArgs};
+use crate::deployment::plan::survey;
+use crate::deployment::view::url;
+use crate::deployment::{context, smoke};
+use crate::elapsed::millis;
 use crate::session::Session;
-use crate::stack::Code;
 
 /// Let the version before the live one answer again, or another one; loses no data, and a deploy undoes it
 #[derive(Debug, clap::Args)]
@@ -31,7 +34,7 @@ pub struct Args {
     pub no_smoke: bool,
     /// How long to wait for a deploy.
     #[command(flatten)]
-    pub lock: Lock,
+    pub lock: LockArgs,
 }
 
 /// Rolls back.
@@ -51,7 +54,8 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
         session.console.agree(&question, session.global.yes).await?;
     }
     let progress = session.console.progress();
-    let done = go(session, &loaded, &*cloud, (from, to), &args, &progress.sink()).await;
+    let sink = progress.sink();
+    let done = go(&DeployContext::new(session, &loaded, &*cloud, &sink), from, to, &args).await;
     progress.finish();
     let (view, failure) = done?;
     session.console.result(&view);
@@ -65,7 +69,7 @@ async fn find(
     args: &Args,
     sink: &Sink,
 ) -> Result<(Box<dyn Cloud>, Vec<Version>), Failure> {
-    let cloud = steps::open(session, loaded, Access::Read, sink).await?;
+    let cloud = context::open(session, loaded, Access::Read, sink).await?;
     let versions = cloud.versions(&cx(session, sink)).await?;
     if versions.is_empty() && !args.list {
         return Err(Failure::new("no_versions", format!("no version is published in {}", loaded.env))
@@ -79,64 +83,72 @@ async fn find(
 
 /// Takes the lease, switches, and asks the live URL until that version answers.
 async fn go(
-    session: &Session,
-    loaded: &Loaded,
-    cloud: &dyn Cloud,
-    (from, to): (&Version, &Version),
+    context: &DeployContext<'_>,
+    from: &Version,
+    to: &Version,
     args: &Args,
-    sink: &Sink,
 ) -> Result<(RollbackView, Option<Failure>), Failure> {
+    let env = &context.config.env;
     let started = Instant::now();
-    let turn = Turn::hold(session, loaded, cloud, ("rollback", args.lock), sink).await?;
+    let lock = DeployLock::hold(context, "rollback", args.lock).await?;
     let (done, lost) = {
-        let done = switch(session, loaded, cloud, (from, to), (args.no_smoke, turn.waited), sink).await;
-        (done, turn.end(None).await)
+        let done = match check_unchanged(context, from, to, lock.waited).await {
+            Ok(()) => switch(context, from, to, args.no_smoke).await,
+            Err(failure) => Err(failure),
+        };
+        (done, lock.end(None).await)
     };
     let (url, failure) = done?;
     let view = RollbackView {
-        env: loaded.env.clone(),
+        env: env.clone(),
         from: from.number,
         to: to.number,
         build: to.build.clone(),
         url,
         took_ms: millis(started),
-        next: format!("hitctl deploy --env {}", loaded.env),
+        next: format!("hitctl deploy --env {env}"),
     };
     Ok((view, lost.or(failure)))
 }
 
+/// Refuses to go on where another run has published or switched a version while this one waited for the lease.
+async fn check_unchanged(
+    context: &DeployContext<'_>,
+    from: &Version,
+    to: &Version,
+    waited: bool,
+) -> Result<(), Failure> {
+    let DeployContext { session, config, cloud, sink, .. } = context;
+    if !waited {
+        return Ok(());
+    }
+    let versions = cloud.versions(&cx(session, sink)).await?;
+    if choose(&versions, Some(to.number))?.0.number == from.number {
+        return Ok(());
+    }
+    Err(Failure::new("changed_meanwhile", "another version was published while this waited")
+        .hinted(format!("look at `hitctl rollback --env {} --list`, then choose again", config.env)))
+}
+
 /// Switches, and asks the live URL until that version answers: gives back the URL, and what it failed to do.
 async fn switch(
-    session: &Session,
-    loaded: &Loaded,
-    cloud: &dyn Cloud,
-    (from, to): (&Version, &Version),
-    (no_smoke, waited): (bool, bool),
-    sink: &Sink,
+    context: &DeployContext<'_>,
+    from: &Version,
+    to: &Version,
+    no_smoke: bool,
 ) -> Result<(Option<String>, Option<Failure>), Failure> {
-    if waited {
-        // Whoever had the lease until now has changed something. What was agreed to has to be what is done.
-        let versions = cloud.versions(&cx(session, sink)).await?;
-        if choose(&versions, Some(to.number))?.0.number != from.number {
-            return Err(Failure::new("changed_meanwhile", "another version was published while this waited")
-                .hinted(format!(
-                    "look at `hitctl rollback --env {} --list`, then choose again",
-                    loaded.env
-                )));
-        }
-    }
-    let code = Code { sha256: String::new(), arch: loaded.app.function.arch };
-    let graph = steps::design(loaded, cloud.place(), &code)?;
-    let live = steps::survey(session, &graph, &cloud.drivers(Drive::default()), sink).await?;
+    let DeployContext { session, config, cloud, sink, .. } = context;
+    let graph = design(config, cloud.place(), None)?;
+    let live = survey(context, &graph).await?;
     let plan = hitctl_engine::plan(&graph, &live, &session.mask())
         .map_err(|error| Failure::new("plan", error.to_string()))?;
     if from.number != to.number {
         cloud.switch(&cx(session, sink), to).await?;
     }
-    let url = steps::url(&plan.outputs());
+    let url = url(&plan.outputs());
     let mut failure = None;
     if let (Some(build), false) = (&to.build, no_smoke) {
-        failure = deploy::look(session, loaded, cloud, url.as_deref(), build, sink).await.err();
+        failure = smoke::look(context, url.as_deref(), build).await.err();
     }
     Ok((url, failure))
 }
@@ -180,7 +192,7 @@ fn is_dead(version: &Version, live: &Version) -> bool {
 }
 
 fn cx(session: &Session, sink: &Sink) -> Cx {
-    Cx::new(AliasSpec::address("live"), sink.clone(), session.stop.clone())
+    Cx::new(address::live(), sink.clone(), session.stop.clone())
 }
 
 fn words(version: &Version) -> String {

@@ -7,17 +7,18 @@ use std::time::Instant;
 
 use futures::StreamExt as _;
 use hit_counter::trigger::Sources;
+use hitctl_cloud::{Entry, Queue, unique};
 use hitctl_config::contract::MAX_COUNT;
 use hitctl_config::{Loaded, names};
+use hitctl_counts::fields;
 use hitctl_engine::{Event, Fault, Phase, Sink};
-use hitctl_resources::{QueueSpec, Spec as _};
+use hitctl_report::{Exit, Failure, RefusedLine, SendView, plural};
+use hitctl_stack::address;
 use jiff::Timestamp;
 
 use self::lines::{Hit, Making};
-use crate::cloud::{Entry, Queue, unique};
-use crate::commands::steps::millis;
-use crate::commands::{feed, fields};
-use crate::report::{Exit, Failure, RefusedLine, SendView, plural};
+use crate::deployment::ingest;
+use crate::elapsed::millis;
 use crate::session::Session;
 
 /// Put hits on the queue, which the function counts from
@@ -93,7 +94,7 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
                 Vec::new(),
             )
         }
-        (None, Some(file)) => making.lines(&feed::content(session, file, LARGEST)?),
+        (None, Some(file)) => making.lines(&ingest::content(session, file, LARGEST)?),
         (None, None) => return Err(Failure::usage("--path or --file is needed")),
     };
     if hits.is_empty() && refused.is_empty() {
@@ -140,7 +141,7 @@ async fn send(
     view: &mut SendView,
     sink: &Sink,
 ) -> Result<(), Failure> {
-    let cloud = feed::open(session, loaded, &QueueSpec::address("hits"), sink).await?;
+    let cloud = ingest::open(session, loaded, &address::queue(), sink).await?;
     let queue = cloud.queue(&view.queue)?;
     queue.url().await?;
     let (mut entries, mut hits_of) = (Vec::new(), Vec::new());

@@ -1,16 +1,16 @@
 //! `hitctl snippet`: what to paste into a page or a README, with the URL of what is deployed.
 
 use hit_counter::path;
+use hitctl_cloud::{Access, is_loopback};
 use hitctl_config::{Loaded, is_unsafe_to_show};
 use hitctl_engine::Sink;
-use hitctl_resources::{FunctionUrlSpec, HttpApiSpec, Spec as _};
+use hitctl_report::{Exit, Failure, SnippetView};
+use hitctl_stack::address;
 
-use crate::aws::session::is_loopback;
-use crate::cloud::{self, Access, Drive};
-use crate::commands::steps;
-use crate::report::{Exit, Failure, SnippetView};
+use crate::deployment::context::DeployContext;
+use crate::deployment::design::design;
+use crate::deployment::plan::survey;
 use crate::session::Session;
-use crate::stack::Code;
 
 /// Print what to paste into your page and your README, with the URL of what is deployed; only reads
 #[derive(Debug, clap::Args)]
@@ -81,12 +81,11 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
 
 /// Where the counter is. Nothing is started to find it out.
 async fn url(session: &Session, loaded: &Loaded, sink: &Sink) -> Result<String, Failure> {
-    let cloud = cloud::open(session, loaded, Access::Read, sink).await?;
-    let code = Code { sha256: String::new(), arch: loaded.app.function.arch };
-    let graph = steps::design(loaded, cloud.place(), &code)?;
-    let live = steps::survey(session, &graph, &cloud.drivers(Drive::default()), sink).await?;
+    let cloud = session.cloud(loaded, Access::Read, sink).await?;
+    let graph = design(loaded, cloud.place(), None)?;
+    let live = survey(&DeployContext::new(session, loaded, &*cloud, sink), &graph).await?;
     let url = |address| live.live(&address)?.outputs.get("url").cloned();
-    let found = url(HttpApiSpec::address("api")).or_else(|| url(FunctionUrlSpec::address("counter")));
+    let found = url(address::api()).or_else(|| url(address::function_url()));
     found.ok_or_else(|| {
         let env = &loaded.env;
         Failure::new("not_deployed", format!("there is no counter with a URL in env {env}"))

@@ -4,17 +4,23 @@ use std::collections::BTreeMap;
 
 use hit_counter::moment::Moment;
 use hit_counter::share;
+use hitctl_cloud::{Access, Cloud, Depth};
 use hitctl_config::contract::ATTR_BUDGET_PATHS;
 use hitctl_config::{Loaded, Paths, Target};
 use hitctl_engine::{Action, Change, Cx, Sink, Snapshot};
-use hitctl_resources::{AliasSpec, FunctionSpec, QueueSpec, Spec as _, TableSpec};
+use hitctl_report::{DeploymentsView, Exit, Failure, LiveVersion, NewPaths, ResourceRow, StatusView};
+use hitctl_resources::{FunctionSpec, QueueSpec, Spec as _};
+use hitctl_stack as stack;
+use hitctl_stack::{Code, address};
 use serde_json::Value as Json;
 
-use crate::cloud::{self, Access, Cloud, Depth, Drive};
-use crate::commands::{counts, distribution, gc, quota, steps};
-use crate::report::{DeploymentsView, Exit, Failure, LiveVersion, NewPaths, ResourceRow, StatusView};
+use crate::commands::gc;
+use crate::deployment::context::DeployContext;
+use crate::deployment::design::design;
+use crate::deployment::plan::survey;
+use crate::deployment::view::url;
+use crate::deployment::{counts, distribution, quota};
 use crate::session::Session;
-use crate::stack::{self, Code};
 
 /// Show each resource, its real name, its drift from the configuration, the URL, the hits and the queues; only reads
 ///
@@ -49,15 +55,14 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
 }
 
 async fn look(session: &Session, loaded: &Loaded, sink: &Sink) -> Result<StatusView, Failure> {
-    let cloud = cloud::open(session, loaded, Access::Read, sink).await?;
-    let code = Code { sha256: String::new(), arch: loaded.app.function.arch };
-    let graph = steps::design(loaded, cloud.place(), &code)?;
-    let live = steps::survey(session, &graph, &cloud.drivers(Drive::default()), sink).await?;
+    let cloud = session.cloud(loaded, Access::Read, sink).await?;
+    let graph = design(loaded, cloud.place(), None)?;
+    let live = survey(&DeployContext::new(session, loaded, &*cloud, sink), &graph).await?;
     // What depends on the build, which a look does not make, is compared with the build that is live: `plan` builds.
-    let code = live_code(&live, loaded).unwrap_or(code);
-    let graph = steps::design(loaded, cloud.place(), &code)?;
+    let code = live_code(&live, loaded);
+    let graph = design(loaded, cloud.place(), code.as_ref())?;
     let (fitted, foreign) = tokio::join!(
-        quota::fit(loaded, &*cloud, &code, graph.clone(), &live),
+        quota::fit(loaded, &*cloud, code.as_ref(), graph.clone(), &live),
         cloud.foreign_access(&graph, &live, &session.stop),
     );
     let (graph, _) = fitted?;
@@ -69,8 +74,7 @@ async fn look(session: &Session, loaded: &Loaded, sink: &Sink) -> Result<StatusV
             queue.outputs.extend(depth(&*cloud, &queue.name).await?);
         }
     }
-    let has_table =
-        resources.iter().any(|row| row.address == TableSpec::address("hits").as_str() && row.present);
+    let has_table = resources.iter().any(|row| row.address == address::hits_table().as_str() && row.present);
     // What does not run cannot be asked for its counts; the view says that it does not.
     let mut warnings = cloud.notices().await?;
     let (hits, new_paths) = match (has_table, cloud.is_running()) {
@@ -84,7 +88,7 @@ async fn look(session: &Session, loaded: &Loaded, sink: &Sink) -> Result<StatusV
     };
     warnings.extend(new_paths.iter().flat_map(NewPaths::warnings));
     warnings.extend(foreign.iter().map(|finding| format!("{}: {}", finding.address, finding.message)));
-    let url = steps::url(&plan.outputs());
+    let url = url(&plan.outputs());
     let version = version(session, &*cloud, &live, sink).await?;
     let distribution = distribution::check(loaded, &*cloud).await?;
     Ok(StatusView {
@@ -103,7 +107,7 @@ async fn look(session: &Session, loaded: &Loaded, sink: &Sink) -> Result<StatusV
 
 /// The code that the live function runs. In AWS the configuration says for which instruction set; on this machine, the build.
 fn live_code(live: &Snapshot, loaded: &Loaded) -> Option<Code> {
-    let spec = &live.live(&FunctionSpec::address("counter"))?.spec;
+    let spec = &live.live(&address::counter())?.spec;
     let sha256 = spec.get("code_sha256")?.as_str()?.to_owned();
     let arch = match loaded.target {
         Target::Aws => loaded.app.function.arch,
@@ -147,7 +151,7 @@ async fn version(
     live: &Snapshot,
     sink: &Sink,
 ) -> Result<Option<LiveVersion>, Failure> {
-    let address = AliasSpec::address("live");
+    let address = address::live();
     let Some(alias) = live.live(&address) else { return Ok(None) };
     let Some(number) = alias.outputs.get("version").and_then(|version| version.parse().ok()) else {
         return Ok(None);

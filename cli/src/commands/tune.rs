@@ -8,13 +8,15 @@ use std::collections::BTreeSet;
 use std::time::Instant;
 
 use hitctl_config::{Loaded, Target};
+use hitctl_report::{Exit, Failure, TuneView};
+use hitctl_stack::cost::PRICES_AS_OF;
+use hitctl_stack::memory::{Advice, Figures};
+use hitctl_tune::Asks;
 
-use crate::commands::steps::{FunctionArgs, millis};
-use crate::commands::turn::Lock;
-use crate::cost::PRICES_AS_OF;
-use crate::report::{Exit, Failure, TuneView};
+use crate::deployment::build::FunctionArgs;
+use crate::deployment::lock::LockArgs;
+use crate::elapsed::millis;
 use crate::session::Session;
-use crate::tune::{Advice, Asks, Figures};
 
 /// Measure the function under several memory sizes, with what each costs, and recommend one
 #[derive(Debug, clap::Args)]
@@ -45,7 +47,7 @@ pub struct Args {
     pub function: FunctionArgs,
     /// How long to wait for a deploy.
     #[command(flatten)]
-    pub lock: Lock,
+    pub lock: LockArgs,
 }
 
 /// What was measured.

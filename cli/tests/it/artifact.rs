@@ -6,7 +6,7 @@ use std::io::{Cursor, Read as _};
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock};
 
-use hitctl::artifact::{Artifact, BuildRequest, Source, Target, build};
+use hitctl_artifact::{Artifact, BuildRequest, Source, Target, build};
 use hitctl_engine::{Event, Fault, Sink};
 use tokio_util::sync::CancellationToken;
 

@@ -190,3 +190,30 @@ fn without_a_queue_the_function_is_given_what_is_dead() {
         1
     );
 }
+
+#[test]
+fn calls_are_logged_on_request_and_nothing_is_otherwise() {
+    let yard = Yard::with(QUEUE);
+    yard.deploy();
+    let list = ["dlq", "list", "--env", "local"];
+    let quiet = yard.run(&list);
+    assert!(!quiet.stderr.contains("AWS call"), "{quiet:?}");
+    let verbose = yard.run(&[&list[..], &["-vv"]].concat());
+    let line = verbose.stderr.lines().find(|line| line.contains("AmazonSQS.ReceiveMessage"));
+    let line = line.unwrap_or_else(|| panic!("{verbose:?}"));
+    assert!(line.starts_with("DEBUG hitctl_cloud::aws::connector: AWS call host=\"127.0.0.1:"), "{line}");
+    for field in ["method=\"POST\"", "status=200", "request_id=", "took_ms="] {
+        assert!(line.contains(field), "{line}");
+    }
+    assert_eq!(quiet.stdout, verbose.stdout);
+    let variable = |value: &str| {
+        yard.run_as(&list, |world| {
+            world.env.insert("HITCTL_LOG".to_owned(), value.to_owned());
+        })
+    };
+    assert!(variable("hitctl_cloud=debug").stderr.contains("AWS call"));
+    assert!(!variable("").stderr.contains("AWS call"));
+    let wrong = variable("hitctl_cloud=loud");
+    assert_eq!(wrong.code, 64, "{wrong:?}");
+    assert!(wrong.stderr.contains("HITCTL_LOG: expected a level"), "{wrong:?}");
+}

@@ -3,7 +3,7 @@
 use std::process::Stdio;
 use std::time::Duration;
 
-use hitctl::cloud::{Holder, Lease, Table, Taking};
+use hitctl_cloud::{Holder, Lease, Table, Taking};
 use serde_json::{Value as Json, json};
 use tokio_util::sync::CancellationToken;
 

@@ -1,4 +1,4 @@
-//! One test binary for the whole program. Each module is one subject; `house` also checks that none is forgotten here.
+//! One test binary for the whole program. Each module is one subject; the architecture tests check that none is missing here.
 
 #[cfg(test)]
 mod artifact;
@@ -34,8 +34,6 @@ mod feed;
 mod flags;
 #[cfg(test)]
 mod gc;
-#[cfg(test)]
-mod house;
 #[cfg(test)]
 mod importing;
 #[cfg(test)]

@@ -18,8 +18,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 
+use hitctl_config::Location;
 use hitctl_config::event_pattern::Pattern;
-use hitctl_config::names;
 use hitctl_engine::Fault;
 use hitctl_resources::{EventInvokeConfigSpec, EventRuleSpec, PermissionSpec};
 use serde_json::Value as Json;
@@ -147,7 +147,7 @@ impl Bus {
         if queue(&target_arn).is_none() && function(&target_arn).is_none() {
             return Err(invalid(&format!("its target {target_arn} is no queue and no function")));
         }
-        let place = names::Place { partition: "aws", region: REGION, account: ACCOUNT };
+        let place = Location { partition: "aws", region: REGION, account: ACCOUNT };
         let arn = place.rule_arn(&spec.bus, name);
         let rule = Rule { spec, pattern, arn: arn.clone(), target_arn, dead_letter_arn };
         write(&self.inner.rules).insert(name.to_owned(), rule);

@@ -5,7 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use hitctl_engine::{Action, Drivers, Graph, Node, Outcome, Plan, Sink, apply, plan, survey};
-use hitctl_local::{ACCOUNT, Artifact, Client, LocalDriver, Offline};
+use hitctl_local::{ACCOUNT, Client, LocalDriver, Offline};
+use hitctl_resources::CodePackage;
 use hitctl_resources::{
     Arch, Cors, FunctionSpec, HttpApiSpec, LogGroupSpec, PermissionSpec, RoleSpec, Spec as _, Statement,
     TableSpec, Tags, Throttle,
@@ -111,11 +112,11 @@ async fn carried_out(graph: &Graph, driver: LocalDriver) -> Outcome {
     outcome
 }
 
-fn artifact(dir: &Path) -> Artifact {
+fn artifact(dir: &Path) -> CodePackage {
     let zip = zip_of("#!/bin/sh\nexit 1\n");
     let path = dir.join("function.zip");
     std::fs::write(&path, &zip).unwrap();
-    Artifact { sha256: sha256_of(&zip), path }
+    CodePackage { sha256: sha256_of(&zip), zip: path }
 }
 
 #[tokio::test]
@@ -180,7 +181,7 @@ async fn deploy_over_missing_or_damaged_zip_uploads_it_again() {
     let machine = Machine::new();
     let (zip, path) = (echo_zip(), machine.temp.path().join("function.zip"));
     std::fs::write(&path, &zip).unwrap();
-    let code = Artifact { sha256: sha256_of(&zip), path };
+    let code = CodePackage { sha256: sha256_of(&zip), zip: path };
     let wanted = graph(&code.sha256, 128);
     let online = |client: &Client| LocalDriver::new(client.clone(), tags("hits"), Some(code.clone()));
     let offline = || LocalDriver::offline(Arc::new(Offline::read(&machine.dir()).unwrap()), tags("hits"));
@@ -222,11 +223,11 @@ async fn damaged_unpacked_code_is_repaired_by_start_and_by_deploy() {
     let machine = Machine::new();
     let (zip, path) = (echo_zip(), machine.temp.path().join("function.zip"));
     std::fs::write(&path, &zip).unwrap();
-    let code = Artifact { sha256: sha256_of(&zip), path };
+    let code = CodePackage { sha256: sha256_of(&zip), zip: path };
     let wanted = graph(&code.sha256, 128);
     let online = |client: &Client| LocalDriver::new(client.clone(), tags("hits"), Some(code.clone()));
     let bootstrap = machine.dir().join("code").join(&code.sha256).join("bootstrap");
-    let whole = std::fs::metadata(code.path.clone()).unwrap().len();
+    let whole = std::fs::metadata(code.zip.clone()).unwrap().len();
     carried_out(&wanted, online(&machine.start_new().await)).await;
     let cut = || {
         let size = std::fs::metadata(&bootstrap).unwrap().len();

@@ -18,14 +18,13 @@ pub(crate) mod typed;
 pub mod versions;
 mod words;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use aws_types::SdkConfig;
 use hitctl_engine::{Cx, Fault, FieldDiff, Outputs};
 
-use crate::{Spec, Tags};
+use crate::{CodePackage, Place, Spec, Tags};
 pub use call::Call;
 pub use discover::{Deployment, deployments};
 pub use foreign::foreign_access;
@@ -40,16 +39,12 @@ pub use words::error_in_words;
 pub struct Aws {
     /// Credentials, region, endpoint, retries and timeouts.
     pub config: SdkConfig,
-    /// `aws`, or another partition.
-    pub partition: String,
-    /// The region's code.
-    pub region: String,
-    /// Twelve digits.
-    pub account: String,
+    /// The account and region.
+    pub place: Place,
     /// The tags that our resources carry.
     pub tags: Tags,
     /// The code that the function should run; `None` where nothing is deployed.
-    pub code: Option<Code>,
+    pub code: Option<CodePackage>,
     /// Whether resources of our names that are somebody else's are taken over.
     pub adopt: bool,
     /// Whether what is made anew is called through its alias before the run ends, until this code answers. That is the
@@ -58,15 +53,6 @@ pub struct Aws {
     /// The time between removing the last route to an integration of an HTTP API and removing the integration:
     /// [`Aws::DRAIN`], or zero where no requests are sent.
     pub drain: Duration,
-}
-
-/// A zip that was built for this run.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Code {
-    /// Its SHA-256, in hex.
-    pub sha256: String,
-    /// Where it lies.
-    pub zip: PathBuf,
 }
 
 impl Aws {
@@ -88,7 +74,7 @@ impl Aws {
 
     /// The ARN of a resource of this account and region.
     pub fn arn(&self, service: &str, resource: &str) -> String {
-        format!("arn:{}:{service}:{}:{}:{resource}", self.partition, self.region, self.account)
+        self.place.location().arn(service, resource)
     }
 }
 

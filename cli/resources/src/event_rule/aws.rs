@@ -11,7 +11,6 @@ use aws_sdk_eventbridge::operation::describe_rule::DescribeRuleOutput;
 use aws_sdk_eventbridge::types::{RuleState, Tag, Target};
 use futures::FutureExt as _;
 use futures::future::try_join;
-use hitctl_config::names;
 use hitctl_engine::{Cx, Fault, FieldDiff, Outputs, Owner, Wait};
 
 use super::EventRuleSpec;
@@ -44,8 +43,7 @@ pub(crate) struct Rules {
 
 impl Rules {
     fn arn(&self, bus: &str, name: &str) -> String {
-        let Aws { partition, region, account, .. } = &*self.aws;
-        names::Place { partition, region, account }.rule_arn(bus, name)
+        self.aws.place.location().rule_arn(bus, name)
     }
 
     fn outputs(&self, bus: &str, name: &str) -> Outputs {
@@ -140,7 +138,7 @@ impl Rules {
         if want.is_some() && likely != DEFAULT_BUS && !buses.iter().any(|bus| bus == likely) {
             return Err(Fault::fatal("no_bus", format!("there is no event bus {likely}")).hinted(format!(
                 "make it with `aws events create-event-bus --region {} --name {likely}`, or change `bus` in [events]",
-                self.aws.region
+                self.aws.place.region
             )));
         }
         for bus in buses.iter().filter(|bus| *bus != likely) {

@@ -120,7 +120,7 @@ impl FunctionUrls {
 
     /// Whether an endpoint is one of AWS's own, by its domain.
     fn is_of_aws(&self, endpoint: &str) -> bool {
-        Partition::named(&self.aws.partition)
+        Partition::named(&self.aws.place.partition)
             .is_some_and(|partition| endpoint.contains(&format!(".{}", partition.dns_suffix)))
     }
 

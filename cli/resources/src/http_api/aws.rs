@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use aws_sdk_apigatewayv2::Client;
 use aws_sdk_apigatewayv2::config::retry::RetryConfig;
-use hitctl_config::names;
 use hitctl_engine::{Cx, Fault, FaultKind, FieldDiff, Outputs, Wait};
 
 use super::HttpApiSpec;
@@ -89,8 +88,7 @@ impl HttpApis {
     }
 
     fn outputs(&self, api: &Api) -> Outputs {
-        let Aws { partition, region, account, .. } = &*self.aws;
-        let call_arn = names::Place { partition, region, account }.http_api_call_arn(&api.id);
+        let call_arn = self.aws.place.location().http_api_call_arn(&api.id);
         Outputs::from([
             ("api_id".to_owned(), api.id.clone()),
             ("call_arn".to_owned(), call_arn),
@@ -101,7 +99,7 @@ impl HttpApis {
     /// Where it answers: what API Gateway says, unless an emulator names a host that no resolver knows. A real one's host
     /// ends in the region's own domain.
     fn url(&self, api: &Api) -> String {
-        let regional = format!("{}.execute-api.{}.", api.id, self.aws.region);
+        let regional = format!("{}.execute-api.{}.", api.id, self.aws.place.region);
         let said = api.endpoint.trim_end_matches('/');
         match self.aws.config.endpoint_url() {
             Some(emulator) if !said.contains(&regional) => {

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::QueueAttributeName;
-use hitctl_config::names::{self, TAG_DELETED};
+use hitctl_config::names::TAG_DELETED;
 use hitctl_engine::{Cx, Fault, FieldDiff, HELD, Outputs, Wait};
 use tokio::time::Instant;
 
@@ -56,9 +56,8 @@ impl Queues {
     /// An emulator names the host that it was asked by, which may be another one tomorrow: it gets the URL that the queue would
     /// have, and knows that as well.
     fn outputs(&self, name: &str, said: &str) -> Outputs {
-        let Aws { partition, region, account, .. } = &*self.aws;
         let url = match self.aws.config.endpoint_url() {
-            Some(_) => names::Place { partition, region, account }.queue_url(name),
+            Some(_) => self.aws.place.location().queue_url(name),
             None => said.to_owned(),
         };
         Outputs::from([("arn".to_owned(), self.arn(name)), ("url".to_owned(), url)])

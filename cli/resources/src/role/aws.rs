@@ -33,9 +33,8 @@ pub(crate) struct Role {
 impl Role {
     /// The ARN is computed, since IAM may name a new role by its unique id for a moment.
     fn outputs(&self, name: &str, id: &str) -> Outputs {
-        let Aws { partition, account, .. } = &*self.aws;
         Outputs::from([
-            ("arn".to_owned(), format!("arn:{partition}:iam::{account}:role/{name}")),
+            ("arn".to_owned(), self.aws.place.location().role_arn(name)),
             ("id".to_owned(), id.to_owned()),
         ])
     }

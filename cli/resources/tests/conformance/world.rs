@@ -16,9 +16,8 @@ use hitctl_engine::{
     Address, Cx, Drivers, Event, Graph, Live, Node, Outcome, Outputs, Plan, Sink, Snapshot, apply, plan,
     survey,
 };
-use hitctl_resources::Tags;
-use hitctl_resources::aws::{Aws, Code};
-use hitctl_resources::drivers;
+use hitctl_resources::aws::Aws;
+use hitctl_resources::{CodePackage, Place, Tags, drivers};
 use serde_json::Value as Json;
 use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
@@ -36,7 +35,7 @@ pub(crate) struct World {
     pub(crate) app: String,
     /// Whether resources of somebody else are taken over.
     pub(crate) adopt: bool,
-    codes: Vec<Code>,
+    codes: Vec<CodePackage>,
     /// Holds the zips.
     _place: Arc<tempfile::TempDir>,
 }
@@ -96,7 +95,7 @@ impl World {
     }
 
     /// The app, as the drivers see it by way of that endpoint.
-    fn aws(&self, endpoint: &str, code: Option<Code>) -> Aws {
+    fn aws(&self, endpoint: &str, code: Option<CodePackage>) -> Aws {
         let credentials = Credentials::new("test", "test", None, None, "test");
         // As the deployer's, but for the pauses: an emulator is not spared by them.
         let retries = RetryConfig::standard().with_initial_backoff(Duration::from_millis(10));
@@ -110,9 +109,13 @@ impl World {
             .build();
         Aws {
             config,
-            partition: "aws".to_owned(),
-            region: Emulator::REGION.to_owned(),
-            account: Emulator::ACCOUNT.to_owned(),
+            place: Place {
+                partition: "aws".to_owned(),
+                region: Emulator::REGION.to_owned(),
+                account: Emulator::ACCOUNT.to_owned(),
+                has_versions: true,
+                endpoint: None,
+            },
             tags: self.tags(),
             code,
             called_at_the_end: false,
@@ -248,7 +251,7 @@ impl Gap {
 }
 
 /// A zip with a `bootstrap`. It is never run here.
-fn zip(file: PathBuf, n: usize) -> Code {
+fn zip(file: PathBuf, n: usize) -> CodePackage {
     use std::io::Write as _;
     let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
     let options = zip::write::SimpleFileOptions::default().unix_permissions(0o755);
@@ -261,5 +264,5 @@ fn zip(file: PathBuf, n: usize) -> Code {
         write!(hex, "{byte:02x}").unwrap();
         hex
     });
-    Code { sha256, zip: file }
+    CodePackage { sha256, zip: file }
 }

@@ -4,18 +4,16 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Instant;
 
+use hitctl_cloud::Counts;
 use hitctl_config::{Bots, Loaded};
+use hitctl_counts::import::{Chunk, Format, Mode, Reading, Taking, id_of};
+use hitctl_counts::{CountRow, Numbers, fields};
 use hitctl_engine::{Event, Phase, Sink};
+use hitctl_report::{Exit, Failure, ImportView, imported_lines, plural};
 
-use super::archive::Archive;
-use super::parse::{self, Taking};
-use super::reading::Reading;
-use super::{goatcounter_json, key};
-use crate::cloud::{Chunk, Counts, Mode, id_of};
-use crate::commands::steps::millis;
-use crate::commands::{feed, fields};
-use crate::gzip::unpacked;
-use crate::report::{CountRow, Exit, Failure, ImportView, Numbers, plural};
+use crate::deployment::counts::key;
+use crate::deployment::ingest;
+use crate::elapsed::millis;
 use crate::session::Session;
 
 /// Count what a file says, once: what `counts export` wrote, `path,hits`, or GoatCounter's export; also packed by gzip or zip
@@ -67,6 +65,17 @@ pub enum Input {
     Goatcounter,
 }
 
+impl From<Input> for Option<Format> {
+    fn from(input: Input) -> Self {
+        match input {
+            Input::Auto => None,
+            Input::Csv => Some(Format::Csv),
+            Input::Ndjson => Some(Format::Json),
+            Input::Goatcounter => Some(Format::GoatCounter),
+        }
+    }
+}
+
 /// The largest file, in bytes, unpacked: a hundred times the paths that a counter takes.
 const LARGEST: u64 = 256 * 1024 * 1024;
 
@@ -90,12 +99,13 @@ pub(super) async fn run(
     let mode = if args.replace { Mode::Replace } else { Mode::Add };
     let (id, numbers, reading) = match (&args.file, args.start_at, &args.path) {
         (Some(file), ..) => {
-            let content = feed::content(session, file, LARGEST)?;
+            let content = ingest::content(session, file, LARGEST)?;
             let counter = &loaded.app.counter;
             let taking =
                 Taking { keep_query: counter.keep_query.clone(), robots: counter.bots == Bots::Count };
-            let (id, numbers, reading) = read(content, args.format, &taking, mode)?;
-            reading.told().into_iter().for_each(|told| session.console.talk(&told));
+            let (id, numbers, reading) =
+                hitctl_counts::import::read(content, args.format.into(), &taking, mode, LARGEST)?;
+            imported_lines(&reading).into_iter().for_each(|told| session.console.talk(&told));
             (args.id.unwrap_or(id), numbers, reading)
         }
         (None, Some(hits), Some(path)) => {
@@ -131,36 +141,6 @@ pub(super) async fn run(
     });
     session.console.result(&imported?);
     Ok(Exit::Done)
-}
-
-/// Returns what is in a file, packed or not, and the id that it has by its content.
-fn read(
-    content: Vec<u8>,
-    format: Input,
-    taking: &Taking,
-    mode: Mode,
-) -> Result<(String, Numbers, Reading), Failure> {
-    let content = if Archive::is_one(&content) {
-        let mut archive = Archive::open(content, LARGEST)?;
-        if goatcounter_json::is_one(&archive) {
-            let (numbers, reading) = goatcounter_json::numbers(&mut archive, taking)?;
-            // By what it says: each export is packed under another time.
-            let content = crate::report::ndjson(&numbers);
-            return Ok((id_of(content.as_bytes(), mode), numbers, reading));
-        }
-        let Some(only) = archive.only() else {
-            let mut found = archive.names().join(", ");
-            found.truncate(found.floor_char_boundary(200));
-            let message = format!("expected GoatCounter's export or one file in the zip, found {found}");
-            return Err(Failure::new("bad_file", message));
-        };
-        archive.content(&only)?.unwrap_or_default()
-    } else {
-        content
-    };
-    let content = unpacked(content, LARGEST)?;
-    let (numbers, reading) = parse::numbers(&content, format, taking)?;
-    Ok((id_of(&content, mode), numbers, reading))
 }
 
 fn view_of(id: &str, numbers: &Numbers, reading: &Reading, dry_run: bool) -> ImportView {

@@ -1,11 +1,13 @@
 //! What only reads the counts: `list`, `get` and `export`.
 
-use std::io::{ErrorKind, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use super::key;
-use crate::cloud::Counts;
-use crate::report::{CountRow, CountsView, Exit, Failure, Numbers, plural};
+use hitctl_cloud::Counts;
+use hitctl_counts::{CountRow, Numbers};
+use hitctl_report::{CountsView, Exit, Failure, plural};
+
+use crate::deployment::counts::key;
+use crate::files::write_new;
 use crate::session::Session;
 
 /// List every path and its hits, most hits first
@@ -86,35 +88,9 @@ pub(super) async fn export(session: &Session, counts: &Counts, args: &Export) ->
 }
 
 /// The counts as text.
-pub(crate) fn render(numbers: &Numbers, format: Format) -> String {
+fn render(numbers: &Numbers, format: Format) -> String {
     match format {
-        Format::Csv => crate::report::csv(&numbers.counts),
-        Format::Ndjson => crate::report::ndjson(numbers),
+        Format::Csv => hitctl_counts::csv(&numbers.counts),
+        Format::Ndjson => hitctl_counts::ndjson(numbers),
     }
-}
-
-/// Writes a file that is not there yet, whole or not at all.
-pub(crate) fn write_new(path: &Path, text: &str) -> Result<(), Failure> {
-    let failed = |error: &std::io::Error| {
-        let failure = Failure::new("not_written", format!("failed to write {}", path.display()));
-        match error.kind() {
-            ErrorKind::AlreadyExists => {
-                Failure::new("exists", format!("{} is there already", path.display()))
-                    .hinted("choose another name, or remove the file")
-            }
-            ErrorKind::NotFound => failure
-                .caused_by("there is no such directory")
-                .hinted("make the directory, or choose another one"),
-            // Without the name of the file that was to become this one.
-            _ => failure
-                .caused_by(error.get_ref().map_or_else(|| error.to_string(), |_| error.kind().to_string())),
-        }
-    };
-    let dir = path.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(dir).map_err(|error| failed(&error))?;
-    file.write_all(text.as_bytes())
-        .and_then(|()| file.as_file().sync_all())
-        .map_err(|error| failed(&error))?;
-    file.persist_noclobber(path).map_err(|error| failed(&error.error))?;
-    Ok(())
 }

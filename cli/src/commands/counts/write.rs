@@ -5,13 +5,13 @@
 
 use std::collections::BTreeSet;
 
+use hitctl_cloud::{Counts, MOST_MERGED, To};
 use hitctl_config::contract::MAX_COUNT;
+use hitctl_counts::{CountChange, fields};
 use hitctl_engine::Fault;
+use hitctl_report::{ChangesView, Exit, Failure, plural};
 
-use super::key;
-use crate::cloud::{Counts, MOST_MERGED, To};
-use crate::commands::fields;
-use crate::report::{ChangesView, CountChange, Exit, Failure, plural};
+use crate::deployment::counts::key;
 use crate::session::Session;
 
 /// Add hits to a path, or take some away: visitors, days, months and times stay as they are

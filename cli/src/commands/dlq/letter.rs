@@ -3,10 +3,9 @@
 //! Three services put letters there: SQS a message as it was sent, EventBridge an event that it could not deliver, and
 //! Lambda an envelope around an event that the function failed on.
 
+use hitctl_cloud::{Attributes, Entry, Message};
 use hitctl_config::contract;
 use serde_json::{Value as Json, json};
-
-use crate::cloud::{Attributes, Entry, Message};
 
 /// Who gave up on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

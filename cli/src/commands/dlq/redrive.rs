@@ -4,18 +4,18 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use hitctl_cloud::{Cloud, Entry, Message, Queue};
 use hitctl_config::{Loaded, names};
 use hitctl_engine::{Event, Fault, Phase, Sink};
-use hitctl_resources::{QueueSpec, Spec as _};
+use hitctl_report::{Exit, Failure, RedriveView, Stuck, plural};
+use hitctl_stack::address;
 use serde_json::Value as Json;
 
 use super::letter::Letter;
 use super::{MOST_HIDDEN_S, dead_letters, hidden_s};
-use crate::cloud::{Cloud, Entry, Message, Queue};
-use crate::commands::feed;
-use crate::commands::logs::duration;
-use crate::commands::steps::millis;
-use crate::report::{Exit, Failure, RedriveView, Stuck, plural};
+use crate::deployment::ingest;
+use crate::elapsed::millis;
+use crate::flags::duration;
 use crate::session::Session;
 
 /// Send dead letters round again, after what was wrong is mended
@@ -75,7 +75,7 @@ async fn redrive(
 ) -> Result<RedriveView, Failure> {
     let started = Instant::now();
     let (app, env) = (&loaded.app.app, &loaded.env);
-    let cloud = feed::open(session, loaded, &QueueSpec::address("dlq"), sink).await?;
+    let cloud = ingest::open(session, loaded, &address::dead_letter_queue(), sink).await?;
     let dead = dead_letters(loaded, &*cloud).await?;
     let hits = loaded.app.queue.enabled.then(|| cloud.queue(&names::queue(app, env))).transpose()?;
     if let Some(hits) = &hits {

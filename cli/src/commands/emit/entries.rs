@@ -1,11 +1,10 @@
 //! Events as a file has them, in the shape that EventBridge's `PutEvents` takes, checked before any is sent. Pure.
 
+use hitctl_cloud::{BusEvent, MOST_EVENT_BYTES};
 use hitctl_config::event_pattern::Pattern;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
-
-use crate::cloud::{BusEvent, MOST_EVENT_BYTES};
 
 /// The longest detail type, in characters, by EventBridge's reference.
 const LONGEST_TYPE: usize = 128;

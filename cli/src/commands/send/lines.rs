@@ -6,11 +6,10 @@ use hit_counter::moment::Moment;
 use hit_counter::path::normalise_keeping;
 use hit_counter::trigger::{self, Content, Sources};
 use hitctl_config::contract::MAX_COUNT;
+use hitctl_counts::fields::{self, Fields};
+use hitctl_report::RefusedLine;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
-
-use crate::commands::fields::{self, Fields};
-use crate::report::RefusedLine;
 
 /// How far ahead a time may be, as the function takes it.
 const AHEAD: SignedDuration = SignedDuration::from_mins(5);

@@ -3,19 +3,24 @@
 use std::fmt::Write as _;
 use std::time::Instant;
 
+use hitctl_cloud::{Access, Cloud, Drive};
 use hitctl_config::{Loaded, names};
 use hitctl_engine::{Event, Fault, Phase, Sink};
+use hitctl_report::{Exit, Failure};
 use hitctl_resources::FunctionSpec;
+use hitctl_stack::cost;
+use hitctl_stack::memory::Figures;
+use hitctl_tune as tune;
+use hitctl_tune::{Asks, Copy, Scratch};
 use tokio_util::sync::CancellationToken;
 
 use super::{Args, Measured};
-use crate::cloud::{Access, Cloud, Drive};
-use crate::commands::steps::{self, millis};
-use crate::commands::turn::Turn;
-use crate::cost;
-use crate::report::{Exit, Failure};
+use crate::deployment::build::package;
+use crate::deployment::context;
+use crate::deployment::context::DeployContext;
+use crate::deployment::lock::DeployLock;
+use crate::elapsed::millis;
 use crate::session::Session;
-use crate::tune::{self, Asks, Copy, Figures, Scratch};
 
 /// How many processes are started for a size, and how often each is asked after its first answer.
 const STARTS: u32 = 3;
@@ -45,16 +50,17 @@ pub(super) async fn measure(
     let progress = session.console.progress();
     let sink = progress.sink();
     let measured = async {
-        let turn = Turn::hold(session, loaded, &*cloud, ("tune", args.lock), &sink).await?;
+        let context = DeployContext::new(session, loaded, &*cloud, &sink);
+        let lock = DeployLock::hold(&context, "tune", args.lock).await?;
         let begun = Instant::now();
         sink.send(Event::PhaseStarted {
             phase: Phase::Measure,
             detail: "measuring a copy of the function".to_owned(),
         });
         let run = Run { session, loaded, cloud: &*cloud, of: &of, starts, hits: args.hits };
-        let rows = Box::pin(run.measure(sizes, &sink, turn.stop())).await;
+        let rows = Box::pin(run.measure(sizes, &sink, lock.stop())).await;
         sink.send(Event::PhaseEnded { phase: Phase::Measure, ok: rows.is_ok(), took_ms: millis(begun) });
-        let lost = turn.end(None).await;
+        let lost = lock.end(None).await;
         match (rows, lost) {
             (Ok(rows), None) => Ok(rows),
             (Ok(_), Some(failure)) | (Err(failure), _) => Err(failure),
@@ -77,7 +83,7 @@ async fn open(
     loaded: &Loaded,
     sink: &Sink,
 ) -> Result<(Box<dyn Cloud>, FunctionSpec), Failure> {
-    let cloud = steps::open(session, loaded, Access::Read, sink).await?;
+    let cloud = context::open(session, loaded, Access::Read, sink).await?;
     let env = &loaded.env;
     let deployed = tune::deployed(&*cloud, loaded, sink, &session.stop).await?;
     let of = deployed.ok_or_else(|| {
@@ -138,7 +144,7 @@ impl Run<'_> {
         })?;
         let name = names::function(&self.loaded.app.app, &self.loaded.env);
         let artifact = tune::code(self.cloud, &self.session.env, &name, self.of, dir.path()).await?;
-        let drivers = self.cloud.drivers(Drive { artifact: Some(&artifact), ..Drive::default() });
+        let drivers = self.cloud.drivers(Drive { code: Some(package(&artifact)), ..Drive::default() });
         let mut copy = Copy::new(self.cloud, self.loaded, drivers, sink, stop)?;
         // Whoever made it is no more: the lease is ours.
         if copy.remove().await? {

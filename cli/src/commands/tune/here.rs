@@ -4,13 +4,17 @@ use std::time::Instant;
 
 use hitctl_config::Loaded;
 use hitctl_engine::{Event, Phase, Sink};
+use hitctl_report::Failure;
+use hitctl_resources::Place;
+use hitctl_stack::Code;
+use hitctl_stack::memory::Figures;
+use hitctl_tune::{Asks, Bench, Shares, WARM_CALLS, vcpus};
 
 use super::{Args, Measured};
-use crate::commands::steps::{self, millis};
-use crate::report::Failure;
+use crate::deployment::build::build;
+use crate::deployment::design::design;
+use crate::elapsed::millis;
 use crate::session::Session;
-use crate::stack::{Code, Place};
-use crate::tune::{Asks, Bench, Figures, Shares, WARM_CALLS, vcpus};
 
 /// How many processes are started for a size.
 const STARTS: u32 = 5;
@@ -48,7 +52,7 @@ async fn under(
     sizes: &[u32],
     sink: &Sink,
 ) -> Result<Measured, Failure> {
-    let artifact = steps::build(session, loaded, args.function, sink).await?;
+    let artifact = build(session, loaded, args.function, sink).await?;
     let place = Place {
         partition: "aws".to_owned(),
         region: hitctl_local::REGION.to_owned(),
@@ -57,7 +61,7 @@ async fn under(
         endpoint: None,
     };
     let code = Code { sha256: artifact.sha256.clone(), arch: artifact.arch };
-    let graph = steps::design(loaded, &place, &code)?;
+    let graph = design(loaded, &place, Some(&code))?;
     let begun = Instant::now();
     sink.send(Event::PhaseStarted {
         phase: Phase::Measure,

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hitctl::policy::{CALLS, Call};
 use hitctl_emulators::policy_findings;
+use hitctl_stack::policy::{CALLS, Call};
 use serde_json::{Value as Json, json};
 
 use super::{calls, drift, life};

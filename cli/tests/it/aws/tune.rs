@@ -84,7 +84,7 @@ fn what_is_not_reported_is_missing_and_nothing_is_counted() {
         "lambda:DeleteFunction",
     ];
     assert_eq!(seen.map(count), [1, 1, 22, 1], "{calls:?}");
-    let unknown = |call: &&String| !hitctl::policy::CALLS.iter().any(|known| known.operation == **call);
+    let unknown = |call: &&String| !hitctl_stack::policy::CALLS.iter().any(|known| known.operation == **call);
     let unknown: Vec<_> = calls.iter().filter(unknown).collect();
     assert!(unknown.is_empty(), "the deployer's policy does not have {unknown:?}");
     wipe(&mut scene);

@@ -35,8 +35,7 @@ impl<'a> StandIn<'a> {
 
     /// Its ARN.
     pub(super) fn arn(&self) -> String {
-        let Aws { partition, account, .. } = self.aws;
-        format!("arn:{partition}:iam::{account}:role/{}", self.name)
+        self.aws.place.location().role_arn(&self.name)
     }
 
     /// Creates it. One that an interrupted deploy left is used again; one of somebody else's is refused.

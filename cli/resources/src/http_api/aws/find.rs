@@ -120,7 +120,7 @@ impl HttpApis {
     }
 
     pub(super) fn arn(&self, api_id: &str) -> String {
-        format!("arn:{}:apigateway:{}::/apis/{api_id}", self.aws.partition, self.aws.region)
+        self.aws.place.location().api_gateway_arn(&format!("/apis/{api_id}"))
     }
 
     async fn tags_of(&self, api_id: &str) -> Result<Option<Tags>, Fault> {
@@ -138,7 +138,7 @@ impl HttpApis {
             .caused_by(format!("each has {}", all.join(", ")))
             .hinted(format!(
                 "keep the one that is in use and delete the others: `aws apigatewayv2 delete-api --region {} --api-id ID`",
-                self.aws.region
+                self.aws.place.region
             ))
     }
 

@@ -1,0 +1,69 @@
+//! Packs the sources of the function into the program, so that it can build it where there is no checkout.
+//!
+//! What is packed is a workspace by itself: `config/`, `function/`, a `Cargo.toml` with just those members and the lock
+//! file's part about them. Nothing else belongs here.
+
+use std::error::Error;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+#[path = "src/listing.rs"]
+mod listing;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let manifest_dir = PathBuf::from(variable("CARGO_MANIFEST_DIR")?);
+    let out = PathBuf::from(variable("OUT_DIR")?);
+    let root = manifest_dir.ancestors().nth(2).ok_or("the crate is not two folders below the workspace")?;
+    for watched in ["Cargo.toml", "Cargo.lock"].iter().chain(&listing::FOLDERS) {
+        println!("cargo::rerun-if-changed={}", root.join(watched).display());
+    }
+    println!("cargo::rerun-if-changed=src/listing.rs");
+    println!("cargo::rerun-if-changed=build.rs");
+
+    let manifest = out.join("carried.Cargo.toml");
+    fs::write(&manifest, members_only(&read(&root.join("Cargo.toml"))?)?)?;
+    let lock = out.join("carried.Cargo.lock");
+    let roots = [listing::PACKAGE, "hitctl-config"];
+    fs::write(&lock, listing::prune_lock(&read(&root.join("Cargo.lock"))?, &roots))?;
+
+    let mut files = vec![("Cargo.lock".to_owned(), lock), ("Cargo.toml".to_owned(), manifest)];
+    for name in listing::list(root)? {
+        let path = root.join(&name);
+        files.push((name, path));
+    }
+    files.sort();
+    let mut code = String::from("&[\n");
+    for (name, path) in files {
+        let path = path.to_str().ok_or("the checkout's path is not UTF-8")?;
+        writeln!(code, "    ({name:?}, include_bytes!({path:?})),")?;
+    }
+    code.push_str("]\n");
+    fs::write(out.join("carried.rs"), code)?;
+    Ok(())
+}
+
+/// The workspace's manifest with the packed folders as its only members.
+fn members_only(manifest: &str) -> Result<String, Box<dyn Error>> {
+    let members = format!("members = {:?}", listing::FOLDERS);
+    let mut replaced = 0;
+    let mut out = String::new();
+    for line in manifest.lines() {
+        if line.starts_with("members = [") {
+            replaced += 1;
+            writeln!(out, "{members}")?;
+        } else if !line.starts_with("default-members = [") {
+            writeln!(out, "{line}")?;
+        }
+    }
+    if replaced == 1 { Ok(out) } else { Err("the workspace's `members` must stand on one line".into()) }
+}
+
+fn read(path: &Path) -> Result<String, Box<dyn Error>> {
+    fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()).into())
+}
+
+#[expect(clippy::disallowed_methods, reason = "a build script is told its folders by the environment only")]
+fn variable(name: &str) -> Result<String, env::VarError> {
+    env::var(name)
+}

@@ -1,0 +1,50 @@
+//! The two places to deploy to, AWS and the cloud on this machine, behind one trait. What is deployed goes through [`Cloud::drivers`] and
+//! the engine; the rest is what people ask of something that is deployed: call it, read its counts, read its log.
+
+mod aws;
+mod bus;
+mod cloud;
+mod counts;
+mod distribution;
+mod import;
+mod lease;
+mod local;
+mod queue;
+mod request;
+mod slow_calls;
+mod table;
+mod url;
+mod visitors;
+mod write;
+
+use hitctl_engine::{Fault, Sink};
+pub use hitctl_resources::aws::versions::Version;
+
+pub use aws::web::{Web, WebResponse};
+pub use bus::{Bus, BusEvent, MOST_EVENT_BYTES};
+pub use cloud::{Access, Answer, Cloud, Drive, LogPage};
+pub use counts::{Counts, MOST_MERGED, To};
+pub use distribution::{
+    Distribution, DistributionState, Invalidation, MAX_INVALIDATION_PATHS, NO_DISTRIBUTION,
+};
+pub use lease::gate::Gate;
+pub use lease::holder::{Holder, unique};
+pub use lease::watch::LASTS as LEASE_LASTS;
+pub use lease::{Lease, Taking};
+pub use queue::{Attributes, Depth, Entry, Message, Queue};
+pub use request::{LocalOptions, Request};
+pub use slow_calls::SlowCalls;
+pub use table::Table;
+pub use url::is_loopback;
+pub use visitors::VisitorIp;
+
+use aws::account::AwsCloud;
+use local::Local;
+
+/// Opens the cloud of the environment in force.
+pub async fn open(request: &Request<'_>, sink: &Sink) -> Result<Box<dyn Cloud>, Fault> {
+    match &request.local {
+        Some(local) => Ok(Box::new(Local::open(request, local, sink).await?)),
+        None => Ok(Box::new(AwsCloud::open(request).await?)),
+    }
+}

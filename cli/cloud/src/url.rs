@@ -1,0 +1,24 @@
+//! What a URL says about its host.
+
+/// The host of a URL, and its port where there is one.
+pub(crate) fn host(url: &str) -> String {
+    let authority = url.parse::<hyper::Uri>().ok().and_then(|uri| uri.authority().cloned());
+    // A URL may hold a password.
+    authority.map_or_else(String::new, |authority| {
+        let all = authority.as_str();
+        all.rsplit_once('@').map_or(all, |(_, host)| host).to_owned()
+    })
+}
+
+/// Whether a URL leads to this machine.
+pub fn is_loopback(url: &str) -> bool {
+    let Ok(uri) = url.parse::<hyper::Uri>() else { return false };
+    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']).to_ascii_lowercase();
+    host == "localhost"
+        || host.ends_with(".localhost")
+        || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+pub(crate) fn is_secure(url: &str) -> bool {
+    url.get(..8).is_some_and(|start| start.eq_ignore_ascii_case("https://"))
+}

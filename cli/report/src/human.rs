@@ -1,0 +1,116 @@
+//! Numbers, times and values as people write them.
+
+use serde_json::Value as Json;
+
+use super::style::Style;
+use super::text;
+
+/// A time: `12ms`, `0.3s`, `59.9s`, `1m 04s`, `2h 05m`.
+pub(crate) fn took(ms: u64) -> String {
+    let seconds = ms / 1000;
+    match ms {
+        0..100 => format!("{ms}ms"),
+        // One decimal, rounded down: a time never looks longer than it was.
+        100..60_000 => format!("{seconds}.{}s", ms % 1000 / 100),
+        60_000..3_600_000 => format!("{}m {:02}s", seconds / 60, seconds % 60),
+        _ => format!("{}h {:02}m", seconds / 3600, seconds % 3600 / 60),
+    }
+}
+
+/// A size: `512 B`, `1.4 KiB`, `512 KiB`, `1.5 MiB`.
+pub(crate) fn bytes(n: u64) -> String {
+    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
+    if n < 1024 {
+        return format!("{n} B");
+    }
+    // In tenths, so that no float rounds a size past a limit.
+    let mut tenths = u128::from(n) * 10 / 1024;
+    let mut unit = UNITS[0];
+    for next in &UNITS[1..] {
+        if tenths < 10_240 {
+            break;
+        }
+        tenths /= 1024;
+        unit = next;
+    }
+    if tenths >= 1000 || tenths % 10 == 0 {
+        format!("{} {unit}", tenths / 10)
+    } else {
+        format!("{}.{} {unit}", tenths / 10, tenths % 10)
+    }
+}
+
+/// A whole number, with commas between thousands where a person reads it.
+pub(crate) fn number(n: u64, style: Style) -> String {
+    let digits = n.to_string();
+    if !style.tty {
+        return digits;
+    }
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// `1 table`, `2 tables`.
+pub fn plural(n: u64, noun: &str) -> String {
+    if n == 1 { format!("{n} {noun}") } else { format!("{n} {noun}s") }
+}
+
+/// A value of a spec on one line: strings quoted, lists inline, nothing spelled `(none)`, cut to `columns`.
+pub(crate) fn value(value: &Json, columns: usize, style: Style) -> String {
+    let line = match value {
+        Json::Null => "(none)".to_owned(),
+        other => other.to_string(),
+    };
+    text::truncate(&text::clean(&line), columns.max(8), style).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times() {
+        let shown: Vec<_> =
+            [0, 12, 99, 100, 349, 1200, 59_999, 60_000, 64_000, 3_599_999, 7_500_000].map(took).to_vec();
+        assert_eq!(
+            shown,
+            ["0ms", "12ms", "99ms", "0.1s", "0.3s", "1.2s", "59.9s", "1m 00s", "1m 04s", "59m 59s", "2h 05m"]
+        );
+    }
+
+    #[test]
+    fn sizes() {
+        let shown: Vec<_> =
+            [0, 1023, 1024, 1500, 524_288, 1_048_575, 1_048_576, 1_572_864, u64::MAX].map(bytes).to_vec();
+        assert_eq!(
+            shown,
+            ["0 B", "1023 B", "1 KiB", "1.4 KiB", "512 KiB", "1023 KiB", "1 MiB", "1.5 MiB", "16777215 TiB"]
+        );
+    }
+
+    #[test]
+    fn numbers_have_separators_only_for_people() {
+        let tty = Style { tty: true, ..Style::PLAIN };
+        let shown: Vec<_> = [0, 999, 1000, 1_234_567].iter().map(|n| number(*n, tty)).collect();
+        assert_eq!(shown, ["0", "999", "1,000", "1,234,567"]);
+        assert_eq!(number(1_234_567, Style::PLAIN), "1234567");
+        assert_eq!(
+            (plural(1, "change"), plural(2, "change")),
+            ("1 change".to_owned(), "2 changes".to_owned())
+        );
+    }
+
+    #[test]
+    fn values_are_short_and_safe() {
+        assert_eq!(value(&serde_json::json!("a\u{1b}b"), 80, Style::PLAIN), r#""a\u001bb""#);
+        assert_eq!(value(&serde_json::json!(["GET", 1, null]), 80, Style::PLAIN), r#"["GET",1,null]"#);
+        assert_eq!(value(&Json::Null, 80, Style::PLAIN), "(none)");
+        assert_eq!(value(&serde_json::json!("x".repeat(100)), 10, Style::PLAIN), "\"xxxxxxxx…");
+    }
+}

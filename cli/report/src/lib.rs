@@ -1,0 +1,35 @@
+//! What the user sees: the only place that draws and prints.
+//!
+//! Results go to stdout, talk goes to stderr. Progress is a consumer of the engine's events, never a parameter of the
+//! work: `bars` for a terminal, `plain` for CI and files, `json_lines` for programs. What a command has found out
+//! comes here as a view: plain data that serialises to the contract's JSON and renders itself for people. Nothing here
+//! decides what is done, talks to a cloud, or knows a command.
+
+mod bars;
+mod chart;
+mod console;
+mod failure;
+mod human;
+mod input;
+mod json_lines;
+mod notifier;
+mod plain;
+mod progress;
+mod render;
+mod style;
+mod table;
+mod term;
+#[cfg(test)]
+mod test_styles;
+mod text;
+mod view;
+mod words;
+
+pub use console::{Answer, Console, ConsoleOptions};
+pub use failure::{EXIT_CODES, Exit, Failure};
+pub use human::plural;
+pub use notifier::Notifier;
+pub use progress::Progress;
+pub use render::{Report, View};
+pub use style::{ColorChoice, Style, Tone};
+pub use view::*;

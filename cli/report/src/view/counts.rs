@@ -1,0 +1,138 @@
+//! The counts, as a table for people and as JSON for programs.
+
+use std::fmt::Write as _;
+
+use hitctl_counts::{CountRow, Numbers};
+use serde::Serialize;
+
+use crate::render::View;
+use crate::style::Style;
+use crate::table::{Column, Table};
+use crate::{human, text};
+
+/// The counts of some paths.
+#[derive(Clone, Debug, Serialize)]
+pub struct CountsView {
+    /// One a path, in the order to show.
+    pub counts: Vec<CountRow>,
+}
+
+impl View for Numbers {
+    fn render(&self, style: Style) -> String {
+        CountsView { counts: self.counts.clone() }.render(style)
+    }
+}
+
+impl View for CountsView {
+    fn render(&self, style: Style) -> String {
+        if self.counts.is_empty() {
+            return "No path has been hit yet.\n".to_owned();
+        }
+        // Where visitors are not told apart, there is nothing to say of them.
+        let visitors = self.counts.iter().any(|row| row.uniques > 0);
+        let mut columns = vec![Column::text("PATH").flexible(), Column::number("HITS")];
+        columns.extend(visitors.then(|| Column::number("UNIQUES")));
+        columns.extend([Column::text("FIRST").optional(), Column::text("LAST").optional()]);
+        let mut table = Table::new(columns);
+        let time = |time: &Option<String>| text::clean(time.as_deref().unwrap_or_default()).into_owned();
+        for row in &self.counts {
+            let mut cells = vec![text::clean(&row.path).into(), human::number(row.hits, style).into()];
+            cells.extend(visitors.then(|| human::number(row.uniques, style).into()));
+            cells.extend([time(&row.first).into(), time(&row.last).into()]);
+            table.row(cells);
+        }
+        let mut out = table.render(0, style);
+        if style.tty && self.counts.len() > 1 {
+            let hits = self.counts.iter().map(|row| row.hits).fold(0, u64::saturating_add);
+            let paths = human::number(self.counts.len() as u64, style);
+            let _ = writeln!(out, "\n{} hits on {paths} paths", human::number(hits, style));
+        }
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use hitctl_counts::Tally;
+
+    use super::*;
+    use crate::render::Report as _;
+    use crate::test_styles::{NARROW, WIDE, fits};
+
+    fn view() -> CountsView {
+        let row = |path: &str, hits, first: Option<&str>| CountRow {
+            hits,
+            first: first.map(str::to_owned),
+            last: first.map(str::to_owned),
+            ..CountRow::zero(path)
+        };
+        CountsView {
+            counts: vec![
+                row("/", 1_234_567, Some("2026-09-20T10:00:00Z")),
+                row("/a/very/long/path/that/does/not/fit/anywhere", 12, Some("2026-09-20T10:00:00Z")),
+                row("a\u{1b}[2J \"quoted\", path\n", 0, None),
+            ],
+        }
+    }
+
+    #[test]
+    fn a_table_that_fits() {
+        insta::assert_snapshot!(view().human(WIDE), @r#"
+        PATH                                               HITS  FIRST                 LAST
+        /                                             1,234,567  2026-09-20T10:00:00Z  2026-09-20T10:00:00Z
+        /a/very/long/path/that/does/not/fit/anywhere         12  2026-09-20T10:00:00Z  2026-09-20T10:00:00Z
+        a\u{1b}[2J "quoted", path\n                           0
+
+        1,234,579 hits on 3 paths
+        "#);
+        insta::assert_snapshot!(view().human(NARROW), @r#"
+        PATH                                HITS
+        /                              1,234,567
+        /a/very/long/path/that/does/…         12
+        a\u{1b}[2J "quoted", path\n            0
+
+        1,234,579 hits on 3 paths
+        "#);
+        assert!(fits(&view().human(NARROW), NARROW));
+        assert!(view().human(Style::PLAIN).contains("  1234567  2026"));
+        assert_eq!(CountsView { counts: vec![] }.human(WIDE), "No path has been hit yet.\n");
+    }
+
+    #[test]
+    fn visitors_are_shown_where_there_are_any_and_days_are_in_the_json() {
+        let tally = Tally { hits: 12, uniques: 9 };
+        let row = CountRow {
+            hits: 12,
+            uniques: 9,
+            days: BTreeMap::from([("2026-09-20".to_owned(), tally)]),
+            months: BTreeMap::from([("2026-09".to_owned(), tally)]),
+            ..CountRow::zero("/")
+        };
+        let mut both = row.clone();
+        both.add(row.clone());
+        assert_eq!((both.uniques, both.days["2026-09-20"]), (18, Tally { hits: 24, uniques: 18 }));
+        let view = CountsView { counts: vec![row.clone(), CountRow::zero("/b")] };
+        insta::assert_snapshot!(view.human(WIDE), @"
+        PATH  HITS  UNIQUES
+        /       12        9
+        /b       0        0
+
+        12 hits on 2 paths
+        ");
+        let days =
+            r#""days":{"2026-09-20":{"hits":12,"uniques":9}},"months":{"2026-09":{"hits":12,"uniques":9}}"#;
+        assert!(view.json().contains(days));
+        assert!(!CountsView { counts: vec![row.brief()] }.json().contains("days"));
+    }
+
+    #[test]
+    fn json_is_the_contract() {
+        let view = CountsView { counts: vec![CountRow::zero("/")] };
+        assert_eq!(
+            view.json(),
+            r#"{"v":1,"counts":[{"path":"/","hits":0,"uniques":0,"first":null,"last":null}]}"#
+        );
+    }
+}

@@ -1,0 +1,170 @@
+//! What a deployed function answered when it was called.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use serde::Serialize;
+use serde_json::Value as Json;
+
+use super::logs;
+use crate::render::View;
+use crate::style::{Style, Tone};
+use crate::text;
+
+/// An answer of the function.
+#[derive(Clone, Debug, Serialize)]
+pub struct InvokeView {
+    /// The HTTP status; 200 for an answer that is no HTTP answer, 500 for a failed invocation.
+    status: u64,
+    headers: BTreeMap<String, String>,
+    body: Json,
+    duration_ms: f64,
+    log: String,
+    /// Lambda's word for a failed invocation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    function_error: Option<String>,
+}
+
+impl InvokeView {
+    /// The view of an answer: what Lambda returned, its word for a failed invocation, milliseconds, and the log's end.
+    pub fn new(payload: &Json, function_error: Option<String>, duration_ms: f64, log: String) -> Self {
+        let http = payload.get("statusCode").and_then(Json::as_u64).filter(|_| function_error.is_none());
+        let headers = payload.get("headers").and_then(Json::as_object).filter(|_| http.is_some());
+        let headers = headers.into_iter().flatten().map(|(name, value)| {
+            (name.clone(), value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+        });
+        let body = match (http, payload.get("body")) {
+            (None, _) => payload.clone(),
+            // A body is text; where that text is JSON, scripts want it as such.
+            (Some(_), Some(Json::String(text))) => {
+                serde_json::from_str(text).unwrap_or_else(|_| text.clone().into())
+            }
+            (Some(_), other) => other.cloned().unwrap_or(Json::Null),
+        };
+        let status = http.unwrap_or(if function_error.is_some() { 500 } else { 200 });
+        Self { status, headers: headers.collect(), body, duration_ms, log, function_error }
+    }
+
+    /// Whether the invocation failed, or the function answered that it could not do its work, or not all of it.
+    pub fn is_failure(&self) -> bool {
+        let refused = self.body.get("batchItemFailures").and_then(Json::as_array);
+        self.function_error.is_some() || self.status >= 500 || refused.is_some_and(|some| !some.is_empty())
+    }
+}
+
+/// A generated event.
+#[derive(Clone, Debug, Serialize)]
+pub struct EventView {
+    /// The event.
+    pub event: Json,
+}
+
+impl View for EventView {
+    fn render(&self, _: Style) -> String {
+        text::clean_lines(&serde_json::to_string_pretty(&self.event).unwrap_or_default()) + "\n"
+    }
+}
+
+impl View for InvokeView {
+    fn render(&self, style: Style) -> String {
+        let tone = match self.status {
+            _ if self.is_failure() => Tone::Bad,
+            400.. => Tone::Warn,
+            _ => Tone::Good,
+        };
+        let status = match &self.function_error {
+            Some(error) => format!("failed: {}", text::clean(error)),
+            None => self.status.to_string(),
+        };
+        let mut out = format!("{}  {:.1} ms\n", style.paint(tone, status), self.duration_ms);
+        for (name, value) in &self.headers {
+            let line = format!("{}: {}", text::clean(name), text::clean(value));
+            let _ = writeln!(out, "{}", style.paint(Tone::Dim, line));
+        }
+        let body = match &self.body {
+            Json::Null => String::new(),
+            Json::String(text) => text::clean_lines(text),
+            other => text::clean_lines(&serde_json::to_string_pretty(other).unwrap_or_default()),
+        };
+        if !body.is_empty() {
+            let _ = writeln!(out, "\n{}", body.trim_end());
+        }
+        let log = logs::tail(&self.log, style);
+        if !log.is_empty() {
+            let _ = write!(out, "\n{}\n{log}", style.paint(Tone::Dim, "log"));
+        }
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::render::Report as _;
+    use crate::test_styles::{COLOUR, visible};
+
+    fn view() -> InvokeView {
+        let payload = json!({
+            "statusCode": 200,
+            "headers": { "content-type": "application/json", "x": "\u{1b}[2J" },
+            "body": "{\"v\":1,\"path\":\"/\",\"hits\":8}",
+        });
+        InvokeView::new(
+            &payload,
+            None,
+            3.25,
+            "START RequestId: 8f5e2c1a Version: 1\n{\"level\":\"INFO\",\"message\":\"counted\"}\n".to_owned(),
+        )
+    }
+
+    #[test]
+    fn an_answer_with_its_log() {
+        insta::assert_snapshot!(view().human(Style::PLAIN), @r#"
+        200  3.2 ms
+        content-type: application/json
+        x: \u{1b}[2J
+
+        {
+          "hits": 8,
+          "path": "/",
+          "v": 1
+        }
+
+        log
+          start    request=8f5e2c1a
+          INFO   counted
+        "#);
+        assert!(visible(&view().human(COLOUR)).starts_with("<32m200</>  3.2 ms\n"));
+        assert!(!view().is_failure());
+    }
+
+    #[test]
+    fn json_is_the_contract() {
+        insta::assert_snapshot!(view().json(), @r#"{"v":1,"status":200,"headers":{"content-type":"application/json","x":"\u001b[2J"},"body":{"hits":8,"path":"/","v":1},"duration_ms":3.25,"log":"START RequestId: 8f5e2c1a Version: 1\n{\"level\":\"INFO\",\"message\":\"counted\"}\n"}"#);
+    }
+
+    #[test]
+    fn a_failed_invocation_and_an_answer_that_is_no_http() {
+        let payload = json!({"errorType": "Panic", "errorMessage": "boom"});
+        let failed = InvokeView::new(&payload, Some("Unhandled".to_owned()), 1.0, String::new());
+        assert!(failed.is_failure());
+        insta::assert_snapshot!(failed.human(Style::PLAIN), @r#"
+        failed: Unhandled  1.0 ms
+
+        {
+          "errorMessage": "boom",
+          "errorType": "Panic"
+        }
+        "#);
+        let other = InvokeView::new(&json!({"batchItemFailures": []}), None, 1.0, String::new());
+        assert_eq!((other.status, other.is_failure()), (200, false));
+        let some = json!({"batchItemFailures": [{"itemIdentifier": "m-1"}]});
+        assert!(InvokeView::new(&some, None, 1.0, String::new()).is_failure(), "a message was refused");
+        let text =
+            InvokeView::new(&json!({"statusCode": 503, "body": "busy\u{7}"}), None, 1.0, String::new());
+        assert!(text.is_failure());
+        assert_eq!(text.human(Style::PLAIN), "503  1.0 ms\n\nbusy\\u{7}\n");
+    }
+}

@@ -1,0 +1,293 @@
+//! Log lines made readable: the function's JSON lines, Lambda's own lines in both formats, and anything else as it is.
+//!
+//! A log is what strangers made the function write: nothing of it reaches the terminal unescaped.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+use serde::ser::SerializeStruct;
+use serde_json::{Map, Value as Json};
+
+use crate::render::{Report, View};
+use crate::style::{Style, Tone};
+use crate::text;
+
+/// Log lines, oldest first.
+#[derive(Clone, Debug, Serialize)]
+pub struct LogsView {
+    /// The lines.
+    pub lines: Vec<LogLine>,
+}
+
+/// One line as it was logged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogLine {
+    /// When, in milliseconds since 1970.
+    pub timestamp_ms: i64,
+    /// What.
+    pub message: String,
+}
+
+/// What a line says.
+struct Parsed {
+    /// `INFO`, or Lambda's own `start`, `end`, `report`.
+    level: String,
+    message: String,
+    fields: Vec<(String, String)>,
+}
+
+impl LogLine {
+    /// The level, in capitals, when the line has one.
+    pub fn level(&self) -> Option<String> {
+        let level = parse(&self.message).level;
+        (!level.is_empty()).then_some(level)
+    }
+}
+
+impl Serialize for LogLine {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut out = serializer.serialize_struct("LogLine", 3)?;
+        out.serialize_field("timestamp", &time(self.timestamp_ms, "%Y-%m-%dT%H:%M:%S%.3fZ"))?;
+        out.serialize_field("level", &self.level())?;
+        out.serialize_field("message", self.message.trim_end())?;
+        out.end()
+    }
+}
+
+impl View for LogLine {
+    fn render(&self, style: Style) -> String {
+        let format = if style.narrow() { "%H:%M:%S" } else { "%Y-%m-%d %H:%M:%S%.3fZ" };
+        let time = style.paint(Tone::Dim, time(self.timestamp_ms, format));
+        format!("{time} {}", message(&self.message, style)).trim_end().to_owned() + "\n"
+    }
+}
+
+impl View for LogsView {
+    fn render(&self, style: Style) -> String {
+        self.lines.iter().map(|line| Report::human(line, style)).collect()
+    }
+}
+
+/// The lines of a log tail, without times.
+pub(super) fn tail(log: &str, style: Style) -> String {
+    log.lines().filter(|line| !line.trim().is_empty()).fold(String::new(), |mut out, line| {
+        let _ = writeln!(out, "  {}", message(line, style));
+        out
+    })
+}
+
+/// A line without its time: level, message, and what else it has.
+fn message(line: &str, style: Style) -> String {
+    let Parsed { level, message, fields } = parse(line);
+    let tone = match level.as_str() {
+        "ERROR" | "FATAL" | "CRITICAL" => Tone::Bad,
+        "WARN" => Tone::Warn,
+        "INFO" => Tone::Good,
+        _ => Tone::Dim,
+    };
+    let ours = level.chars().any(char::is_lowercase);
+    let body = text::clean(&message);
+    let body = if ours { style.paint(Tone::Dim, body) } else { body.into_owned() };
+    let mut out = format!("{} {body}", style.paint(tone, text::pad(&text::clean(&level), 6)));
+    for (name, value) in fields {
+        let field = format!("{}={}", text::clean(&name), text::clean(&value));
+        let _ = write!(out, "  {}", style.paint(Tone::Dim, field));
+    }
+    out.trim_end().to_owned()
+}
+
+fn parse(line: &str) -> Parsed {
+    let line = line.trim_end();
+    match serde_json::from_str::<Json>(line) {
+        Ok(Json::Object(object)) => match object.get("type").and_then(Json::as_str) {
+            Some(kind) if kind.starts_with("platform.") && object.contains_key("record") => {
+                platform_json(kind, &object)
+            }
+            _ => application(object),
+        },
+        _ => platform_text(line).unwrap_or_else(|| Parsed {
+            level: String::new(),
+            message: line.to_owned(),
+            fields: Vec::new(),
+        }),
+    }
+}
+
+/// A JSON line of a function.
+fn application(mut object: Map<String, Json>) -> Parsed {
+    // Some loggers put what matters into `fields`.
+    if let Some(Json::Object(inner)) = object.remove("fields") {
+        for (name, value) in inner {
+            object.entry(name).or_insert(value);
+        }
+    }
+    let mut take = |names: &[&str]| names.iter().find_map(|name| object.remove(*name)).map(plain);
+    let level = take(&["level", "severity", "lvl"]).unwrap_or_default().to_uppercase();
+    let message = take(&["message", "msg", "errorMessage"]).unwrap_or_default();
+    let request = take(&["requestId", "request_id", "AWSRequestId"]);
+    drop(take(&["timestamp"]).or_else(|| take(&["time"])).or_else(|| take(&["ts"])));
+    let mut fields: Vec<(String, String)> =
+        object.into_iter().map(|(name, value)| (name, quoted_if_needed(plain(value)))).collect();
+    fields.extend(request.map(|id| ("request".to_owned(), short_id(&id))));
+    let level = if level == "WARNING" { "WARN".to_owned() } else { level };
+    Parsed { level, message, fields }
+}
+
+/// A line of Lambda itself, as JSON.
+fn platform_json(kind: &str, object: &Map<String, Json>) -> Parsed {
+    let record = object.get("record").unwrap_or(&Json::Null);
+    let metric =
+        |name: &str| record.get("metrics").and_then(|metrics| metrics.get(name)).and_then(Json::as_f64);
+    let what = kind.trim_start_matches("platform.");
+    let (level, message) = match what {
+        "report" => {
+            let parts = [
+                metric("durationMs").map(|ms| format!("{ms} ms")),
+                metric("billedDurationMs").map(|ms| format!("billed {ms} ms")),
+                metric("maxMemoryUsedMB")
+                    .zip(metric("memorySizeMB"))
+                    .map(|(used, size)| format!("{used} of {size} MB")),
+                metric("initDurationMs").map(|ms| format!("init {ms} ms")),
+                status(record.get("status").and_then(Json::as_str)),
+            ];
+            ("report", parts.into_iter().flatten().collect::<Vec<_>>().join(", "))
+        }
+        "start" => ("start", String::new()),
+        "runtimeDone" => ("end", status(record.get("status").and_then(Json::as_str)).unwrap_or_default()),
+        other if other.starts_with("init") => ("init", other.trim_start_matches("init").to_lowercase()),
+        other => ("lambda", other.to_owned()),
+    };
+    let id = record.get("requestId").and_then(Json::as_str);
+    let fields = id.map(|id| ("request".to_owned(), short_id(id))).into_iter().collect();
+    Parsed { level: level.to_owned(), message, fields }
+}
+
+/// A line of Lambda itself, as text.
+fn platform_text(line: &str) -> Option<Parsed> {
+    let request = |rest: &str| {
+        let id = rest.strip_prefix("RequestId: ")?.split_whitespace().next()?;
+        Some(vec![("request".to_owned(), short_id(id))])
+    };
+    let parsed =
+        |level: &str, message: String, fields| Some(Parsed { level: level.to_owned(), message, fields });
+    let (word, rest) = line.split_once(' ')?;
+    match word {
+        "START" => parsed("start", String::new(), request(rest)?),
+        "END" => parsed("end", String::new(), request(rest)?),
+        "INIT_START" => parsed("init", rest.replace('\t', ", "), Vec::new()),
+        "REPORT" => {
+            let fields = request(rest)?;
+            let part = |name: &str| {
+                let parts = rest.split('\t').find_map(|part| part.trim().strip_prefix(name));
+                parts.map(|value| value.trim_start_matches(':').trim().to_owned())
+            };
+            let used = part("Max Memory Used").zip(part("Memory Size"));
+            let parts = [
+                part("Duration"),
+                part("Billed Duration").map(|ms| format!("billed {ms}")),
+                used.map(|(used, size)| format!("{} of {size}", used.trim_end_matches(" MB"))),
+                part("Init Duration").map(|ms| format!("init {ms}")),
+                status(part("Status").as_deref()),
+            ];
+            parsed("report", parts.into_iter().flatten().collect::<Vec<_>>().join(", "), fields)
+        }
+        _ => None,
+    }
+}
+
+/// How an invocation ended, unless well.
+fn status(status: Option<&str>) -> Option<String> {
+    status.filter(|status| *status != "success").map(str::to_owned)
+}
+
+/// A value without the quotes of a string.
+fn plain(value: Json) -> String {
+    match value {
+        Json::String(text) => text,
+        other => other.to_string(),
+    }
+}
+
+fn quoted_if_needed(value: String) -> String {
+    if value.is_empty() || value.contains(char::is_whitespace) { format!("{value:?}") } else { value }
+}
+
+/// Enough of an id to tell requests apart.
+fn short_id(id: &str) -> String {
+    id.chars().take(8).collect()
+}
+
+/// A time in UTC; one that is no time shows as a number.
+fn time(ms: i64, format: &str) -> String {
+    jiff::Timestamp::from_millisecond(ms)
+        .map_or_else(|_| ms.to_string(), |at| at.strftime(format).to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_styles::{COLOUR, NARROW, visible};
+
+    const LINES: &[&str] = &[
+        r#"{"timestamp":"2026-09-20T10:00:00.123Z","level":"INFO","message":"counted","requestId":"8f5e2c1a-77aa","path":"/a b","hits":7}"#,
+        r#"{"level":"warning","fields":{"message":"slow","ms":120}}"#,
+        r#"{"level":"ERROR","message":"table is gone"}"#,
+        "START RequestId: 8f5e2c1a-77aa Version: $LATEST\n",
+        "REPORT RequestId: 8f5e2c1a-77aa\tDuration: 1.23 ms\tBilled Duration: 2 ms\tMemory Size: 128 MB\tMax Memory Used: 15 MB\tInit Duration: 14.00 ms\t\n",
+        "END RequestId: 8f5e2c1a-77aa",
+        r#"{"time":"x","type":"platform.report","record":{"requestId":"8f5e2c1a-77aa","metrics":{"durationMs":1.2,"billedDurationMs":2,"memorySizeMB":128,"maxMemoryUsedMB":15},"status":"timeout"}}"#,
+        r#"{"time":"x","type":"platform.start","record":{"requestId":"8f5e2c1a-77aa"}}"#,
+        "thread 'main' panicked",
+        "\u{1b}]0;owned\u{7} bell \r and [31mred",
+        "{not json",
+        "",
+        "REPORT nothing of the kind",
+        "[1,2]",
+        r#"{"level":"info","message":"\u001b[2J gone?","\u001b":1}"#,
+    ];
+
+    fn view() -> LogsView {
+        let line = |(n, text): (usize, &&str)| LogLine {
+            timestamp_ms: 1_789_898_400_123 + i64::try_from(n).unwrap(),
+            message: (*text).to_owned(),
+        };
+        LogsView { lines: LINES.iter().enumerate().map(line).collect() }
+    }
+
+    #[test]
+    fn lines_are_readable_and_harmless() {
+        insta::assert_snapshot!(Report::human(&view(), Style::PLAIN), @r#"
+        2026-09-20 10:00:00.123Z INFO   counted  hits=7  path="/a b"  request=8f5e2c1a
+        2026-09-20 10:00:00.124Z WARN   slow  ms=120
+        2026-09-20 10:00:00.125Z ERROR  table is gone
+        2026-09-20 10:00:00.126Z start    request=8f5e2c1a
+        2026-09-20 10:00:00.127Z report 1.23 ms, billed 2 ms, 15 of 128 MB, init 14.00 ms  request=8f5e2c1a
+        2026-09-20 10:00:00.128Z end      request=8f5e2c1a
+        2026-09-20 10:00:00.129Z report 1.2 ms, billed 2 ms, 15 of 128 MB, timeout  request=8f5e2c1a
+        2026-09-20 10:00:00.130Z start    request=8f5e2c1a
+        2026-09-20 10:00:00.131Z        thread 'main' panicked
+        2026-09-20 10:00:00.132Z        \u{1b}]0;owned\u{7} bell \r and [31mred
+        2026-09-20 10:00:00.133Z        {not json
+        2026-09-20 10:00:00.134Z
+        2026-09-20 10:00:00.135Z        REPORT nothing of the kind
+        2026-09-20 10:00:00.136Z        [1,2]
+        2026-09-20 10:00:00.137Z INFO   \u{1b}[2J gone?  \u{1b}=1
+        "#);
+        let narrow = Report::human(&view().lines[2], NARROW);
+        assert_eq!(narrow, "10:00:00 ERROR  table is gone\n");
+        insta::assert_snapshot!(visible(&Report::human(&view().lines[2], COLOUR)), @"<2m2026-09-20 10:00:00.125Z</> <31mERROR </> table is gone");
+    }
+
+    #[test]
+    fn json_keeps_the_line() {
+        let view = LogsView { lines: view().lines[1..3].to_vec() };
+        insta::assert_snapshot!(view.json(), @r#"{"v":1,"lines":[{"timestamp":"2026-09-20T10:00:00.124Z","level":"WARN","message":"{\"level\":\"warning\",\"fields\":{\"message\":\"slow\",\"ms\":120}}"},{"timestamp":"2026-09-20T10:00:00.125Z","level":"ERROR","message":"{\"level\":\"ERROR\",\"message\":\"table is gone\"}"}]}"#);
+        assert!(view.lines[0].json().starts_with(r#"{"v":1,"timestamp":"#));
+    }
+
+    #[test]
+    fn a_time_out_of_range_is_a_number() {
+        let line = LogLine { timestamp_ms: i64::MAX, message: "x".to_owned() };
+        assert!(Report::human(&line, Style::PLAIN).starts_with("9223372036854775807 "));
+    }
+}

@@ -1,0 +1,232 @@
+//! Snapshots of plans, made by the engine's types.
+
+use hitctl_engine::{Change, Keep, Node, References, Want};
+use serde_json::json;
+
+use super::*;
+use crate::render::Report;
+use crate::test_styles::{COLOUR, NARROW, WIDE, fits, visible};
+
+fn diff(field: &str, old: Json, new: Json) -> FieldDiff {
+    let unknown = new == json!(UNKNOWN);
+    FieldDiff { field: field.to_owned(), old, new, unknown }
+}
+
+fn change(address: (&str, &str), action: Action, why: Why, fields: Vec<FieldDiff>) -> Change {
+    let node = Node {
+        address: Address::new(address.0, address.1),
+        name: "hits-test".to_owned(),
+        want: Want::Absent,
+        keep: Keep::Never,
+        replace_on: Vec::new(),
+        secret: Vec::new(),
+        needs: References::new(),
+        lead: None,
+        before_update_of: None,
+    };
+    Change { action, why, fields, node, have: None }
+}
+
+/// One of everything.
+pub(in super::super) fn everything() -> Plan {
+    use Action as A;
+    Plan {
+        changes: vec![
+            change(("table", "hits"), A::Keep, Why::DataKept, vec![]),
+            change(("role", "function"), A::Keep, Why::AsWanted, vec![]),
+            change(("log_group", "function"), A::Keep, Why::AsWanted, vec![]),
+            change(
+                ("function", "counter"),
+                A::Update,
+                Why::Differs(vec!["memory_mb".to_owned(), "environment.TOKEN".to_owned()]),
+                vec![
+                    diff("memory_mb", json!(128), json!(256)),
+                    diff("environment.TOKEN", json!("sha256:1f2e"), Json::Null),
+                    diff(
+                        "cors.allow_origins",
+                        json!(["https://a.example", "https://b.example"]),
+                        json!(["*"]),
+                    ),
+                ],
+            ),
+            change(
+                ("http_api", "api"),
+                A::Create,
+                Why::NotThere,
+                vec![
+                    diff("api_id", Json::Null, json!(UNKNOWN)),
+                    diff("routes", Json::Null, json!(["GET /counter", "\u{1b}[2J"])),
+                    diff("name", Json::Null, json!("hits-test")),
+                ],
+            ),
+            change(
+                ("permission", "http_api"),
+                A::Replace,
+                Why::MadeFrom(vec![Address::new("http_api", "api")]),
+                vec![diff("api_id", json!("a1b2"), json!(UNKNOWN))],
+            ),
+            change(("queue", "hits"), A::Delete, Why::NotWanted, vec![]),
+        ],
+    }
+}
+
+fn view() -> PlanView {
+    PlanView::new("plan", "test", "aws", &everything())
+        .place("123456789012", "eu-central-1")
+        .outputs([("table", "hits-test")])
+        .warnings(vec![
+            "with reserved concurrency 1 a hit that arrives while another is served is refused".to_owned(),
+        ])
+        .took_ms(1234)
+}
+
+#[test]
+fn every_change_field_by_field() {
+    insta::assert_snapshot!(Report::human(&view(), WIDE), @r#"
+      ~ update  function.counter     hits-test  (memory_mb and environment.TOKEN differ)
+          memory_mb           128 -> 256
+          environment.TOKEN   "sha256:1f2e" -> (none)
+          cors.allow_origins  ["https://a.example","https://b.example"] -> ["*"]
+      + create  http_api.api         hits-test  (not there yet)
+          api_id  (known after deploy)
+          routes  ["GET /counter","\u001b[2J"]
+          name    "hits-test"
+      ± replace permission.http_api  hits-test  (made from http_api.api, which is made anew)
+          api_id  "a1b2" -> (known after deploy)
+      - delete  queue.hits           hits-test  (no longer wanted)
+        keep    table.hits           hits-test  (no longer wanted, but its data is kept)
+        2 resources as wanted
+
+    warning: with reserved concurrency 1 a hit that arrives while another is served is refused
+    Plan: 1 to create, 1 to update, 1 to replace, 1 to delete.
+    "#);
+}
+
+#[test]
+fn a_narrow_terminal() {
+    insta::assert_snapshot!(Report::human(&view(), NARROW), @r#"
+      ~ update  function.counter
+          hits-test
+          (memory_mb and environment.TOKEN
+           differ)
+          memory_mb           128 -> 256
+          environment.TOKEN
+               "sha256:1f2e"
+            -> (none)
+          cors.allow_origins
+               ["https://a.example","https:…
+            -> ["*"]
+      + create  http_api.api
+          hits-test
+          (not there yet)
+          api_id  (known after deploy)
+          routes
+               ["GET /counter","\u001b[2J"]
+          name    "hits-test"
+      ± replace permission.http_api
+          hits-test
+          (made from http_api.api, which is
+           made anew)
+          api_id
+               "a1b2"
+            -> (known after deploy)
+      - delete  queue.hits
+          hits-test
+          (no longer wanted)
+        keep    table.hits
+          hits-test
+          (no longer wanted, but its data is
+           kept)
+        2 resources as wanted
+
+    warning: with reserved concurrency 1 a
+      hit that arrives while another is
+      served is refused
+    Plan: 1 to create, 1 to update, 1 to
+          replace, 1 to delete.
+    "#);
+    assert!(fits(&Report::human(&view(), NARROW), NARROW));
+}
+
+#[test]
+fn colours_add_nothing_but_colour() {
+    let colour = visible(&Report::human(&view(), COLOUR));
+    assert!(colour.contains("<33m~ update </> function.counter"), "{colour}");
+    assert!(colour.contains("<32m+ create </>") && colour.contains("<31m- delete </>"), "{colour}");
+    let ascii = Style { unicode: false, ..Style::PLAIN };
+    assert!(Report::human(&view(), ascii).contains("* replace permission.http_api"));
+}
+
+#[test]
+fn a_brief_plan_leaves_out_what_is_made_anew() {
+    let brief = Report::human(&view().brief(), WIDE);
+    assert!(brief.contains("memory_mb") && !brief.contains("routes"), "{brief}");
+}
+
+#[test]
+fn nothing_to_change() {
+    let plan = Plan { changes: vec![change(("table", "hits"), Action::Keep, Why::AsWanted, vec![])] };
+    let view = PlanView::new("plan", "local", "local", &plan);
+    assert!(view.is_empty());
+    assert_eq!(Report::human(&view, WIDE), "Nothing to change.\n");
+    insta::assert_snapshot!(view.json(), @r#"{"v":1,"command":"plan","env":"local","target":"local","account":null,"region":null,"changes":[{"address":"table.hits","kind":"table","name":"hits-test","action":"keep","fields":[],"why":"as wanted"}],"summary":{"keep":1,"create":0,"update":0,"replace":0,"delete":0},"outputs":{},"warnings":[],"took_ms":0}"#);
+}
+
+#[test]
+fn long_values_are_cut() {
+    let long = json!("x".repeat(300));
+    let plan = Plan {
+        changes: vec![change(
+            ("role", "function"),
+            Action::Update,
+            Why::Differs(vec!["policy".to_owned()]),
+            vec![diff("policy", long.clone(), json!("y"))],
+        )],
+    };
+    let text = Report::human(&PlanView::new("plan", "local", "local", &plan), Style::PLAIN);
+    insta::assert_snapshot!(text, @r#"
+      ~ update  role.function  hits-test  (policy differs)
+          policy
+               "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…
+            -> "y"
+
+    Plan: 0 to create, 1 to update, 0 to delete.
+    "#);
+}
+
+#[test]
+fn json_is_the_contract() {
+    let value: Json = serde_json::from_str(&view().json()).unwrap();
+    assert_eq!(value["v"], 1);
+    assert_eq!(value["account"], "123456789012");
+    assert_eq!(value["changes"][3]["fields"][0], json!({"field": "memory_mb", "old": 128, "new": 256}));
+    assert_eq!(value["summary"], json!({"keep": 3, "create": 1, "update": 1, "replace": 1, "delete": 1}));
+    assert_eq!((&value["outputs"]["table"], &value["took_ms"]), (&json!("hits-test"), &json!(1234)));
+    assert!(view().json().starts_with(r#"{"v":1,"command":"plan","env":"test","target":"aws","#));
+}
+
+#[test]
+fn what_it_will_cost_comes_last() {
+    let app = hitctl_config::load(None, None, &hitctl_config::Overrides::new()).unwrap().app;
+    let view = view().estimate(Some(hitctl_stack::cost::estimate(&app)));
+    let text = Report::human(&view, WIDE);
+    let end = text.find("Plan:").map(|at| &text[at..]).unwrap();
+    insta::assert_snapshot!(end, @"
+    Plan: 1 to create, 1 to update, 1 to replace, 1 to delete.
+    Cost: 10,000 views a month: about 0.04 USD; a million: 3.88 USD; worst case: about 598 USD a month;
+          less than 0.01 USD a month at rest. The worst case is 10 requests a second all month, which is
+          the throttle, each of 10 MB: an HTTP API bills every 512 KB as a request. With small requests
+          it is 121 USD. Every view is estimated as that of a new visitor, with 4 writes; that of a
+          returning visitor takes 2. Prices of us-east-1 without free tiers, as of 2026-11; other
+          regions differ by some 10-30 %.
+    ");
+    assert!(fits(&Report::human(&view, NARROW), NARROW));
+    let json: Json = serde_json::from_str(&view.json()).unwrap();
+    assert_eq!(
+        json["estimate"],
+        json!({
+            "typical_month_usd": 0.04, "typical_month_views": 10_000, "worst_month_usd": 597.8,
+            "per_million_hits_usd": 3.88, "prices_as_of": "2026-11",
+        })
+    );
+}

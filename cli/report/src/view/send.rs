@@ -1,0 +1,206 @@
+//! What was put on a queue or a bus.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use crate::failure::Exit;
+use crate::render::View;
+use crate::style::{Style, Tone};
+use crate::{human, text};
+
+/// Hits that were sent.
+#[derive(Clone, Debug, Serialize)]
+pub struct SendView {
+    /// The environment.
+    pub env: String,
+    /// The queue.
+    pub queue: String,
+    /// How many hits were sent.
+    pub hits: u64,
+    /// In how many messages.
+    pub messages: u64,
+    /// The lines that are no hits.
+    pub refused: Vec<RefusedLine>,
+    /// The lines that the queue did not take.
+    pub failed: Vec<RefusedLine>,
+    /// What the ids of the messages begin with.
+    pub id_prefix: String,
+    /// Milliseconds.
+    pub took_ms: u64,
+    #[serde(skip)]
+    window_s: u32,
+}
+
+/// A line that was not sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RefusedLine {
+    /// Its number, from 1.
+    pub line: u64,
+    /// Why.
+    pub why: String,
+}
+
+/// Events that were put on a bus.
+#[derive(Clone, Debug, Serialize)]
+pub struct EmitView {
+    /// The environment.
+    pub env: String,
+    /// The bus.
+    pub bus: String,
+    /// How many events were taken.
+    pub events: u64,
+    /// Their ids, in the order of the events.
+    pub ids: Vec<String>,
+    /// Those that were not taken.
+    pub failed: Vec<FailedEvent>,
+    /// Milliseconds.
+    pub took_ms: u64,
+}
+
+/// An event that the bus did not take.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FailedEvent {
+    /// Its place in the list, from 0.
+    pub index: usize,
+    /// `EventBridge`'s code.
+    pub code: String,
+    /// Why.
+    pub message: String,
+}
+
+impl SendView {
+    /// Nothing is sent yet.
+    pub fn new(env: &str, queue: &str, id_prefix: &str, refused: Vec<RefusedLine>) -> Self {
+        Self {
+            env: env.to_owned(),
+            queue: queue.to_owned(),
+            hits: 0,
+            messages: 0,
+            refused,
+            failed: Vec::new(),
+            id_prefix: id_prefix.to_owned(),
+            took_ms: 0,
+            window_s: 0,
+        }
+    }
+
+    /// For how long messages are gathered before they are counted, in seconds.
+    #[must_use]
+    pub fn counted_within(mut self, window_s: u32) -> Self {
+        self.window_s = window_s;
+        self
+    }
+
+    /// How the program ends.
+    pub fn exit(&self) -> Exit {
+        match (self.failed.is_empty(), self.refused.is_empty()) {
+            (true, true) => Exit::Done,
+            (false, _) if self.messages > 0 => Exit::Partial,
+            _ => Exit::Error,
+        }
+    }
+}
+
+impl View for SendView {
+    fn render(&self, style: Style) -> String {
+        let count = |n: u64, noun: &str| {
+            format!("{} {noun}{}", human::number(n, style), if n == 1 { "" } else { "s" })
+        };
+        let (hits, messages) = (count(self.hits, "hit"), count(self.messages, "message"));
+        let mut out = format!("Sent {hits} in {messages} to {}.\n", text::clean(&self.queue));
+        for line in &self.failed {
+            let head = style.paint(Tone::Bad, format!("line {} was not sent:", line.line));
+            let _ = writeln!(out, "{}", text::headed(&head, &text::clean(&line.why), 2, style));
+        }
+        if !self.refused.is_empty() {
+            let lines = count(self.refused.len() as u64, "bad line");
+            let _ = writeln!(out, "{}", style.paint(Tone::Bad, format!("{lines} left out.")));
+        }
+        if self.messages > 0 {
+            if self.window_s > 0 {
+                let _ =
+                    writeln!(out, "They are gathered for up to {} s before they are counted.", self.window_s);
+            }
+            let next = format!("hitctl counts list --env {}", text::clean(&self.env));
+            let _ = writeln!(out, "next  {}", style.paint(Tone::Link, next));
+        }
+        out
+    }
+}
+
+impl View for EmitView {
+    fn render(&self, style: Style) -> String {
+        let number = human::number(self.events, style);
+        let noun = if self.events == 1 { "event" } else { "events" };
+        let mut out = format!("Put {number} {noun} on the bus {}.\n", text::clean(&self.bus));
+        for failed in &self.failed {
+            let why = format!("{}: {}", text::clean(&failed.code), text::clean(&failed.message));
+            let head = style.paint(Tone::Bad, format!("event {} was not taken:", failed.index));
+            let _ = writeln!(out, "{}", text::headed(&head, &why, 2, style));
+        }
+        if self.events > 0 {
+            let next = format!("hitctl logs --follow --env {}", text::clean(&self.env));
+            let _ = writeln!(out, "next  {}", style.paint(Tone::Link, next));
+        }
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::render::Report as _;
+    use crate::test_styles::WIDE;
+
+    fn sent() -> SendView {
+        SendView {
+            hits: 1_200,
+            messages: 12,
+            ..SendView::new("prod", "hits-prod-hits", "monday", Vec::new()).counted_within(60)
+        }
+    }
+
+    #[test]
+    fn what_was_sent_and_what_was_not() {
+        insta::assert_snapshot!(sent().human(WIDE), @"
+        Sent 1,200 hits in 12 messages to hits-prod-hits.
+        They are gathered for up to 60 s before they are counted.
+        next  hitctl counts list --env prod
+        ");
+        assert_eq!(sent().exit(), Exit::Done);
+        let bad = RefusedLine { line: 3, why: "it is not UTF-8".to_owned() };
+        let view = SendView { refused: vec![bad.clone()], ..sent() };
+        assert_eq!(view.exit(), Exit::Error);
+        let failed = vec![RefusedLine { line: 4, why: "SQS\u{1b} is busy".to_owned() }];
+        let view = SendView { refused: vec![bad], failed, ..sent() };
+        insta::assert_snapshot!(view.human(Style::PLAIN), @r"
+        Sent 1200 hits in 12 messages to hits-prod-hits.
+        line 4 was not sent: SQS\u{1b} is busy
+        1 bad line left out.
+        They are gathered for up to 60 s before they are counted.
+        next  hitctl counts list --env prod
+        ");
+        assert_eq!(view.exit(), Exit::Partial);
+        insta::assert_snapshot!(view.json(), @r#"{"v":1,"env":"prod","queue":"hits-prod-hits","hits":1200,"messages":12,"refused":[{"line":3,"why":"it is not UTF-8"}],"failed":[{"line":4,"why":"SQS\u001b is busy"}],"id_prefix":"monday","took_ms":0}"#);
+    }
+
+    #[test]
+    fn what_was_put_on_a_bus() {
+        let failed = FailedEvent { index: 2, code: "NotAuthorized".to_owned(), message: "no".to_owned() };
+        let view = EmitView {
+            env: "local".to_owned(),
+            bus: "default".to_owned(),
+            events: 1,
+            ids: vec!["8f".to_owned()],
+            failed: vec![failed],
+            took_ms: 3,
+        };
+        insta::assert_snapshot!(view.human(Style::PLAIN), @"
+        Put 1 event on the bus default.
+        event 2 was not taken: NotAuthorized: no
+        next  hitctl logs --follow --env local
+        ");
+        insta::assert_snapshot!(view.json(), @r#"{"v":1,"env":"local","bus":"default","events":1,"ids":["8f"],"failed":[{"index":2,"code":"NotAuthorized","message":"no"}],"took_ms":3}"#);
+    }
+}

@@ -1,0 +1,458 @@
+//! What is deployed, on one screen.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use super::distribution::DistributionRow;
+use crate::render::View;
+use crate::style::{Style, Tone};
+use crate::table::{Cell, Column, Table};
+use crate::{human, text};
+
+/// What is deployed.
+#[derive(Clone, Debug, Serialize)]
+pub struct StatusView {
+    /// The environment.
+    pub env: String,
+    /// `aws` or `local`.
+    pub target: String,
+    /// Every resource that the app could own and that is there, or should be.
+    pub resources: Vec<ResourceRow>,
+    /// The base of the live URL, without a trailing slash.
+    pub url: Option<String>,
+    /// The hits of all paths; `None` where they cannot be read, since the local cloud does not run.
+    pub hits: Option<u64>,
+    /// The version that answers, where versions are published.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<LiveVersion>,
+    /// Whether the local cloud runs; true for one that always does.
+    pub running: bool,
+    /// The CloudFront distribution, where one is configured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub distribution: Option<DistributionRow>,
+    /// How much of the budget of new paths is spent, where there is one and it can be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub new_paths: Option<NewPaths>,
+    /// Warnings: access that others added and that stays until somebody removes it, a spent budget, a full disk.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+}
+
+/// The budget of new paths.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct NewPaths {
+    /// Paths that are new today (UTC).
+    pub today: u64,
+    /// The most on a day.
+    pub per_day: u64,
+    /// Paths that hits have made, in all.
+    pub in_all: u64,
+    /// The most in all.
+    pub max: u64,
+    /// Clients, about, that have used up their share today.
+    pub shares_spent: usize,
+    /// The share of a visitor.
+    #[serde(skip)]
+    pub share: u64,
+}
+
+impl NewPaths {
+    /// Returns warnings for the owner: new pages are not counted, or soon will not be.
+    pub fn warnings(&self) -> Vec<String> {
+        let number = |n: u64| human::number(n, Style::PLAIN);
+        let is_near = |used: u64, most: u64| used >= most.saturating_mul(4) / 5;
+        let mut warnings = Vec::new();
+        let used = |used: u64, most: u64| format!("{} of {} new paths", number(used), number(most));
+        if is_near(self.today, self.per_day) {
+            warnings.push(format!(
+                "{} today: beyond that, views of new pages do not count until midnight (UTC); add your pages with `hitctl paths sync`, or \
+                 raise `counter.new_paths_per_day`",
+                used(self.today, self.per_day)
+            ));
+        }
+        if is_near(self.in_all, self.max) {
+            warnings.push(format!(
+                "{} in all: beyond that, views of new pages do not count; remove paths with `hitctl counts delete`, or raise \
+                 `counter.max_paths`",
+                used(self.in_all, self.max)
+            ));
+        }
+        if self.shares_spent > 0 {
+            warnings.push(format!(
+                "a client has used up its share of today's new paths ({} per visitor), as one does that invents paths: its views of further \
+                 new pages do not count",
+                number(self.share)
+            ));
+        }
+        warnings
+    }
+}
+
+/// The version that answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct LiveVersion {
+    /// Its number.
+    pub live: u64,
+    /// The one that was published since for what the function is now; `None` when that one answers.
+    pub newest: Option<u64>,
+}
+
+/// One resource.
+#[derive(Clone, Debug, Serialize)]
+pub struct ResourceRow {
+    /// Its place in the graph.
+    pub address: String,
+    /// What kind it is.
+    pub kind: String,
+    /// What it is called.
+    pub name: String,
+    /// Whether it is there.
+    pub present: bool,
+    /// The fields that are not as configured.
+    pub drift: Vec<String>,
+    /// Whether the next deploy deletes it, since the configuration no longer has it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub unwanted: bool,
+    /// Whether it is somebody else's, so that no deploy is possible.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub conflict: bool,
+    /// What it offers to others.
+    pub outputs: BTreeMap<String, String>,
+}
+
+/// How much is on a queue.
+struct OnQueue {
+    visible: u64,
+    in_flight: u64,
+    delayed: u64,
+    all: u64,
+    oldest_s: Option<u64>,
+}
+
+impl OnQueue {
+    /// `12 waiting, 3 in flight, the oldest for 40 s`.
+    fn human(&self, style: Style) -> String {
+        if self.all == 0 {
+            return "empty".to_owned();
+        }
+        let number = |n: u64| human::number(n, style);
+        let mut parts = vec![format!("{} waiting", number(self.visible))];
+        parts.extend(Some(self.in_flight).filter(|n| *n > 0).map(|n| format!("{} in flight", number(n))));
+        parts.extend(Some(self.delayed).filter(|n| *n > 0).map(|n| format!("{} delayed", number(n))));
+        parts.extend(
+            self.oldest_s.map(|age| format!("the oldest for {}", human::took(age.saturating_mul(1_000)))),
+        );
+        parts.join(", ")
+    }
+}
+
+impl StatusView {
+    /// Whether something is missing, or is not as configured.
+    pub fn is_drifted(&self) -> bool {
+        self.resources.iter().any(|row| !row.present || row.unwanted || row.conflict || !row.drift.is_empty())
+            || self.distribution.as_ref().is_some_and(|distribution| distribution.present == Some(false))
+    }
+
+    /// How much is on a queue.
+    fn on(&self, address: &str) -> Option<OnQueue> {
+        let row = self.resources.iter().find(|row| row.address == address)?;
+        let number = |name: &str| row.outputs.get(name).and_then(|text| text.parse::<u64>().ok());
+        let (visible, in_flight, delayed) = (number("visible")?, number("in_flight")?, number("delayed")?);
+        let all = visible + in_flight + delayed;
+        Some(OnQueue { visible, in_flight, delayed, all, oldest_s: number("oldest_s") })
+    }
+
+    fn advice(&self) -> Option<String> {
+        let env = text::clean(&self.env);
+        let deployed = self.resources.iter().any(|row| row.present);
+        match () {
+            () if !deployed => Some(format!("hitctl deploy --env {env}")),
+            () if !self.running => Some("hitctl local start".to_owned()),
+            () if self.on("queue.dlq").is_some_and(|depth| depth.all > 0) => {
+                Some(format!("hitctl dlq list --env {env}"))
+            }
+            () if self.is_drifted() => Some(format!("hitctl plan --env {env}")),
+            () => None,
+        }
+    }
+}
+
+impl View for StatusView {
+    fn render(&self, style: Style) -> String {
+        let mut out = String::new();
+        if !self.running {
+            let _ = writeln!(out, "{} The local cloud does not run.\n", style.paint(Tone::Warn, "stopped"));
+        }
+        let mut table = Table::new([
+            Column::text("RESOURCE"),
+            Column::text("STATE").flexible(),
+            Column::text("NAME").optional(),
+        ]);
+        for row in &self.resources {
+            let state = match (row.present, row.drift.is_empty()) {
+                _ if row.conflict => Cell::toned("not this app's", Tone::Bad),
+                _ if row.unwanted => Cell::toned("unwanted: the next deploy deletes it", Tone::Warn),
+                (false, _) => Cell::toned("missing", Tone::Bad),
+                (true, true) => Cell::toned("ok", Tone::Good),
+                (true, false) => {
+                    Cell::toned(format!("drift: {}", text::clean(&row.drift.join(", "))), Tone::Warn)
+                }
+            };
+            table.row([text::clean(&row.address).into(), state, text::clean(&row.name).into()]);
+        }
+        out.push_str(&table.render(2, style));
+        let url = self.url.as_deref().map_or("(none)".into(), text::clean);
+        let _ = writeln!(out, "\n  url   {}", style.paint(Tone::Link, url));
+        let hits = self.hits.map_or_else(
+            || style.paint(Tone::Dim, "(kept; not read while the local cloud does not run)"),
+            |hits| style.paint(Tone::Strong, human::number(hits, style)),
+        );
+        let _ = writeln!(out, "{}", text::headed("  hits ", &hits, 8, style));
+        if let Some(queue) = self.on("queue.hits") {
+            let _ = writeln!(out, "{}", text::headed("  queue", &queue.human(style), 8, style));
+        }
+        if let Some(dead) = self.on("queue.dlq") {
+            let letters = match dead.all {
+                0 => "none".to_owned(),
+                n => style.paint(Tone::Warn, human::plural(n, "dead letter")),
+            };
+            let _ = writeln!(out, "{}", text::headed("  dead ", &letters, 8, style));
+        }
+        if let Some(LiveVersion { live, newest }) = self.version {
+            let newest =
+                newest.map(|newest| format!("rolled back: version {live} answers, {newest} is the newest"));
+            let line = newest.map_or_else(|| live.to_string(), |line| style.paint(Tone::Warn, line));
+            let _ = writeln!(out, "{}", text::headed("  live ", &line, 8, style));
+        }
+        if let Some(distribution) = &self.distribution {
+            out.push_str(&distribution.lines(style));
+        }
+        for warning in &self.warnings {
+            let line = style.paint(Tone::Warn, text::clean(warning));
+            let _ = writeln!(out, "{}", text::headed("  warn ", &line, 8, style));
+        }
+        if let Some(next) = self.advice() {
+            let _ = writeln!(out, "  next  {}", style.paint(Tone::Link, next));
+        }
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::render::Report as _;
+    use crate::test_styles::{COLOUR, NARROW, WIDE, fits, visible};
+
+    fn row(address: &str, present: bool, drift: &[&str]) -> ResourceRow {
+        ResourceRow {
+            address: address.to_owned(),
+            kind: address.split('.').next().unwrap_or_default().to_owned(),
+            name: "hits-local".to_owned(),
+            present,
+            drift: drift.iter().map(ToString::to_string).collect(),
+            unwanted: false,
+            conflict: false,
+            outputs: BTreeMap::new(),
+        }
+    }
+
+    fn view() -> StatusView {
+        StatusView {
+            env: "local".to_owned(),
+            target: "local".to_owned(),
+            resources: vec![
+                row("table.hits", true, &[]),
+                row("function.counter", true, &["memory_mb", "environment.LOG_LEVEL"]),
+                row("permission.http_api", false, &[]),
+            ],
+            url: Some("http://127.0.0.1:8700".to_owned()),
+            hits: Some(1_234_567),
+            version: None,
+            running: true,
+            distribution: None,
+            new_paths: None,
+            warnings: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn one_screen() {
+        insta::assert_snapshot!(view().human(WIDE), @"
+          RESOURCE             STATE                                    NAME
+          table.hits           ok                                       hits-local
+          function.counter     drift: memory_mb, environment.LOG_LEVEL  hits-local
+          permission.http_api  missing                                  hits-local
+
+          url   http://127.0.0.1:8700
+          hits  1,234,567
+          next  hitctl plan --env local
+        ");
+        insta::assert_snapshot!(view().human(NARROW), @"
+          RESOURCE             STATE
+          table.hits           ok
+          function.counter     drift: memory_mb…
+          permission.http_api  missing
+
+          url   http://127.0.0.1:8700
+          hits  1,234,567
+          next  hitctl plan --env local
+        ");
+        assert!(fits(&view().human(NARROW), NARROW));
+        assert!(
+            visible(&view().human(COLOUR)).contains("<31mmissing</>"),
+            "{}",
+            visible(&view().human(COLOUR))
+        );
+    }
+
+    #[test]
+    fn queues_are_one_line_each() {
+        let queue = |address: &str, told: &[(&str, &str)]| ResourceRow {
+            outputs: told.iter().map(|(name, n)| ((*name).to_owned(), (*n).to_owned())).collect(),
+            ..row(address, true, &[])
+        };
+        let hits = [("visible", "1200"), ("in_flight", "25"), ("delayed", "0"), ("oldest_s", "64")];
+        let dead =
+            |n: &'static str| queue("queue.dlq", &[("visible", n), ("in_flight", "0"), ("delayed", "0")]);
+        let view = StatusView { resources: vec![queue("queue.hits", &hits), dead("2")], ..view() };
+        insta::assert_snapshot!(view.human(WIDE), @"
+        RESOURCE    STATE  NAME
+        queue.hits  ok     hits-local
+        queue.dlq   ok     hits-local
+
+        url   http://127.0.0.1:8700
+        hits  1,234,567
+        queue 1,200 waiting, 25 in flight, the oldest for 1m 04s
+        dead  2 dead letters
+        next  hitctl dlq list --env local
+        ");
+        assert!(visible(&view.human(COLOUR)).contains("<33m2 dead letters</>"));
+        let view = StatusView {
+            resources: vec![
+                queue(
+                    "queue.hits",
+                    &dead("0").outputs.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect::<Vec<_>>(),
+                ),
+                dead("0"),
+            ],
+            ..view
+        };
+        insta::assert_snapshot!(view.human(WIDE), @"
+        RESOURCE    STATE  NAME
+        queue.hits  ok     hits-local
+        queue.dlq   ok     hits-local
+
+        url   http://127.0.0.1:8700
+        hits  1,234,567
+        queue empty
+        dead  none
+        ");
+        let off = StatusView { resources: vec![queue("queue.hits", &[])], ..view };
+        assert!(!off.human(WIDE).contains("  queue "), "a cloud that does not run is not asked");
+    }
+
+    #[test]
+    fn resource_that_the_next_deploy_deletes_and_foreign_access_are_shown() {
+        let unwanted = ResourceRow { unwanted: true, ..row("function_url.counter", true, &[]) };
+        let view = StatusView {
+            resources: vec![row("table.hits", true, &[]), unwanted],
+            warnings: vec!["role.function: role hits-test has the inline policy more".to_owned()],
+            ..view()
+        };
+        assert!(view.is_drifted());
+        insta::assert_snapshot!(view.human(WIDE), @"
+        RESOURCE              STATE                                 NAME
+        table.hits            ok                                    hits-local
+        function_url.counter  unwanted: the next deploy deletes it  hits-local
+
+        url   http://127.0.0.1:8700
+        hits  1,234,567
+        warn  role.function: role hits-test has the inline policy more
+        next  hitctl plan --env local
+        ");
+        assert!(view.json().contains(r#""drift":[],"unwanted":true"#), "{}", view.json());
+    }
+
+    #[test]
+    fn a_rollback_is_seen() {
+        let answers = |live, newest| {
+            let view = StatusView { version: Some(LiveVersion { live, newest }), ..view() };
+            view.human(WIDE).lines().find(|line| line.starts_with("  live")).map(str::to_owned)
+        };
+        assert_eq!(answers(5, None).unwrap(), "  live  5");
+        assert_eq!(answers(3, Some(5)).unwrap(), "  live  rolled back: version 3 answers, 5 is the newest");
+    }
+
+    #[test]
+    fn nothing_deployed_says_what_to_do() {
+        let view = StatusView {
+            resources: vec![row("table.hits", false, &[])],
+            url: None,
+            hits: Some(0),
+            running: false,
+            ..view()
+        };
+        insta::assert_snapshot!(view.human(Style::PLAIN), @"
+        stopped The local cloud does not run.
+
+          RESOURCE    STATE    NAME
+          table.hits  missing  hits-local
+
+          url   (none)
+          hits  0
+          next  hitctl deploy --env local
+        ");
+        assert!(view.is_drifted());
+    }
+
+    #[test]
+    fn what_is_kept_is_not_shown_as_nothing() {
+        let view = StatusView {
+            resources: vec![row("table.hits", true, &[])],
+            hits: None,
+            running: false,
+            ..view()
+        };
+        insta::assert_snapshot!(view.human(Style::PLAIN), @"
+        stopped The local cloud does not run.
+
+          RESOURCE    STATE  NAME
+          table.hits  ok     hits-local
+
+          url   http://127.0.0.1:8700
+          hits  (kept; not read while the local cloud does not run)
+          next  hitctl local start
+        ");
+        assert!(view.json().contains(r#""hits":null"#));
+    }
+
+    #[test]
+    fn spent_budget_of_new_paths_is_a_warning() {
+        let calm =
+            NewPaths { today: 799, per_day: 1000, in_all: 7_999, max: 10_000, shares_spent: 0, share: 100 };
+        assert_eq!(calm.warnings(), [""; 0]);
+        let spent = NewPaths { today: 1000, in_all: 8_000, shares_spent: 1, ..calm };
+        let view = StatusView { new_paths: Some(spent), warnings: spent.warnings(), ..view() };
+        let shown = view.warnings.join("\n");
+        for part in [
+            "1000 of 1000 new paths today",
+            "8000 of 10000 new paths in all",
+            "(100 per visitor)",
+            "hitctl paths sync",
+        ] {
+            assert!(shown.contains(part), "{part}: {shown}");
+        }
+        assert_eq!(view.human(WIDE).matches("  warn  ").count(), 3, "{}", view.human(WIDE));
+        let json = view.json();
+        assert!(json.contains(r#""new_paths":{"today":1000,"per_day":1000,"in_all":8000,"max":10000,"shares_spent":1},"warnings":["1000"#), "{json}");
+    }
+
+    #[test]
+    fn json_is_the_contract() {
+        let view = StatusView { resources: vec![row("table.hits", true, &["x"])], ..view() };
+        insta::assert_snapshot!(view.json(), @r#"{"v":1,"env":"local","target":"local","resources":[{"address":"table.hits","kind":"table","name":"hits-local","present":true,"drift":["x"],"outputs":{}}],"url":"http://127.0.0.1:8700","hits":1234567,"running":true}"#);
+    }
+}

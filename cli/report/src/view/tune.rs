@@ -1,0 +1,204 @@
+//! What each memory size brings and costs.
+
+use std::fmt::Write as _;
+
+use hitctl_stack::memory::{Advice, Figures};
+use serde::Serialize;
+
+use crate::render::View;
+use crate::style::{Style, Tone};
+use crate::table::{Cell, Column, Table};
+use crate::{human, text};
+
+/// The table of memory sizes, and which to take.
+#[derive(Clone, Debug, Serialize)]
+pub struct TuneView {
+    /// `tune`.
+    pub command: &'static str,
+    /// The env.
+    pub env: String,
+    /// `aws` or `local`.
+    pub target: String,
+    /// What the function was asked.
+    pub request: &'static str,
+    /// Hits a month.
+    pub hits: u64,
+    /// How long the first answer may take, in milliseconds.
+    pub within_ms: u32,
+    /// The month of the prices: `2026-11`.
+    pub prices_as_of: &'static str,
+    /// One row a size.
+    pub sizes: Vec<Figures>,
+    /// Which to take.
+    pub recommendation: Advice,
+    /// The size that the configuration has.
+    pub configured_mb: u32,
+    /// What there is to know about the figures.
+    pub notes: Vec<String>,
+    /// What to do about it.
+    pub next: Option<String>,
+    /// How long it took.
+    pub took_ms: u64,
+}
+
+impl View for TuneView {
+    fn render(&self, style: Style) -> String {
+        let mut table = Table::new([
+            Column::text(" "),
+            Column::number("MEMORY"),
+            Column::number("INIT").optional(),
+            Column::number("FIRST ANSWER"),
+            Column::number("WARM").optional(),
+            Column::number("P95").optional(),
+            Column::number("COMPUTE").optional(),
+            Column::number("A MONTH"),
+        ]);
+        for row in &self.sizes {
+            let memory = row.memory_mb.map_or("no limit".to_owned(), |memory| format!("{memory} MB"));
+            let best = row.memory_mb.is_some() && row.memory_mb == self.recommendation.memory_mb;
+            table.row([
+                if best { Cell::toned("*", Tone::Good) } else { "".into() },
+                if best { Cell::toned(memory, Tone::Good) } else { memory.into() },
+                ms(row.init_ms),
+                ms(row.first_answer_ms),
+                ms(row.warm_ms),
+                ms(row.warm_p95_ms),
+                known(row.compute_month_usd.map(|usd| format!("{usd:.4} USD"))),
+                known(row.month_usd.map(|usd| format!("{usd:.2} USD"))),
+            ]);
+        }
+        let mut out = table.render(0, style);
+        out.push('\n');
+        let said = match self.recommendation.memory_mb {
+            Some(memory) => format!("{memory} MB; {}.", self.recommendation.why),
+            None => format!("none; {}.", self.recommendation.why),
+        };
+        let mut line = |head: &str, body: &str| {
+            let _ = writeln!(out, "{}", text::headed(head, &text::clean_lines(body), 2, style));
+        };
+        line(&style.paint(Tone::Strong, "Recommended:"), &said);
+        let hits = human::number(self.hits, style);
+        let asked = format!(
+            "{} in env {}; a month of {hits} hits at prices of us-east-1 without free tiers, as of {}.",
+            self.request, self.env, self.prices_as_of
+        );
+        line("Asked:", &asked);
+        for note in &self.notes {
+            line("Note:", &format!("{note}."));
+        }
+        if let Some(next) = &self.next {
+            line("next ", next);
+        }
+        out
+    }
+}
+
+fn ms(value: Option<f64>) -> Cell {
+    known(value.map(|ms| if ms < 99.95 { format!("{ms:.1} ms") } else { format!("{ms:.0} ms") }))
+}
+
+fn known(text: Option<String>) -> Cell {
+    text.map_or_else(|| Cell::toned("-", Tone::Dim), Cell::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::render::Report as _;
+    use crate::test_styles::{NARROW, WIDE, fits};
+
+    fn row(memory_mb: u32, init_ms: f64, warm_ms: f64, usd: f64) -> Figures {
+        Figures {
+            memory_mb: Some(memory_mb),
+            limited: true,
+            starts: 5,
+            init_ms: Some(init_ms),
+            first_answer_ms: Some(init_ms * 4.0),
+            warm_ms: Some(warm_ms),
+            warm_p95_ms: Some(warm_ms * 3.0),
+            compute_month_usd: Some(usd),
+            month_usd: Some(usd + 1.975),
+        }
+    }
+
+    fn view(sizes: Vec<Figures>) -> TuneView {
+        TuneView {
+            command: "tune",
+            env: "local".to_owned(),
+            target: "local".to_owned(),
+            request: "GET /counter?path=/",
+            hits: 1_000_000,
+            within_ms: 100,
+            prices_as_of: "2026-11",
+            recommendation: Advice::of(&sizes, 100),
+            sizes,
+            configured_mb: 128,
+            notes: vec!["measured on this machine".to_owned()],
+            next: Some("set `memory_mb = 512` under [function] in hitctl.toml".to_owned()),
+            took_ms: 12,
+        }
+    }
+
+    #[test]
+    fn the_sizes_stand_in_columns_and_one_is_marked() {
+        let view = view(vec![
+            row(128, 61.0, 12.34, 0.0334),
+            row(512, 9.96, 1.5, 0.0133),
+            row(1769, 3.1, 0.8, 0.023),
+        ]);
+        insta::assert_snapshot!(view.human(WIDE), @"
+            MEMORY     INIT  FIRST ANSWER     WARM      P95     COMPUTE   A MONTH
+            128 MB  61.0 ms        244 ms  12.3 ms  37.0 ms  0.0334 USD  2.01 USD
+        *   512 MB  10.0 ms       39.8 ms   1.5 ms   4.5 ms  0.0133 USD  1.99 USD
+           1769 MB   3.1 ms       12.4 ms   0.8 ms   2.4 ms  0.0230 USD  2.00 USD
+
+        Recommended: 512 MB; the cheapest of those whose first answer takes at most 100 ms.
+        Asked: GET /counter?path=/ in env local; a month of 1,000,000 hits at prices of us-east-1 without
+          free tiers, as of 2026-11.
+        Note: measured on this machine.
+        next  set `memory_mb = 512` under [function] in hitctl.toml
+        ");
+        assert!(fits(&view.human(NARROW), NARROW), "{}", view.human(NARROW));
+        insta::assert_snapshot!(view.json(), @r#"{"v":1,"command":"tune","env":"local","target":"local","request":"GET /counter?path=/","hits":1000000,"within_ms":100,"prices_as_of":"2026-11","sizes":[{"memory_mb":128,"limited":true,"starts":5,"init_ms":61.0,"first_answer_ms":244.0,"warm_ms":12.34,"warm_p95_ms":37.02,"compute_month_usd":0.0334,"month_usd":2.0084},{"memory_mb":512,"limited":true,"starts":5,"init_ms":9.96,"first_answer_ms":39.84,"warm_ms":1.5,"warm_p95_ms":4.5,"compute_month_usd":0.0133,"month_usd":1.9883},{"memory_mb":1769,"limited":true,"starts":5,"init_ms":3.1,"first_answer_ms":12.4,"warm_ms":0.8,"warm_p95_ms":2.4,"compute_month_usd":0.023,"month_usd":1.998}],"recommendation":{"memory_mb":512,"why":"the cheapest of those whose first answer takes at most 100 ms"},"configured_mb":128,"notes":["measured on this machine"],"next":"set `memory_mb = 512` under [function] in hitctl.toml","took_ms":12}"#);
+    }
+
+    #[test]
+    fn what_is_missing_is_a_dash_and_nothing_is_recommended() {
+        let missing = Figures {
+            init_ms: None,
+            first_answer_ms: None,
+            warm_ms: None,
+            warm_p95_ms: None,
+            compute_month_usd: None,
+            month_usd: None,
+            ..row(128, 1.0, 1.0, 1.0)
+        };
+        let none = TuneView { next: None, ..view(vec![missing]) };
+        insta::assert_snapshot!(none.human(WIDE), @"
+           MEMORY  INIT  FIRST ANSWER  WARM  P95  COMPUTE  A MONTH
+           128 MB     -             -     -    -        -        -
+
+        Recommended: none; the service did not report the cold start and the billed time.
+        Asked: GET /counter?path=/ in env local; a month of 1,000,000 hits at prices of us-east-1 without
+          free tiers, as of 2026-11.
+        Note: measured on this machine.
+        ");
+        let free = Figures {
+            memory_mb: None,
+            limited: false,
+            compute_month_usd: None,
+            month_usd: None,
+            ..row(128, 1.0, 1.0, 1.0)
+        };
+        let free = TuneView { next: None, ..view(vec![free]) };
+        insta::assert_snapshot!(free.human(WIDE), @"
+             MEMORY    INIT  FIRST ANSWER    WARM     P95  COMPUTE  A MONTH
+           no limit  1.0 ms        4.0 ms  1.0 ms  3.0 ms        -        -
+
+        Recommended: none; no CPU share could be set, and without one every size runs alike.
+        Asked: GET /counter?path=/ in env local; a month of 1,000,000 hits at prices of us-east-1 without
+          free tiers, as of 2026-11.
+        Note: measured on this machine.
+        ");
+    }
+}

@@ -1,0 +1,15 @@
+//! The steps of a deployment, from the configuration to a report: open the cloud, build, design, survey, plan, lock, apply, check. The commands
+//! call them in order; nothing here is shown by itself, and no step knows a command.
+
+pub(crate) mod build;
+pub(crate) mod context;
+pub(crate) mod counts;
+pub(crate) mod design;
+pub(crate) mod distribution;
+pub(crate) mod ingest;
+pub(crate) mod irreversible;
+pub(crate) mod lock;
+pub(crate) mod plan;
+pub(crate) mod quota;
+pub(crate) mod smoke;
+pub(crate) mod view;

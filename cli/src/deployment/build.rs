@@ -1,0 +1,57 @@
+//! The code of the function: where it comes from, and its build.
+
+use std::path::PathBuf;
+
+use clap::builder::FalseyValueParser;
+use hitctl_artifact as artifact;
+use hitctl_artifact::{Artifact, BuildRequest, Source};
+use hitctl_config::{Loaded, Target};
+use hitctl_engine::Sink;
+use hitctl_report::Failure;
+use hitctl_resources::CodePackage;
+
+use crate::session::Session;
+
+/// The origin of the function.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct FunctionArgs {
+    /// Use this zip or binary instead of compiling
+    #[arg(long, value_name = "FILE", env = "HITCTL_ARTIFACT", hide_env_values = true)]
+    pub artifact: Option<PathBuf>,
+    /// Compile the function of the hitctl checkout around the working directory; without it, only hitctl's own checkout is compiled
+    #[arg(
+        long,
+        conflicts_with = "artifact",
+        env = "HITCTL_FROM_SOURCE",
+        hide_env_values = true,
+        value_parser = FalseyValueParser::new()
+    )]
+    pub from_source: bool,
+}
+
+/// Chooses the sources that the function is compiled from.
+pub(crate) fn source(session: &Session, from_source: bool) -> Result<Source, Failure> {
+    Ok(Source::choose(&session.cwd, &session.cache_dir()?, from_source, &session.env)?)
+}
+
+/// Builds the function for the environment's target, or checks and packs the file that the user gave.
+pub(crate) async fn build(
+    session: &Session,
+    loaded: &Loaded,
+    args: FunctionArgs,
+    sink: &Sink,
+) -> Result<Artifact, Failure> {
+    let target = match loaded.target {
+        Target::Local => artifact::Target::Host,
+        Target::Aws => artifact::Target::Lambda(loaded.app.function.arch),
+    };
+    let source = source(session, args.from_source)?;
+    let request = BuildRequest::new(target, source, session.env.clone())
+        .given(args.artifact.map(|path| session.cwd.join(path)));
+    Ok(artifact::build(&request, sink, &session.stop).await?)
+}
+
+/// The zip that drivers deploy.
+pub(crate) fn package(artifact: &Artifact) -> CodePackage {
+    CodePackage { sha256: artifact.sha256.clone(), zip: artifact.zip.clone() }
+}

@@ -1,0 +1,221 @@
+//! Compares the configured CloudFront distribution with what CloudFront says of it. Only reads.
+
+use hitctl_cloud::{Cloud, Distribution, DistributionState, NO_DISTRIBUTION};
+use hitctl_config::{Expose, Loaded};
+use hitctl_engine::{Fault, FaultKind, Finding, Severity};
+use hitctl_report::{DistributionRow, Failure};
+
+/// The finding code for an `allow_origins` that leaves out the site.
+const ORIGINS: &str = "allow_origins";
+/// The finding code for a distribution that could not be read.
+const UNREAD: &str = "distribution_unread";
+
+/// The configured distribution and what is wrong with it.
+pub(crate) struct Checked {
+    /// The row that `status` shows.
+    pub(crate) row: DistributionRow,
+    /// The problems, the gravest first.
+    pub(crate) problems: Vec<Problem>,
+}
+
+/// One thing that is wrong with the distribution.
+pub(crate) struct Problem {
+    code: &'static str,
+    /// Whether the deploy must stop.
+    pub(crate) is_error: bool,
+    /// A lower-case fragment.
+    pub(crate) message: String,
+    /// The technical reason.
+    cause: Option<String>,
+    /// An imperative sentence.
+    pub(crate) hint: Option<String>,
+}
+
+impl Problem {
+    fn warning(code: &'static str, message: String, hint: &str) -> Self {
+        Self { code, is_error: false, message, cause: None, hint: Some(hint.to_owned()) }
+    }
+}
+
+/// Reads and compares the configured distribution; `None` where none is configured.
+pub(crate) async fn check(loaded: &Loaded, cloud: &dyn Cloud) -> Result<Option<Checked>, Failure> {
+    let Some(id) = &loaded.app.cloudfront.distribution_id else { return Ok(None) };
+    let mut row = DistributionRow { id: id.clone(), ..DistributionRow::default() };
+    if !cloud.has_distributions() {
+        return Ok(Some(Checked { row, problems: Vec::new() }));
+    }
+    let read = match cloud.distribution(id) {
+        Ok(distribution) => distribution.read().await,
+        Err(fault) => Err(fault),
+    };
+    let mut problems = match read {
+        Ok(state) => {
+            let problems = compare(loaded, cloud, id, &state);
+            row.present = Some(true);
+            row.enabled = Some(state.enabled);
+            row.domain = Some(state.domain);
+            row.aliases = state.aliases;
+            problems
+        }
+        Err(fault) if fault.kind == FaultKind::Credentials => return Err(fault.into()),
+        Err(fault) => {
+            if fault.code == NO_DISTRIBUTION {
+                row.present = Some(false);
+            }
+            vec![unread(fault, &cloud.place().account)]
+        }
+    };
+    for problem in &mut problems {
+        problem.is_error |= loaded.app.strict;
+    }
+    row.problems = problems.iter().map(|problem| problem.message.clone()).collect();
+    Ok(Some(Checked { row, problems }))
+}
+
+/// Checks before a deploy: an error where the distribution does not exist, findings for the rest.
+pub(crate) async fn findings(loaded: &Loaded, cloud: &dyn Cloud) -> Result<Vec<Finding>, Failure> {
+    let Some(checked) = check(loaded, cloud).await? else { return Ok(Vec::new()) };
+    let mut findings = Vec::new();
+    for Problem { code, is_error, message, cause, hint } in checked.problems {
+        if is_error {
+            let mut failure = Failure::new(code, message);
+            if loaded.app.strict && code != NO_DISTRIBUTION {
+                failure = failure
+                    .caused_by("`strict = true` in hitctl.toml makes this an error; nothing was changed");
+            } else if let Some(cause) = cause {
+                failure = failure.caused_by(cause);
+            }
+            return Err(match hint {
+                Some(hint) => failure.hinted(hint),
+                None => failure,
+            });
+        }
+        let message = hint.map_or_else(|| message.clone(), |hint| format!("{message}; {hint}"));
+        let address = Distribution::address();
+        let code = code.to_owned();
+        findings.push(Finding { severity: Severity::Warning, code, address, message, hint: None });
+    }
+    Ok(findings)
+}
+
+/// The problem with a distribution that could not be read. Only one that does not exist stops a deploy.
+fn unread(fault: Fault, account: &str) -> Problem {
+    let is_error = fault.code == NO_DISTRIBUTION;
+    let Fault { code, message, cause, hint, .. } = fault;
+    if is_error {
+        let message = message.replace("this account", &format!("account {account}"));
+        return Problem { code: NO_DISTRIBUTION, is_error, message, cause, hint };
+    }
+    let code = if code == "no_cloudfront" { "no_cloudfront" } else { UNREAD };
+    Problem { code, is_error, message: format!("the distribution was not checked: {message}"), cause, hint }
+}
+
+/// Compares the state of the distribution with the configuration.
+fn compare(loaded: &Loaded, cloud: &dyn Cloud, id: &str, state: &DistributionState) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let granted = cloud.place().location().distribution_arn(id);
+    if state.arn != granted {
+        problems.push(Problem::warning(
+            "distribution_account",
+            format!("the distribution is {}, and the function may invalidate {granted}", state.arn),
+            "correct `distribution_id` in [cloudfront]",
+        ));
+    }
+    if !state.enabled {
+        problems.push(Problem::warning(
+            "distribution_disabled",
+            format!("the distribution {id} is disabled: it serves no requests"),
+            "enable it in CloudFront, or correct `distribution_id` in [cloudfront]",
+        ));
+    }
+    if loaded.app.http.expose != Expose::None {
+        problems.extend(origins(&loaded.app.http.allow_origins, state));
+    }
+    problems
+}
+
+/// The problem with an `allow_origins` that leaves out names under which the distribution serves the site.
+///
+/// The distribution's own domain name counts only where it has no alias: visitors do not see it otherwise.
+fn origins(allowed: &[String], state: &DistributionState) -> Option<Problem> {
+    if allowed.iter().any(|origin| origin == "*") {
+        return None;
+    }
+    let hosts: Vec<&str> =
+        allowed.iter().filter_map(|origin| Some(host(origin.split_once("://")?.1))).collect();
+    let names =
+        if state.aliases.is_empty() { std::slice::from_ref(&state.domain) } else { &state.aliases[..] };
+    let missing: Vec<&String> = names.iter().filter(|name| !is_covered(name, &hosts)).collect();
+    if missing.is_empty() {
+        return None;
+    }
+    let added = missing.iter().map(|name| {
+        // An alias with a wildcard stands for many origins, and `allow_origins` takes no wildcard.
+        format!(
+            "https://{}",
+            name.strip_prefix("*.").map_or_else(|| (*name).clone(), |rest| format!("www.{rest}"))
+        )
+    });
+    let line: Vec<String> =
+        allowed.iter().cloned().chain(added).map(|origin| format!("\"{origin}\"")).collect();
+    let missing: Vec<&str> = missing.into_iter().map(String::as_str).collect();
+    Some(Problem::warning(
+        ORIGINS,
+        format!("`allow_origins` refuses views of pages at {}", missing.join(", ")),
+        &format!("to count them, set `allow_origins = [{}]` in [http]", line.join(", ")),
+    ))
+}
+
+/// The host of an origin without its scheme.
+fn host(authority: &str) -> &str {
+    let port = authority.rsplit_once(':').filter(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()));
+    port.map_or(authority, |(host, _)| host)
+}
+
+fn is_covered(name: &str, hosts: &[&str]) -> bool {
+    match name.strip_prefix('*') {
+        Some(suffix) => hosts.iter().any(|host| host.len() > suffix.len() && host.ends_with(suffix)),
+        None => hosts.iter().any(|host| host.eq_ignore_ascii_case(name)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(allowed: &[&str], aliases: &[&str]) -> Option<String> {
+        let owned = |all: &[&str]| all.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let state = DistributionState {
+            domain: "d111.cloudfront.net".to_owned(),
+            aliases: owned(aliases),
+            ..DistributionState::default()
+        };
+        origins(&owned(allowed), &state)
+            .map(|problem| format!("{}; {}", problem.message, problem.hint.unwrap()))
+    }
+
+    #[test]
+    fn origins_of_the_distribution_that_are_not_allowed_are_printed_as_a_line_to_set() {
+        insta::assert_snapshot!(
+            refused(&["https://example.com"], &["example.com", "www.example.com"]).unwrap(),
+            @r#"`allow_origins` refuses views of pages at www.example.com; to count them, set `allow_origins = ["https://example.com", "https://www.example.com"]` in [http]"#
+        );
+        insta::assert_snapshot!(
+            refused(&["https://other.example:8443"], &[]).unwrap(),
+            @r#"`allow_origins` refuses views of pages at d111.cloudfront.net; to count them, set `allow_origins = ["https://other.example:8443", "https://d111.cloudfront.net"]` in [http]"#
+        );
+        insta::assert_snapshot!(
+            refused(&["https://other.example"], &["*.example.com"]).unwrap(),
+            @r#"`allow_origins` refuses views of pages at *.example.com; to count them, set `allow_origins = ["https://other.example", "https://www.example.com"]` in [http]"#
+        );
+    }
+
+    #[test]
+    fn origins_that_are_allowed_are_no_problem() {
+        assert_eq!(refused(&["*"], &["www.example.com"]), None);
+        assert_eq!(refused(&["https://www.example.com"], &["www.example.com"]), None);
+        assert_eq!(refused(&["https://www.example.com:8443"], &["WWW.example.com"]), None);
+        assert_eq!(refused(&["https://d111.cloudfront.net"], &[]), None);
+        assert_eq!(refused(&["https://blog.example.com"], &["*.example.com"]), None);
+    }
+}

@@ -1,0 +1,67 @@
+//! What the commands share that put something on a queue or a bus: the way to the cloud, and what is read from files.
+
+use std::io::Read as _;
+use std::path::Path;
+
+use hitctl_cloud::{Access, Cloud};
+use hitctl_config::Loaded;
+use hitctl_engine::{Address, Sink};
+use hitctl_report::{Exit, Failure};
+
+use super::context::{self, DeployContext};
+use super::design::design;
+use super::plan::survey;
+use crate::session::Session;
+
+/// Opens the cloud, and says which before the first write. The one on this machine is started only where that resource is
+/// deployed to it.
+pub(crate) async fn open(
+    session: &Session,
+    loaded: &Loaded,
+    address: &Address,
+    sink: &Sink,
+) -> Result<Box<dyn Cloud>, Failure> {
+    let cloud = context::open(session, loaded, Access::Read, sink).await?;
+    if cloud.is_running() {
+        return Ok(cloud);
+    }
+    deployed(session, loaded, &*cloud, address, sink).await?;
+    session.cloud(loaded, Access::Write, sink).await
+}
+
+/// Whether that resource is there.
+pub(crate) async fn deployed(
+    session: &Session,
+    loaded: &Loaded,
+    cloud: &dyn Cloud,
+    address: &Address,
+    sink: &Sink,
+) -> Result<(), Failure> {
+    let graph = design(loaded, cloud.place(), None)?;
+    let live = survey(&DeployContext::new(session, loaded, cloud, sink), &graph).await?;
+    if live.live(address).is_some() {
+        return Ok(());
+    }
+    let (env, kind) = (&loaded.env, address.kind().replace('_', " "));
+    Err(Failure::new("not_deployed", format!("there is no {kind} in env {env}"))
+        .hinted(format!("run `hitctl deploy --env {env}` first")))
+}
+
+/// A whole file, or stdin for `-`.
+pub(crate) fn content(session: &Session, file: &Path, largest: u64) -> Result<Vec<u8>, Failure> {
+    let name = if file == Path::new("-") { "stdin".to_owned() } else { file.display().to_string() };
+    let failed = |error: std::io::Error| {
+        Failure::new("not_read", format!("failed to read {name}")).caused_by(error).exits(Exit::Usage)
+    };
+    let mut content = Vec::new();
+    if file == Path::new("-") {
+        session.console.read_input(largest, &mut content).map_err(failed)?;
+    } else {
+        let file = std::fs::File::open(session.cwd.join(file)).map_err(failed)?;
+        file.take(largest + 1).read_to_end(&mut content).map_err(failed)?;
+    }
+    if content.len() as u64 > largest {
+        return Err(Failure::usage(format!("{name} has more than {} MiB", largest / 1024 / 1024)));
+    }
+    Ok(content)
+}

@@ -1,0 +1,84 @@
+//! From the design of an environment to a plan and its execution: read what is live, compare, check, apply.
+
+use std::time::Instant;
+
+use hitctl_engine::{Event, Finding, Graph, Outcome, Phase, Plan, Severity, Snapshot};
+use hitctl_report::{Exit, Failure, Loss};
+use hitctl_stack::Code;
+use tokio_util::sync::CancellationToken;
+
+use super::context::DeployContext;
+use super::design::design;
+use super::{distribution, irreversible, quota};
+use crate::elapsed::millis;
+
+/// What a survey and a plan found.
+pub(crate) struct PlanRun {
+    /// What to do about it.
+    pub(crate) plan: Plan,
+    /// What there is to say about that; none of them forbids it.
+    pub(crate) findings: Vec<Finding>,
+    /// Irreversible losses; each is confirmed before the first write.
+    pub(crate) losses: Vec<Loss>,
+}
+
+/// Reads what is live and plans what to do. Refuses a plan that must not be carried out.
+pub(crate) async fn plan(context: &DeployContext<'_>, graph: &Graph) -> Result<PlanRun, Failure> {
+    let live = survey(context, graph).await?;
+    checked(context, graph, &live)
+}
+
+/// As [`plan`], for the app as the configuration wants it and the account can carry it.
+pub(crate) async fn plan_deploy(context: &DeployContext<'_>, code: &Code) -> Result<PlanRun, Failure> {
+    let DeployContext { session, config, cloud, .. } = context;
+    quota::check_table(config, *cloud).await?;
+    let graph = design(config, cloud.place(), Some(code))?;
+    let (live, findings) = tokio::try_join!(survey(context, &graph), distribution::findings(config, *cloud))?;
+    let (fitted, foreign) = tokio::join!(
+        quota::fit(config, *cloud, Some(code), graph.clone(), &live),
+        cloud.foreign_access(&graph, &live, &session.stop),
+    );
+    let (graph, finding) = fitted?;
+    let mut run = checked(context, &graph, &live)?;
+    run.findings.extend(finding.into_iter().chain(foreign).chain(findings));
+    Ok(run)
+}
+
+fn checked(context: &DeployContext<'_>, graph: &Graph, live: &Snapshot) -> Result<PlanRun, Failure> {
+    let plan = hitctl_engine::plan(graph, live, &context.session.mask())
+        .map_err(|error| Failure::new("plan", error.to_string()))?;
+    let findings = hitctl_engine::check(&plan);
+    let (errors, findings): (Vec<_>, Vec<_>) =
+        findings.into_iter().partition(|finding| finding.severity == Severity::Error);
+    if !errors.is_empty() {
+        return Err(Failure::findings(&errors));
+    }
+    let now_ms = u64::try_from(jiff::Timestamp::now().as_millisecond()).unwrap_or(0);
+    let (losses, findings) = irreversible::split(&plan, findings, context.config.target, now_ms);
+    Ok(PlanRun { plan, findings, losses })
+}
+
+/// Reads what is live.
+pub(crate) async fn survey(context: &DeployContext<'_>, graph: &Graph) -> Result<Snapshot, Failure> {
+    let DeployContext { session, drivers, sink, .. } = context;
+    let started = Instant::now();
+    sink.send(Event::PhaseStarted { phase: Phase::Survey, detail: "reading what is deployed".to_owned() });
+    let live = hitctl_engine::survey(graph, drivers, sink, &session.stop).await;
+    sink.send(Event::PhaseEnded { phase: Phase::Survey, ok: live.is_ok(), took_ms: millis(started) });
+    live.map_err(|error| Failure::faults("failed to read what is deployed", &error, Exit::Error))
+}
+
+/// Carries out a plan.
+pub(crate) async fn apply(context: &DeployContext<'_>, plan: &Plan, stop: &CancellationToken) -> Outcome {
+    let DeployContext { drivers, sink, .. } = context;
+    let started = Instant::now();
+    let idle = plan.is_empty();
+    if !idle {
+        sink.send(Event::PhaseStarted { phase: Phase::Apply, detail: "applying the plan".to_owned() });
+    }
+    let outcome = hitctl_engine::apply(plan, drivers, sink, stop).await;
+    if !idle {
+        sink.send(Event::PhaseEnded { phase: Phase::Apply, ok: outcome.is_ok(), took_ms: millis(started) });
+    }
+    outcome
+}

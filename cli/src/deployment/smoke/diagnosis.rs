@@ -1,0 +1,233 @@
+//! Explains what a deployed function answers instead of what it should: the probable cause, and what to do. Pure.
+
+use hitctl_cloud::Answer;
+use hitctl_engine::Fault;
+use serde_json::Value as Json;
+
+/// A response that is not the expected one, or none.
+#[derive(Debug)]
+pub(super) struct Unexpected {
+    pub(super) url: String,
+    pub(super) what: String,
+    pub(super) status: Option<u16>,
+    pub(super) body: String,
+}
+
+/// A cause, and a hint where the cause is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Diagnosis {
+    pub(super) cause: String,
+    pub(super) hint: Option<String>,
+}
+
+impl Diagnosis {
+    /// A cause that suggests nothing.
+    pub(super) fn unknown(cause: String) -> Self {
+        Self { cause, hint: None }
+    }
+}
+
+/// Explains a response with the status of a server's error, by what a direct call of the function gave.
+pub(super) fn of_response(
+    function: &str,
+    Unexpected { what, status, body, .. }: &Unexpected,
+    invoked: &Result<Answer, Fault>,
+) -> Diagnosis {
+    let said = message(body).map_or_else(|| what.clone(), |message| format!("{what} ({message})"));
+    if let Ok(answer) = invoked
+        && is_good(answer)
+    {
+        let cause = format!("{said}; called directly, function {function} answers");
+        let hint = match status {
+            Some(500) => format!(
+                "the HTTP API may not invoke function {function}: `hitctl plan` shows what its resource policy lacks, and \
+                 `hitctl deploy` adds it"
+            ),
+            Some(503) => reservation(function),
+            Some(429) => "the HTTP API lets fewer requests through than come: raise `rate_per_second` and `burst` under [http]"
+                .to_owned(),
+            _ => return Diagnosis::unknown(cause),
+        };
+        return Diagnosis { cause, hint: Some(hint) };
+    }
+    let Diagnosis { cause, hint } = of_call(function, invoked);
+    // Who may not call it directly knows no more than the status says.
+    let hint = hint.or_else(|| match status {
+        Some(500) if is_denied(invoked) => Some(format!(
+            "the HTTP API may not invoke function {function}, or Lambda may not decrypt its environment variables since its role \
+             was deleted and made again; allow `lambda:InvokeFunction` to see which"
+        )),
+        Some(503) if is_denied(invoked) => Some(reservation(function)),
+        _ => None,
+    });
+    Diagnosis { cause: format!("{said}; called directly: {cause}"), hint }
+}
+
+/// Explains a direct call that failed.
+pub(super) fn of_call(function: &str, invoked: &Result<Answer, Fault>) -> Diagnosis {
+    let answer = match invoked {
+        Ok(answer) => answer,
+        Err(fault) => {
+            let cause = fault.cause.clone().unwrap_or_else(|| fault.message.clone());
+            let hint = match fault.code.as_str() {
+                code if code.starts_with("KMS") => Some(kms(function)),
+                "TooManyRequestsException" => Some(reservation(function)),
+                _ => fault.hint.clone(),
+            };
+            return Diagnosis { cause, hint };
+        }
+    };
+    if answer.function_error.is_some() {
+        let text = |name: &str| answer.payload[name].as_str().unwrap_or_default();
+        let cause = match (text("errorType"), text("errorMessage")) {
+            ("", "") => format!("function {function} failed: {}", answer.payload),
+            ("", message) => message.to_owned(),
+            (kind, message) => format!("{kind}: {message}"),
+        };
+        return Diagnosis::unknown(cause);
+    }
+    let status = &answer.payload["statusCode"];
+    let body = answer.payload["body"].as_str().unwrap_or_default();
+    let said = message(body).map_or_else(String::new, |message| format!(" ({message})"));
+    let cause = format!("function {function} answers HTTP {status}{said}");
+    match logged_cause(&answer.log_tail) {
+        Some(why) => Diagnosis {
+            cause: format!("{cause}: {why}"),
+            hint: Some(
+                "the function cannot use its table: check AWS_ENDPOINT_URL and its like under `[function.environment]`, and \
+                 `hitctl plan` for changes of its role"
+                    .to_owned(),
+            ),
+        },
+        None => Diagnosis::unknown(cause),
+    }
+}
+
+fn is_good(answer: &Answer) -> bool {
+    answer.function_error.is_none() && answer.payload["statusCode"] == 200
+}
+
+fn is_denied(invoked: &Result<Answer, Fault>) -> bool {
+    invoked.as_ref().is_err_and(|fault| fault.code.starts_with("AccessDenied"))
+}
+
+fn reservation(function: &str) -> String {
+    format!(
+        "Lambda refuses to run function {function}: its reserved concurrency, or that of the account, is used up or 0; raise \
+         `reserved_concurrency` under [function], or wait until there are fewer requests"
+    )
+}
+
+fn kms(function: &str) -> String {
+    format!(
+        "Lambda may not decrypt the environment variables of function {function}: the grant is bound to the role that was there \
+         when they were set, and a role that was deleted and made again is another one; `hitctl deploy` renews the grant"
+    )
+}
+
+/// The message of a JSON error, of the HTTP API or the function.
+fn message(body: &str) -> Option<String> {
+    let json: Json = serde_json::from_str(body).ok()?;
+    json["message"].as_str().map(str::to_owned)
+}
+
+/// The last cause that the log of an invocation names.
+fn logged_cause(tail: &str) -> Option<String> {
+    let mut newest_first = tail.lines().rev().filter_map(|line| serde_json::from_str::<Json>(line).ok());
+    newest_first.find_map(|line| line["cause"].as_str().map(str::to_owned))
+}
+
+#[cfg(test)]
+mod tests {
+    use hitctl_engine::{Fault, FaultKind};
+    use serde_json::json;
+
+    use super::*;
+
+    fn response(status: u16, body: &str) -> Unexpected {
+        let what = format!("the answer was HTTP {status}");
+        Unexpected { url: "https://x/healthz".to_owned(), what, status: Some(status), body: body.to_owned() }
+    }
+
+    fn answer(payload: Json, error: Option<&str>, log_tail: &str) -> Answer {
+        let function_error = error.map(str::to_owned);
+        Answer { payload, function_error, duration_ms: 1.0, log_tail: log_tail.to_owned() }
+    }
+
+    fn fault(code: &str, cause: &str) -> Result<Answer, Fault> {
+        let fault = Fault::fatal(code, "failed to call function hits-test").caused_by(cause);
+        Err(Fault { kind: FaultKind::Fatal, ..fault })
+    }
+
+    fn shown(response: &Unexpected, invoked: &Result<Answer, Fault>) -> String {
+        let Diagnosis { cause, hint } = of_response("hits-test", response, invoked);
+        format!("{cause}\nhint: {}", hint.as_deref().unwrap_or("-"))
+    }
+
+    const INTERNAL: &str = r#"{"message":"Internal Server Error"}"#;
+    const UNAVAILABLE: &str = r#"{"message":"Service Unavailable"}"#;
+
+    #[test]
+    fn internal_server_error_of_good_function_is_missing_permission() {
+        let good = Ok(answer(json!({"statusCode": 200}), None, ""));
+        insta::assert_snapshot!(shown(&response(500, INTERNAL), &good), @"
+        the answer was HTTP 500 (Internal Server Error); called directly, function hits-test answers
+        hint: the HTTP API may not invoke function hits-test: `hitctl plan` shows what its resource policy lacks, and `hitctl deploy` adds it
+        ");
+    }
+
+    #[test]
+    fn internal_server_error_with_kms_fault_is_grant_of_old_role() {
+        let kms = fault(
+            "KMSAccessDeniedException",
+            "KMSAccessDeniedException (lambda:Invoke): Lambda was unable to decrypt the environment variables",
+        );
+        insta::assert_snapshot!(shown(&response(500, INTERNAL), &kms), @"
+        the answer was HTTP 500 (Internal Server Error); called directly: KMSAccessDeniedException (lambda:Invoke): Lambda was unable to decrypt the environment variables
+        hint: Lambda may not decrypt the environment variables of function hits-test: the grant is bound to the role that was there when they were set, and a role that was deleted and made again is another one; `hitctl deploy` renews the grant
+        ");
+    }
+
+    #[test]
+    fn service_unavailable_is_reserved_concurrency() {
+        let busy =
+            fault("TooManyRequestsException", "TooManyRequestsException (lambda:Invoke): Rate Exceeded.");
+        insta::assert_snapshot!(shown(&response(503, UNAVAILABLE), &busy), @"
+        the answer was HTTP 503 (Service Unavailable); called directly: TooManyRequestsException (lambda:Invoke): Rate Exceeded.
+        hint: Lambda refuses to run function hits-test: its reserved concurrency, or that of the account, is used up or 0; raise `reserved_concurrency` under [function], or wait until there are fewer requests
+        ");
+        let good = Ok(answer(json!({"statusCode": 200}), None, ""));
+        assert!(shown(&response(503, UNAVAILABLE), &good).contains("reserved_concurrency"));
+    }
+
+    #[test]
+    fn function_that_may_not_be_called_leaves_both_causes() {
+        let denied = fault("AccessDeniedException", "AccessDeniedException (lambda:Invoke): not authorized");
+        let shown = shown(&response(500, INTERNAL), &denied);
+        assert!(shown.contains("may not invoke") && shown.contains("decrypt"), "{shown}");
+    }
+
+    #[test]
+    fn function_that_cannot_read_its_table_gives_logged_cause() {
+        let body = r#"{"error":"unavailable","message":"the counts cannot be reached"}"#;
+        let tail = "START\n{\"level\":\"error\",\"message\":\"the store failed\",\"cause\":\"127.0.0.1:1: refused\"}\nREPORT";
+        let failing = Ok(answer(json!({"statusCode": 503, "body": body}), None, tail));
+        insta::assert_snapshot!(shown(&response(503, body), &failing), @"
+        the answer was HTTP 503 (the counts cannot be reached); called directly: function hits-test answers HTTP 503 (the counts cannot be reached): 127.0.0.1:1: refused
+        hint: the function cannot use its table: check AWS_ENDPOINT_URL and its like under `[function.environment]`, and `hitctl plan` for changes of its role
+        ");
+    }
+
+    #[test]
+    fn function_that_fails_gives_its_error() {
+        let broken = Ok(answer(
+            json!({"errorType": "Runtime.ExitError", "errorMessage": "HITS_TABLE_NAME is not set"}),
+            Some("Unhandled"),
+            "",
+        ));
+        insta::assert_snapshot!(shown(&response(500, INTERNAL), &broken), @"
+        the answer was HTTP 500 (Internal Server Error); called directly: Runtime.ExitError: HITS_TABLE_NAME is not set
+        hint: -
+        ");
+    }
+}

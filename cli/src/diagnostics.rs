@@ -1,0 +1,58 @@
+//! Diagnostics: log lines on stderr for `-vv` and `HITCTL_LOG`, such as every AWS call with its request id and duration.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use hitctl_report::{Failure, Notifier};
+use tracing::Dispatch;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt as _;
+
+/// The variable with the filter: a level, or a list such as `hitctl_cloud=debug,aws_config=trace`.
+const VARIABLE: &str = "HITCTL_LOG";
+/// The filter of `-vv`: every call, and nothing of the libraries.
+const VERBOSE: &str = "hitctl_cloud=debug";
+
+/// Returns where log lines go: nowhere unless the variable is set or `-v` is given twice.
+pub(crate) fn dispatch(
+    env: &BTreeMap<String, String>,
+    verbose: u8,
+    notifier: &Notifier,
+) -> Result<Dispatch, Failure> {
+    let set = env.get(VARIABLE).map(|value| value.trim()).filter(|value| !value.is_empty());
+    let Some(filter) = set.or((verbose > 1).then_some(VERBOSE)) else { return Ok(Dispatch::none()) };
+    let targets: Targets = filter.parse().map_err(|_| {
+        Failure::usage(format!("{VARIABLE}: expected a level or a list of targets, found {filter:?}"))
+            .hinted("set it to `debug`, or to such as `hitctl_cloud=debug,aws_config=trace`")
+    })?;
+    let lines = tracing_subscriber::fmt::layer()
+        .with_ansi(false)
+        .without_time()
+        .with_writer(Stderr(notifier.clone()));
+    Ok(Dispatch::new(tracing_subscriber::registry().with(targets).with(lines)))
+}
+
+/// Writes each line above what is drawn.
+struct Stderr(Notifier);
+
+impl<'a> MakeWriter<'a> for Stderr {
+    type Writer = Line<'a>;
+
+    fn make_writer(&'a self) -> Line<'a> {
+        Line(&self.0)
+    }
+}
+
+struct Line<'a>(&'a Notifier);
+
+impl io::Write for Line<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.diagnostic(String::from_utf8_lossy(bytes).trim());
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,257 @@
+//! Events like those that AWS sends, made for one path. Pure. The shapes are those of AWS's documentation: of Lambda with SQS,
+//! of EventBridge, of CloudFront's events for Lambda@Edge, and of S3's events on EventBridge.
+
+use hitctl_config::event_pattern::Pattern;
+use hitctl_config::{App, Location, names};
+use jiff::Timestamp;
+use serde_json::{Map, Value as Json, json};
+
+/// What a generated event says of its browser: that of a person, so that it counts, and of hitctl.
+const AGENT: &str = "Mozilla/5.0 (hitctl; invoke) Gecko";
+/// Where it comes from: nobody's address.
+const ADDRESS: &str = "127.0.0.1";
+/// A distribution, where the configuration names none: the one of AWS's own examples.
+const DISTRIBUTION: &str = "EDFDVBD6EXAMPLE";
+
+/// What there is to say in an event.
+pub(crate) struct Making<'a> {
+    pub(crate) app: &'a App,
+    pub(crate) env: &'a str,
+    pub(crate) location: Location<'a>,
+    pub(crate) path: &'a str,
+    pub(crate) now: Timestamp,
+    /// An id that nobody has: 32 hexadecimal digits.
+    pub(crate) unique: String,
+}
+
+/// The event that the HTTP API would send for `GET /counter?path=PATH`.
+pub(crate) fn http(path: &str, read_only: bool) -> Json {
+    let query = format!("path={}{}", encode(path), if read_only { "&ro=1" } else { "" });
+    json!({
+        "version": "2.0",
+        "routeKey": "ANY /counter",
+        "rawPath": "/counter",
+        "rawQueryString": query,
+        "headers": { "user-agent": AGENT },
+        "requestContext": {
+            "http": { "method": "GET", "path": "/counter", "protocol": "HTTP/1.1", "sourceIp": ADDRESS, "userAgent": AGENT },
+            "routeKey": "ANY /counter",
+            "stage": "$default",
+        },
+        "isBase64Encoded": false,
+    })
+}
+
+/// The event that the HTTP API would send to the reader for `GET /v1/count?path=PATH`.
+pub(crate) fn http_for_reader(path: &str) -> Json {
+    let mut event = http(path, false);
+    event["routeKey"] = json!("ANY /v1/count");
+    event["rawPath"] = json!("/v1/count");
+    event["requestContext"]["routeKey"] = json!("ANY /v1/count");
+    event["requestContext"]["http"]["path"] = json!("/v1/count");
+    event
+}
+
+impl Making<'_> {
+    /// A batch of messages from the queue of hits.
+    pub(crate) fn sqs(&self, count: u32) -> Json {
+        let queue = self.location.queue_arn(&names::queue(&self.app.app, self.env));
+        let sent = self.now.as_millisecond().to_string();
+        let records = (1..=count).map(|n| {
+            let id = self.id(n);
+            let body = json!({ "v": 1, "path": self.path, "ts": self.seconds(), "id": id }).to_string();
+            json!({
+                "messageId": id,
+                "receiptHandle": format!("hitctl-invoke-{n}"),
+                "md5OfBody": format!("{:x}", md5::compute(&body)),
+                "body": body,
+                "attributes": {
+                    "ApproximateReceiveCount": "1",
+                    "SentTimestamp": sent,
+                    "SenderId": self.location.account,
+                    "ApproximateFirstReceiveTimestamp": sent,
+                },
+                "messageAttributes": {},
+                "eventSource": "aws:sqs",
+                "eventSourceARN": queue,
+                "awsRegion": self.location.region,
+            })
+        });
+        json!({ "Records": records.collect::<Vec<_>>() })
+    }
+
+    /// An event as the rule of `events.pattern` would take it, as far as that can be made up.
+    pub(crate) fn eventbridge(&self) -> Json {
+        let events = &self.app.events;
+        let pattern = &events.pattern;
+        let word = |name: &str| pattern.get(name).and_then(made_up);
+        let mut event = self.event(
+            word("source").unwrap_or_else(|| "cli".into()),
+            word("detail-type").unwrap_or_else(|| "hitctl invoke".into()),
+            pattern.get("detail").and_then(made_up).filter(Json::is_object).unwrap_or_else(|| json!({})),
+        );
+        if let Some(resource) = word("resources") {
+            event["resources"] = json!([resource]);
+        }
+        // Under a name of its own an event needs no path.
+        let key = events.key.as_deref().unwrap_or("/detail/path");
+        if key.starts_with('/') {
+            put(&mut event, key, self.path.into());
+        }
+        if let Some(amount) = events.amount.as_deref().filter(|amount| event.pointer(amount).is_none()) {
+            put(&mut event, amount, 1.into());
+        }
+        event
+    }
+
+    /// Whether `events.pattern` takes that event.
+    pub(crate) fn is_taken(&self, event: &Json) -> bool {
+        let pattern = Json::Object(self.app.events.pattern.clone());
+        Pattern::parse(&pattern).is_ok_and(|pattern| pattern.matches(event))
+    }
+
+    /// S3's word that an object of the site was created.
+    pub(crate) fn s3(&self, bucket: &str) -> Json {
+        let key = self.path.trim_start_matches('/');
+        let key =
+            if key.is_empty() || key.ends_with('/') { format!("{key}index.html") } else { key.to_owned() };
+        let mut event = self.event(
+            "aws.s3".into(),
+            "Object Created".into(),
+            json!({
+                "version": "0",
+                "bucket": { "name": bucket },
+                "object": {
+                    "key": key,
+                    "size": 1024,
+                    "etag": &self.unique,
+                    "sequencer": &self.unique[..16],
+                },
+                "request-id": self.unique[..16].to_uppercase(),
+                "requester": self.location.account,
+                "source-ip-address": ADDRESS,
+                "reason": "PutObject",
+            }),
+        );
+        event["resources"] = json!([self.location.arn("s3", bucket)]);
+        event
+    }
+
+    /// What CloudFront sends when somebody asks for a page.
+    pub(crate) fn cloudfront(&self) -> Json {
+        let (uri, query) = self.path.split_once('?').unwrap_or((self.path, ""));
+        let header = |name: &str, value: &str| json!([{ "key": name, "value": value }]);
+        json!({ "Records": [{ "cf": {
+            "config": {
+                "distributionDomainName": "d111111abcdef8.cloudfront.net",
+                "distributionId": self.app.cloudfront.distribution_id.as_deref().unwrap_or(DISTRIBUTION),
+                "eventType": "viewer-request",
+                "requestId": &self.unique,
+            },
+            "request": {
+                "clientIp": ADDRESS,
+                "headers": {
+                    "host": header("Host", "d111111abcdef8.cloudfront.net"),
+                    "user-agent": header("User-Agent", AGENT),
+                },
+                "method": "GET",
+                "querystring": query,
+                "uri": uri,
+            },
+        } }] })
+    }
+
+    /// An event as EventBridge delivers it.
+    fn event(&self, source: Json, detail_type: Json, detail: Json) -> Json {
+        let mut event = Map::new();
+        let id = self.id(1);
+        for (name, value) in [
+            ("version", "0".into()),
+            ("id", id.into()),
+            ("detail-type", detail_type),
+            ("source", source),
+            ("account", self.location.account.into()),
+            ("time", self.seconds().into()),
+            ("region", self.location.region.into()),
+            ("resources", json!([])),
+            ("detail", detail),
+        ] {
+            event.insert(name.to_owned(), value);
+        }
+        Json::Object(event)
+    }
+
+    /// The id of the nth of several things, in the form that AWS gives ids.
+    fn id(&self, n: u32) -> String {
+        let hex = &self.unique;
+        // The last digits count: ids of one run differ.
+        format!("{}-{}-4{}-8{}-{}{n:06x}", &hex[..8], &hex[8..12], &hex[13..16], &hex[17..20], &hex[20..26])
+    }
+
+    fn seconds(&self) -> String {
+        self.now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+    }
+}
+
+/// A value that a part of a pattern takes, where one is easily made up: the first of a list, what begins with a prefix.
+fn made_up(pattern: &Json) -> Option<Json> {
+    match pattern {
+        Json::Object(fields) => {
+            let made = fields.iter().filter(|(name, _)| *name != "$or");
+            Some(Json::Object(
+                made.filter_map(|(name, field)| Some((name.clone(), made_up(field)?))).collect(),
+            ))
+        }
+        Json::Array(choices) => choices.iter().find_map(|choice| match choice {
+            Json::Object(operator) => {
+                let (name, of) = operator.iter().next()?;
+                match (name.as_str(), of) {
+                    ("prefix" | "suffix" | "equals-ignore-case", Json::String(text)) => {
+                        Some(text.clone().into())
+                    }
+                    ("wildcard", Json::String(text)) => Some(text.replace('*', "x").into()),
+                    ("exists", Json::Bool(true)) => Some("hitctl".into()),
+                    _ => None,
+                }
+            }
+            value => Some(value.clone()),
+        }),
+        _ => None,
+    }
+}
+
+/// Puts a value where a JSON pointer leads; what is on the way and no object becomes one.
+fn put(event: &mut Json, pointer: &str, value: Json) {
+    let mut at = event;
+    for part in pointer.split('/').skip(1) {
+        let name = part.replace("~1", "/").replace("~0", "~");
+        if !at.is_object() {
+            *at = json!({});
+        }
+        at = &mut at[name];
+    }
+    *at = value;
+}
+
+/// Percent-encodes everything but the unreserved characters of RFC 3986.
+fn encode(text: &str) -> String {
+    use std::fmt::Write as _;
+    text.bytes().fold(String::with_capacity(text.len()), |mut out, byte| {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            // Writing to a string does not fail.
+            let _infallible = write!(out, "%{byte:02X}");
+        }
+        out
+    })
+}
+
+/// An event that lets the function read its table, and count nothing.
+pub(crate) fn read_event() -> Json {
+    http("/", true)
+}
+
+#[cfg(test)]
+#[path = "events_tests.rs"]
+mod tests;

@@ -1,0 +1,32 @@
+//! Files that commands write.
+
+use std::io::{ErrorKind, Write as _};
+use std::path::Path;
+
+use hitctl_report::Failure;
+
+/// Writes a file that is not there yet, whole or not at all.
+pub(crate) fn write_new(path: &Path, text: &str) -> Result<(), Failure> {
+    let failed = |error: &std::io::Error| {
+        let failure = Failure::new("not_written", format!("failed to write {}", path.display()));
+        match error.kind() {
+            ErrorKind::AlreadyExists => {
+                Failure::new("exists", format!("{} is there already", path.display()))
+                    .hinted("choose another name, or remove the file")
+            }
+            ErrorKind::NotFound => failure
+                .caused_by("there is no such directory")
+                .hinted("make the directory, or choose another one"),
+            // Without the name of the file that was to become this one.
+            _ => failure
+                .caused_by(error.get_ref().map_or_else(|| error.to_string(), |_| error.kind().to_string())),
+        }
+    };
+    let dir = path.parent().unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(dir).map_err(|error| failed(&error))?;
+    file.write_all(text.as_bytes())
+        .and_then(|()| file.as_file().sync_all())
+        .map_err(|error| failed(&error))?;
+    file.persist_noclobber(path).map_err(|error| failed(&error.error))?;
+    Ok(())
+}

@@ -1,0 +1,32 @@
+//! Values of flags that several commands read.
+
+use std::time::Duration;
+
+/// Reads `90s`, `10m`, `2h` or `7d`.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("{text:?} is not a time such as 30s, 10m, 2h or 7d");
+    let unit = text.chars().next_back().ok_or_else(wrong)?;
+    let seconds = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3_600,
+        'd' => 86_400,
+        _ => return Err(wrong()),
+    };
+    let number: u32 = text[..text.len() - 1].parse().map_err(|_| wrong())?;
+    Ok(Duration::from_secs(u64::from(number) * seconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read() {
+        assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
+        assert_eq!(duration("7d"), Ok(Duration::from_hours(168)));
+        for wrong in ["", "m", "10", "-1m", "1w", "1.5h", "ä"] {
+            assert!(duration(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! What the app is made of and what follows from that: its resources, its cost, the IAM policies, the privacy text. Pure functions of
+//! the configuration.
+
+pub mod address;
+mod code;
+pub mod cost;
+mod design;
+mod leftovers;
+pub mod memory;
+pub mod policy;
+pub mod privacy;
+#[cfg(test)]
+mod test_place;
+
+pub use code::Code;
+pub use design::{design, needs_address, needs_agent, release};
+pub use leftovers::{tuned_function, with_leftovers};
