@@ -7,7 +7,7 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use hitctl_engine::{Cx, Drivers, Fault, Finding, Graph, Sink, Snapshot};
 use hitctl_resources::aws::Quota;
-use hitctl_resources::aws::versions::Version;
+use hitctl_resources::versions::Version;
 use hitctl_resources::{CodePackage, Place, Tags};
 use serde_json::Value as Json;
 use tokio_util::sync::CancellationToken;

@@ -18,7 +18,7 @@ mod visitors;
 mod write;
 
 use hitctl_engine::{Fault, Sink};
-pub use hitctl_resources::aws::versions::Version;
+pub use hitctl_resources::versions::Version;
 
 pub use aws::web::{Web, WebResponse};
 pub use bus::{Bus, BusEvent, MOST_EVENT_BYTES};

@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use hitctl_engine::{Driver, Drivers};
 
+use crate::aws::account::Aws;
+use crate::aws::resource::Resource;
 use crate::aws::typed::Typed;
-use crate::aws::{Aws, Resource};
+use crate::spec::Spec as _;
 use crate::{
-    Spec as _, alias, event_invoke_config, event_rule, event_source_mapping, function, function_url,
-    http_api, log_group, permission, queue, role, table,
+    alias, event_invoke_config, event_rule, event_source_mapping, function, function_url, http_api,
+    log_group, permission, queue, role, table,
 };
 
 /// The drivers of every kind.

@@ -1,8 +1,7 @@
-//! The kinds of resources that a hit counter is made of: one file each, and two lines here.
+//! The kinds of resources that a hit counter consists of: one folder per kind, and one line per kind in the registry.
 //!
-//! A kind's spec is plain data, in AWS's own terms. What a cloud reads back is the same type, normalised, so that drift is
-//! a difference of data. This crate stands apart because two sides read the specs: the deployer, which wants them, and
-//! the cloud on this machine, which brings them to life.
+//! A kind's spec is plain data, in AWS's own terms. What a driver reads back is the same type, normalised, so that drift is
+//! a difference of data. Two sides read the specs: the deployer, which wants them, and the local cloud, which runs them.
 
 mod alias;
 #[cfg(feature = "aws")]
@@ -10,10 +9,14 @@ pub mod aws;
 mod code;
 mod cors;
 #[cfg(feature = "aws")]
+mod discovery;
+#[cfg(feature = "aws")]
 mod drivers;
 mod event_invoke_config;
 mod event_rule;
 mod event_source_mapping;
+#[cfg(feature = "aws")]
+mod foreign;
 mod function;
 mod function_url;
 mod http_api;
@@ -22,63 +25,36 @@ mod permission;
 mod place;
 mod queue;
 mod role;
+mod spec;
 mod table;
+mod tags;
 
-use std::collections::BTreeMap;
-
-use hitctl_engine::{Address, Keep, Node};
-use serde::{Serialize, de::DeserializeOwned};
-
-pub use alias::AliasSpec;
+pub use alias::spec::AliasSpec;
+#[cfg(feature = "aws")]
+pub use alias::versions;
 pub use code::CodePackage;
 pub use cors::Cors;
 #[cfg(feature = "aws")]
+pub use discovery::{Deployment, deployments};
+#[cfg(feature = "aws")]
 pub use drivers::drivers;
-pub use event_invoke_config::EventInvokeConfigSpec;
-pub use event_rule::EventRuleSpec;
-pub use event_source_mapping::EventSourceMappingSpec;
-pub use function::{Arch, FunctionSpec};
-pub use function_url::FunctionUrlSpec;
-pub use http_api::{HttpApiSpec, Ingest, Reader, Throttle};
-pub use log_group::{LogGroupSpec, OLDEST_MS};
-pub use permission::PermissionSpec;
+pub use event_invoke_config::spec::EventInvokeConfigSpec;
+pub use event_rule::spec::EventRuleSpec;
+pub use event_source_mapping::spec::EventSourceMappingSpec;
+#[cfg(feature = "aws")]
+pub use foreign::foreign_access;
+pub use function::spec::FunctionSpec;
+pub use function_url::spec::FunctionUrlSpec;
+pub use hitctl_config::Arch;
+pub use http_api::spec::{HttpApiSpec, Ingest, Reader, Throttle};
+pub use log_group::spec::{LogGroupSpec, OLDEST_MS};
+pub use permission::spec::PermissionSpec;
 pub use place::Place;
-pub use queue::{QueueSpec, Redrive, Sender};
-pub use role::{RoleSpec, Statement};
-pub use table::TableSpec;
-
-/// Tags of a resource, as AWS has them.
-pub type Tags = BTreeMap<String, String>;
-
-/// The settings of one kind of resource.
-pub trait Spec: Serialize + DeserializeOwned + Clone + PartialEq + Send + Sync + 'static {
-    /// The kind, as in addresses: `table`.
-    const KIND: &'static str;
-    /// The fields whose change needs a new resource.
-    const REPLACE_ON: &'static [&'static str] = &[];
-    /// The fields whose values are never shown.
-    const SECRET: &'static [&'static str] = &[];
-    /// What deleting one would lose.
-    const KEEP: Keep = Keep::Never;
-
-    /// The address of the resource of this kind with that role in the app.
-    fn address(role: &str) -> Address {
-        Address::new(Self::KIND, role)
-    }
-
-    /// The node of a wanted resource.
-    ///
-    /// # Panics
-    ///
-    /// When the spec has no JSON form, which no plain data lacks.
-    fn node(&self, role: &str, name: &str) -> Node {
-        let spec = serde_json::to_value(self).expect("specs are plain data");
-        Node::present(Self::address(role), name, spec)
-            .replaced_on(Self::REPLACE_ON)
-            .hiding(Self::SECRET)
-            .keeping(Self::KEEP)
-    }
-}
+pub use queue::spec::{QueueSpec, Redrive, Sender};
+pub use role::spec::{RoleSpec, Statement};
+pub use spec::Spec;
+pub use table::spec::TableSpec;
+pub use tags::Tags;
 
 /// Every kind there is, in the order in which people think of them.
 pub const KINDS: &[&str] = &[

@@ -8,7 +8,7 @@ use futures::future::BoxFuture;
 use hitctl_config::names;
 use hitctl_config::partitions::Partition;
 use hitctl_engine::{Address, Cx, Drivers, Fault, Finding, Graph, Sink, Snapshot};
-use hitctl_resources::aws::versions::Version;
+use hitctl_resources::versions::Version;
 use hitctl_resources::aws::{self, Aws, Quota};
 use hitctl_resources::{AliasSpec, Place};
 use serde_json::Value as Json;
@@ -102,7 +102,7 @@ impl Cloud for AwsCloud {
     ) -> BoxFuture<'a, Result<Vec<(String, String)>, Fault>> {
         async move {
             let cx = Cx::new(Address::new("account", "tags"), sink.clone(), stop.clone());
-            let found = aws::deployments(&self.session.config, &self.aws.place.region, &cx).await?;
+            let found = hitctl_resources::deployments(&self.session.config, &self.aws.place.region, &cx).await?;
             Ok(found.into_iter().map(|one| (one.app, one.env)).collect())
         }
         .boxed()
@@ -116,7 +116,7 @@ impl Cloud for AwsCloud {
     ) -> BoxFuture<'a, Vec<Finding>> {
         async move {
             let cx = Cx::new(Address::new("account", "access"), Sink::none(), stop.clone());
-            aws::foreign_access(&self.aws, &cx, graph, live).await
+            hitctl_resources::foreign_access(&self.aws, &cx, graph, live).await
         }
         .boxed()
     }
@@ -173,11 +173,11 @@ impl Cloud for AwsCloud {
     }
 
     fn versions<'a>(&'a self, cx: &'a Cx) -> BoxFuture<'a, Result<Vec<Version>, Fault>> {
-        aws::versions::list(&self.aws, cx).boxed()
+        hitctl_resources::versions::list(&self.aws, cx).boxed()
     }
 
     fn switch<'a>(&'a self, cx: &'a Cx, to: &'a Version) -> BoxFuture<'a, Result<(), Fault>> {
-        aws::versions::switch(&self.aws, cx, to).boxed()
+        hitctl_resources::versions::switch(&self.aws, cx, to).boxed()
     }
 
     fn concurrency(&self) -> BoxFuture<'_, Option<Quota>> {

@@ -8,11 +8,15 @@ use aws_sdk_lambda::operation::get_function_configuration::GetFunctionConfigurat
 use aws_sdk_lambda::types::{AliasRoutingConfiguration, State};
 use hitctl_engine::{Cx, Event, Fault, FieldDiff, Outputs, Value};
 
-use crate::AliasSpec;
+use crate::alias::spec::AliasSpec;
+use crate::alias::versions::{Version, point, pointed_at, published, role_id};
+use crate::aws::account::Aws;
 use crate::aws::fault::{Doing, ToFault as _};
-use crate::aws::lambda::{CONFLICT, NOT_FOUND, READ, Until, WRITE, settled};
-use crate::aws::versions::{Version, point, pointed_at, published, role_id};
-use crate::aws::{Aws, Found, Resource, owner_of};
+use crate::aws::lambda::state::{Until, wait_until_ready};
+use crate::aws::lambda::wait::{CONFLICT, NOT_FOUND, READ, WRITE};
+use crate::aws::owner::owner_of;
+use crate::aws::resource::Found;
+use crate::aws::resource::Resource;
 
 /// The driver of aliases.
 pub(crate) struct Alias {
@@ -146,7 +150,7 @@ impl Alias {
                 match request.clone().send().await {
                     Err(error) if error.is(CONFLICT) => {
                         // Just made, and not ready yet; or never to be, which asking again would not find out.
-                        settled(cx, &self.client, function, None, &Until::Active).await?;
+                        wait_until_ready(cx, &self.client, function, None, &Until::Active).await?;
                         request.send().await
                     }
                     answer => answer,
@@ -158,7 +162,7 @@ impl Alias {
         let ready = match answer.state() {
             Some(State::Active) => Ok(()),
             Some(State::Pending) if may_be_pending => Ok(()),
-            _ => settled(cx, &self.client, function, Some(number), &Until::Active).await,
+            _ => wait_until_ready(cx, &self.client, function, Some(number), &Until::Active).await,
         };
         if let Err(fault) = ready {
             // One that failed for good would be answered again and again: without it, the next run publishes another.
@@ -187,7 +191,7 @@ impl Alias {
             })
             .await?;
         let until = Until::Updated(answer.last_modified().map(str::to_owned));
-        settled(cx, &self.client, function, None, &until).await
+        wait_until_ready(cx, &self.client, function, None, &until).await
     }
 
     /// Makes the alias, or switches the one that is there already.
@@ -316,12 +320,10 @@ fn surplus(newest_first: &[Version], live: u64, pointed_at: &BTreeSet<u64>) -> V
         .collect()
 }
 
-/// A hash in hex in base64, as Lambda has it.
+/// Returns a hash in base64, as Lambda has it, for one in hex.
 fn base64_of(hex: &str) -> Option<String> {
     use base64::Engine as _;
-    let bytes: Option<Vec<u8>> =
-        (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(hex.get(at..at + 2)?, 16).ok()).collect();
-    Some(base64::engine::general_purpose::STANDARD.encode(bytes?))
+    Some(base64::engine::general_purpose::STANDARD.encode(hex::decode(hex).ok()?))
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use hitctl_engine::{Cx, Fault, FaultKind, Wait};
 
-use super::fault::{Doing, ToFault};
+use crate::aws::fault::{Doing, ToFault};
 
 /// How long throttles, conflicts and lost answers are borne when nothing else is said.
 const PATIENCE: Duration = Duration::from_mins(1);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::Cors;
+use crate::cors::Cors;
 
 /// What stands among the origins of a service that lets browsers send credentials, which ours never do.
 const CREDENTIALS: &str = "(with credentials)";

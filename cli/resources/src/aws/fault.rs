@@ -59,7 +59,7 @@ where
             unanswered: unanswered(self),
             not_sent: matches!(self, SdkError::DispatchFailure(failure) if failure.is_user()),
         };
-        fault_of(doing, &said, super::now())
+        fault_of(doing, &said, crate::aws::clock::now())
     }
 
     fn is(&self, wanted: &str) -> bool {
@@ -105,7 +105,7 @@ where
 {
     match error {
         SdkError::ServiceError(_) => None,
-        other => Some(super::error_in_words(other)),
+        other => Some(crate::aws::words::error_in_words(other)),
     }
 }
 

@@ -3,8 +3,10 @@
 use hitctl_config::names::{TAG_APP, TAG_ENV};
 use hitctl_engine::{Fault, FaultKind, Owner};
 
-use super::{Aws, Found};
-use crate::{Spec, Tags};
+use crate::aws::account::Aws;
+use crate::aws::resource::Found;
+use crate::spec::Spec;
+use crate::tags::Tags;
 
 /// Whose the bearer of these tags is, asked by the owner of `ours`. A resource that takes no tags is ours by its name.
 pub fn owner_of(found: Option<&Tags>, ours: &Tags) -> Owner {

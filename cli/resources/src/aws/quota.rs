@@ -4,7 +4,7 @@ use aws_sdk_lambda::Client;
 use aws_types::SdkConfig;
 use hitctl_engine::Fault;
 
-use super::fault::{Doing, ToFault as _};
+use crate::aws::fault::{Doing, ToFault as _};
 
 /// Lambda leaves so much to the functions that reserve none (Lambda's guide, "Configuring reserved concurrency").
 const LEFT_TO_OTHERS: u32 = 100;

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use hitctl_engine::{Cx, Fault, Wait};
 
-use crate::Tags;
+use crate::tags::Tags;
 
 /// For so long after something is made, tags that cannot be seen may be on their way.
 const YOUNG: Duration = Duration::from_mins(1);
@@ -17,7 +17,7 @@ const NO_TAGS: &str = "no_tags_yet";
 
 /// Reads the tags of something that was made then. Those of what is young may take a moment to be seen, and it would pass
 /// for somebody else's without them.
-pub(crate) async fn settled<F>(
+pub(crate) async fn read_tags<F>(
     cx: &Cx,
     what: &str,
     made: Option<SystemTime>,
@@ -26,7 +26,7 @@ pub(crate) async fn settled<F>(
 where
     F: Future<Output = Result<Tags, Fault>> + Send,
 {
-    let is_young = is_young(made, super::now());
+    let is_young = is_young(made, crate::aws::clock::now());
     let read = || {
         let tags = read();
         async move {

@@ -7,8 +7,11 @@ use futures::future::BoxFuture;
 use hitctl_engine::{Cx, Driver, Fault, FieldDiff, Live, Node, Outputs, Owner, Want, resolve};
 use serde_json::Value as Json;
 
-use super::{Aws, Found, Resource, owner_of};
-use crate::Spec;
+use crate::aws::account::Aws;
+use crate::aws::owner::owner_of;
+use crate::aws::resource::Found;
+use crate::aws::resource::Resource;
+use crate::spec::Spec;
 
 /// A [`Resource`] as the engine sees it.
 pub(crate) struct Typed<R> {

@@ -7,11 +7,14 @@ use aws_sdk_lambda::operation::get_function_event_invoke_config::GetFunctionEven
 use aws_sdk_lambda::types::{DestinationConfig, OnFailure, OnSuccess};
 use hitctl_engine::{Cx, Fault, FieldDiff, Outputs, Value};
 
-use super::EventInvokeConfigSpec;
+use crate::alias::places::places;
+use crate::aws::account::Aws;
+use crate::aws::call::Call;
 use crate::aws::fault::Doing;
-use crate::aws::lambda::{NOT_FOUND, WRITE};
-use crate::aws::policy::places;
-use crate::aws::{Aws, Call, Found, Resource};
+use crate::aws::lambda::wait::{NOT_FOUND, WRITE};
+use crate::aws::resource::Found;
+use crate::aws::resource::Resource;
+use crate::event_invoke_config::spec::EventInvokeConfigSpec;
 
 /// What Lambda does unless it is told otherwise: so many retries (its API reference, `PutFunctionEventInvokeConfig`),
 const RETRIES: u32 = 2;

@@ -13,11 +13,18 @@ use futures::FutureExt as _;
 use futures::future::try_join;
 use hitctl_engine::{Cx, Fault, FieldDiff, Outputs, Owner, Wait};
 
-use super::EventRuleSpec;
-use crate::Tags;
+use crate::aws::account::Aws;
+use crate::aws::call::Call;
 use crate::aws::fault::Doing;
+use crate::aws::owner::check_ours;
+use crate::aws::owner::owner_of;
+use crate::aws::resource::Found;
+use crate::aws::resource::Resource;
+use crate::aws::tags::compared;
+use crate::aws::tags::to_set;
 use crate::aws::together::Together;
-use crate::aws::{Aws, Call, Found, Resource, check_ours, compared, owner_of, to_set};
+use crate::event_rule::spec::EventRuleSpec;
+use crate::tags::Tags;
 
 /// What is said of a rule, or of a bus, that is not there.
 const GONE: &[&str] = &["ResourceNotFoundException"];

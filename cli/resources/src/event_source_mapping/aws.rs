@@ -10,11 +10,16 @@ use aws_sdk_lambda::Client;
 use aws_sdk_lambda::types::{FilterCriteria, FunctionResponseType, ScalingConfig};
 use hitctl_engine::{Cx, Fault, FaultKind, FieldDiff, Outputs, Wait};
 
-use super::EventSourceMappingSpec;
+use crate::aws::account::Aws;
 use crate::aws::fault::{Doing, ToFault as _};
-use crate::aws::lambda::{CONFLICT, NOT_FOUND, READ};
-use crate::aws::policy::client;
-use crate::aws::{Aws, Found, Resource, check_ours, compared, to_set};
+use crate::aws::lambda::policy::client;
+use crate::aws::lambda::wait::{CONFLICT, NOT_FOUND, READ};
+use crate::aws::owner::check_ours;
+use crate::aws::resource::Found;
+use crate::aws::resource::Resource;
+use crate::aws::tags::compared;
+use crate::aws::tags::to_set;
+use crate::event_source_mapping::spec::EventSourceMappingSpec;
 use config::{Mapping, uuid_in};
 
 /// For a write: IAM may not have spread the role yet, nor SQS a change of the queue, and another change may be in progress.
@@ -78,7 +83,7 @@ impl Mappings {
         }
     }
 
-    async fn tags(&self, name: &str, uuid: &str) -> Result<Option<crate::Tags>, Fault> {
+    async fn tags(&self, name: &str, uuid: &str) -> Result<Option<crate::tags::Tags>, Fault> {
         match self.client.list_tags().resource(self.arn(uuid)).send().await {
             Ok(answer) => Ok(Some(answer.tags.unwrap_or_default().into_iter().collect())),
             Err(error) if error.is(NOT_FOUND) => Ok(None),

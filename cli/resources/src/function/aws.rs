@@ -18,10 +18,17 @@ use hitctl_engine::{Cx, Fault, FieldDiff, Outputs};
 use sha2::{Digest as _, Sha256};
 
 use self::stand_in::StandIn;
+use crate::aws::account::Aws;
 use crate::aws::fault::{Doing, ToFault as _};
-use crate::aws::lambda::{NOT_FOUND, READ, SETTLING, Until, WRITE, hex, settled};
-use crate::aws::{Aws, Found, Resource, check_ours, to_set};
-use crate::{Arch, FunctionSpec, Tags};
+use crate::aws::lambda::state::{SETTLING, Until, wait_until_ready};
+use crate::aws::lambda::wait::{NOT_FOUND, READ, WRITE};
+use crate::aws::owner::check_ours;
+use crate::aws::resource::Found;
+use crate::aws::resource::Resource;
+use crate::aws::tags::to_set;
+use crate::function::spec::FunctionSpec;
+use crate::tags::Tags;
+use hitctl_config::Arch;
 
 /// The custom runtime runs the file of this name, whatever the handler; it is called the same.
 const HANDLER: &str = "bootstrap";
@@ -51,7 +58,7 @@ impl Resource for Function {
     async fn create(&self, cx: &Cx, name: &str, want: &FunctionSpec) -> Result<Outputs, Fault> {
         let code = self.code(want).await?;
         let there = cx.wait(&WRITE, "creating the function", || self.make(name, want, &code)).await?;
-        let active = settled(cx, &self.client, name, None, &Until::Active);
+        let active = wait_until_ready(cx, &self.client, name, None, &Until::Active);
         match (there, want.reserved_concurrency) {
             (Some(have), _) => {
                 active.await?;
@@ -139,7 +146,7 @@ impl Function {
                 .caused_by(error)
                 .hinted("run the same command again: it builds the code")
         })?;
-        let sha256 = hex(&Sha256::digest(&zip));
+        let sha256 = hex::encode(Sha256::digest(&zip));
         if sha256 != want.code_sha256 {
             return Err(Fault::fatal("code_changed", format!("{file} was changed after it was built"))
                 .hinted("run the same command again: it builds the code"));
@@ -324,7 +331,7 @@ impl Function {
         if status == Some(&LastUpdateStatus::Successful) {
             return Ok(());
         }
-        settled(cx, &self.client, name, None, &Until::Updated(modified.map(str::to_owned))).await
+        wait_until_ready(cx, &self.client, name, None, &Until::Updated(modified.map(str::to_owned))).await
     }
 
     /// Reserves concurrency.

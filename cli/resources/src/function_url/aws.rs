@@ -8,14 +8,17 @@ use aws_sdk_lambda::types::{self, FunctionUrlAuthType, InvokeMode};
 use hitctl_config::partitions::Partition;
 use hitctl_engine::{Cx, Fault, FieldDiff, Outputs, Value};
 
-use super::FunctionUrlSpec;
-use crate::Cors;
+use crate::alias::places::places;
+use crate::aws::account::Aws;
 use crate::aws::cors::{Said, list, seconds};
 use crate::aws::fault::{Doing, ToFault as _};
-use crate::aws::policy::{
-    self, CONFLICT, Grant, NOT_FOUND, Policy, READ, Statement, WRITE, not_visible, places,
-};
-use crate::aws::{Aws, Found, Resource, differs};
+use crate::aws::lambda::policy::{self, Grant, Policy, Statement, not_visible};
+use crate::aws::lambda::wait::{CONFLICT, NOT_FOUND, READ, WRITE};
+use crate::aws::resource::Found;
+use crate::aws::resource::Resource;
+use crate::aws::resource::differs;
+use crate::cors::Cors;
+use crate::function_url::spec::FunctionUrlSpec;
 
 /// The statement that lets the URL be asked.
 const ASK: &str = "hitctl-url";

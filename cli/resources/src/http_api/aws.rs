@@ -1,60 +1,30 @@
 //! The HTTP API in AWS: an API, found by its name and our tags, with one integration, perhaps one more that goes to a queue, their
 //! routes and the stage `$default`.
 
+mod client;
 mod find;
 mod ingest;
 mod parts;
 mod reconcile;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use aws_sdk_apigatewayv2::Client;
 use aws_sdk_apigatewayv2::config::retry::RetryConfig;
-use hitctl_engine::{Cx, Fault, FaultKind, FieldDiff, Outputs, Wait};
+use hitctl_engine::{Cx, Fault, FieldDiff, Outputs};
 
-use super::HttpApiSpec;
-use crate::aws::fault::{Doing, ToFault as _};
-use crate::aws::{Aws, Found, Resource};
+use crate::aws::account::Aws;
+use crate::aws::fault::ToFault as _;
+use crate::aws::resource::Found;
+use crate::aws::resource::Resource;
+use crate::http_api::spec::HttpApiSpec;
+use client::{NOT_FOUND, READ, STAGE, WRITE};
 use find::Api;
 use parts::Parts;
 
-/// The stage that has no name in URLs.
-const STAGE: &str = "$default";
-/// The code of what is not there.
-const NOT_FOUND: &str = "NotFoundException";
-
-/// For a read of all of it.
-const READ: Wait = Wait::up_to(Duration::from_mins(1));
-/// For a write. API Gateway takes ten calls a second from an account (AWS's guide, "Amazon API Gateway quotas"), and answers
-/// 409 to some changes of one API that come close together.
-const WRITE: Wait = Wait {
-    first: Duration::from_millis(200),
-    longest: Duration::from_secs(2),
-    attempt: Duration::from_mins(1),
-    budget: Duration::from_mins(5),
-};
-
-/// HTTP APIs in AWS.
-#[derive(Clone, Debug)]
-pub(crate) struct HttpApis {
-    aws: Arc<Aws>,
-    /// For calls that change something, each sent once.
-    client: Client,
-    /// For calls that only look.
-    reader: Client,
-}
+pub(crate) use client::HttpApis;
 
 impl HttpApis {
-    /// What a call on that API is for.
-    fn doing(verb: &'static str, part: &str, api_id: &str, operation: &'static str) -> Doing {
-        let what = match part {
-            "" => format!("HTTP API {api_id}"),
-            part => format!("{part} of HTTP API {api_id}"),
-        };
-        Doing::new(verb, what, operation)
-    }
-
     /// The API itself; `true` when it was made just now, and so has nothing in it yet.
     ///
     /// Nothing but this list keeps a call whose answer was lost from making a second one: it comes before every attempt.
@@ -166,9 +136,4 @@ impl Resource for HttpApis {
         })
         .await
     }
-}
-
-/// What was not found in an API that was found: it is not visible everywhere yet, or is being deleted.
-fn not_visible(fault: Fault) -> Fault {
-    Fault { kind: FaultKind::Transient, ..fault }
 }

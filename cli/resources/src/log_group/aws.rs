@@ -10,9 +10,18 @@ use aws_sdk_cloudwatchlogs::config::retry::RetryConfig;
 use aws_sdk_cloudwatchlogs::types::LogGroup as Description;
 use hitctl_engine::{Cx, Fault, FieldDiff, Outputs, Wait};
 
+use crate::aws::account::Aws;
+use crate::aws::call::Call;
 use crate::aws::fault::Doing;
-use crate::aws::{Aws, Call, Found, Resource, check_ours, compared, settled, to_set};
-use crate::{LogGroupSpec, OLDEST_MS, Tags};
+use crate::aws::owner::check_ours;
+use crate::aws::resource::Found;
+use crate::aws::resource::Resource;
+use crate::aws::tags::compared;
+use crate::aws::tags::read_tags;
+use crate::aws::tags::to_set;
+use crate::log_group::spec::LogGroupSpec;
+use crate::log_group::spec::OLDEST_MS;
+use crate::tags::Tags;
 
 const GONE: &[&str] = &["ResourceNotFoundException"];
 
@@ -61,7 +70,7 @@ impl LogGroup {
     async fn tags(&self, cx: &Cx, name: &str, group: &Description) -> Result<Tags, Fault> {
         let made = group.creation_time().and_then(|ms| u64::try_from(ms).ok());
         let made = made.map(|ms| SystemTime::UNIX_EPOCH + Duration::from_millis(ms));
-        settled(cx, &format!("log group {name}"), made, || self.tags_now(cx, name)).await
+        read_tags(cx, &format!("log group {name}"), made, || self.tags_now(cx, name)).await
     }
 
     async fn tags_now(&self, cx: &Cx, name: &str) -> Result<Tags, Fault> {

@@ -6,10 +6,13 @@ use aws_sdk_lambda::Client;
 use futures::FutureExt as _;
 use hitctl_engine::{Cx, Fault, FieldDiff, Outputs, Value};
 
-use super::PermissionSpec;
-use crate::aws::policy::{self, Grant, Policy, Statement, places};
+use crate::alias::places::places;
+use crate::aws::account::Aws;
+use crate::aws::lambda::policy::{self, Grant, Policy, Statement};
+use crate::aws::resource::Found;
+use crate::aws::resource::Resource;
 use crate::aws::together::Together;
-use crate::aws::{Aws, Found, Resource};
+use crate::permission::spec::PermissionSpec;
 
 const ACTION: &str = "lambda:InvokeFunction";
 

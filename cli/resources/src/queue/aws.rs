@@ -11,10 +11,17 @@ use hitctl_config::names::TAG_DELETED;
 use hitctl_engine::{Cx, Fault, FieldDiff, HELD, Outputs, Wait};
 use tokio::time::Instant;
 
-use super::QueueSpec;
-use crate::Tags;
+use crate::aws::account::Aws;
+use crate::aws::call::Call;
+use crate::aws::clock::now;
 use crate::aws::fault::{Doing, ToFault as _};
-use crate::aws::{Aws, Call, Found, Resource, check_ours, compared, now, to_set};
+use crate::aws::owner::check_ours;
+use crate::aws::resource::Found;
+use crate::aws::resource::Resource;
+use crate::aws::tags::compared;
+use crate::aws::tags::to_set;
+use crate::queue::spec::QueueSpec;
+use crate::tags::Tags;
 use attributes::Attributes;
 
 /// What SQS says of a queue that is not there: by its code of old, and by its model's.

@@ -7,10 +7,17 @@ use aws_sdk_iam::operation::get_role::GetRoleOutput;
 use aws_sdk_iam::types::Tag;
 use hitctl_engine::{Cx, Fault, FieldDiff, Outputs};
 
-use super::policy;
+use crate::aws::account::Aws;
+use crate::aws::call::Call;
 use crate::aws::fault::Doing;
-use crate::aws::{Aws, Call, Found, Resource, check_ours, compared, to_set};
-use crate::{RoleSpec, Tags};
+use crate::aws::owner::check_ours;
+use crate::aws::resource::Found;
+use crate::aws::resource::Resource;
+use crate::aws::tags::compared;
+use crate::aws::tags::to_set;
+use crate::role::policy;
+use crate::role::spec::RoleSpec;
+use crate::tags::Tags;
 
 /// The name of the inline policy.
 pub(crate) const POLICY: &str = "hitctl";

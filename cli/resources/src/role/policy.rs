@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value as Json, json};
 
-use crate::Statement;
+use crate::role::spec::Statement;
 
 const VERSION: &str = "2012-10-17";
 const ASSUME: &str = "sts:AssumeRole";

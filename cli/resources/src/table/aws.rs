@@ -14,9 +14,15 @@ use aws_sdk_dynamodb::types::{
 };
 use hitctl_engine::{Cx, Fault, FieldDiff, Outputs, Wait};
 
+use crate::aws::account::Aws;
+use crate::aws::call::Call;
 use crate::aws::fault::Doing;
-use crate::aws::{Aws, Call, Found, Resource, check_ours, to_set};
-use crate::{TableSpec, Tags};
+use crate::aws::owner::check_ours;
+use crate::aws::resource::Found;
+use crate::aws::resource::Resource;
+use crate::aws::tags::to_set;
+use crate::table::spec::TableSpec;
+use crate::tags::Tags;
 
 /// What is said of a table that is not there.
 const GONE: &[&str] = &["ResourceNotFoundException", "TableNotFoundException"];

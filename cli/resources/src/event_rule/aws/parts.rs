@@ -8,7 +8,8 @@ use hitctl_engine::{Fault, FaultKind};
 use serde_json::Value as Json;
 
 use crate::aws::fault::Doing;
-use crate::{EventRuleSpec, Tags};
+use crate::event_rule::spec::EventRuleSpec;
+use crate::tags::Tags;
 
 /// What EventBridge does unless it is told otherwise: so many retries (its user guide, "Retrying event delivery"),
 const RETRIES: u32 = 185;
@@ -50,7 +51,7 @@ pub(super) fn all_done(doing: &Doing, undone: impl Iterator<Item = Undone>) -> R
         ..crate::aws::fault::Said::default()
     };
     let part = Doing { what: format!("{} (target {target})", doing.what), ..doing.clone() };
-    let fault = crate::aws::fault::fault_of(&part, &said, crate::aws::now());
+    let fault = crate::aws::fault::fault_of(&part, &said, crate::aws::clock::now());
     // A rule that was made just now may not be visible everywhere.
     let passes = fault.code == "ResourceNotFoundException";
     Err(if passes { Fault { kind: FaultKind::Transient, ..fault } } else { fault })

@@ -5,7 +5,8 @@ use aws_sdk_lambda::operation::get_event_source_mapping::GetEventSourceMappingOu
 use aws_sdk_lambda::types::{EventSourceMappingConfiguration, FunctionResponseType};
 use hitctl_engine::Outputs;
 
-use crate::{EventSourceMappingSpec, Tags};
+use crate::event_source_mapping::spec::EventSourceMappingSpec;
+use crate::tags::Tags;
 
 /// A mapping that is there.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -11,8 +11,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hitctl_engine::{Fault, Outputs, Value};
 
-use crate::aws::{Found, compared, lambda};
-use crate::{Arch, FunctionSpec, Tags};
+use crate::aws::resource::Found;
+use crate::aws::tags::compared;
+use crate::function::spec::FunctionSpec;
+use crate::tags::Tags;
+use hitctl_config::Arch;
 
 /// The function in an answer of `GetFunction`; `None` when it is being deleted.
 pub(super) fn found(
@@ -104,7 +107,7 @@ fn failed(code: Option<&str>) -> String {
 /// A hash in base64, as Lambda has it, in hex, as we do.
 fn from_base64(base64: &str) -> String {
     match STANDARD.decode(base64) {
-        Ok(bytes) => lambda::hex(&bytes),
+        Ok(bytes) => hex::encode(bytes),
         Err(_) => base64.to_owned(),
     }
 }

@@ -10,10 +10,12 @@ use aws_sdk_iam::types::Tag;
 use hitctl_config::names;
 use hitctl_engine::{Cx, Fault, FaultKind, Owner};
 
-use crate::Tags;
+use crate::aws::account::Aws;
+use crate::aws::call::Call;
 use crate::aws::fault::Doing;
-use crate::aws::{Aws, Call, owner_of};
+use crate::aws::owner::owner_of;
 use crate::role::policy;
+use crate::tags::Tags;
 
 /// IAM's code for a role that does not exist.
 const NOT_FOUND: &[&str] = &["NoSuchEntity"];

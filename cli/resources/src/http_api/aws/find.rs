@@ -4,11 +4,13 @@ use aws_sdk_apigatewayv2::operation::create_api::CreateApiOutput;
 use aws_sdk_apigatewayv2::types;
 use hitctl_engine::{Fault, Owner};
 
-use super::{HttpApis, NOT_FOUND};
+use super::client::{HttpApis, NOT_FOUND};
 use crate::aws::cors::{Said, list, seconds};
 use crate::aws::fault::{Doing, ToFault as _};
-use crate::aws::owner_of;
-use crate::{Cors, HttpApiSpec, Tags};
+use crate::aws::owner::owner_of;
+use crate::cors::Cors;
+use crate::http_api::spec::HttpApiSpec;
+use crate::tags::Tags;
 
 /// So many APIs come in one page at most.
 const PAGE: &str = "500";

@@ -9,11 +9,10 @@ use hitctl_config::contract;
 use hitctl_engine::Fault;
 use serde_json::Value as Json;
 
+use super::client::{HttpApis, NOT_FOUND, fault};
 use super::parts::{Integration, Parts, Route, marked};
-use super::reconcile::fault;
-use super::{HttpApis, NOT_FOUND};
-use crate::Ingest;
 use crate::aws::fault::ToFault as _;
+use crate::http_api::spec::Ingest;
 
 /// What the integration does (API Gateway's guide, "Integration subtype reference").
 const SUBTYPE: &str = "SQS-SendMessage";

@@ -6,12 +6,14 @@ use aws_sdk_apigatewayv2::types;
 use futures::future::try_join3;
 use hitctl_engine::Fault;
 
+use super::client::{HttpApis, NOT_FOUND, STAGE, not_visible};
 use super::find::Api;
 use super::ingest::ToQueue;
-use super::{HttpApis, NOT_FOUND, STAGE, not_visible};
-use crate::aws::compared;
 use crate::aws::fault::ToFault as _;
-use crate::{HttpApiSpec, Reader, Throttle};
+use crate::aws::tags::compared;
+use crate::http_api::spec::HttpApiSpec;
+use crate::http_api::spec::Reader;
+use crate::http_api::spec::Throttle;
 
 /// So many integrations or routes come in one page at most: more than there can be.
 const PAGE: &str = "500";
@@ -263,8 +265,8 @@ fn seen(is_not_found: bool, fault: Fault) -> Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Tags;
     use crate::aws::cors::Said;
+    use crate::tags::Tags;
 
     type Changed<'a> = (&'a dyn Fn(&mut Parts), String);
 

@@ -7,12 +7,13 @@ use futures::future::BoxFuture;
 use futures::{FutureExt as _, StreamExt as _, stream};
 use hitctl_engine::{Cx, Event, Fault};
 
+use super::client::{HttpApis, NOT_FOUND, STAGE, fault};
 use super::find::{Api, cors_for};
 use super::parts::{Integration, PAYLOAD, Parts, READER, Route, TIMEOUT_MS};
-use super::{HttpApis, NOT_FOUND, STAGE, not_visible};
 use crate::aws::fault::ToFault as _;
-use crate::aws::to_set;
-use crate::{HttpApiSpec, Throttle};
+use crate::aws::tags::to_set;
+use crate::http_api::spec::HttpApiSpec;
+use crate::http_api::spec::Throttle;
 
 /// So many routes are written at once. A few, so that the first deploy waits for one of them and not for all; no more,
 /// since API Gateway takes a burst of forty calls from an account and then ten a second.
@@ -302,11 +303,6 @@ fn settings(throttle: &Throttle) -> types::RouteSettings {
         .throttling_rate_limit(throttle.rate_per_second)
         .throttling_burst_limit(i32::try_from(throttle.burst).unwrap_or(i32::MAX))
         .build()
-}
-
-/// What was not found was there a moment ago: it is looked at again.
-pub(super) fn fault(is_not_found: bool, fault: Fault) -> Fault {
-    if is_not_found { not_visible(fault) } else { fault }
 }
 
 #[cfg(test)]

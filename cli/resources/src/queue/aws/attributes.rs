@@ -6,8 +6,11 @@ use aws_sdk_sqs::types::QueueAttributeName as Name;
 use hitctl_engine::Fault;
 use serde_json::{Value as Json, json};
 
-use crate::aws::policy::sole_text;
-use crate::{QueueSpec, Redrive, Sender, Tags};
+use crate::aws::lambda::policy::sole_text;
+use crate::queue::spec::QueueSpec;
+use crate::queue::spec::Redrive;
+use crate::queue::spec::Sender;
+use crate::tags::Tags;
 
 /// Attributes by name.
 pub(super) type Attributes = HashMap<Name, String>;

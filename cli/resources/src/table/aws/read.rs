@@ -10,8 +10,12 @@ use futures::future::try_join3;
 use hitctl_engine::{Cx, Fault};
 
 use super::{GONE, Table, doing};
-use crate::aws::{Call, Found, compared, settled};
-use crate::{TableSpec, Tags};
+use crate::aws::call::Call;
+use crate::aws::resource::Found;
+use crate::aws::tags::compared;
+use crate::aws::tags::read_tags;
+use crate::table::spec::TableSpec;
+use crate::tags::Tags;
 
 impl Table {
     /// The table, with its name in any state.
@@ -60,7 +64,7 @@ impl Table {
 
     async fn tags(&self, cx: &Cx, name: &str, table: &TableDescription) -> Result<Tags, Fault> {
         let made = table.creation_date_time().and_then(|made| SystemTime::try_from(*made).ok());
-        settled(cx, &format!("table {name}"), made, || self.tags_now(cx, name)).await
+        read_tags(cx, &format!("table {name}"), made, || self.tags_now(cx, name)).await
     }
 
     async fn tags_now(&self, cx: &Cx, name: &str) -> Result<Tags, Fault> {

@@ -9,8 +9,8 @@ use aws_sdk_dynamodb::types::{TimeToLiveDescription, TimeToLiveSpecification, Ti
 use hitctl_engine::{Cx, Fault, FaultKind, Wait};
 
 use super::{GONE, IN_USE, PATIENCE, POLLS, Table, doing};
-use crate::TableSpec;
-use crate::aws::Call;
+use crate::aws::call::Call;
+use crate::table::spec::TableSpec;
 
 /// What is said of a change that is not taken: also of one that is made already, by a call whose answer was lost.
 const REFUSED: &str = "ValidationException";

@@ -9,12 +9,17 @@ use futures::future::{BoxFuture, try_join_all};
 use futures::{FutureExt as _, TryFutureExt as _};
 use hitctl_engine::{Address, Cx, Fault, Finding, Graph, Owner, Severity, Sink, Snapshot};
 
-use super::fault::Doing;
-use super::policy::{self, Policy, Statement};
-use super::{Aws, Call};
+use crate::alias::spec::AliasSpec;
+use crate::aws::account::Aws;
+use crate::aws::call::Call;
+use crate::aws::fault::Doing;
+use crate::aws::lambda::policy::{self, Policy, Statement};
+use crate::function::spec::FunctionSpec;
 use crate::function_url::aws::STATEMENTS;
+use crate::permission::spec::PermissionSpec;
 use crate::role::aws::{GONE, POLICY};
-use crate::{AliasSpec, FunctionSpec, PermissionSpec, RoleSpec, Spec as _};
+use crate::role::spec::RoleSpec;
+use crate::spec::Spec as _;
 
 /// Finds what others added to the resources of a graph that are live. What may not be read is a finding too.
 pub async fn foreign_access(aws: &Aws, cx: &Cx, graph: &Graph, live: &Snapshot) -> Vec<Finding> {

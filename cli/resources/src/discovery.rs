@@ -14,8 +14,8 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use hitctl_config::names::{TAG_APP, TAG_ENV, TAG_MANAGED};
 use hitctl_engine::{Cx, Fault, Wait};
 
-use super::Call;
-use super::fault::{Doing, ToFault};
+use crate::aws::call::Call;
+use crate::aws::fault::{Doing, ToFault};
 use crate::role::policy;
 
 /// An app and one env of it, which something in the account is tagged with.

@@ -5,36 +5,19 @@
 
 mod statement;
 
-use std::time::Duration;
-
 use aws_sdk_lambda::Client;
 use aws_sdk_lambda::config::retry::RetryConfig;
 use aws_sdk_lambda::types::FunctionUrlAuthType;
-use hitctl_engine::{Cx, Fault, FaultKind, Value, Wait};
+use hitctl_engine::{Cx, Fault, FaultKind};
 use tokio::sync::Mutex;
 
-use super::Aws;
-use super::fault::{Doing, ToFault as _};
-use crate::AliasSpec;
+use crate::aws::account::Aws;
+use crate::aws::fault::{Doing, ToFault as _};
+use crate::aws::lambda::wait::{CONFLICT, NOT_FOUND, READ, WRITE};
 pub(crate) use statement::{Grant, Statement, sole_text};
 
 /// One writer of function policies at a time, in this process.
 static TURN: Mutex<()> = Mutex::const_new(());
-
-/// The code of what is not there.
-pub(crate) const NOT_FOUND: &str = "ResourceNotFoundException";
-/// The code of what is there already, or is being changed.
-pub(crate) const CONFLICT: &str = "ResourceConflictException";
-
-/// For a read.
-pub(crate) const READ: Wait = Wait::up_to(Duration::from_secs(30));
-/// For a write: a function or an alias that was just made may not be visible everywhere yet.
-pub(crate) const WRITE: Wait = Wait {
-    first: Duration::from_millis(200),
-    longest: Duration::from_secs(2),
-    attempt: Duration::from_mins(1),
-    budget: Duration::from_mins(5),
-};
 
 /// The policy of a function, or of an alias of it: each has one of its own.
 #[derive(Clone, Copy, Debug)]
@@ -200,16 +183,6 @@ pub(crate) fn not_visible(fault: Fault) -> Fault {
 pub(crate) fn client(aws: &Aws) -> Client {
     let config = aws_sdk_lambda::config::Builder::from(&aws.config).retry_config(RetryConfig::disabled());
     Client::from_conf(config.build())
-}
-
-/// The policies (or URLs) of a function in which to look for what is ours, most likely first: the alias's and its own. It
-/// is in the other one after `publish` was switched.
-pub(crate) fn places(is_wanted: bool, qualifier: Option<&Value<String>>) -> [Option<&str>; 2] {
-    match qualifier {
-        Some(qualifier) => [qualifier.get().map(String::as_str), None],
-        None if is_wanted => [None, Some(AliasSpec::NAME)],
-        None => [Some(AliasSpec::NAME), None],
-    }
 }
 
 /// The two ids that a statement may have: it is exchanged by adding the new one under the id that is free.

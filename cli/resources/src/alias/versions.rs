@@ -8,10 +8,10 @@ use aws_sdk_lambda::types::{AliasRoutingConfiguration, EnvironmentResponse, Func
 use hitctl_config::contract::{ENV_BUILD, ENV_ROLE_ID};
 use hitctl_engine::{Cx, Fault, Wait};
 
-use super::Aws;
-use super::fault::{Doing, ToFault as _};
-use super::lambda::{NOT_FOUND, READ, WRITE};
-use crate::AliasSpec;
+use crate::alias::spec::AliasSpec;
+use crate::aws::account::Aws;
+use crate::aws::fault::{Doing, ToFault as _};
+use crate::aws::lambda::wait::{NOT_FOUND, READ, WRITE};
 
 /// Version 1 is the first; `$LATEST` is the function itself and none of these.
 #[derive(Clone, Debug, PartialEq, Eq)]

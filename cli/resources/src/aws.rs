@@ -1,0 +1,26 @@
+//! What the drivers of an AWS account share. Each driver lies in the folder of its kind.
+//!
+//! A driver reads a live resource back into its spec, normalised, and speaks typed values. [`typed::Typed`] adapts it to the
+//! engine, which speaks JSON.
+
+pub(crate) mod account;
+pub(crate) mod call;
+pub(crate) mod clock;
+pub(crate) mod cors;
+pub mod fault;
+pub(crate) mod lambda;
+pub(crate) mod owner;
+pub(crate) mod quota;
+pub(crate) mod resource;
+pub(crate) mod tags;
+pub(crate) mod together;
+pub(crate) mod typed;
+pub(crate) mod words;
+
+pub use account::Aws;
+pub use call::Call;
+pub use owner::{check_ours, owner_of};
+pub use quota::{DEFAULT_TABLE_WRITES, Quota, concurrency_quota, table_writes_quota};
+pub use resource::{Found, Resource, differs};
+pub use tags::{compared, to_set};
+pub use words::error_in_words;

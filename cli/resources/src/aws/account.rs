@@ -1,0 +1,53 @@
+//! The account and region that drivers work in.
+
+use std::time::Duration;
+
+use aws_types::SdkConfig;
+
+use crate::code::CodePackage;
+use crate::place::Place;
+use crate::tags::Tags;
+
+/// An account and a region of it, as one app and env of ours sees them.
+#[derive(Clone, Debug)]
+pub struct Aws {
+    /// Credentials, region, endpoint, retries and timeouts.
+    pub config: SdkConfig,
+    /// The account and region.
+    pub place: Place,
+    /// The tags that our resources carry.
+    pub tags: Tags,
+    /// The code that the function should run; `None` where nothing is deployed.
+    pub code: Option<CodePackage>,
+    /// Whether resources of our names that are somebody else's are taken over.
+    pub adopt: bool,
+    /// Whether what is made anew is called through its alias before the run ends, until this code answers. That is the
+    /// better proof that it is ready: Lambda's own word for it is not waited for then.
+    pub called_at_the_end: bool,
+    /// The time between removing the last route to an integration of an HTTP API and removing the integration:
+    /// [`Aws::DRAIN`], or zero where no requests are sent.
+    pub drain: Duration,
+}
+
+impl Aws {
+    /// The usual [`Aws::drain`]. A stage deploys changed routes by itself, in seconds, and no call reports when every gateway has
+    /// them. The old integration answers requests until then. Ten seconds are our own margin; AWS documents none.
+    pub const DRAIN: Duration = Duration::from_secs(10);
+
+    /// `{app}-{env}`: what the function, the role, the table and the HTTP API are called.
+    pub fn base(&self) -> String {
+        let tag = |name: &str| self.tags.get(name).map_or("", String::as_str);
+        hitctl_config::names::base(tag(hitctl_config::names::TAG_APP), tag(hitctl_config::names::TAG_ENV))
+    }
+
+    /// The name of the reader of the app and env that the tags name.
+    pub fn reader(&self) -> String {
+        let tag = |name: &str| self.tags.get(name).map_or("", String::as_str);
+        hitctl_config::names::reader(tag(hitctl_config::names::TAG_APP), tag(hitctl_config::names::TAG_ENV))
+    }
+
+    /// The ARN of a resource of this account and region.
+    pub fn arn(&self, service: &str, resource: &str) -> String {
+        self.place.location().arn(service, resource)
+    }
+}
