@@ -2,8 +2,28 @@
 
 #[cfg(feature = "aws")]
 pub(crate) mod aws;
+pub(crate) mod operations;
 #[cfg(feature = "aws")]
 pub(crate) mod places;
 pub(crate) mod spec;
 #[cfg(feature = "aws")]
 pub mod versions;
+
+#[cfg(feature = "aws")]
+use crate::aws::typed::Typed;
+use crate::irreversible::no_effect;
+use crate::kind::{HomeRegion, Kind};
+use crate::spec::Spec as _;
+
+/// The kind in the registry.
+pub(crate) const KIND: Kind = Kind {
+    name: spec::AliasSpec::KIND,
+    region: HomeRegion::OfEnvironment,
+    operations: operations::OPERATIONS,
+    irreversible: no_effect,
+    prices: &[],
+    #[cfg(feature = "aws")]
+    errors: &[],
+    #[cfg(feature = "aws")]
+    driver: Typed::<aws::Alias>::driver,
+};

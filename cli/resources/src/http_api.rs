@@ -2,4 +2,24 @@
 
 #[cfg(feature = "aws")]
 pub(crate) mod aws;
+pub(crate) mod operations;
 pub(crate) mod spec;
+
+#[cfg(feature = "aws")]
+use crate::aws::typed::Typed;
+use crate::irreversible::lost_url;
+use crate::kind::{HomeRegion, Kind};
+use crate::spec::Spec as _;
+
+/// The kind in the registry.
+pub(crate) const KIND: Kind = Kind {
+    name: spec::HttpApiSpec::KIND,
+    region: HomeRegion::OfEnvironment,
+    operations: operations::OPERATIONS,
+    irreversible: lost_url,
+    prices: &[],
+    #[cfg(feature = "aws")]
+    errors: &[],
+    #[cfg(feature = "aws")]
+    driver: Typed::<aws::HttpApis>::driver,
+};

@@ -10,8 +10,6 @@ mod code;
 mod cors;
 #[cfg(feature = "aws")]
 mod discovery;
-#[cfg(feature = "aws")]
-mod drivers;
 mod event_invoke_config;
 mod event_rule;
 mod event_source_mapping;
@@ -20,10 +18,15 @@ mod foreign;
 mod function;
 mod function_url;
 mod http_api;
+mod irreversible;
+mod kind;
 mod log_group;
+mod operation;
 mod permission;
 mod place;
+mod price;
 mod queue;
+mod registry;
 mod role;
 mod spec;
 mod table;
@@ -36,8 +39,6 @@ pub use code::CodePackage;
 pub use cors::Cors;
 #[cfg(feature = "aws")]
 pub use discovery::{Deployment, deployments};
-#[cfg(feature = "aws")]
-pub use drivers::drivers;
 pub use event_invoke_config::spec::EventInvokeConfigSpec;
 pub use event_rule::spec::EventRuleSpec;
 pub use event_source_mapping::spec::EventSourceMappingSpec;
@@ -47,27 +48,29 @@ pub use function::spec::FunctionSpec;
 pub use function_url::spec::FunctionUrlSpec;
 pub use hitctl_config::Arch;
 pub use http_api::spec::{HttpApiSpec, Ingest, Reader, Throttle};
+pub use irreversible::{EffectContext, EffectOf, IrreversibleEffect, RequiredConfirmation};
+#[cfg(feature = "aws")]
+pub use kind::NewDriver;
+pub use kind::{HomeRegion, Kind};
 pub use log_group::spec::{LogGroupSpec, OLDEST_MS};
+pub use operation::{Naming, Need, Operation, Scope};
 pub use permission::spec::PermissionSpec;
 pub use place::Place;
+pub use price::{Price, Usage};
 pub use queue::spec::{QueueSpec, Redrive, Sender};
+#[cfg(feature = "aws")]
+pub use registry::drivers;
+pub use registry::{Call, KINDS, REGISTRY, Registry};
 pub use role::spec::{RoleSpec, Statement};
 pub use spec::Spec;
 pub use table::spec::TableSpec;
 pub use tags::Tags;
 
-/// Every kind there is, in the order in which people think of them.
-pub const KINDS: &[&str] = &[
-    TableSpec::KIND,
-    RoleSpec::KIND,
-    LogGroupSpec::KIND,
-    FunctionSpec::KIND,
-    AliasSpec::KIND,
-    FunctionUrlSpec::KIND,
-    HttpApiSpec::KIND,
-    QueueSpec::KIND,
-    EventSourceMappingSpec::KIND,
-    EventRuleSpec::KIND,
-    EventInvokeConfigSpec::KIND,
-    PermissionSpec::KIND,
-];
+/// The scopes of the kinds, for calls that are not made by a driver.
+pub mod scopes {
+    pub use crate::event_rule::operations::RULES;
+    pub use crate::function::operations::FUNCTION;
+    pub use crate::log_group::operations::LOG_GROUP;
+    pub use crate::operation::ACCOUNT;
+    pub use crate::queue::operations::QUEUES;
+}

@@ -2,4 +2,24 @@
 
 #[cfg(feature = "aws")]
 pub(crate) mod aws;
+mod irreversible;
+pub(crate) mod operations;
 pub(crate) mod spec;
+
+#[cfg(feature = "aws")]
+use crate::aws::typed::Typed;
+use crate::kind::{HomeRegion, Kind};
+use crate::spec::Spec as _;
+
+/// The kind in the registry.
+pub(crate) const KIND: Kind = Kind {
+    name: spec::LogGroupSpec::KIND,
+    region: HomeRegion::OfEnvironment,
+    operations: operations::OPERATIONS,
+    irreversible: irreversible::effect,
+    prices: &[],
+    #[cfg(feature = "aws")]
+    errors: &[],
+    #[cfg(feature = "aws")]
+    driver: Typed::<aws::LogGroup>::driver,
+};

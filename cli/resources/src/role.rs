@@ -3,5 +3,27 @@
 #[cfg(feature = "aws")]
 pub(crate) mod aws;
 #[cfg(feature = "aws")]
+pub(crate) mod errors;
+pub(crate) mod operations;
+#[cfg(feature = "aws")]
 pub(crate) mod policy;
 pub(crate) mod spec;
+
+#[cfg(feature = "aws")]
+use crate::aws::typed::Typed;
+use crate::irreversible::no_effect;
+use crate::kind::{HomeRegion, Kind};
+use crate::spec::Spec as _;
+
+/// The kind in the registry.
+pub(crate) const KIND: Kind = Kind {
+    name: spec::RoleSpec::KIND,
+    region: HomeRegion::OfEnvironment,
+    operations: operations::OPERATIONS,
+    irreversible: no_effect,
+    prices: &[],
+    #[cfg(feature = "aws")]
+    errors: errors::RULES,
+    #[cfg(feature = "aws")]
+    driver: Typed::<aws::Role>::driver,
+};

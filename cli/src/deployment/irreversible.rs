@@ -4,14 +4,11 @@
 //! environment, as `--yes` never covers it. What was not there cannot be lost, and is not warned of.
 
 use hitctl_config::{Loaded, Target};
-use hitctl_engine::{Action, Change, FieldDiff, Finding, Plan, Severity};
+use hitctl_engine::{Finding, Plan, Severity};
 use hitctl_report::{Confirmation, Exit, Failure, Loss};
-use hitctl_resources::{FunctionUrlSpec, HttpApiSpec, LogGroupSpec, OLDEST_MS, Spec as _, TableSpec};
-use serde_json::Value as Json;
+use hitctl_resources::{EffectContext, REGISTRY, RequiredConfirmation};
 
 use crate::session::Session;
-
-const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
 /// Takes the losses out of the findings about a plan, and adds those that only a deployer knows. `now_ms` is the time in
 /// milliseconds since 1970.
@@ -29,41 +26,17 @@ pub(crate) fn split(
         confirm: Confirmation::Name,
     });
     let others = plan.changes.iter().filter_map(|change| {
-        let (loss, confirm) = lost(change, target, now_ms)?;
-        Some(Loss { address: change.address().to_string(), loss, confirm })
+        let effect = REGISTRY.irreversible(change, EffectContext { target, now_ms })?;
+        let confirm = confirmation(effect.confirmation);
+        Some(Loss { address: change.address().to_string(), loss: effect.description, confirm })
     });
     (data.chain(others).collect(), findings)
 }
 
-/// Returns the loss that a change causes besides the data that the resource itself holds.
-fn lost(change: &Change, target: Target, now_ms: u64) -> Option<(String, Confirmation)> {
-    let have = change.have.as_ref()?;
-    let removed = matches!(change.action, Action::Delete | Action::Replace);
-    let field = |name: &str| change.fields.iter().find(|diff| diff.field == name);
-    match change.kind() {
-        // On this machine a URL comes back: its port is made of names.
-        HttpApiSpec::KIND | FunctionUrlSpec::KIND if removed && target == Target::Aws => {
-            let url = have.outputs.get("url")?;
-            let loss = format!("{url} will stop working; the next deploy creates a different URL");
-            Some((loss, Confirmation::Yes))
-        }
-        TableSpec::KIND if !removed => {
-            let FieldDiff { old, new, .. } = field("point_in_time_recovery")?;
-            let lost = *old == Json::Bool(true) && *new == Json::Bool(false);
-            lost.then(|| ("existing point-in-time backups will be deleted".to_owned(), Confirmation::Name))
-        }
-        LogGroupSpec::KIND if !removed => {
-            let days = field("retention_days")?;
-            let (old, new) = (days.old.as_u64()?, days.new.as_u64()?);
-            // 0: never deleted.
-            let shorter = new > 0 && (old == 0 || new < old);
-            let oldest_ms = have.outputs.get(OLDEST_MS).and_then(|ms| ms.parse::<u64>().ok());
-            let too_old = oldest_ms.is_none_or(|ms| ms.saturating_add(new * DAY_MS) < now_ms);
-            let loss =
-                || format!("log lines older than {} will be deleted", hitctl_report::plural(new, "day"));
-            (shorter && too_old).then(|| (loss(), Confirmation::Name))
-        }
-        _ => None,
+fn confirmation(required: RequiredConfirmation) -> Confirmation {
+    match required {
+        RequiredConfirmation::Yes => Confirmation::Yes,
+        RequiredConfirmation::EnvironmentName => Confirmation::Name,
     }
 }
 
@@ -111,10 +84,12 @@ pub(crate) fn changed_meanwhile() -> Failure {
 #[cfg(test)]
 mod tests {
     use hitctl_engine::{Graph, Live, Node, Outputs, Owner, Snapshot};
-    use serde_json::json;
+    use hitctl_resources::OLDEST_MS;
+    use serde_json::{Value as Json, json};
 
     use super::*;
 
+    const DAY_MS: u64 = 24 * 60 * 60 * 1000;
     const NOW_MS: u64 = 100 * DAY_MS;
 
     /// The losses of a plan from `have` to `want` for one resource.

@@ -1,297 +1,83 @@
-//! What whoever deploys needs to be allowed: one table of the calls that hitctl makes, and the IAM policy that follows from
-//! it. Pure: it is printed without credentials.
+//! The policies of the deployer and of the roles. Pure: they are printed without credentials.
+//!
+//! Each kind of resource declares its calls. This file adds the calls of commands that belong to no kind.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 
 use hitctl_config::names;
-use hitctl_resources::{Place, Statement};
+use hitctl_resources::scopes::{ACCOUNT, FUNCTION, LOG_GROUP, QUEUES};
+use hitctl_resources::{Naming, Operation, Place, REGISTRY, Scope, Statement};
 use serde_json::{Value as Json, json};
 
-/// What an action is allowed on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum On {
-    /// The HTTP APIs of the region: their ids are chosen by AWS, so that no narrower name is known beforehand.
-    Apis,
-    /// The tags of HTTP APIs.
-    ApiTags,
-    /// The functions, their versions and aliases, and the copy of it that `tune` measures.
-    Function,
-    /// The event source mappings of the function, where they are changed. AWS picks their ids, so that they are told by the
-    /// function that they are to: by the key `lambda:FunctionArn` (service authorization reference of Lambda).
-    Mappings,
-    /// Event source mappings where they are read or tagged, by their own ARN: a condition on the function would refuse that.
-    MappingArns,
-    /// The function's log group, by both of its ARNs: tags are on the one without `:*`.
-    LogGroup,
-    /// The bus that `emit` puts events on: any, since it is the user's choice.
-    Buses,
-    /// The queues of hits and of dead letters.
-    Queues,
-    /// The functions' roles, those that stand in for them for a moment, and that of the HTTP API that puts hits on the queue.
-    Role,
-    /// Any role of the account, to see whose it is.
-    AnyRole,
-    /// The HTTP API's role, to be handed to it and to nothing else.
-    RoleForApi,
-    /// The functions' roles, to be handed to Lambda and to nothing else.
-    RoleForLambda,
-    /// The rules on the default bus and on any other.
-    Rules,
-    /// What is in the table of counts.
-    Table,
-    /// The tables: of counts and of visitors. What is in the latter is the function's alone.
-    Tables,
-    /// The CloudFront distribution, where one is configured.
-    Distribution,
-    /// What has no ARN: the account, and lists.
-    Account,
-}
+pub use hitctl_resources::Call;
 
-/// A call that hitctl makes, named as in AWS's service models, and the IAM actions that it takes: those of tags that are
-/// given on creation too.
-pub struct Call {
-    /// The service as it is signed for, and the operation: `lambda:CreateFunction`.
-    pub operation: &'static str,
-    /// What has to be allowed, and on what.
-    pub needs: &'static [(&'static str, On)],
-}
+/// The buses that `emit` puts events on: any, since it is the user's choice.
+const BUSES: Scope = Scope::new("Buses", |n| vec![n.location.arn("events", "event-bus/*")]);
 
-const fn call(operation: &'static str, needs: &'static [(&'static str, On)]) -> Call {
-    Call { operation, needs }
-}
+/// The items of the table of counts. Those of the table of visitors are the function's alone.
+const TABLE: Scope = Scope::new("Table", |n| vec![n.location.table_arn(&names::table(n.app, n.env))]);
 
-use On::{
-    Account, AnyRole, ApiTags, Apis, Buses, Distribution, Function, LogGroup, MappingArns, Mappings, Queues,
-    Role, RoleForApi, RoleForLambda, Rules, Table, Tables,
-};
+/// The `CloudFront` distribution, where one is configured.
+const DISTRIBUTION: Scope =
+    Scope::new("Distribution", |n| n.distribution.iter().map(|id| n.location.distribution_arn(id)).collect());
 
-/// Every call that any command makes, in order. The actions are those of AWS's service authorization reference, where
-/// API Gateway's are HTTP methods.
-pub const CALLS: &[Call] = &[
-    call("apigateway:CreateApi", &[("apigateway:POST", Apis), ("apigateway:POST", ApiTags)]),
-    call("apigateway:CreateIntegration", &[("apigateway:POST", Apis), ("iam:PassRole", RoleForApi)]),
-    call("apigateway:CreateRoute", &[("apigateway:POST", Apis)]),
-    call("apigateway:CreateStage", &[("apigateway:POST", Apis), ("apigateway:POST", ApiTags)]),
-    call("apigateway:DeleteApi", &[("apigateway:DELETE", Apis)]),
-    call("apigateway:DeleteIntegration", &[("apigateway:DELETE", Apis)]),
-    call("apigateway:DeleteRoute", &[("apigateway:DELETE", Apis)]),
-    call("apigateway:DeleteRouteSettings", &[("apigateway:DELETE", Apis)]),
-    call("apigateway:GetApis", &[("apigateway:GET", Apis)]),
-    call("apigateway:GetIntegrations", &[("apigateway:GET", Apis)]),
-    call("apigateway:GetRoutes", &[("apigateway:GET", Apis)]),
-    call("apigateway:GetStage", &[("apigateway:GET", Apis)]),
-    call("apigateway:GetTags", &[("apigateway:GET", ApiTags)]),
-    call("apigateway:TagResource", &[("apigateway:POST", ApiTags)]),
-    call("apigateway:UpdateApi", &[("apigateway:PATCH", Apis)]),
-    call("apigateway:UpdateIntegration", &[("apigateway:PATCH", Apis), ("iam:PassRole", RoleForApi)]),
-    call("apigateway:UpdateRoute", &[("apigateway:PATCH", Apis)]),
-    call("apigateway:UpdateStage", &[("apigateway:PATCH", Apis)]),
-    call("cloudfront:CreateInvalidation", &[("cloudfront:CreateInvalidation", Distribution)]),
-    call("cloudfront:GetDistribution", &[("cloudfront:GetDistribution", Distribution)]),
-    call("cloudfront:GetInvalidation", &[("cloudfront:GetInvalidation", Distribution)]),
-    call("dynamodb:BatchGetItem", &[("dynamodb:BatchGetItem", Table)]),
-    call("dynamodb:CreateTable", &[("dynamodb:CreateTable", Tables), ("dynamodb:TagResource", Tables)]),
-    call("dynamodb:DeleteItem", &[("dynamodb:DeleteItem", Table)]),
-    call("dynamodb:DeleteTable", &[("dynamodb:DeleteTable", Tables)]),
-    call("dynamodb:DescribeContinuousBackups", &[("dynamodb:DescribeContinuousBackups", Tables)]),
-    call("dynamodb:DescribeLimits", &[("dynamodb:DescribeLimits", Account)]),
-    call("dynamodb:DescribeTable", &[("dynamodb:DescribeTable", Tables)]),
-    call("dynamodb:DescribeTimeToLive", &[("dynamodb:DescribeTimeToLive", Tables)]),
-    call("dynamodb:GetItem", &[("dynamodb:GetItem", Table)]),
-    call("dynamodb:ListTagsOfResource", &[("dynamodb:ListTagsOfResource", Tables)]),
-    call("dynamodb:PutItem", &[("dynamodb:PutItem", Table)]),
-    call("dynamodb:Scan", &[("dynamodb:Scan", Table)]),
-    call("dynamodb:TagResource", &[("dynamodb:TagResource", Tables)]),
+/// The calls of commands that belong to no kind of resource, by name.
+const COMMANDS: &[Operation] = &[
+    Operation::new("cloudfront:CreateInvalidation", &[("cloudfront:CreateInvalidation", DISTRIBUTION)]),
+    Operation::new("cloudfront:GetDistribution", &[("cloudfront:GetDistribution", DISTRIBUTION)]),
+    Operation::new("cloudfront:GetInvalidation", &[("cloudfront:GetInvalidation", DISTRIBUTION)]),
+    Operation::new("dynamodb:BatchGetItem", &[("dynamodb:BatchGetItem", TABLE)]),
+    Operation::new("dynamodb:DeleteItem", &[("dynamodb:DeleteItem", TABLE)]),
+    Operation::new("dynamodb:DescribeLimits", &[("dynamodb:DescribeLimits", ACCOUNT)]),
+    Operation::new("dynamodb:GetItem", &[("dynamodb:GetItem", TABLE)]),
+    Operation::new("dynamodb:PutItem", &[("dynamodb:PutItem", TABLE)]),
+    Operation::new("dynamodb:Scan", &[("dynamodb:Scan", TABLE)]),
     // Authorised by what is in the transaction.
-    call(
+    Operation::new(
         "dynamodb:TransactWriteItems",
-        &[("dynamodb:DeleteItem", Table), ("dynamodb:PutItem", Table), ("dynamodb:UpdateItem", Table)],
+        &[("dynamodb:DeleteItem", TABLE), ("dynamodb:PutItem", TABLE), ("dynamodb:UpdateItem", TABLE)],
     ),
-    call("dynamodb:UpdateContinuousBackups", &[("dynamodb:UpdateContinuousBackups", Tables)]),
-    call("dynamodb:UpdateItem", &[("dynamodb:UpdateItem", Table)]),
-    call("dynamodb:UpdateTable", &[("dynamodb:UpdateTable", Tables)]),
-    call("dynamodb:UpdateTimeToLive", &[("dynamodb:UpdateTimeToLive", Tables)]),
-    call("events:DeleteRule", &[("events:DeleteRule", Rules)]),
-    call("events:DescribeRule", &[("events:DescribeRule", Rules)]),
-    call("events:ListEventBuses", &[("events:ListEventBuses", Account)]),
-    call("events:ListTagsForResource", &[("events:ListTagsForResource", Rules)]),
-    call("events:ListTargetsByRule", &[("events:ListTargetsByRule", Rules)]),
-    call("events:PutEvents", &[("events:PutEvents", Buses)]),
-    call("events:PutRule", &[("events:PutRule", Rules), ("events:TagResource", Rules)]),
-    call("events:PutTargets", &[("events:PutTargets", Rules)]),
-    call("events:RemoveTargets", &[("events:RemoveTargets", Rules)]),
-    call("events:TagResource", &[("events:TagResource", Rules)]),
-    call("iam:CreateRole", &[("iam:CreateRole", Role), ("iam:TagRole", Role)]),
-    call("iam:DeleteRole", &[("iam:DeleteRole", Role)]),
-    call("iam:DeleteRolePolicy", &[("iam:DeleteRolePolicy", Role)]),
-    call("iam:DetachRolePolicy", &[("iam:DetachRolePolicy", Role)]),
-    call("iam:GetRole", &[("iam:GetRole", Role)]),
-    // `gc` and `status --all` ask of which region a role is.
-    call("iam:GetRolePolicy", &[("iam:GetRolePolicy", AnyRole)]),
-    call("iam:ListAttachedRolePolicies", &[("iam:ListAttachedRolePolicies", Role)]),
-    call("iam:ListRolePolicies", &[("iam:ListRolePolicies", Role)]),
-    call("iam:ListRoleTags", &[("iam:ListRoleTags", AnyRole)]),
-    call("iam:ListRoles", &[("iam:ListRoles", Account)]),
-    call("iam:PutRolePolicy", &[("iam:PutRolePolicy", Role)]),
-    call("iam:TagRole", &[("iam:TagRole", Role)]),
-    call("iam:UpdateAssumeRolePolicy", &[("iam:UpdateAssumeRolePolicy", Role)]),
-    call("lambda:AddPermission", &[("lambda:AddPermission", Function)]),
-    call("lambda:CreateAlias", &[("lambda:CreateAlias", Function)]),
-    call(
-        "lambda:CreateEventSourceMapping",
-        &[("lambda:CreateEventSourceMapping", Mappings), ("lambda:TagResource", MappingArns)],
-    ),
-    call(
-        "lambda:CreateFunction",
-        &[
-            ("iam:PassRole", RoleForLambda),
-            ("lambda:CreateFunction", Function),
-            ("lambda:TagResource", Function),
-        ],
-    ),
-    call("lambda:CreateFunctionUrlConfig", &[("lambda:CreateFunctionUrlConfig", Function)]),
-    call("lambda:DeleteAlias", &[("lambda:DeleteAlias", Function)]),
-    call("lambda:DeleteEventSourceMapping", &[("lambda:DeleteEventSourceMapping", Mappings)]),
-    call("lambda:DeleteFunction", &[("lambda:DeleteFunction", Function)]),
-    call("lambda:DeleteFunctionConcurrency", &[("lambda:DeleteFunctionConcurrency", Function)]),
-    call("lambda:DeleteFunctionEventInvokeConfig", &[("lambda:DeleteFunctionEventInvokeConfig", Function)]),
-    call("lambda:DeleteFunctionUrlConfig", &[("lambda:DeleteFunctionUrlConfig", Function)]),
-    call("lambda:GetAccountSettings", &[("lambda:GetAccountSettings", Account)]),
-    call("lambda:GetAlias", &[("lambda:GetAlias", Function)]),
-    call("lambda:GetEventSourceMapping", &[("lambda:GetEventSourceMapping", MappingArns)]),
-    // Its answer has the tags only for whoever may list them.
-    call("lambda:GetFunction", &[("lambda:GetFunction", Function), ("lambda:ListTags", Function)]),
-    call("lambda:GetFunctionConfiguration", &[("lambda:GetFunctionConfiguration", Function)]),
-    call("lambda:GetFunctionEventInvokeConfig", &[("lambda:GetFunctionEventInvokeConfig", Function)]),
-    call("lambda:GetFunctionUrlConfig", &[("lambda:GetFunctionUrlConfig", Function)]),
-    call("lambda:GetPolicy", &[("lambda:GetPolicy", Function)]),
-    call("lambda:Invoke", &[("lambda:InvokeFunction", Function)]),
-    call("lambda:ListAliases", &[("lambda:ListAliases", Function)]),
-    call("lambda:ListEventSourceMappings", &[("lambda:ListEventSourceMappings", Account)]),
-    call("lambda:ListFunctionUrlConfigs", &[("lambda:ListFunctionUrlConfigs", Function)]),
-    call("lambda:ListTags", &[("lambda:ListTags", Function), ("lambda:ListTags", MappingArns)]),
-    call("lambda:ListVersionsByFunction", &[("lambda:ListVersionsByFunction", Function)]),
-    call("lambda:PublishVersion", &[("lambda:PublishVersion", Function)]),
-    call("lambda:PutFunctionConcurrency", &[("lambda:PutFunctionConcurrency", Function)]),
-    call("lambda:PutFunctionEventInvokeConfig", &[("lambda:PutFunctionEventInvokeConfig", Function)]),
-    call("lambda:RemovePermission", &[("lambda:RemovePermission", Function)]),
-    call("lambda:TagResource", &[("lambda:TagResource", Function), ("lambda:TagResource", MappingArns)]),
-    call("lambda:UpdateAlias", &[("lambda:UpdateAlias", Function)]),
-    call("lambda:UpdateEventSourceMapping", &[("lambda:UpdateEventSourceMapping", Mappings)]),
-    call("lambda:UpdateFunctionCode", &[("lambda:UpdateFunctionCode", Function)]),
-    call(
-        "lambda:UpdateFunctionConfiguration",
-        &[("iam:PassRole", RoleForLambda), ("lambda:UpdateFunctionConfiguration", Function)],
-    ),
-    call("lambda:UpdateFunctionUrlConfig", &[("lambda:UpdateFunctionUrlConfig", Function)]),
-    call("logs:CreateLogGroup", &[("logs:CreateLogGroup", LogGroup), ("logs:TagResource", LogGroup)]),
-    call("logs:DeleteLogGroup", &[("logs:DeleteLogGroup", LogGroup)]),
-    call("logs:DescribeLogGroups", &[("logs:DescribeLogGroups", Account)]),
-    call("logs:FilterLogEvents", &[("logs:FilterLogEvents", LogGroup)]),
-    call("logs:ListTagsForResource", &[("logs:ListTagsForResource", LogGroup)]),
-    call("logs:PutRetentionPolicy", &[("logs:PutRetentionPolicy", LogGroup)]),
-    call("logs:TagResource", &[("logs:TagResource", LogGroup)]),
-    call("sqs:ChangeMessageVisibilityBatch", &[("sqs:ChangeMessageVisibility", Queues)]),
-    call("sqs:CreateQueue", &[("sqs:CreateQueue", Queues), ("sqs:TagQueue", Queues)]),
-    call("sqs:DeleteMessageBatch", &[("sqs:DeleteMessage", Queues)]),
-    call("sqs:DeleteQueue", &[("sqs:DeleteQueue", Queues)]),
-    call("sqs:GetQueueAttributes", &[("sqs:GetQueueAttributes", Queues)]),
-    call("sqs:GetQueueUrl", &[("sqs:GetQueueUrl", Queues)]),
-    call("sqs:ListQueueTags", &[("sqs:ListQueueTags", Queues)]),
-    call("sqs:PurgeQueue", &[("sqs:PurgeQueue", Queues)]),
-    call("sqs:ReceiveMessage", &[("sqs:ReceiveMessage", Queues)]),
-    call("sqs:SendMessageBatch", &[("sqs:SendMessage", Queues)]),
-    call("sqs:SetQueueAttributes", &[("sqs:SetQueueAttributes", Queues)]),
-    call("sqs:TagQueue", &[("sqs:TagQueue", Queues)]),
-    call("sqs:UntagQueue", &[("sqs:UntagQueue", Queues)]),
+    Operation::new("dynamodb:UpdateItem", &[("dynamodb:UpdateItem", TABLE)]),
+    Operation::new("events:PutEvents", &[("events:PutEvents", BUSES)]),
+    Operation::new("iam:ListRoles", &[("iam:ListRoles", ACCOUNT)]),
+    Operation::new("lambda:GetAccountSettings", &[("lambda:GetAccountSettings", ACCOUNT)]),
+    Operation::new("lambda:Invoke", &[("lambda:InvokeFunction", FUNCTION)]),
+    Operation::new("logs:FilterLogEvents", &[("logs:FilterLogEvents", LOG_GROUP)]),
+    Operation::new("sqs:ChangeMessageVisibilityBatch", &[("sqs:ChangeMessageVisibility", QUEUES)]),
+    Operation::new("sqs:DeleteMessageBatch", &[("sqs:DeleteMessage", QUEUES)]),
+    Operation::new("sqs:PurgeQueue", &[("sqs:PurgeQueue", QUEUES)]),
+    Operation::new("sqs:ReceiveMessage", &[("sqs:ReceiveMessage", QUEUES)]),
+    Operation::new("sqs:SendMessageBatch", &[("sqs:SendMessage", QUEUES)]),
     // Needs no permission: it works even under an explicit deny.
-    call("sts:GetCallerIdentity", &[]),
-    call("tagging:GetResources", &[("tag:GetResources", Account)]),
+    Operation::new("sts:GetCallerIdentity", &[]),
+    Operation::new("tagging:GetResources", &[("tag:GetResources", ACCOUNT)]),
 ];
 
-impl On {
-    /// Its name in the policy.
-    fn sid(self) -> &'static str {
-        match self {
-            Apis => "Apis",
-            ApiTags => "ApiTags",
-            Function => "Function",
-            Mappings => "Mappings",
-            MappingArns => "MappingArns",
-            AnyRole => "AnyRole",
-            Buses => "Buses",
-            Queues => "Queues",
-            RoleForApi => "RoleForApi",
-            Rules => "Rules",
-            LogGroup => "LogGroup",
-            Role => "Role",
-            RoleForLambda => "RoleForLambda",
-            Table => "Table",
-            Tables => "Tables",
-            Distribution => "Distribution",
-            Account => "Account",
-        }
-    }
+/// Every call that any command makes, by name.
+pub static CALLS: LazyLock<Vec<Call>> = LazyLock::new(|| REGISTRY.calls(COMMANDS));
 
-    fn arns(self, app: &str, env: &str, place: &Place) -> Vec<String> {
-        let at = place.location();
-        match self {
-            Apis => vec![at.api_gateway_arn("/apis"), at.api_gateway_arn("/apis/*")],
-            ApiTags => vec![at.api_gateway_arn("/tags/*")],
-            Function => {
-                let arn = at.function_arn(&names::function(app, env));
-                let reader = at.function_arn(&names::reader(app, env));
-                let tuned = names::tuned_function(app, env).map(|name| at.function_arn(&name));
-                let ours = [format!("{arn}:*"), arn, format!("{reader}:*"), reader];
-                ours.into_iter().chain(tuned).collect()
-            }
-            LogGroup => {
-                let arn = at.log_group_arn(&names::log_group(app, env));
-                vec![format!("{arn}:*"), arn]
-            }
-            AnyRole => vec![at.role_arn("*")],
-            MappingArns => vec![at.arn("lambda", "event-source-mapping:*")],
-            Buses => vec![at.arn("events", "event-bus/*")],
-            Queues => {
-                vec![at.queue_arn(&names::queue(app, env)), at.queue_arn(&names::dead_letter_queue(app, env))]
-            }
-            Role => {
-                let ingest = at.role_arn(&names::ingest_role(app, env));
-                function_roles(app, env).iter().map(|name| at.role_arn(name)).chain([ingest]).collect()
-            }
-            RoleForApi => vec![at.role_arn(&names::ingest_role(app, env))],
-            RoleForLambda => function_roles(app, env).iter().map(|name| at.role_arn(name)).collect(),
-            Rules => [names::rule(app, env), names::bucket_rule(app, env)]
-                .iter()
-                .flat_map(|name| ["default", "*"].map(|bus| at.rule_arn(bus, name)))
-                .collect(),
-            Table => vec![at.table_arn(&names::table(app, env))],
-            Tables => {
-                vec![at.table_arn(&names::table(app, env)), at.table_arn(&names::seen_table(app, env))]
-            }
-            // The id is of the configuration, not a name: `deployer` has it.
-            Distribution => Vec::new(),
-            // No call that makes a mapping knows a resource; what narrows these is their condition.
-            Mappings | Account => vec!["*".to_owned()],
-        }
-    }
-
-    fn condition(self, app: &str, env: &str, place: &Place) -> Option<Json> {
-        let handed_to = |service: &str| json!({ "StringEquals": { "iam:PassedToService": service } });
-        match self {
-            Mappings => Some(json!({ "ArnLike": { "lambda:FunctionArn": Function.arns(app, env, place) } })),
-            RoleForApi => Some(handed_to("apigateway.amazonaws.com")),
-            RoleForLambda => Some(handed_to("lambda.amazonaws.com")),
-            _ => None,
-        }
-    }
-}
-
-/// The roles of the functions, and those that stand in for them while their KMS grants are renewed.
-fn function_roles(app: &str, env: &str) -> [String; 4] {
-    let (function, reader) = (names::function(app, env), names::reader(app, env));
-    [names::role(app, env), reader.clone(), names::grant_role(&function), names::grant_role(&reader)]
-}
+/// The order of the statements in a printed policy, by their ids. It stays the same between releases, so that a policy that
+/// was pasted somewhere is easy to compare. Statements that are not in it follow, by id.
+const ORDER: &[&str] = &[
+    "Apis",
+    "ApiTags",
+    "Function",
+    "Mappings",
+    "MappingArns",
+    "LogGroup",
+    "Buses",
+    "Queues",
+    "Role",
+    "AnyRole",
+    "RoleForApi",
+    "RoleForLambda",
+    "Rules",
+    "Table",
+    "Tables",
+    "Distribution",
+    "Account",
+];
 
 /// IAM's limit on a managed policy, in characters without white space (IAM's guide, "IAM and AWS STS quotas").
 pub const MAX_CHARS: usize = 6_144;
@@ -318,21 +104,30 @@ pub fn deployer(app: &str, env: &str, place: &Place, distribution: Option<&str>)
     parts.iter().map(|statements| document(statements)).collect()
 }
 
-/// The permissions of the deployer, one statement for each kind of resource.
+/// The permissions of the deployer, one statement for each scope.
 fn statements(app: &str, env: &str, place: &Place, distribution: Option<&str>) -> Vec<Json> {
-    let mut by_resource: BTreeMap<On, BTreeSet<&str>> = BTreeMap::new();
-    for (action, on) in CALLS.iter().flat_map(|call| call.needs) {
-        by_resource.entry(*on).or_default().insert(action);
+    let naming = Naming { app, env, location: place.location(), distribution };
+    statements_for(&CALLS, &naming)
+}
+
+/// The statements that allow calls, one for each scope.
+pub fn statements_for(calls: &[Call], naming: &Naming<'_>) -> Vec<Json> {
+    let mut actions: BTreeMap<Scope, BTreeSet<&str>> = BTreeMap::new();
+    for (action, scope) in calls.iter().flat_map(|call| &call.needs) {
+        actions.entry(*scope).or_default().insert(action);
     }
-    let statements = by_resource.into_iter().filter_map(|(on, actions)| {
-        let arns = match on {
-            Distribution => vec![place.location().distribution_arn(distribution?)],
-            _ => on.arns(app, env, place),
-        };
+    let mut scopes: Vec<_> = actions.into_iter().collect();
+    let position = |sid| ORDER.iter().position(|listed| *listed == sid).unwrap_or(ORDER.len());
+    scopes.sort_by_key(|(scope, _)| position(scope.sid));
+    let statements = scopes.into_iter().filter_map(|(scope, actions)| {
+        let arns = (scope.arns)(naming);
+        if arns.is_empty() {
+            return None;
+        }
         let mut statement =
-            json!({ "Sid": on.sid(), "Effect": "Allow", "Action": actions, "Resource": arns });
-        if let (Some(condition), Some(fields)) = (on.condition(app, env, place), statement.as_object_mut()) {
-            fields.insert("Condition".to_owned(), condition);
+            json!({ "Sid": scope.sid, "Effect": "Allow", "Action": actions, "Resource": arns });
+        if let (Some(condition), Some(fields)) = (scope.condition, statement.as_object_mut()) {
+            fields.insert("Condition".to_owned(), condition(naming));
         }
         Some(statement)
     });
@@ -361,7 +156,7 @@ mod tests {
     #[test]
     fn the_table_is_in_order_and_says_nothing_twice() {
         assert!(CALLS.is_sorted_by(|a, b| a.operation < b.operation));
-        for call in CALLS {
+        for call in CALLS.iter() {
             assert!(call.needs.is_sorted_by(|a, b| a < b), "{}", call.operation);
         }
     }

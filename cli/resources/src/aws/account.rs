@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use aws_types::SdkConfig;
+use aws_types::region::Region;
 
 use crate::code::CodePackage;
 use crate::place::Place;
@@ -44,6 +45,14 @@ impl Aws {
     pub fn reader(&self) -> String {
         let tag = |name: &str| self.tags.get(name).map_or("", String::as_str);
         hitctl_config::names::reader(tag(hitctl_config::names::TAG_APP), tag(hitctl_config::names::TAG_ENV))
+    }
+
+    /// Returns the same account in another region.
+    #[must_use]
+    pub fn in_region(&self, region: &'static str) -> Self {
+        let config = self.config.to_builder().region(Region::new(region)).build();
+        let place = Place { region: region.to_owned(), ..self.place.clone() };
+        Self { config, place, ..self.clone() }
     }
 
     /// The ARN of a resource of this account and region.

@@ -1,8 +1,11 @@
-//! What AWS says when a call fails, as a [`Fault`]: one table, for every service.
+//! The failure of a call as a [`Fault`]: by the rules of the kind of resource, then by those common to all services.
 //!
 //! The codes and texts are those of the service models and of AWS's documentation. What is worth another try is
 //! [transient](FaultKind::Transient): the caller's [`Cx::wait`](hitctl_engine::Cx::wait) decides how long.
 
+mod hint;
+mod response;
+mod rule;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -15,6 +18,10 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_types::request_id::RequestId;
 use hitctl_engine::{Fault, FaultKind};
 
+pub(crate) use hint::{IAM_PROPAGATION, SQS_PROPAGATION};
+pub use response::ErrorResponse;
+pub use rule::{ErrorClass, ErrorRule, rule};
+
 /// What a call was for: "failed to VERB WHAT", and the operation as IAM and AWS's documentation name it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Doing {
@@ -24,12 +31,20 @@ pub struct Doing {
     pub what: String,
     /// "dynamodb:CreateTable".
     pub operation: &'static str,
+    /// The errors that have another meaning for the kind of resource than elsewhere.
+    pub rules: &'static [ErrorRule],
 }
 
 impl Doing {
     /// What a call was for.
     pub fn new(verb: &'static str, what: impl Into<String>, operation: &'static str) -> Self {
-        Self { verb, what: what.into(), operation }
+        Self { verb, what: what.into(), operation, rules: &[] }
+    }
+
+    /// Puts the error rules of a kind before the common ones.
+    #[must_use]
+    pub fn with_rules(self, rules: &'static [ErrorRule]) -> Self {
+        Self { rules, ..self }
     }
 }
 
@@ -50,7 +65,7 @@ where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
     fn fault(&self, doing: &Doing) -> Fault {
-        let said = Said {
+        let said = ErrorResponse {
             code: code(self),
             message: self.message().map(str::to_owned),
             status: self.raw_response().map(|response| response.status().as_u16()),
@@ -72,25 +87,6 @@ where
     }
 }
 
-/// An answer, or what came instead of one.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Said {
-    /// The error's code.
-    pub code: Option<String>,
-    /// The service's words.
-    pub message: Option<String>,
-    /// The HTTP status.
-    pub status: Option<u16>,
-    /// The service's clock, as its answer has it.
-    pub date: Option<String>,
-    /// The service's id of the call.
-    pub request_id: Option<String>,
-    /// Why there is no answer at all, in the words of the connection.
-    pub unanswered: Option<String>,
-    /// Whether this machine refused to send the call.
-    pub not_sent: bool,
-}
-
 /// The code of an error, without the decorations that some protocols give it.
 fn code<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Option<String> {
     let code = error.code()?;
@@ -110,12 +106,12 @@ where
 }
 
 /// What an answer means.
-pub fn fault_of(doing: &Doing, said: &Said, now: SystemTime) -> Fault {
-    let Doing { verb, what, operation } = doing;
+pub fn fault_of(doing: &Doing, said: &ErrorResponse, now: SystemTime) -> Fault {
+    let Doing { verb, what, operation, rules } = doing;
     let mut fault = match &said.unanswered {
         Some(why) if said.not_sent => Fault::fatal("not_sent", why.clone()),
         Some(why) if said.code.is_none() => table::unanswered(why),
-        _ => table::answered(operation, said, now),
+        _ => table::answered(operation, rules, said, now),
     };
     fault.message = match fault.message.as_str() {
         "" => format!("failed to {verb} {what}"),
@@ -129,7 +125,7 @@ pub fn fault_of(doing: &Doing, said: &Said, now: SystemTime) -> Fault {
 }
 
 /// What the service said, with its operation: `AccessDeniedException (lambda:CreateFunction): ...`.
-fn cause(operation: &str, said: &Said) -> String {
+fn cause(operation: &str, said: &ErrorResponse) -> String {
     let code = match (&said.code, said.status) {
         (Some(code), _) => code.clone(),
         (None, Some(status)) if said.unanswered.is_none() => format!("HTTP {status}"),

@@ -23,6 +23,7 @@ use crate::aws::resource::Resource;
 use crate::aws::tags::compared;
 use crate::aws::tags::to_set;
 use crate::aws::together::Together;
+use crate::event_rule::errors;
 use crate::event_rule::spec::EventRuleSpec;
 use crate::tags::Tags;
 
@@ -309,7 +310,7 @@ async fn all_buses(client: &Client, cx: &Cx) -> Result<Vec<String>, Fault> {
 }
 
 fn doing(verb: &'static str, name: &str, operation: &'static str) -> Doing {
-    Doing::new(verb, format!("rule {name}"), operation)
+    Doing::new(verb, format!("rule {name}"), operation).with_rules(errors::RULES)
 }
 
 fn sdk_tags(tags: &Tags) -> Vec<Tag> {

@@ -26,6 +26,7 @@ use crate::aws::owner::check_ours;
 use crate::aws::resource::Found;
 use crate::aws::resource::Resource;
 use crate::aws::tags::to_set;
+use crate::function::errors;
 use crate::function::spec::FunctionSpec;
 use crate::tags::Tags;
 use hitctl_config::Arch;
@@ -336,7 +337,8 @@ impl Function {
 
     /// Reserves concurrency.
     async fn reserve(&self, cx: &Cx, name: &str, reserved: u32) -> Result<(), Fault> {
-        let doing = Doing::new("reserve concurrency for", what(name), "lambda:PutFunctionConcurrency");
+        let doing = Doing::new("reserve concurrency for", what(name), "lambda:PutFunctionConcurrency")
+            .with_rules(errors::RULES);
         cx.wait(&WRITE, "reserving concurrency", || async {
             let request = self.client.put_function_concurrency().function_name(name);
             match request.reserved_concurrent_executions(number(reserved)).send().await {
@@ -356,7 +358,8 @@ impl Function {
 
     /// Gives reserved concurrency back.
     async fn release(&self, cx: &Cx, name: &str) -> Result<(), Fault> {
-        let doing = Doing::new("free the concurrency of", what(name), "lambda:DeleteFunctionConcurrency");
+        let doing = Doing::new("free the concurrency of", what(name), "lambda:DeleteFunctionConcurrency")
+            .with_rules(errors::RULES);
         cx.wait(&WRITE, "freeing concurrency", || async {
             match self.client.delete_function_concurrency().function_name(name).send().await {
                 Ok(_) => Ok(()),

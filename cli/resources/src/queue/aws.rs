@@ -20,6 +20,7 @@ use crate::aws::resource::Found;
 use crate::aws::resource::Resource;
 use crate::aws::tags::compared;
 use crate::aws::tags::to_set;
+use crate::queue::errors;
 use crate::queue::spec::QueueSpec;
 use crate::tags::Tags;
 use attributes::Attributes;
@@ -280,7 +281,7 @@ fn is_going(found: &QueueSpec, now: SystemTime) -> bool {
 }
 
 fn doing(verb: &'static str, name: &str, operation: &'static str) -> Doing {
-    Doing::new(verb, format!("queue {name}"), operation)
+    Doing::new(verb, format!("queue {name}"), operation).with_rules(errors::RULES)
 }
 
 /// A name that cannot be used yet, so long after that was said first.

@@ -15,6 +15,7 @@ use crate::aws::resource::Found;
 use crate::aws::resource::Resource;
 use crate::aws::tags::compared;
 use crate::aws::tags::to_set;
+use crate::role::errors;
 use crate::role::policy;
 use crate::role::spec::RoleSpec;
 use crate::tags::Tags;
@@ -247,7 +248,7 @@ impl Resource for Role {
 }
 
 fn doing(verb: &'static str, name: &str, operation: &'static str) -> Doing {
-    Doing::new(verb, format!("role {name}"), operation)
+    Doing::new(verb, format!("role {name}"), operation).with_rules(errors::RULES)
 }
 
 fn sdk_tags(tags: &Tags) -> Vec<Tag> {

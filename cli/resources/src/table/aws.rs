@@ -21,6 +21,7 @@ use crate::aws::owner::check_ours;
 use crate::aws::resource::Found;
 use crate::aws::resource::Resource;
 use crate::aws::tags::to_set;
+use crate::table::errors;
 use crate::table::spec::TableSpec;
 use crate::tags::Tags;
 
@@ -290,7 +291,7 @@ impl Resource for Table {
 }
 
 fn doing(verb: &'static str, name: &str, operation: &'static str) -> Doing {
-    Doing::new(verb, format!("table {name}"), operation)
+    Doing::new(verb, format!("table {name}"), operation).with_rules(errors::RULES)
 }
 
 /// A table that is not as it will be.

@@ -66,7 +66,7 @@ fn every_call_is_allowed_and_everything_that_is_allowed_is_called() {
 
     let unknown: Vec<_> = seen.iter().filter(|call| !table.contains_key(*call)).collect();
     assert!(unknown.is_empty(), "no action is known for these calls: {unknown:?}");
-    for action in CALLS.iter().flat_map(|call| call.needs).map(|(action, _)| *action) {
+    for action in CALLS.iter().flat_map(|call| &call.needs).map(|(action, _)| *action) {
         assert!(printed.contains(action), "{action} is needed, and not printed");
     }
 
@@ -77,7 +77,7 @@ fn every_call_is_allowed_and_everything_that_is_allowed_is_called() {
     let stale: Vec<_> = elsewhere.iter().filter(|call| !table.contains_key(*call)).collect();
     assert!(stale.is_empty(), "said to be called elsewhere, and not allowed: {stale:?}");
 
-    let needed = CALLS.iter().flat_map(|call| call.needs).map(|(action, _)| *action);
+    let needed = CALLS.iter().flat_map(|call| &call.needs).map(|(action, _)| *action);
     let needed: BTreeSet<&str> = needed.collect();
     let wide: Vec<_> = printed.iter().filter(|action| !needed.contains(action.as_str())).collect();
     assert!(wide.is_empty(), "printed, and needed by no call: {wide:?}");

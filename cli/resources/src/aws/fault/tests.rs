@@ -4,19 +4,21 @@ use std::time::{Duration, SystemTime};
 
 use hitctl_engine::FaultKind;
 
-use super::table::ROWS;
-use super::{Doing, Said, fault_of, is_transient};
+use super::table::RULES;
+use super::{Doing, ErrorResponse, ErrorRule, fault_of, is_transient};
+use crate::registry::REGISTRY;
 
 fn doing() -> Doing {
-    Doing::new("create", "function hits-test", "lambda:CreateFunction")
+    let rules: Vec<ErrorRule> = REGISTRY.errors().copied().collect();
+    Doing::new("create", "function hits-test", "lambda:CreateFunction").with_rules(Vec::leak(rules))
 }
 
-fn said(code: &str, message: &str) -> Said {
-    Said {
+fn said(code: &str, message: &str) -> ErrorResponse {
+    ErrorResponse {
         code: Some(code.to_owned()),
         message: Some(message.to_owned()),
         status: Some(400),
-        ..Said::default()
+        ..ErrorResponse::default()
     }
 }
 
@@ -27,17 +29,20 @@ fn now() -> SystemTime {
 
 #[test]
 fn every_row_can_be_reached_and_is_there_once() {
-    for (at, row) in ROWS.iter().enumerate() {
-        let first = ROWS.iter().position(|other| {
-            other.0 == row.0 && row.1.to_ascii_lowercase().contains(&other.1.to_ascii_lowercase())
+    let rules: Vec<&ErrorRule> = REGISTRY.errors().chain(RULES).collect();
+    for (at, rule) in rules.iter().enumerate() {
+        let first = rules.iter().position(|other| {
+            other.code == rule.code
+                && rule.text.to_ascii_lowercase().contains(&other.text.to_ascii_lowercase())
         });
-        assert_eq!(first, Some(at), "{} {:?} is hidden by a row above it", row.0, row.1);
+        assert_eq!(first, Some(at), "{} {:?} is hidden by a rule above it", rule.code, rule.text);
     }
 }
 
 #[test]
 fn a_fault_says_what_was_tried_why_it_failed_and_what_the_service_said() {
-    let said = Said { request_id: Some("r-1".to_owned()), ..said("LimitExceededException", "Too many.") };
+    let said =
+        ErrorResponse { request_id: Some("r-1".to_owned()), ..said("LimitExceededException", "Too many.") };
     let fault = fault_of(&doing(), &said, now());
     assert_eq!(fault.message, "failed to create function hits-test: a limit of the account is reached");
     assert_eq!(fault.cause.as_deref(), Some("LimitExceededException (lambda:CreateFunction): Too many."));
@@ -77,7 +82,7 @@ fn a_wrong_clock_is_told_in_minutes() {
         ("Sat, 21 Nov 2026 09:20:30 GMT", "the clock of this machine is off"),
         ("yesterday", "the clock of this machine is off"),
     ] {
-        let said = Said {
+        let said = ErrorResponse {
             date: Some(date.to_owned()),
             ..said("InvalidSignatureException", "Signature expired: 20261121T090000Z is now earlier than ..")
         };
@@ -153,7 +158,9 @@ fn what_passes_is_told_from_what_does_not() {
 
 #[test]
 fn an_answer_without_a_code_is_judged_by_its_status() {
-    let of = |status| fault_of(&doing(), &Said { status: Some(status), ..Said::default() }, now());
+    let of = |status| {
+        fault_of(&doing(), &ErrorResponse { status: Some(status), ..ErrorResponse::default() }, now())
+    };
     for (status, passes) in [(500, true), (503, true), (429, true), (400, false), (404, false)] {
         assert_eq!(is_transient(&of(status)), passes, "{status}");
     }
@@ -173,8 +180,13 @@ fn a_session_that_is_over_is_about_credentials() {
 
 #[test]
 fn no_answer_passes_and_no_credentials_do_not() {
-    let of =
-        |why: &str| fault_of(&doing(), &Said { unanswered: Some(why.to_owned()), ..Said::default() }, now());
+    let of = |why: &str| {
+        fault_of(
+            &doing(),
+            &ErrorResponse { unanswered: Some(why.to_owned()), ..ErrorResponse::default() },
+            now(),
+        )
+    };
     let refused = of("dispatch failure: io error: connection refused");
     assert_eq!((refused.kind, refused.code.as_str()), (FaultKind::Transient, "no_answer"));
     assert_eq!(refused.message, "failed to create function hits-test: no answer");

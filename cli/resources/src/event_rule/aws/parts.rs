@@ -45,10 +45,10 @@ undone_from!(PutTargetsResultEntry, RemoveTargetsResultEntry);
 pub(super) fn all_done(doing: &Doing, undone: impl Iterator<Item = Undone>) -> Result<(), Fault> {
     let Some(first) = undone.into_iter().next() else { return Ok(()) };
     let Undone { target, code, message } = first;
-    let said = crate::aws::fault::Said {
+    let said = crate::aws::fault::ErrorResponse {
         code: Some(code),
         message: (!message.is_empty()).then_some(message),
-        ..crate::aws::fault::Said::default()
+        ..crate::aws::fault::ErrorResponse::default()
     };
     let part = Doing { what: format!("{} (target {target})", doing.what), ..doing.clone() };
     let fault = crate::aws::fault::fault_of(&part, &said, crate::aws::clock::now());

@@ -14,6 +14,7 @@ use crate::aws::account::Aws;
 use crate::aws::call::Call;
 use crate::aws::fault::Doing;
 use crate::aws::owner::owner_of;
+use crate::role::errors;
 use crate::role::policy;
 use crate::tags::Tags;
 
@@ -84,7 +85,7 @@ impl<'a> StandIn<'a> {
     }
 
     fn doing(&self, verb: &'static str, operation: &'static str) -> Doing {
-        Doing::new(verb, format!("role {}", self.name), operation)
+        Doing::new(verb, format!("role {}", self.name), operation).with_rules(errors::RULES)
     }
 }
 
@@ -92,10 +93,11 @@ impl<'a> StandIn<'a> {
 pub(super) async fn created(aws: &Aws, cx: &Cx, arn: &str) -> Result<Option<String>, Fault> {
     let name = arn.rsplit('/').next().unwrap_or_default();
     let request = Client::new(&aws.config).get_role().role_name(name);
-    let answer = Call::new(cx, Doing::new("read", format!("role {name}"), "iam:GetRole"))
-        .absent_on(NOT_FOUND)
-        .find(|| request.clone().send())
-        .await?;
+    let answer =
+        Call::new(cx, Doing::new("read", format!("role {name}"), "iam:GetRole").with_rules(errors::RULES))
+            .absent_on(NOT_FOUND)
+            .find(|| request.clone().send())
+            .await?;
     let role = answer.and_then(|answer| answer.role);
     Ok(role.and_then(|role| role.create_date().fmt(DateTimeFormat::DateTime).ok()))
 }

@@ -1,0 +1,15 @@
+//! The errors that have a meaning of their own for a rule.
+
+use crate::aws::fault::{
+    ErrorClass::{Final, Retryable},
+    ErrorRule, rule,
+};
+
+/// The rules, which come before the common ones.
+pub(crate) const RULES: &[ErrorRule] = &[
+    rule("InvalidEventPatternException", "", Final, "EventBridge refuses the pattern", PATTERN),
+    rule("ManagedRuleException", "", Final, "only the AWS service that made it may change it", ""),
+    rule("ValidationException", "since it has targets", Retryable, "its target is still being removed", ""),
+];
+
+const PATTERN: &str = "change `pattern` in [events]";

@@ -1,0 +1,26 @@
+//! The calls that create, read, change and delete a rule, and the IAM actions that they need.
+
+use hitctl_config::names;
+
+use crate::operation::{ACCOUNT, Operation, Scope};
+
+/// The rules on the default bus and on any other.
+pub const RULES: Scope = Scope::new("Rules", |n| {
+    [names::rule(n.app, n.env), names::bucket_rule(n.app, n.env)]
+        .iter()
+        .flat_map(|name| ["default", "*"].map(|bus| n.location.rule_arn(bus, name)))
+        .collect()
+});
+
+/// The calls, by name.
+pub(super) const OPERATIONS: &[Operation] = &[
+    Operation::new("events:DeleteRule", &[("events:DeleteRule", RULES)]),
+    Operation::new("events:DescribeRule", &[("events:DescribeRule", RULES)]),
+    Operation::new("events:ListEventBuses", &[("events:ListEventBuses", ACCOUNT)]),
+    Operation::new("events:ListTagsForResource", &[("events:ListTagsForResource", RULES)]),
+    Operation::new("events:ListTargetsByRule", &[("events:ListTargetsByRule", RULES)]),
+    Operation::new("events:PutRule", &[("events:PutRule", RULES), ("events:TagResource", RULES)]),
+    Operation::new("events:PutTargets", &[("events:PutTargets", RULES)]),
+    Operation::new("events:RemoveTargets", &[("events:RemoveTargets", RULES)]),
+    Operation::new("events:TagResource", &[("events:TagResource", RULES)]),
+];

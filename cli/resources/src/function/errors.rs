@@ -1,0 +1,14 @@
+//! The errors that have a meaning of their own for a function.
+
+use crate::aws::fault::{ErrorClass::Quota, ErrorRule, rule};
+
+/// The rules, which come before the common ones.
+pub(crate) const RULES: &[ErrorRule] = &[rule(
+    "InvalidParameterValueException",
+    "UnreservedConcurrentExecution",
+    Quota,
+    "the account's concurrency is too small to reserve any",
+    CONCURRENCY,
+)];
+
+const CONCURRENCY: &str = "ask for more with `aws service-quotas request-service-quota-increase --service-code lambda --quota-code L-B99A9384 --desired-value 1000`, or set `reserved_concurrency = \"none\"` in [function]";

@@ -1,0 +1,24 @@
+//! The calls that create, read, change and delete a log group, and the IAM actions that they need.
+
+use hitctl_config::names;
+
+use crate::operation::{ACCOUNT, Operation, Scope};
+
+/// The log group, by both of its ARNs: its tags are on the one without `:*`.
+pub const LOG_GROUP: Scope = Scope::new("LogGroup", |n| {
+    let arn = n.location.log_group_arn(&names::log_group(n.app, n.env));
+    vec![format!("{arn}:*"), arn]
+});
+
+/// The calls, by name.
+pub(super) const OPERATIONS: &[Operation] = &[
+    Operation::new(
+        "logs:CreateLogGroup",
+        &[("logs:CreateLogGroup", LOG_GROUP), ("logs:TagResource", LOG_GROUP)],
+    ),
+    Operation::new("logs:DeleteLogGroup", &[("logs:DeleteLogGroup", LOG_GROUP)]),
+    Operation::new("logs:DescribeLogGroups", &[("logs:DescribeLogGroups", ACCOUNT)]),
+    Operation::new("logs:ListTagsForResource", &[("logs:ListTagsForResource", LOG_GROUP)]),
+    Operation::new("logs:PutRetentionPolicy", &[("logs:PutRetentionPolicy", LOG_GROUP)]),
+    Operation::new("logs:TagResource", &[("logs:TagResource", LOG_GROUP)]),
+];

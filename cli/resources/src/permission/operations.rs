@@ -1,0 +1,11 @@
+//! The calls that create, read, change and delete a permission, and the IAM actions that they need.
+
+use crate::function::operations::FUNCTION;
+use crate::operation::Operation;
+
+/// The calls, by name.
+pub(super) const OPERATIONS: &[Operation] = &[
+    Operation::new("lambda:AddPermission", &[("lambda:AddPermission", FUNCTION)]),
+    Operation::new("lambda:GetPolicy", &[("lambda:GetPolicy", FUNCTION)]),
+    Operation::new("lambda:RemovePermission", &[("lambda:RemovePermission", FUNCTION)]),
+];

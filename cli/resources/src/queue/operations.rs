@@ -1,0 +1,25 @@
+//! The calls that create, read, change and delete a queue, and the IAM actions that they need.
+
+use hitctl_config::names;
+
+use crate::operation::{Operation, Scope};
+
+/// The queues of hits and of dead letters.
+pub const QUEUES: Scope = Scope::new("Queues", |n| {
+    vec![
+        n.location.queue_arn(&names::queue(n.app, n.env)),
+        n.location.queue_arn(&names::dead_letter_queue(n.app, n.env)),
+    ]
+});
+
+/// The calls, by name.
+pub(super) const OPERATIONS: &[Operation] = &[
+    Operation::new("sqs:CreateQueue", &[("sqs:CreateQueue", QUEUES), ("sqs:TagQueue", QUEUES)]),
+    Operation::new("sqs:DeleteQueue", &[("sqs:DeleteQueue", QUEUES)]),
+    Operation::new("sqs:GetQueueAttributes", &[("sqs:GetQueueAttributes", QUEUES)]),
+    Operation::new("sqs:GetQueueUrl", &[("sqs:GetQueueUrl", QUEUES)]),
+    Operation::new("sqs:ListQueueTags", &[("sqs:ListQueueTags", QUEUES)]),
+    Operation::new("sqs:SetQueueAttributes", &[("sqs:SetQueueAttributes", QUEUES)]),
+    Operation::new("sqs:TagQueue", &[("sqs:TagQueue", QUEUES)]),
+    Operation::new("sqs:UntagQueue", &[("sqs:UntagQueue", QUEUES)]),
+];

@@ -1,0 +1,140 @@
+//! The table of all kinds, and what is derived from it.
+
+use std::collections::{BTreeMap, BTreeSet};
+#[cfg(feature = "aws")]
+use std::sync::Arc;
+
+use hitctl_engine::Change;
+#[cfg(feature = "aws")]
+use hitctl_engine::Drivers;
+
+#[cfg(feature = "aws")]
+use crate::aws::account::Aws;
+#[cfg(feature = "aws")]
+use crate::aws::fault::ErrorRule;
+use crate::irreversible::{EffectContext, IrreversibleEffect};
+#[cfg(feature = "aws")]
+use crate::kind::HomeRegion;
+use crate::kind::Kind;
+use crate::operation::{Need, Operation};
+use crate::{
+    alias, event_invoke_config, event_rule, event_source_mapping, function, function_url, http_api,
+    log_group, permission, queue, role, table,
+};
+
+/// Every kind, in the order in which people think of them.
+pub const REGISTRY: Registry<'static> = Registry(&[
+    table::KIND,
+    role::KIND,
+    log_group::KIND,
+    function::KIND,
+    alias::KIND,
+    function_url::KIND,
+    http_api::KIND,
+    queue::KIND,
+    event_source_mapping::KIND,
+    event_rule::KIND,
+    event_invoke_config::KIND,
+    permission::KIND,
+]);
+
+/// The names of all kinds.
+pub const KINDS: &[&str] = &names::<{ REGISTRY.0.len() }>();
+
+const fn names<const N: usize>() -> [&'static str; N] {
+    let mut names = [""; N];
+    let mut at = 0;
+    while at < N {
+        names[at] = REGISTRY.0[at].name;
+        at += 1;
+    }
+    names
+}
+
+/// A call and the actions that it needs, on behalf of all kinds that make it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// The service as it is signed for, and the operation: `lambda:CreateFunction`.
+    pub operation: &'static str,
+    /// The actions and the resources, in order and each once.
+    pub needs: Vec<Need>,
+}
+
+/// Kinds of resources.
+#[derive(Clone, Copy, Debug)]
+pub struct Registry<'a>(pub &'a [Kind]);
+
+impl Registry<'_> {
+    /// Returns the kind of that name.
+    pub fn kind(&self, name: &str) -> Option<&Kind> {
+        self.0.iter().find(|kind| kind.name == name)
+    }
+
+    /// Returns the calls of all kinds and further ones, by name; those of one name are one.
+    pub fn calls(&self, further: &[Operation]) -> Vec<Call> {
+        let mut by_name: BTreeMap<&'static str, BTreeSet<Need>> = BTreeMap::new();
+        for operation in self.0.iter().flat_map(|kind| kind.operations).chain(further) {
+            by_name.entry(operation.name).or_default().extend(operation.needs);
+        }
+        let call =
+            |(operation, needs): (_, BTreeSet<_>)| Call { operation, needs: needs.into_iter().collect() };
+        by_name.into_iter().map(call).collect()
+    }
+
+    /// Returns the irreversible effect of a change, besides the loss of the data that a deleted resource holds.
+    pub fn irreversible(&self, change: &Change, context: EffectContext) -> Option<IrreversibleEffect> {
+        (self.kind(change.kind())?.irreversible)(change, context)
+    }
+
+    /// Returns the drivers of all kinds, each in the region of its kind.
+    #[cfg(feature = "aws")]
+    pub fn drivers(&self, aws: &Arc<Aws>) -> Drivers {
+        self.0.iter().fold(Drivers::default(), |drivers, kind| {
+            let driver = match kind.region {
+                HomeRegion::OfEnvironment => (kind.driver)(aws),
+                HomeRegion::Fixed(region) => (kind.driver)(&Arc::new(aws.in_region(region))),
+            };
+            drivers.with(kind.name, driver)
+        })
+    }
+
+    /// Returns the error rules of all kinds.
+    #[cfg(feature = "aws")]
+    pub fn errors(&self) -> impl Iterator<Item = &ErrorRule> {
+        self.0.iter().flat_map(|kind| kind.errors)
+    }
+}
+
+/// Returns the drivers of every kind.
+#[cfg(feature = "aws")]
+pub fn drivers(aws: &Arc<Aws>) -> Drivers {
+    REGISTRY.drivers(aws)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_have_names_of_their_own() {
+        let unique: BTreeSet<_> = KINDS.iter().collect();
+        assert_eq!(unique.len(), KINDS.len());
+        assert!(KINDS.iter().all(|name| REGISTRY.kind(name).is_some_and(|kind| kind.name == *name)));
+    }
+
+    #[test]
+    fn calls_of_a_kind_are_in_order_and_needed() {
+        for kind in REGISTRY.0 {
+            assert!(kind.operations.is_sorted_by(|a, b| a.name < b.name), "{}", kind.name);
+            assert!(kind.operations.iter().all(|operation| !operation.needs.is_empty()), "{}", kind.name);
+        }
+    }
+
+    #[test]
+    fn calls_that_several_kinds_make_are_merged() {
+        let calls = REGISTRY.calls(&[]);
+        let tagging: Vec<_> = calls.iter().filter(|call| call.operation == "lambda:TagResource").collect();
+        let sids: Vec<_> = tagging[0].needs.iter().map(|(_, scope)| scope.sid).collect();
+        assert_eq!((tagging.len(), sids), (1, vec!["Function", "MappingArns"]));
+    }
+}

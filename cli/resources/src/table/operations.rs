@@ -1,0 +1,30 @@
+//! The calls that create, read, change and delete a table, and the IAM actions that they need.
+
+use hitctl_config::names;
+
+use crate::operation::{Operation, Scope};
+
+/// The tables of counts and of visitors.
+pub(crate) const TABLES: Scope = Scope::new("Tables", |n| {
+    vec![
+        n.location.table_arn(&names::table(n.app, n.env)),
+        n.location.table_arn(&names::seen_table(n.app, n.env)),
+    ]
+});
+
+/// The calls, by name.
+pub(super) const OPERATIONS: &[Operation] = &[
+    Operation::new(
+        "dynamodb:CreateTable",
+        &[("dynamodb:CreateTable", TABLES), ("dynamodb:TagResource", TABLES)],
+    ),
+    Operation::new("dynamodb:DeleteTable", &[("dynamodb:DeleteTable", TABLES)]),
+    Operation::new("dynamodb:DescribeContinuousBackups", &[("dynamodb:DescribeContinuousBackups", TABLES)]),
+    Operation::new("dynamodb:DescribeTable", &[("dynamodb:DescribeTable", TABLES)]),
+    Operation::new("dynamodb:DescribeTimeToLive", &[("dynamodb:DescribeTimeToLive", TABLES)]),
+    Operation::new("dynamodb:ListTagsOfResource", &[("dynamodb:ListTagsOfResource", TABLES)]),
+    Operation::new("dynamodb:TagResource", &[("dynamodb:TagResource", TABLES)]),
+    Operation::new("dynamodb:UpdateContinuousBackups", &[("dynamodb:UpdateContinuousBackups", TABLES)]),
+    Operation::new("dynamodb:UpdateTable", &[("dynamodb:UpdateTable", TABLES)]),
+    Operation::new("dynamodb:UpdateTimeToLive", &[("dynamodb:UpdateTimeToLive", TABLES)]),
+];
