@@ -2,6 +2,7 @@
 
 #[cfg(feature = "aws")]
 pub(crate) mod aws;
+pub mod cost;
 pub(crate) mod operations;
 pub(crate) mod spec;
 

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "aws")]
 pub(crate) mod aws;
+pub mod cost;
 pub(crate) mod operations;
 pub(crate) mod spec;
 
@@ -17,7 +18,7 @@ pub(crate) const KIND: Kind = Kind {
     region: HomeRegion::OfEnvironment,
     operations: operations::OPERATIONS,
     irreversible: lost_url,
-    prices: &[],
+    prices: &[cost::REQUESTS],
     #[cfg(feature = "aws")]
     errors: &[],
     #[cfg(feature = "aws")]

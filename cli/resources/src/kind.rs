@@ -40,7 +40,7 @@ pub struct Kind {
     /// The irreversible effect of a change.
     pub irreversible: EffectOf,
     /// The prices of its parts.
-    pub prices: &'static [&'static Price],
+    pub prices: &'static [Price],
     /// The errors that have another meaning for this kind than elsewhere.
     #[cfg(feature = "aws")]
     pub errors: &'static [ErrorRule],

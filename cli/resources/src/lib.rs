@@ -56,7 +56,7 @@ pub use log_group::spec::{LogGroupSpec, OLDEST_MS};
 pub use operation::{Naming, Need, Operation, Scope};
 pub use permission::spec::PermissionSpec;
 pub use place::Place;
-pub use price::{Price, Usage};
+pub use price::{Beyond, Price, Usage};
 pub use queue::spec::{QueueSpec, Redrive, Sender};
 #[cfg(feature = "aws")]
 pub use registry::drivers;
@@ -73,4 +73,15 @@ pub mod scopes {
     pub use crate::log_group::operations::LOG_GROUP;
     pub use crate::operation::ACCOUNT;
     pub use crate::queue::operations::QUEUES;
+}
+
+/// The prices of the kinds, and the quantities that AWS bills for them.
+pub mod prices {
+    pub use crate::event_rule::cost as event_rule;
+    pub use crate::event_source_mapping::cost as event_source_mapping;
+    pub use crate::function::cost as function;
+    pub use crate::http_api::cost as http_api;
+    pub use crate::log_group::cost as log_group;
+    pub use crate::queue::cost as queue;
+    pub use crate::table::cost as table;
 }

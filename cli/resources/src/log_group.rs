@@ -2,6 +2,7 @@
 
 #[cfg(feature = "aws")]
 pub(crate) mod aws;
+pub mod cost;
 mod irreversible;
 pub(crate) mod operations;
 pub(crate) mod spec;
@@ -17,7 +18,7 @@ pub(crate) const KIND: Kind = Kind {
     region: HomeRegion::OfEnvironment,
     operations: operations::OPERATIONS,
     irreversible: irreversible::effect,
-    prices: &[],
+    prices: &[cost::INGESTED],
     #[cfg(feature = "aws")]
     errors: &[],
     #[cfg(feature = "aws")]

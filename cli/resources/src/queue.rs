@@ -2,6 +2,7 @@
 
 #[cfg(feature = "aws")]
 pub(crate) mod aws;
+pub mod cost;
 #[cfg(feature = "aws")]
 pub(crate) mod errors;
 pub(crate) mod operations;
@@ -19,7 +20,7 @@ pub(crate) const KIND: Kind = Kind {
     region: HomeRegion::OfEnvironment,
     operations: operations::OPERATIONS,
     irreversible: no_effect,
-    prices: &[],
+    prices: &[cost::REQUESTS],
     #[cfg(feature = "aws")]
     errors: errors::RULES,
     #[cfg(feature = "aws")]

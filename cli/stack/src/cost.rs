@@ -1,4 +1,5 @@
 //! The costs of the counter: a typical month, the most that a month can bring at the throttle that is set, and a million hits.
+//! Each kind of resource declares its prices; this file knows how much of each an app uses.
 //!
 //! An estimate, of list prices without free tiers: AWS throttles "on a best-effort basis" (API Gateway's documentation), and
 //! a hit that starts a cold function takes longer than others.
@@ -9,10 +10,14 @@ use hitctl_config::limits::{
     HTTP_API_BILLED_BYTES, HTTP_API_BODY_BYTES, SQS_BILLED_BYTES, SQS_MESSAGE_BYTES, billed_requests,
 };
 use hitctl_config::{App, Arch, Expose, Paths, Visitors, contract};
+use hitctl_resources::Usage;
+use hitctl_resources::prices::function::{ACCOUNT_CONCURRENCY, REQUESTS_PER_CONCURRENCY, gb_seconds};
+use hitctl_resources::prices::table::{READS, READS_OF_EACH_SCANNED_ITEM, READS_OF_ONE_ITEM, WRITES};
+use hitctl_resources::prices::{function, http_api, log_group};
 use serde::{Serialize, Serializer};
 use sources::Sources;
 
-/// When the prices below were looked up. They are those of us-east-1, from secondary pages; other regions differ by some
+/// When the prices of the kinds were looked up. They are those of us-east-1, from secondary pages; other regions differ by some
 /// 10-30 %.
 pub const PRICES_AS_OF: &str = "2026-11";
 
@@ -23,28 +28,6 @@ const MILLION: f64 = 1e6;
 /// The views of a typical month: a blog, or the pages of a small project.
 const TYPICAL_VIEWS: u32 = 10_000;
 
-/// HTTP API, a million requests, until [`HTTP_API_FIRST`] are reached in the month: aws.amazon.com/api-gateway/pricing.
-const HTTP_API: f64 = 1.00;
-const HTTP_API_FIRST: f64 = 300.0;
-/// HTTP API, each further million.
-const HTTP_API_FURTHER: f64 = 0.90;
-/// Lambda, a million requests: aws.amazon.com/lambda/pricing.
-const LAMBDA_REQUESTS: f64 = 0.20;
-/// Lambda, a GB-second on arm64.
-const LAMBDA_GB_S_ARM64: f64 = 0.000_013_333_4;
-/// Lambda, a GB-second on `x86_64`.
-const LAMBDA_GB_S_X86_64: f64 = 0.000_016_666_7;
-/// `DynamoDB` on demand, a million write request units: aws.amazon.com/dynamodb/pricing/on-demand.
-const WRITES: f64 = 0.625;
-/// `CloudWatch` Logs, a GB taken in: aws.amazon.com/cloudwatch/pricing.
-const LOGS_GB: f64 = 0.50;
-
-/// `DynamoDB` on demand, a million read request units: the same page.
-const READS: f64 = 0.125;
-/// Read request units of an item that is read by its key: less than 4 KB, and not the very last state.
-const READS_AN_ITEM: f64 = 0.5;
-/// The same of one that is read with all others: less than 1 KB each, and four to a unit of such.
-const READS_OF_ALL_AN_ITEM: f64 = 0.125;
 /// So many pages are taken to be there where nothing says how many there may be.
 const PAGES: u32 = 10_000;
 /// A process of the function reads all pages at most once in so many seconds.
@@ -55,11 +38,6 @@ const HIT_S: f64 = 0.008;
 const WRITE_S: f64 = 0.004;
 /// What a million hits log: Lambda's own lines, mostly.
 const LOGS_GB_A_MILLION: f64 = 0.3;
-/// Lambda serves so many requests a second for each unit of concurrency (Lambda's quotas).
-const REQUESTS_A_CONCURRENCY: f64 = 10.0;
-/// The concurrency of an account that nobody has changed (Lambda's quotas).
-const ACCOUNT_CONCURRENCY: u32 = 1000;
-
 /// What an app costs, in US dollars.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Estimate {
@@ -110,7 +88,7 @@ impl Hit {
             Visitors::Hash => (2.0, 2.0),
             Visitors::Raw => (2.0, 3.0),
         };
-        Self { counts, seen, reads: f64::from(app.counter.shards.saturating_sub(1)) * READS_AN_ITEM }
+        Self { counts, seen, reads: f64::from(app.counter.shards.saturating_sub(1)) * READS_OF_ONE_ITEM }
     }
 
     fn writes(self) -> f64 {
@@ -127,8 +105,10 @@ impl Hit {
 struct Bill {
     /// Whether each request goes through an HTTP API.
     has_api: bool,
-    /// The price of the GB-seconds of a million hits.
-    compute: f64,
+    /// The architecture of the function.
+    arch: Arch,
+    /// The GB-seconds of a million hits.
+    gb_seconds: f64,
     /// Hits a second that the function can serve.
     served: f64,
     /// Requests a second that the reader can answer; `None` where one function answers everything.
@@ -157,16 +137,17 @@ impl Bill {
         let asked_for = f64::from(u32::try_from(contract::MAX_PATHS).unwrap_or(u32::MAX));
         Self {
             has_api: app.http.expose == Expose::Api,
-            compute: compute(app.function.arch, app.function.memory_mb, hit.takes()),
-            served: f64::from(concurrency) * REQUESTS_A_CONCURRENCY,
+            arch: app.function.arch,
+            gb_seconds: gb_seconds_of_million(app.function.memory_mb, hit.takes()),
+            served: f64::from(concurrency) * REQUESTS_PER_CONCURRENCY,
             read_by_reader: app
                 .has_reader()
-                .then_some(f64::from(ACCOUNT_CONCURRENCY) * REQUESTS_A_CONCURRENCY),
+                .then_some(f64::from(ACCOUNT_CONCURRENCY) * REQUESTS_PER_CONCURRENCY),
             hit,
             writes: f64::from(app.table.max_write_units),
             new_pages,
-            reads: asked_for * shards * READS_AN_ITEM,
-            all_pages: f64::from(pages) * shards * READS_OF_ALL_AN_ITEM,
+            reads: asked_for * shards * READS_OF_ONE_ITEM,
+            all_pages: f64::from(pages) * shards * READS_OF_EACH_SCANNED_ITEM,
         }
     }
 
@@ -178,59 +159,73 @@ impl Bill {
     fn month(&self, rate: f64, billed: f64) -> f64 {
         let counted = rate.min(self.served);
         let read = rate.min(self.read_by_reader.unwrap_or(self.served));
-        let forwarded = if self.read_by_reader.is_some() {
-            self.invocations(read) + millions(read * READS_AN_ITEM) * READS
-        } else {
-            0.0
+        let forwarded = match self.read_by_reader {
+            Some(_) => self.invocations(read).and(READS, millions(read * READS_OF_ONE_ITEM)),
+            None => Usage::default(),
         };
-        let counting = self.invocations(counted) + self.counting(counted) + forwarded;
-        let reading = self.invocations(read) + self.reading(read);
-        let gateway = if self.has_api { gateway(millions(rate * billed)) } else { 0.0 };
+        let counting = self.invocations(counted).plus(&self.counting(counted)).plus(&forwarded).usd();
+        let reading = self.invocations(read).plus(&self.reading(read)).usd();
+        let gateway = if self.has_api { http_api::REQUESTS.of(millions(rate * billed)) } else { 0.0 };
         gateway + counting.max(reading)
     }
 
-    /// Lambda's price, with what is logged, of a month of so many invocations a second.
-    fn invocations(&self, a_second: f64) -> f64 {
-        millions(a_second) * (LAMBDA_REQUESTS + self.compute + LOGS_GB_A_MILLION * LOGS_GB)
+    /// A month of so many invocations a second, with what is logged.
+    fn invocations(&self, a_second: f64) -> Usage {
+        let millions = millions(a_second);
+        Usage::default()
+            .and(function::REQUESTS, millions)
+            .and(gb_seconds(self.arch), millions * self.gb_seconds)
+            .and(log_group::INGESTED, millions * LOGS_GB_A_MILLION)
     }
 
-    /// The tables' price of a month of so many hits a second.
-    fn counting(&self, served: f64) -> f64 {
+    /// The use of the tables in a month of so many hits a second.
+    fn counting(&self, served: f64) -> Usage {
         let counts = served * self.hit.counts + self.new_pages.min(served * 2.0);
         let writes = counts.min(self.writes) + (served * self.hit.seen).min(self.writes);
-        millions(writes) * WRITES + millions(served * self.hit.reads) * READS + self.reading_all(served)
+        let usage =
+            Usage::default().and(WRITES, millions(writes)).and(READS, millions(served * self.hit.reads));
+        usage.plus(&self.reading_all(served))
     }
 
-    /// The tables' price of a month of so many questions a second.
-    fn reading(&self, served: f64) -> f64 {
-        millions(served * self.reads) * READS + self.reading_all(served)
+    /// The use of the tables in a month of so many questions a second.
+    fn reading(&self, served: f64) -> Usage {
+        Usage::default().and(READS, millions(served * self.reads)).plus(&self.reading_all(served))
     }
 
-    /// The price of reading all pages as often as that is done for so many requests a second.
-    fn reading_all(&self, served: f64) -> f64 {
-        let processes = (served / REQUESTS_A_CONCURRENCY).ceil();
-        millions(served.min(processes / ALL_PAGES_EACH_S) * self.all_pages) * READS
+    /// The reads of all pages, as often as that is done for so many requests a second.
+    fn reading_all(&self, served: f64) -> Usage {
+        let processes = (served / REQUESTS_PER_CONCURRENCY).ceil();
+        let reads = millions(served.min(processes / ALL_PAGES_EACH_S) * self.all_pages);
+        Usage::default().and(READS, reads)
     }
 
-    fn million(&self) -> f64 {
-        let gateway = if self.has_api { HTTP_API } else { 0.0 };
-        let tables = self.hit.writes() * WRITES + self.hit.reads * READS;
-        gateway + LAMBDA_REQUESTS + self.compute + LOGS_GB_A_MILLION * LOGS_GB + tables
+    /// The use of a million hits.
+    fn million(&self) -> Usage {
+        Usage::default()
+            .and(http_api::REQUESTS, if self.has_api { 1.0 } else { 0.0 })
+            .and(function::REQUESTS, 1.0)
+            .and(gb_seconds(self.arch), self.gb_seconds)
+            .and(log_group::INGESTED, LOGS_GB_A_MILLION)
+            .and(WRITES, self.hit.writes())
+            .and(READS, self.hit.reads)
+    }
+
+    /// The price of the GB-seconds of a million hits, in US dollars.
+    fn compute(&self) -> f64 {
+        gb_seconds(self.arch).of(self.gb_seconds)
     }
 }
 
-/// Lambda's price of the GB-seconds of a million hits that take so long each.
-fn compute(arch: Arch, memory_mb: u32, hit_s: f64) -> f64 {
-    let gb_s = match arch {
-        Arch::Arm64 => LAMBDA_GB_S_ARM64,
-        Arch::X86_64 => LAMBDA_GB_S_X86_64,
-    };
-    f64::from(memory_mb) / 1024.0 * hit_s * gb_s * MILLION
+/// The GB-seconds of a million hits that take so long each.
+fn gb_seconds_of_million(memory_mb: u32, hit_s: f64) -> f64 {
+    f64::from(memory_mb) / 1024.0 * hit_s * MILLION
 }
 
 /// What Lambda takes for so many invocations of that memory and length, in US dollars.
 pub fn invocations(arch: Arch, memory_mb: u32, count: u32, billed_ms: f64) -> f64 {
-    f64::from(count) / MILLION * (LAMBDA_REQUESTS + compute(arch, memory_mb, billed_ms / 1_000.0))
+    let millions = f64::from(count) / MILLION;
+    let gb_s = gb_seconds_of_million(memory_mb, billed_ms / 1_000.0);
+    Usage::default().and(function::REQUESTS, millions).and(gb_seconds(arch), millions * gb_s).usd()
 }
 
 /// What the hits of a month bring, in US dollars.
@@ -247,20 +242,17 @@ pub struct Month {
 pub fn month(app: &App, memory_mb: u32, hits: u64, billed_ms: f64) -> Month {
     #[expect(clippy::cast_precision_loss, reason = "money: a few parts in 2^53 are nothing")]
     let million = hits as f64 / MILLION;
-    let bill = Bill { compute: compute(app.function.arch, memory_mb, billed_ms / 1_000.0), ..Bill::of(app) };
+    let gb_seconds = gb_seconds_of_million(memory_mb, billed_ms / 1_000.0);
+    let bill = Bill { gb_seconds, ..Bill::of(app) };
     // What the gateway gives back for the many.
-    let rebate = if bill.has_api { gateway(million) - million * HTTP_API } else { 0.0 };
-    Month { usd: rebate + million * bill.million(), compute_usd: million * bill.compute }
+    let rebate =
+        if bill.has_api { http_api::REQUESTS.of(million) - million * http_api::REQUESTS.usd } else { 0.0 };
+    Month { usd: rebate + million * bill.million().usd(), compute_usd: million * bill.compute() }
 }
 
 /// So many a second, in millions a month.
 fn millions(a_second: f64) -> f64 {
     a_second * MONTH_S / MILLION
-}
-
-/// The HTTP API's price of so many million requests in a month.
-fn gateway(millions: f64) -> f64 {
-    millions.min(HTTP_API_FIRST) * HTTP_API + (millions - HTTP_API_FIRST).max(0.0) * HTTP_API_FURTHER
 }
 
 /// Estimates what an app costs on AWS.
@@ -297,7 +289,7 @@ pub fn estimate(app: &App) -> Estimate {
         }
         Expose::None => (None, String::new()),
     };
-    let million = bill.million() + sources.million_of_web(1.0);
+    let million = bill.million().usd() + sources.million_of_web(1.0);
     let views = f64::from(TYPICAL_VIEWS);
     // Without a way in from the web, views come as messages or events.
     let messages = if rate.is_none() { sources.million_of_messages.unwrap_or(0.0) } else { 0.0 };

@@ -1,20 +1,12 @@
 //! What queues, events and invalidations add to the bill.
 
 use hitctl_config::{App, Ingest};
+use hitctl_resources::prices::event_rule::EVENTS;
+use hitctl_resources::prices::event_source_mapping::IDLE_RECEIVES;
+use hitctl_resources::prices::queue::{self, CARRYING_A_MESSAGE, DELETING_A_MESSAGE};
 
 use super::{MILLION, MONTH_S, usd};
 
-/// SQS, a million requests of at most 64 KB: aws.amazon.com/sqs/pricing. The first million of a month is free.
-const SQS_REQUESTS: f64 = 0.40;
-/// Requests that carry a message which comes alone: it is sent and received. In a full batch it is little more than one in all.
-const CARRIES_A_MESSAGE: f64 = 2.0;
-/// The request that deletes it, whatever its size.
-const DELETES_A_MESSAGE: f64 = 1.0;
-/// What Lambda's pollers ask of a queue that is empty, a month: five of them, each three times a minute (Lambda's guide to
-/// SQS, "polling and batching").
-const IDLE_RECEIVES: f64 = 648_000.0;
-/// `EventBridge`, a million events of one's own: aws.amazon.com/eventbridge/pricing. Those of S3 are free.
-const EVENTS: f64 = 1.00;
 /// `CloudFront`, an invalidated path: aws.amazon.com/cloudfront/pricing.
 const PATH: f64 = 0.005;
 /// So many paths a month are free, for all distributions of an account.
@@ -22,7 +14,7 @@ const FREE_PATHS: f64 = 1_000.0;
 
 /// A million messages that are billed as so many each.
 fn million_of_messages(billed: f64) -> f64 {
-    SQS_REQUESTS * (CARRIES_A_MESSAGE * billed + DELETES_A_MESSAGE)
+    queue::REQUESTS.of(CARRYING_A_MESSAGE * billed + DELETING_A_MESSAGE)
 }
 
 /// So many invalidated paths in a month, in US dollars.
@@ -45,14 +37,14 @@ pub(super) struct Sources {
 
 impl Sources {
     pub(super) fn of(app: &App) -> Self {
-        let queue = app.queue.enabled;
-        let message = if queue { million_of_messages(1.0) } else { 0.0 };
-        let event = if app.events.enabled { EVENTS } else { 0.0 };
+        let has_queue = app.queue.enabled;
+        let message = if has_queue { million_of_messages(1.0) } else { 0.0 };
+        let event = if app.events.enabled { EVENTS.usd } else { 0.0 };
         let cloudfront = &app.cloudfront;
         Self {
-            at_rest: if queue { IDLE_RECEIVES / MILLION * SQS_REQUESTS } else { 0.0 },
-            through_queue: queue && app.queue.ingest == Ingest::Http,
-            million_of_messages: (queue || app.events.enabled).then_some(message + event),
+            at_rest: if has_queue { queue::REQUESTS.of(IDLE_RECEIVES / MILLION) } else { 0.0 },
+            through_queue: has_queue && app.queue.ingest == Ingest::Http,
+            million_of_messages: (has_queue || app.events.enabled).then_some(message + event),
             invalidations: cloudfront.distribution_id.as_ref().map(|_| {
                 let times = (MONTH_S / f64::from(cloudfront.invalidate_after_s)).ceil();
                 #[expect(clippy::cast_precision_loss, reason = "twenty at most")]

@@ -82,11 +82,11 @@ fn refused_requests_cost_the_gateway_alone_and_the_tables_ceiling_holds() {
     let million = MONTH_S / MILLION;
     let alone = Bill { read_by_reader: None, ..bill(1, 100) };
     let refused = alone.month(100.0, 1.0) - alone.month(10.0, 1.0);
-    assert!((refused - 90.0 * million * HTTP_API).abs() < 1e-6, "{refused}");
+    assert!((refused - 90.0 * million * http_api::REQUESTS.usd).abs() < 1e-6, "{refused}");
     // 100 hits a second ask for 200 writes of either table.
     let held = bill(100, 1000).month(100.0, 1.0) - bill(100, 150).month(100.0, 1.0);
     let more = 100.0 + bill(100, 1000).new_pages;
-    assert!((held - more * million * WRITES).abs() < 1e-6, "{held}");
+    assert!((held - more * million * WRITES.usd).abs() < 1e-6, "{held}");
 }
 
 #[test]
@@ -105,15 +105,15 @@ fn what_a_hit_takes_follows_from_what_is_counted() {
 fn whoever_only_reads_can_cost_more_than_whoever_counts() {
     let worst = |change: &dyn Fn(&mut App)| {
         let bill = Bill::of(&app(change));
-        (bill.counting(10.0), bill.reading(10.0))
+        (bill.counting(10.0).usd(), bill.reading(10.0).usd())
     };
     let (counting, reading) = worst(&|_| ());
     assert!(counting > reading, "{counting} {reading}");
     let (counting, reading) = worst(&|app| app.counter.shards = 64);
     assert!(reading > counting, "{counting} {reading}");
     // Ten thousand pages, 1,250 units, each minute.
-    let all = Bill::of(&app(|_| ())).reading_all(10.0);
-    assert!((all - MONTH_S / 60.0 * 1250.0 / MILLION * READS).abs() < 1e-9, "{all}");
+    let all = Bill::of(&app(|_| ())).reading_all(10.0).usd();
+    assert!((all - MONTH_S / 60.0 * 1250.0 / MILLION * READS.usd).abs() < 1e-9, "{all}");
 }
 
 #[test]
@@ -121,11 +121,12 @@ fn badge_that_counts_is_billed_for_both_functions() {
     let both = Bill::of(&app(|_| ()));
     let one = Bill { read_by_reader: None, ..Bill::of(&app(|_| ())) };
     let million = MONTH_S / MILLION;
-    let invocation = LAMBDA_REQUESTS + both.compute + LOGS_GB_A_MILLION * LOGS_GB;
+    let invocation = function::REQUESTS.usd + both.compute() + LOGS_GB_A_MILLION * log_group::INGESTED.usd;
     let more = both.month(10.0, 1.0) - one.month(10.0, 1.0);
-    assert!((more - 10.0 * million * (invocation + READS_AN_ITEM * READS)).abs() < 1e-6, "{more}");
+    assert!((more - 10.0 * million * (invocation + READS_OF_ONE_ITEM * READS.usd)).abs() < 1e-6, "{more}");
     // The counter takes ten a second, the reader all of the hundred: there, questions for a hundred pages are dearer.
-    let read = gateway(100.0 * million) + 100.0 * million * invocation + both.reading(100.0);
+    let read =
+        http_api::REQUESTS.of(100.0 * million) + 100.0 * million * invocation + both.reading(100.0).usd();
     assert!((both.month(100.0, 1.0) - read).abs() < 1e-6, "{read}");
     assert!(one.month(100.0, 1.0) < read);
     let without = Bill::of(&app(|app| app.function.reserved_concurrency = None));
@@ -147,7 +148,7 @@ fn worst_case_bills_a_request_as_many_as_the_gateway_and_the_queue_do() {
         |change: &dyn Fn(&mut App)| estimate(&app(change)).worst_month_usd.expect("it is open to the web");
     let million = MONTH_S * 10.0 / MILLION;
     // 20 requests in place of one, the cheaper ones beyond 300 million included.
-    let large = gateway(million * 20.0) - gateway(million);
+    let large = http_api::REQUESTS.of(million * 20.0) - http_api::REQUESTS.of(million);
     let small = Bill::of(&app(|_| ())).month(10.0, 1.0);
     assert!((worst(&|_| ()) - small - large).abs() < 1e-6);
     // At a higher throttle the larger part of the 20 is cheaper, and a message of 1 MB through the queue costs more: 33 requests of SQS.
@@ -191,13 +192,13 @@ fn a_month_is_what_its_hits_bring() {
     assert!((many.usd - (400.0 * million.usd - 10.0)).abs() < 1e-6, "{many:?}");
     // The same GB-seconds, and a request.
     let one = invocations(app.function.arch, 128, 1_000_000, takes_ms);
-    assert!((one - million.compute_usd - LAMBDA_REQUESTS).abs() < 1e-9, "{one}");
+    assert!((one - million.compute_usd - function::REQUESTS.usd).abs() < 1e-9, "{one}");
 }
 
 #[test]
 fn the_gateway_is_cheaper_beyond_its_first_300_million() {
-    assert!((gateway(300.0) - 300.0).abs() < 1e-9);
-    assert!((gateway(400.0) - 390.0).abs() < 1e-9);
+    assert!((http_api::REQUESTS.of(300.0) - 300.0).abs() < 1e-9);
+    assert!((http_api::REQUESTS.of(400.0) - 390.0).abs() < 1e-9);
 }
 
 proptest! {
@@ -224,5 +225,16 @@ proptest! {
         prop_assert!(low.worst_month_usd.expect("the API is open") >= 0.0);
         prop_assert!(low.per_million_hits_usd > 0.0);
         prop_assert!(high.worst_month_usd >= low.worst_month_usd);
+    }
+}
+
+#[test]
+fn everything_that_is_billed_is_declared_by_a_kind() {
+    let bill = Bill::of(&app(|_| ()));
+    let usage =
+        bill.million().plus(&bill.counting(10.0)).plus(&bill.reading(10.0)).plus(&bill.invocations(10.0));
+    let declared: Vec<_> = hitctl_resources::REGISTRY.0.iter().flat_map(|kind| kind.prices).collect();
+    for price in usage.prices() {
+        assert!(declared.contains(&price) && !price.source.is_empty(), "{price:?}");
     }
 }

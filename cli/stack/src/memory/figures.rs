@@ -10,7 +10,6 @@ pub(crate) const BILLED_STEP_MS: f64 = 1.0;
 
 /// One invocation.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-#[expect(clippy::struct_field_names, reason = "each names its unit")]
 pub struct Call {
     /// How long the start of the process took before it, in milliseconds, where it was started for this.
     pub init_ms: Option<f64>,
