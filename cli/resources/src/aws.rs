@@ -19,8 +19,9 @@ pub(crate) mod words;
 
 pub use account::Aws;
 pub use call::Call;
-pub use owner::{check_ours, owner_of};
+pub use owner::{check_ours, is_ours, owner_of, split_by_tags};
 pub use quota::{DEFAULT_TABLE_WRITES, Quota, concurrency_quota, table_writes_quota};
 pub use resource::{Found, Resource, differs};
 pub use tags::{compared, to_set};
+pub use typed::Typed;
 pub use words::error_in_words;

@@ -5,17 +5,17 @@
 //! those are listed by IAM.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use aws_sdk_resourcegroupstagging::Client;
-use aws_sdk_resourcegroupstagging::types::TagFilter;
+use aws_sdk_resourcegroupstagging::types::{ResourceTagMapping, TagFilter};
 use aws_types::SdkConfig;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use hitctl_config::names::{TAG_APP, TAG_ENV, TAG_MANAGED};
-use hitctl_engine::{Cx, Fault, Wait};
+use hitctl_engine::{Cx, Fault};
 
 use crate::aws::call::Call;
-use crate::aws::fault::{Doing, ToFault};
+use crate::aws::fault::Doing;
+use crate::role::aws::{GONE, POLICY};
 use crate::role::policy;
 
 /// An app and one env of it, which something in the account is tagged with.
@@ -27,41 +27,23 @@ pub struct Deployment {
     pub env: String,
 }
 
-/// IAM's code for what is not there.
-const NO_SUCH_ROLE: &str = "NoSuchEntity";
-/// The name of a role's inline policy.
-const POLICY: &str = "hitctl";
 /// So many roles are looked at at once.
 const ROLES_AT_ONCE: usize = 8;
 /// As many as one page takes.
 const PAGE: i32 = 100;
-/// A bound on pages that never end: a hundred thousand resources.
-const PAGES: usize = 1000;
 
 /// Every app and env that something in this account and region is tagged with, by name.
 pub async fn deployments(config: &SdkConfig, region: &str, cx: &Cx) -> Result<Vec<Deployment>, Fault> {
     let client = Client::new(config);
     let doing = Doing::new("find", "what is tagged as hitctl's", "tag:GetResources");
-    let mut found = BTreeSet::new();
-    let mut token: Option<String> = None;
-    for _ in 0..PAGES {
-        let page = cx
-            .wait(&Wait::up_to(Duration::from_mins(1)), "waiting for the tags", || async {
-                let managed = TagFilter::builder().key(TAG_MANAGED).values("true").build();
-                let call = client.get_resources().tag_filters(managed).resources_per_page(PAGE);
-                call.set_pagination_token(token.clone()).send().await.map_err(|error| error.fault(&doing))
-            })
-            .await?;
-        found.extend(
-            page.resource_tag_mapping_list()
-                .iter()
-                .filter_map(|one| deployment(one.tags().iter().map(|tag| (tag.key(), tag.value())))),
-        );
-        token = page.pagination_token().filter(|token| !token.is_empty()).map(str::to_owned);
-        if token.is_none() {
-            break;
-        }
-    }
+    let managed = TagFilter::builder().key(TAG_MANAGED).values("true").build();
+    let request = client.get_resources().tag_filters(managed).resources_per_page(PAGE);
+    let tagged: Vec<ResourceTagMapping> =
+        Call::new(cx, doing).send(|| request.clone().into_paginator().items().send().try_collect()).await?;
+    let mut found: BTreeSet<Deployment> = tagged
+        .iter()
+        .filter_map(|one| deployment(one.tags().iter().map(|tag| (tag.key(), tag.value()))))
+        .collect();
     found.extend(roles(config, region, cx).await?);
     Ok(found.into_iter().collect())
 }
@@ -97,7 +79,7 @@ async fn role(
     let what = format!("role {name}");
     let request = client.list_role_tags().role_name(&name);
     let tags = Call::new(cx, Doing::new("read the tags of", &what, "iam:ListRoleTags"))
-        .absent_on(&[NO_SUCH_ROLE])
+        .absent_on(GONE)
         .find(|| request.clone().into_paginator().items().send().try_collect())
         .await?;
     let tags = tags.unwrap_or_default();
@@ -108,7 +90,7 @@ async fn role(
     }
     let request = client.get_role_policy().role_name(&name).policy_name(POLICY);
     let policy = Call::new(cx, Doing::new("read the policy of", &what, "iam:GetRolePolicy"))
-        .absent_on(&[NO_SUCH_ROLE])
+        .absent_on(GONE)
         .find(|| request.clone().send())
         .await?;
     // One without a policy does nothing anywhere.

@@ -14,7 +14,7 @@ use crate::aws::account::Aws;
 use crate::aws::fault::{Doing, ToFault as _};
 use crate::aws::lambda::state::{Until, wait_until_ready};
 use crate::aws::lambda::wait::{CONFLICT, NOT_FOUND, READ, WRITE};
-use crate::aws::owner::owner_of;
+use crate::aws::owner::is_ours;
 use crate::aws::resource::Found;
 use crate::aws::resource::Resource;
 
@@ -261,7 +261,7 @@ impl Alias {
                 Ok(answer) => {
                     let tags = answer.tags().into_iter().flatten();
                     let tags = tags.map(|(name, value)| (name.clone(), value.clone())).collect();
-                    Ok(owner_of(Some(&tags), &self.aws.tags) == hitctl_engine::Owner::Ours)
+                    Ok(is_ours(&self.aws, Some(&tags)))
                 }
                 Err(error) if error.is(NOT_FOUND) => Ok(false),
                 Err(error) => Err(error.fault(&doing)),

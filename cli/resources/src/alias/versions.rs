@@ -4,14 +4,17 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use aws_sdk_lambda::Client;
-use aws_sdk_lambda::types::{AliasRoutingConfiguration, EnvironmentResponse, FunctionConfiguration};
+use aws_sdk_lambda::types::{
+    AliasConfiguration, AliasRoutingConfiguration, EnvironmentResponse, FunctionConfiguration,
+};
 use hitctl_config::contract::{ENV_BUILD, ENV_ROLE_ID};
 use hitctl_engine::{Cx, Fault, Wait};
 
 use crate::alias::spec::AliasSpec;
 use crate::aws::account::Aws;
+use crate::aws::call::Call;
 use crate::aws::fault::{Doing, ToFault as _};
-use crate::aws::lambda::wait::{NOT_FOUND, READ, WRITE};
+use crate::aws::lambda::wait::{NOT_FOUND, WRITE};
 
 /// Version 1 is the first; `$LATEST` is the function itself and none of these.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,64 +94,36 @@ pub(crate) async fn point(client: &Client, name: &str, number: u64, release: &st
 pub(crate) async fn published(cx: &Cx, client: &Client, name: &str) -> Result<Vec<Version>, Fault> {
     let doing =
         Doing::new("list", format!("the versions of function {name}"), "lambda:ListVersionsByFunction");
-    let (mut found, mut marker) = (Vec::new(), None::<String>);
-    loop {
-        let page = cx
-            .wait(&READ, "listing the versions", || async {
-                let request = client.list_versions_by_function().function_name(name);
-                match request.set_marker(marker.clone()).send().await {
-                    Ok(page) => Ok(Some(page)),
-                    Err(error) if error.is(NOT_FOUND) => Ok(None),
-                    Err(error) => Err(error.fault(&doing)),
-                }
-            })
-            .await?;
-        let Some(page) = page else { return Ok(Vec::new()) };
-        found.extend(page.versions().iter().filter_map(version));
-        marker = page.next_marker().filter(|marker| !marker.is_empty()).map(str::to_owned);
-        if marker.is_none() {
-            found.sort_by_key(|version| std::cmp::Reverse(version.number));
-            return Ok(found);
-        }
-    }
+    let request = client.list_versions_by_function().function_name(name);
+    let found: Option<Vec<FunctionConfiguration>> = Call::new(cx, doing)
+        .absent_on(&[NOT_FOUND])
+        .find(|| request.clone().into_paginator().items().send().try_collect())
+        .await?;
+    let mut found: Vec<_> = found.iter().flatten().filter_map(version).collect();
+    found.sort_by_key(|version| std::cmp::Reverse(version.number));
+    Ok(found)
 }
 
 /// Every version that some alias points at, in part or as a whole.
 pub(crate) async fn pointed_at(cx: &Cx, client: &Client, function: &str) -> Result<BTreeSet<u64>, Fault> {
     let doing = Doing::new("list", format!("the aliases of function {function}"), "lambda:ListAliases");
-    let (mut found, mut marker) = (BTreeSet::new(), None::<String>);
-    loop {
-        let page = cx
-            .wait(&READ, "listing the aliases", || async {
-                let request = client.list_aliases().function_name(function);
-                request.set_marker(marker.clone()).send().await.map_err(|error| error.fault(&doing))
-            })
-            .await?;
-        for alias in page.aliases() {
-            let weighted = alias.routing_config().and_then(|routing| routing.additional_version_weights());
-            let weighted = weighted.into_iter().flatten().map(|(number, _)| number.as_str());
-            found.extend(
-                alias.function_version().into_iter().chain(weighted).filter_map(|n| n.parse::<u64>().ok()),
-            );
-        }
-        marker = page.next_marker().filter(|marker| !marker.is_empty()).map(str::to_owned);
-        if marker.is_none() {
-            return Ok(found);
-        }
-    }
+    let request = client.list_aliases().function_name(function);
+    let aliases: Vec<AliasConfiguration> =
+        Call::new(cx, doing).send(|| request.clone().into_paginator().items().send().try_collect()).await?;
+    let numbers = aliases.iter().flat_map(|alias| {
+        let weighted = alias.routing_config().and_then(|routing| routing.additional_version_weights());
+        let weighted = weighted.into_iter().flatten().map(|(number, _)| number.as_str());
+        alias.function_version().into_iter().chain(weighted)
+    });
+    Ok(numbers.filter_map(|number| number.parse().ok()).collect())
 }
 
 /// The number of the version that the alias points at.
 async fn live(cx: &Cx, client: &Client, name: &str) -> Result<Option<u64>, Fault> {
     let doing = Doing::new("read", format!("alias {name}:{}", AliasSpec::NAME), "lambda:GetAlias");
-    cx.wait(&READ, "reading the alias", || async {
-        match client.get_alias().function_name(name).name(AliasSpec::NAME).send().await {
-            Ok(alias) => Ok(alias.function_version().and_then(|version| version.parse().ok())),
-            Err(error) if error.is(NOT_FOUND) => Ok(None),
-            Err(error) => Err(error.fault(&doing)),
-        }
-    })
-    .await
+    let request = client.get_alias().function_name(name).name(AliasSpec::NAME);
+    let alias = Call::new(cx, doing).absent_on(&[NOT_FOUND]).find(|| request.clone().send()).await?;
+    Ok(alias.and_then(|alias| alias.function_version()?.parse().ok()))
 }
 
 /// A version, unless it is the function itself.

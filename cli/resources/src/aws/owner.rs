@@ -22,6 +22,17 @@ pub fn owner_of(found: Option<&Tags>, ours: &Tags) -> Owner {
     }
 }
 
+/// Whether the bearer of these tags is this app's. A resource that takes no tags is ours by its name.
+pub fn is_ours(aws: &Aws, found: Option<&Tags>) -> bool {
+    owner_of(found, &aws.tags) == Owner::Ours
+}
+
+/// Splits candidates of one name into those that are this app's by their tags, and the others: for a kind whose names are not
+/// unique.
+pub fn split_by_tags<T>(aws: &Aws, candidates: Vec<T>, tags: impl Fn(&T) -> &Tags) -> (Vec<T>, Vec<T>) {
+    candidates.into_iter().partition(|candidate| is_ours(aws, Some(tags(candidate))))
+}
+
 /// Refuses what is somebody else's, unless it is to be taken over: for a `create` that finds its name taken.
 pub fn check_ours<S: Spec>(aws: &Aws, name: &str, found: &Found<S>) -> Result<(), Fault> {
     match owner_of(found.tags.as_ref(), &aws.tags) {

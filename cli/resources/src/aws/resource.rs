@@ -44,15 +44,17 @@ pub trait Resource: Sized + Send + Sync + 'static {
         want: &Self::Spec,
     ) -> impl Future<Output = Result<Outputs, Fault>> + Send;
 
-    /// Changes the named fields.
+    /// Changes the named fields. Without an implementation, `create` does, which brings an existing resource to `want`.
     fn update(
         &self,
         cx: &Cx,
         name: &str,
-        have: &Found<Self::Spec>,
+        _have: &Found<Self::Spec>,
         want: &Self::Spec,
-        fields: &[FieldDiff],
-    ) -> impl Future<Output = Result<Outputs, Fault>> + Send;
+        _fields: &[FieldDiff],
+    ) -> impl Future<Output = Result<Outputs, Fault>> + Send {
+        self.create(cx, name, want)
+    }
 
     /// Removes the resource and returns once its name is free again.
     fn delete(

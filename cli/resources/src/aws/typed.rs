@@ -14,13 +14,14 @@ use crate::aws::resource::Resource;
 use crate::spec::Spec;
 
 /// A [`Resource`] as the engine sees it.
-pub(crate) struct Typed<R> {
+pub struct Typed<R> {
     resource: R,
     aws: Arc<Aws>,
 }
 
 impl<R: Resource> Typed<R> {
-    pub(crate) fn driver(aws: &Arc<Aws>) -> Arc<dyn Driver> {
+    /// Creates the driver of a kind in an account.
+    pub fn driver(aws: &Arc<Aws>) -> Arc<dyn Driver> {
         Arc::new(Self { resource: R::new(Arc::clone(aws)), aws: Arc::clone(aws) })
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use aws_sdk_lambda::Client;
 use aws_sdk_lambda::operation::get_function_event_invoke_config::GetFunctionEventInvokeConfigOutput;
 use aws_sdk_lambda::types::{DestinationConfig, OnFailure, OnSuccess};
-use hitctl_engine::{Cx, Fault, FieldDiff, Outputs, Value};
+use hitctl_engine::{Cx, Fault, Outputs, Value};
 
 use crate::alias::places::places;
 use crate::aws::account::Aws;
@@ -86,17 +86,6 @@ impl Resource for EventInvokeConfigs {
     }
 
     async fn create(&self, cx: &Cx, name: &str, want: &EventInvokeConfigSpec) -> Result<Outputs, Fault> {
-        self.put(cx, name, want).await
-    }
-
-    async fn update(
-        &self,
-        cx: &Cx,
-        name: &str,
-        _have: &Found<EventInvokeConfigSpec>,
-        want: &EventInvokeConfigSpec,
-        _fields: &[FieldDiff],
-    ) -> Result<Outputs, Fault> {
         self.put(cx, name, want).await
     }
 

@@ -11,13 +11,13 @@ use aws_sdk_eventbridge::operation::describe_rule::DescribeRuleOutput;
 use aws_sdk_eventbridge::types::{RuleState, Tag, Target};
 use futures::FutureExt as _;
 use futures::future::try_join;
-use hitctl_engine::{Cx, Fault, FieldDiff, Outputs, Owner, Wait};
+use hitctl_engine::{Cx, Fault, Outputs, Wait};
 
 use crate::aws::account::Aws;
 use crate::aws::call::Call;
 use crate::aws::fault::Doing;
 use crate::aws::owner::check_ours;
-use crate::aws::owner::owner_of;
+use crate::aws::owner::is_ours;
 use crate::aws::resource::Found;
 use crate::aws::resource::Resource;
 use crate::aws::tags::compared;
@@ -152,8 +152,7 @@ impl Rules {
         for bus in buses.iter().filter(|bus| *bus != likely) {
             let elsewhere = self.on(cx, bus, name, want).await?;
             // What is not ours is in nobody's way there.
-            let is_ours = |found: &Found<_>| owner_of(found.tags.as_ref(), &self.aws.tags) == Owner::Ours;
-            if let Some(found) = elsewhere.filter(is_ours) {
+            if let Some(found) = elsewhere.filter(|found| is_ours(&self.aws, found.tags.as_ref())) {
                 return Ok(Some(found));
             }
         }
@@ -274,17 +273,6 @@ impl Resource for Rules {
     }
 
     async fn create(&self, cx: &Cx, name: &str, want: &EventRuleSpec) -> Result<Outputs, Fault> {
-        Box::pin(self.ensure(cx, name, want)).await
-    }
-
-    async fn update(
-        &self,
-        cx: &Cx,
-        name: &str,
-        _have: &Found<EventRuleSpec>,
-        want: &EventRuleSpec,
-        _fields: &[FieldDiff],
-    ) -> Result<Outputs, Fault> {
         Box::pin(self.ensure(cx, name, want)).await
     }
 

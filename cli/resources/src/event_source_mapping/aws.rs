@@ -7,8 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_lambda::Client;
-use aws_sdk_lambda::types::{FilterCriteria, FunctionResponseType, ScalingConfig};
-use hitctl_engine::{Cx, Fault, FaultKind, FieldDiff, Outputs, Wait};
+use aws_sdk_lambda::types::{
+    EventSourceMappingConfiguration, FilterCriteria, FunctionResponseType, ScalingConfig,
+};
+use hitctl_engine::{Cx, Fault, FaultKind, Outputs, Wait};
 
 use crate::aws::account::Aws;
 use crate::aws::fault::{Doing, ToFault as _};
@@ -60,16 +62,10 @@ impl Mappings {
     async fn list(&self, name: &str, function: Option<&str>) -> Result<Vec<Mapping>, Fault> {
         let doing = doing("find", name, "lambda:ListEventSourceMappings");
         let ours = self.aws.arn("lambda", &format!("function:{}", self.aws.base()));
-        let (mut found, mut marker) = (Vec::new(), None);
-        loop {
-            let call = self.client.list_event_source_mappings().event_source_arn(self.queue_arn(name));
-            let page = call.set_marker(marker).send().await.map_err(|error| error.fault(&doing))?;
-            found.extend(page.event_source_mappings.unwrap_or_default().into_iter().map(Mapping::from));
-            marker = page.next_marker.filter(|marker| !marker.is_empty());
-            if marker.is_none() {
-                break;
-            }
-        }
+        let call = self.client.list_event_source_mappings().event_source_arn(self.queue_arn(name));
+        let listed: Vec<EventSourceMappingConfiguration> =
+            call.into_paginator().items().send().try_collect().await.map_err(|error| error.fault(&doing))?;
+        let mut found: Vec<Mapping> = listed.into_iter().map(Mapping::from).collect();
         found.retain(|mapping| mapping.is_of(&ours) && !mapping.is_going());
         found.sort_by_key(|mapping| Some(mapping.function_arn.as_str()) != function);
         Ok(found)
@@ -235,17 +231,6 @@ impl Resource for Mappings {
     }
 
     async fn create(&self, cx: &Cx, name: &str, want: &EventSourceMappingSpec) -> Result<Outputs, Fault> {
-        Box::pin(self.ensure(cx, name, want)).await
-    }
-
-    async fn update(
-        &self,
-        cx: &Cx,
-        name: &str,
-        _have: &Found<EventSourceMappingSpec>,
-        want: &EventSourceMappingSpec,
-        _fields: &[FieldDiff],
-    ) -> Result<Outputs, Fault> {
         Box::pin(self.ensure(cx, name, want)).await
     }
 

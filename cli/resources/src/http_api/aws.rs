@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use aws_sdk_apigatewayv2::Client;
 use aws_sdk_apigatewayv2::config::retry::RetryConfig;
-use hitctl_engine::{Cx, Fault, FieldDiff, Outputs};
+use hitctl_engine::{Cx, Fault, Outputs};
 
 use crate::aws::account::Aws;
 use crate::aws::fault::ToFault as _;
@@ -107,18 +107,6 @@ impl Resource for HttpApis {
     }
 
     async fn create(&self, cx: &Cx, name: &str, want: &HttpApiSpec) -> Result<Outputs, Fault> {
-        self.ensure(cx, name, want).await
-    }
-
-    async fn update(
-        &self,
-        cx: &Cx,
-        name: &str,
-        _have: &Found<HttpApiSpec>,
-        want: &HttpApiSpec,
-        _fields: &[FieldDiff],
-    ) -> Result<Outputs, Fault> {
-        // The ids of integration, routes and stage are in no spec: it is looked at again, which a retry needs as well.
         self.ensure(cx, name, want).await
     }
 

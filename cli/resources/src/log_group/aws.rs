@@ -52,19 +52,17 @@ impl LogGroup {
 
     /// The group of exactly that name.
     async fn describe(&self, cx: &Cx, name: &str) -> Result<Option<Description>, Fault> {
-        let mut next = None;
-        loop {
-            let request = self.client.describe_log_groups().log_group_name_prefix(name).set_next_token(next);
-            let page = Call::new(cx, doing("read", name, "logs:DescribeLogGroups"))
-                .send(|| request.clone().send())
-                .await?;
-            next = page.next_token;
-            let found = page.log_groups.unwrap_or_default().into_iter();
-            let found = found.into_iter().find(|group| group.log_group_name() == Some(name));
-            if found.is_some() || next.is_none() {
-                return Ok(found);
+        let request = &self.client.describe_log_groups().log_group_name_prefix(name);
+        let look = || async move {
+            let mut groups = request.clone().into_paginator().items().send();
+            while let Some(group) = groups.try_next().await? {
+                if group.log_group_name() == Some(name) {
+                    return Ok(Some(group));
+                }
             }
-        }
+            Ok(None)
+        };
+        Call::new(cx, doing("read", name, "logs:DescribeLogGroups")).send(look).await
     }
 
     async fn tags(&self, cx: &Cx, name: &str, group: &Description) -> Result<Tags, Fault> {

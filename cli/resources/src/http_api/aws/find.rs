@@ -2,12 +2,12 @@
 
 use aws_sdk_apigatewayv2::operation::create_api::CreateApiOutput;
 use aws_sdk_apigatewayv2::types;
-use hitctl_engine::{Fault, Owner};
+use hitctl_engine::Fault;
 
 use super::client::{HttpApis, NOT_FOUND};
 use crate::aws::cors::{Said, list, seconds};
 use crate::aws::fault::{Doing, ToFault as _};
-use crate::aws::owner::owner_of;
+use crate::aws::owner::{is_ours, split_by_tags};
 use crate::cors::Cors;
 use crate::http_api::spec::HttpApiSpec;
 use crate::tags::Tags;
@@ -79,8 +79,7 @@ impl HttpApis {
     /// The API of that name that is ours, if there is one.
     pub(super) async fn find(&self, name: &str) -> Result<Option<Api>, Fault> {
         let namesakes = self.namesakes(name).await?;
-        let (mut ours, mut others): (Vec<Api>, Vec<Api>) =
-            namesakes.into_iter().partition(|api| self.is_ours(&api.tags));
+        let (mut ours, mut others) = split_by_tags(&self.aws, namesakes, |api| &api.tags);
         if ours.len() > 1 {
             return Err(self.too_many(name, &ours));
         }
@@ -91,15 +90,11 @@ impl HttpApis {
         match others.pop() {
             Some(api) if others.is_empty() => {
                 let Some(tags) = self.tags_of(&api.id).await? else { return Ok(None) };
-                let is_it = self.is_ours(&tags) || self.aws.adopt;
+                let is_it = is_ours(&self.aws, Some(&tags)) || self.aws.adopt;
                 Ok(is_it.then_some(Api { tags, ..api }))
             }
             _ => Ok(None),
         }
-    }
-
-    fn is_ours(&self, tags: &Tags) -> bool {
-        owner_of(Some(tags), &self.aws.tags) == Owner::Ours
     }
 
     /// Every HTTP API of that name, of all pages.
