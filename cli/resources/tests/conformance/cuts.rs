@@ -69,7 +69,7 @@ impl App {
     fn new(kind: Kind, name: &str, case: fn(&World) -> Case) -> Self {
         let world = World::new(kind, name);
         let case = case(&world);
-        let wire = Wire::new(world.emulator.endpoint());
+        let wire = Wire::new(world.endpoint());
         Self { world, case, wire }
     }
 
@@ -141,7 +141,7 @@ async fn settle(world: &World, graph: &Graph, what: &str) {
         if world.open(&world.plan(graph).await.1).is_empty() {
             return;
         }
-        let outcome = world.deploy_by(world.emulator.endpoint(), graph).await.expect("it can be read");
+        let outcome = world.deploy_by(world.endpoint(), graph).await.expect("it can be read");
         failed = outcome.failed;
     }
     let open = world.open(&world.plan(graph).await.1);

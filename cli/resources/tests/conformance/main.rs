@@ -8,6 +8,7 @@
 
 mod cuts;
 mod kinds;
+mod own_kind;
 mod suite;
 mod ttl;
 mod world;
@@ -110,6 +111,13 @@ conforms!(
 /// What the emulators lack for that kind.
 fn gaps_of(kind: &str) -> &'static [Gap] {
     GAPS.iter().find(|(name, _)| *name == kind).map_or(&[], |(_, gaps)| gaps)
+}
+
+#[test]
+fn every_kind_of_the_registry_has_a_case() {
+    for kind in hitctl_resources::KINDS {
+        assert!(GAPS.iter().any(|(name, _)| name == kind), "{kind} is not in `conforms!`");
+    }
 }
 
 /// What one emulator lacks, the other has: nothing goes untested.

@@ -22,7 +22,7 @@ async fn under(
     graph: &Graph,
     rule: impl FnMut(&Call) -> Option<Fault> + Send + 'static,
 ) -> (Option<Told>, Vec<String>) {
-    let wire = Wire::new(world.emulator.endpoint());
+    let wire = Wire::new(world.endpoint());
     wire.rule(rule);
     let outcome = world.deploy_by(wire.endpoint(), graph).await.unwrap();
     // What an emulator cannot hold is written each time: that is not looked at here.

@@ -1,4 +1,5 @@
-//! An app of a name of its own in one of the emulators, and how it is deployed there: by the engine, as `hitctl deploy` does.
+//! An app of a name of its own in one of the emulators, or in memory, and how it is deployed there: by the engine, as `hitctl
+//! deploy` does.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -17,7 +18,7 @@ use hitctl_engine::{
     survey,
 };
 use hitctl_resources::aws::Aws;
-use hitctl_resources::{CodePackage, Place, Tags, drivers};
+use hitctl_resources::{CodePackage, Place, REGISTRY, Registry, Tags};
 use serde_json::Value as Json;
 use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
@@ -27,10 +28,12 @@ use crate::{Gap, gaps_of};
 /// The env of every app here.
 const ENV: &str = "test";
 
-/// One app in one emulator.
+/// One app in one emulator, or in memory.
 pub(crate) struct World {
-    /// The emulator.
-    pub(crate) emulator: &'static Emulator,
+    /// The emulator; `None` for kinds whose drivers need none.
+    emulator: Option<&'static Emulator>,
+    /// The kinds that it is made of.
+    registry: Registry<'static>,
     /// What the app is called.
     pub(crate) app: String,
     /// Whether resources of somebody else are taken over.
@@ -42,19 +45,35 @@ pub(crate) struct World {
 
 impl World {
     /// An app that nobody else has, in the emulator of this process.
-    pub(crate) fn new(kind: Kind, about: &str) -> Self {
+    pub(crate) fn new(kind: impl Into<Option<Kind>>, about: &str) -> Self {
         static APPS: AtomicUsize = AtomicUsize::new(0);
         let place = tempfile::tempdir().unwrap();
         let codes = (0..3).map(|n| zip(place.path().join(format!("{n}.zip")), n)).collect();
         // MiniStack takes any path with "event-invoke-config" in it for a call about one: no function may be called so.
         let about = about.trim_end_matches("_config").replace('_', "-");
         let app = format!("{about}-{}", APPS.fetch_add(1, Ordering::Relaxed));
-        Self { emulator: Emulator::shared(kind), app, adopt: false, codes, _place: Arc::new(place) }
+        let emulator = kind.into().map(Emulator::shared);
+        Self { emulator, registry: REGISTRY, app, adopt: false, codes, _place: Arc::new(place) }
     }
 
-    /// Which emulator it is in.
-    pub(crate) fn kind(&self) -> Kind {
-        self.emulator.kind()
+    /// The same app, of these kinds.
+    pub(crate) fn made_of(self, registry: Registry<'static>) -> Self {
+        Self { registry, ..self }
+    }
+
+    /// An app of another name, of the same kinds and in the same cloud.
+    pub(crate) fn stranger(&self) -> Self {
+        Self::new(self.kind(), "stranger").made_of(self.registry)
+    }
+
+    /// Which emulator it is in, if any.
+    pub(crate) fn kind(&self) -> Option<Kind> {
+        self.emulator.map(Emulator::kind)
+    }
+
+    /// The endpoint of the emulator.
+    pub(crate) fn endpoint(&self) -> &str {
+        self.emulator.map_or("http://memory.invalid", Emulator::endpoint)
     }
 
     /// `{app}-{env}`.
@@ -81,7 +100,7 @@ impl World {
 
     /// An ARN of the account.
     pub(crate) fn arn(&self, service: &str, resource: &str) -> String {
-        self.aws(self.emulator.endpoint(), None).arn(service, resource)
+        self.aws(self.endpoint(), None).arn(service, resource)
     }
 
     /// The ARN of the role of the app.
@@ -91,7 +110,7 @@ impl World {
 
     /// What SDK clients are made from.
     pub(crate) fn config(&self) -> SdkConfig {
-        self.aws(self.emulator.endpoint(), None).config
+        self.aws(self.endpoint(), None).config
     }
 
     /// The app, as the drivers see it by way of that endpoint.
@@ -109,13 +128,7 @@ impl World {
             .build();
         Aws {
             config,
-            place: Place {
-                partition: "aws".to_owned(),
-                region: Emulator::REGION.to_owned(),
-                account: Emulator::ACCOUNT.to_owned(),
-                has_versions: true,
-                endpoint: None,
-            },
+            place: place(),
             tags: self.tags(),
             code,
             called_at_the_end: false,
@@ -129,12 +142,12 @@ impl World {
     fn drivers(&self, endpoint: &str, graph: &Graph) -> Drivers {
         let text = serde_json::to_string(graph).unwrap();
         let code = self.codes.iter().find(|code| text.contains(&code.sha256)).cloned();
-        drivers(&Arc::new(self.aws(endpoint, code)))
+        self.registry.drivers(&Arc::new(self.aws(endpoint, code)))
     }
 
     /// Reads what is live, and plans.
     pub(crate) async fn plan(&self, graph: &Graph) -> (Snapshot, Plan) {
-        self.plan_by(self.emulator.endpoint(), graph).await.unwrap()
+        self.plan_by(self.endpoint(), graph).await.unwrap()
     }
 
     async fn plan_by(&self, endpoint: &str, graph: &Graph) -> Result<(Snapshot, Plan), String> {
@@ -164,7 +177,7 @@ impl World {
                 asked.cancel();
             }
         });
-        apply(&plan, &self.drivers(self.emulator.endpoint(), graph), &sink, &stop).await.is_ok()
+        apply(&plan, &self.drivers(self.endpoint(), graph), &sink, &stop).await.is_ok()
     }
 
     /// Deploys what can be deployed.
@@ -172,7 +185,7 @@ impl World {
     pub(crate) fn deploy(&self, graph: &Graph) -> impl Future<Output = ()> {
         let place = std::panic::Location::caller();
         async move {
-            let outcome = self.deploy_by(self.emulator.endpoint(), graph).await.expect("it can be read");
+            let outcome = self.deploy_by(self.endpoint(), graph).await.expect("it can be read");
             assert!(outcome.is_ok(), "{place}: {:?}: {:#?}", self.kind(), outcome.failed);
         }
     }
@@ -196,7 +209,7 @@ impl World {
     /// Makes a resource that is there already.
     pub(crate) async fn create_again(&self, graph: &Graph, address: &Address) {
         let want = self.wanted(graph, address).await;
-        let drivers = self.drivers(self.emulator.endpoint(), graph);
+        let drivers = self.drivers(self.endpoint(), graph);
         let node = graph.node(address).unwrap();
         let made = drivers.get(address.kind()).unwrap().create(&cx(address), node, &want).await;
         let live = self.read(graph, address).await.expect("it was there, and stays");
@@ -208,7 +221,7 @@ impl World {
 
     /// Removes a resource that is gone already.
     pub(crate) async fn delete_again(&self, graph: &Graph, address: &Address, have: &Live) {
-        let drivers = self.drivers(self.emulator.endpoint(), graph);
+        let drivers = self.drivers(self.endpoint(), graph);
         let node = graph.node(address).unwrap();
         let gone = drivers.get(address.kind()).unwrap().delete(&cx(address), node, have).await;
         assert_eq!(gone, Ok(()), "{:?}: {address} deleted again", self.kind());
@@ -232,6 +245,17 @@ impl World {
     }
 }
 
+/// The account and region of every app.
+pub(crate) fn place() -> Place {
+    Place {
+        partition: "aws".to_owned(),
+        region: Emulator::REGION.to_owned(),
+        account: Emulator::ACCOUNT.to_owned(),
+        has_versions: true,
+        endpoint: None,
+    }
+}
+
 /// The surroundings of a call.
 fn cx(address: &Address) -> Cx {
     Cx::new(address.clone(), Sink::none(), CancellationToken::new())
@@ -239,14 +263,14 @@ fn cx(address: &Address) -> Cx {
 
 impl Gap {
     /// Whether that emulator cannot hold that field.
-    pub(crate) fn forgets(&self, kind: Kind, field: &str) -> bool {
-        matches!(self, Self::Forgets { by, field: forgotten, .. } if *by == kind
+    pub(crate) fn forgets(&self, kind: Option<Kind>, field: &str) -> bool {
+        matches!(self, Self::Forgets { by, field: forgotten, .. } if Some(*by) == kind
             && field.strip_prefix(forgotten).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '['])))
     }
 
     /// Whether that emulator refuses that change.
-    pub(crate) fn refuses(&self, kind: Kind, what: &str) -> bool {
-        matches!(self, Self::Refuses { by, change, .. } if *by == kind && *change == what)
+    pub(crate) fn refuses(&self, kind: Option<Kind>, what: &str) -> bool {
+        matches!(self, Self::Refuses { by, change, .. } if Some(*by) == kind && *change == what)
     }
 }
 
@@ -259,10 +283,6 @@ fn zip(file: PathBuf, n: usize) -> CodePackage {
     zip.write_all(format!("#!/bin/sh\nexit {n}\n").as_bytes()).unwrap();
     let bytes = zip.finish().unwrap().into_inner();
     std::fs::write(&file, &bytes).unwrap();
-    let sha256 = Sha256::digest(&bytes).iter().fold(String::new(), |mut hex, byte| {
-        use std::fmt::Write as _;
-        write!(hex, "{byte:02x}").unwrap();
-        hex
-    });
+    let sha256 = hex::encode(Sha256::digest(&bytes));
     CodePackage { sha256, zip: file }
 }
