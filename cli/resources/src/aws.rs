@@ -12,8 +12,8 @@ pub(crate) mod lambda;
 pub(crate) mod owner;
 pub(crate) mod quota;
 pub(crate) mod resource;
+pub(crate) mod single_flight;
 pub(crate) mod tags;
-pub(crate) mod together;
 pub(crate) mod typed;
 pub(crate) mod words;
 
@@ -22,6 +22,6 @@ pub use call::Call;
 pub use owner::{check_ours, is_ours, owner_of, split_by_tags};
 pub use quota::{DEFAULT_TABLE_WRITES, Quota, concurrency_quota, table_writes_quota};
 pub use resource::{Found, Resource, differs};
-pub use tags::{compared, to_set};
+pub use tags::{managed_tags, tags_to_apply};
 pub use typed::Typed;
 pub use words::error_in_words;

@@ -17,7 +17,7 @@ use crate::aws::lambda::policy::{self, Policy, Statement};
 use crate::function::spec::FunctionSpec;
 use crate::function_url::aws::STATEMENTS;
 use crate::permission::spec::PermissionSpec;
-use crate::role::aws::{GONE, POLICY};
+use crate::role::aws::{NOT_FOUND, POLICY};
 use crate::role::spec::RoleSpec;
 use crate::spec::Spec as _;
 
@@ -86,7 +86,7 @@ impl Reader<'_> {
             self.roles.list_attached_role_policies().role_name(name),
         );
         let inline = Call::new(&cx, doing("iam:ListRolePolicies"))
-            .absent_on(GONE)
+            .absent_on(NOT_FOUND)
             .find(|| inline.clone().into_paginator().items().send().try_collect())
             .map_ok(|names: Option<Vec<String>>| {
                 let others = names.unwrap_or_default().into_iter().filter(|policy| policy != POLICY);
@@ -99,7 +99,7 @@ impl Reader<'_> {
                 others.map(finding).collect::<Vec<_>>()
             });
         let attached = Call::new(&cx, doing("iam:ListAttachedRolePolicies"))
-            .absent_on(GONE)
+            .absent_on(NOT_FOUND)
             .find(|| attached.clone().into_paginator().items().send().try_collect())
             .map_ok(|policies: Option<Vec<AttachedPolicy>>| {
                 let arns = policies.unwrap_or_default().into_iter().filter_map(|policy| policy.policy_arn);

@@ -9,7 +9,7 @@ const CREDENTIALS: &str = "(with credentials)";
 
 /// What a service says of cross-origin settings.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Said<'a> {
+pub(crate) struct CorsSettings<'a> {
     pub(crate) origins: &'a [String],
     pub(crate) methods: &'a [String],
     pub(crate) headers: &'a [String],
@@ -18,7 +18,7 @@ pub(crate) struct Said<'a> {
     pub(crate) credentials: Option<bool>,
 }
 
-impl Said<'_> {
+impl CorsSettings<'_> {
     /// The same as our specs have it: sets, and header names in lower case. No settings at all are empty sets.
     pub(crate) fn normalised(&self) -> Cors {
         let set = |items: &[String]| -> BTreeSet<String> { items.iter().cloned().collect() };
@@ -60,7 +60,7 @@ mod tests {
     fn order_case_and_doubles_do_not_matter() {
         let (origins, methods) = (texts(&["https://b", "https://a", "https://b"]), texts(&["POST", "GET"]));
         let (headers, exposed) = (texts(&["Content-Type", "X-A"]), texts(&["X-Hitctl-Build"]));
-        let said = Said {
+        let said = CorsSettings {
             origins: &origins,
             methods: &methods,
             headers: &headers,
@@ -74,12 +74,12 @@ mod tests {
         assert_eq!(cors.allow_headers, BTreeSet::from_iter(texts(&["content-type", "x-a"])));
         assert_eq!(cors.expose_headers, BTreeSet::from_iter(texts(&["x-hitctl-build"])));
         assert_eq!(cors.max_age_s, 3600);
-        assert_ne!(Said { credentials: Some(true), ..said }.normalised(), cors);
+        assert_ne!(CorsSettings { credentials: Some(true), ..said }.normalised(), cors);
     }
 
     #[test]
     fn none_at_all_is_empty() {
-        let cors = Said { max_age_s: Some(-1), ..Said::default() }.normalised();
+        let cors = CorsSettings { max_age_s: Some(-1), ..CorsSettings::default() }.normalised();
         assert!(cors.allow_origins.is_empty() && cors.allow_methods.is_empty() && cors.max_age_s == 0);
     }
 }

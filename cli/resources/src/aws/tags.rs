@@ -51,7 +51,7 @@ fn is_young(made: Option<SystemTime>, now: SystemTime) -> bool {
 
 /// Those tags of a resource that are ours to compare: the keys that we set. What others add to it is theirs, and no drift.
 /// Where nothing is wanted, all.
-pub fn compared(found: &Tags, want: Option<&Tags>) -> Tags {
+pub fn managed_tags(found: &Tags, want: Option<&Tags>) -> Tags {
     let is_ours = |name: &&String| want.is_none_or(|want| want.contains_key(*name));
     found
         .iter()
@@ -61,7 +61,7 @@ pub fn compared(found: &Tags, want: Option<&Tags>) -> Tags {
 }
 
 /// The tags that have to be set, so that all wanted ones are there with their values.
-pub fn to_set(have: &Tags, want: &Tags) -> Tags {
+pub fn tags_to_apply(have: &Tags, want: &Tags) -> Tags {
     want.iter()
         .filter(|(name, value)| have.get(*name) != Some(*value))
         .map(|(name, value)| (name.clone(), value.clone()))
@@ -80,17 +80,17 @@ mod tests {
     fn what_others_add_is_no_drift_and_what_is_ours_is() {
         let want = tags(&[("app", "hits"), ("env", "test")]);
         let found = tags(&[("app", "hits"), ("env", "prod"), ("team", "web")]);
-        let have = compared(&found, Some(&want));
+        let have = managed_tags(&found, Some(&want));
         assert_eq!(have, tags(&[("app", "hits"), ("env", "prod")]));
-        assert_eq!(to_set(&have, &want), tags(&[("env", "test")]));
-        assert_eq!(compared(&found, None), found);
+        assert_eq!(tags_to_apply(&have, &want), tags(&[("env", "test")]));
+        assert_eq!(managed_tags(&found, None), found);
     }
 
     #[test]
     fn a_tag_that_is_gone_is_set_again_and_the_rest_left_alone() {
         let want = tags(&[("app", "hits"), ("env", "test")]);
-        assert_eq!(to_set(&tags(&[("app", "hits")]), &want), tags(&[("env", "test")]));
-        assert!(to_set(&want, &want).is_empty());
+        assert_eq!(tags_to_apply(&tags(&[("app", "hits")]), &want), tags(&[("env", "test")]));
+        assert!(tags_to_apply(&want, &want).is_empty());
     }
 
     #[test]

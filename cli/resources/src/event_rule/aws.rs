@@ -20,15 +20,15 @@ use crate::aws::owner::check_ours;
 use crate::aws::owner::is_ours;
 use crate::aws::resource::Found;
 use crate::aws::resource::Resource;
-use crate::aws::tags::compared;
-use crate::aws::tags::to_set;
-use crate::aws::together::Together;
+use crate::aws::single_flight::SingleFlight;
+use crate::aws::tags::managed_tags;
+use crate::aws::tags::tags_to_apply;
 use crate::event_rule::errors;
 use crate::event_rule::spec::EventRuleSpec;
 use crate::tags::Tags;
 
 /// What is said of a rule, or of a bus, that is not there.
-const GONE: &[&str] = &["ResourceNotFoundException"];
+const NOT_FOUND: &[&str] = &["ResourceNotFoundException"];
 /// The bus that every account has.
 const DEFAULT_BUS: &str = "default";
 
@@ -46,7 +46,7 @@ pub(crate) struct Rules {
     aws: Arc<Aws>,
     client: Client,
     /// All buses, which every rule that is not where it should be is looked for on.
-    buses: Together<(), Arc<Vec<String>>>,
+    buses: SingleFlight<(), Arc<Vec<String>>>,
 }
 
 impl Rules {
@@ -61,7 +61,7 @@ impl Rules {
     async fn describe(&self, cx: &Cx, bus: &str, name: &str) -> Result<Option<DescribeRuleOutput>, Fault> {
         let request = self.client.describe_rule().name(name).event_bus_name(bus);
         Call::new(cx, doing("read", name, "events:DescribeRule"))
-            .absent_on(GONE)
+            .absent_on(NOT_FOUND)
             .find(|| request.clone().send())
             .await
     }
@@ -73,7 +73,7 @@ impl Rules {
             let request =
                 self.client.list_targets_by_rule().rule(name).event_bus_name(bus).set_next_token(next);
             let page = Call::new(cx, doing("read the targets of", name, "events:ListTargetsByRule"))
-                .absent_on(GONE)
+                .absent_on(NOT_FOUND)
                 .find(|| request.clone().send())
                 .await?;
             let Some(page) = page else { return Ok(None) };
@@ -88,7 +88,7 @@ impl Rules {
     async fn tags(&self, cx: &Cx, bus: &str, name: &str) -> Result<Option<Tags>, Fault> {
         let request = self.client.list_tags_for_resource().resource_arn(self.arn(bus, name));
         let found = Call::new(cx, doing("read the tags of", name, "events:ListTagsForResource"))
-            .absent_on(GONE)
+            .absent_on(NOT_FOUND)
             .find(|| request.clone().send())
             .await?;
         let plain = |tag: Tag| (tag.key, tag.value);
@@ -107,7 +107,7 @@ impl Rules {
         let (targets, tags) =
             Box::pin(try_join(self.targets(cx, bus, name), self.tags(cx, bus, name))).await?;
         let (Some(targets), Some(tags)) = (targets, tags) else { return Ok(None) };
-        let spec = parts::spec(bus, &rule, &targets, compared(&tags, want.map(|want| &want.tags)));
+        let spec = parts::spec(bus, &rule, &targets, managed_tags(&tags, want.map(|want| &want.tags)));
         Ok(Some(Found { spec, outputs: self.outputs(bus, name), tags: Some(tags) }))
     }
 
@@ -180,7 +180,7 @@ impl Rules {
             self.client.put_targets().rule(name).event_bus_name(&want.bus).targets(parts::target(want));
         let doing = doing("set the target of", name, "events:PutTargets");
         // A rule that was made just now may not be visible everywhere.
-        let said = Call::new(cx, doing.clone()).again_on(GONE).send(|| request.clone().send()).await?;
+        let said = Call::new(cx, doing.clone()).again_on(NOT_FOUND).send(|| request.clone().send()).await?;
         parts::all_done(&doing, said.failed_entries().iter().map(Into::into))
     }
 
@@ -188,7 +188,7 @@ impl Rules {
         let request =
             self.client.remove_targets().rule(name).event_bus_name(bus).ids(EventRuleSpec::TARGET_ID);
         let doing = doing("remove the target of", name, "events:RemoveTargets");
-        let said = Call::new(cx, doing.clone()).absent_on(GONE).find(|| request.clone().send()).await?;
+        let said = Call::new(cx, doing.clone()).absent_on(NOT_FOUND).find(|| request.clone().send()).await?;
         match said {
             Some(said) => parts::all_done(&doing, said.failed_entries().iter().map(Into::into)),
             None => Ok(()),
@@ -196,7 +196,7 @@ impl Rules {
     }
 
     /// Brings what is there of it to what is wanted.
-    async fn mend(
+    async fn reconcile(
         &self,
         cx: &Cx,
         name: &str,
@@ -209,7 +209,7 @@ impl Rules {
             return Ok(self.outputs(&want.bus, name));
         };
         check_ours(&self.aws, name, have)?;
-        let tags = to_set(&have.spec.tags, &want.tags);
+        let tags = tags_to_apply(&have.spec.tags, &want.tags);
         if !tags.is_empty() {
             let arn = self.arn(&want.bus, name);
             let request = self.client.tag_resource().resource_arn(arn).set_tags(Some(sdk_tags(&tags)));
@@ -225,11 +225,11 @@ impl Rules {
         Ok(self.outputs(&want.bus, name))
     }
 
-    async fn ensure(&self, cx: &Cx, name: &str, want: &EventRuleSpec) -> Result<Outputs, Fault> {
+    async fn create_or_reconcile(&self, cx: &Cx, name: &str, want: &EventRuleSpec) -> Result<Outputs, Fault> {
         let attempt = || async move {
             // Putting a rule overwrites whatever bears its name.
             let have = self.on(cx, &want.bus, name, Some(want)).await?;
-            self.mend(cx, name, have.as_ref(), want).await
+            self.reconcile(cx, name, have.as_ref(), want).await
         };
         cx.wait(&WRITE, "writing the rule", attempt).await
     }
@@ -245,7 +245,7 @@ impl Rules {
         }
         let request = self.client.delete_rule().name(name).event_bus_name(bus);
         Call::new(cx, doing("delete", name, "events:DeleteRule"))
-            .absent_on(GONE)
+            .absent_on(NOT_FOUND)
             .find(|| request.clone().send())
             .await?;
         Ok(())
@@ -260,7 +260,7 @@ impl Resource for Rules {
         let config = aws_sdk_eventbridge::config::Builder::from(&aws.config)
             .retry_config(RetryConfig::disabled())
             .build();
-        Self { client: Client::from_conf(config), aws, buses: Together::default() }
+        Self { client: Client::from_conf(config), aws, buses: SingleFlight::default() }
     }
 
     async fn read(
@@ -273,7 +273,7 @@ impl Resource for Rules {
     }
 
     async fn create(&self, cx: &Cx, name: &str, want: &EventRuleSpec) -> Result<Outputs, Fault> {
-        Box::pin(self.ensure(cx, name, want)).await
+        Box::pin(self.create_or_reconcile(cx, name, want)).await
     }
 
     async fn delete(&self, cx: &Cx, name: &str, have: &Found<EventRuleSpec>) -> Result<(), Fault> {

@@ -19,8 +19,8 @@ use crate::aws::lambda::wait::{CONFLICT, NOT_FOUND, READ};
 use crate::aws::owner::check_ours;
 use crate::aws::resource::Found;
 use crate::aws::resource::Resource;
-use crate::aws::tags::compared;
-use crate::aws::tags::to_set;
+use crate::aws::tags::managed_tags;
+use crate::aws::tags::tags_to_apply;
 use crate::event_source_mapping::spec::EventSourceMappingSpec;
 use config::{Mapping, uuid_in};
 
@@ -101,7 +101,7 @@ impl Mappings {
         let more = all.split_off(1);
         let Some(mapping) = all.pop() else { return Ok(None) };
         let Some(tags) = self.tags(name, &mapping.uuid).await? else { return Ok(None) };
-        let spec = mapping.spec(&more, compared(&tags, want.map(|want| &want.tags)));
+        let spec = mapping.spec(&more, managed_tags(&tags, want.map(|want| &want.tags)));
         Ok(Some((Found { spec, outputs: mapping.outputs(), tags: Some(tags) }, more)))
     }
 
@@ -159,7 +159,7 @@ impl Mappings {
     }
 
     /// Brings what is there of it to what is wanted, and returns its id.
-    async fn mend(&self, name: &str, want: &EventSourceMappingSpec) -> Result<String, Fault> {
+    async fn reconcile(&self, name: &str, want: &EventSourceMappingSpec) -> Result<String, Fault> {
         let Some((found, more)) = self.found(name, Some(want)).await? else {
             let made = self.make(name, want).await?;
             // What was taken for made may be another one.
@@ -173,7 +173,7 @@ impl Mappings {
         for other in more {
             self.remove(name, &other.uuid).await?;
         }
-        let add = to_set(&found.spec.tags, &want.tags);
+        let add = tags_to_apply(&found.spec.tags, &want.tags);
         if !add.is_empty() {
             let call = self.client.tag_resource().resource(self.arn(&uuid));
             let call = call.set_tags(Some(add.into_iter().collect())).send().await;
@@ -207,8 +207,13 @@ impl Mappings {
         .await
     }
 
-    async fn ensure(&self, cx: &Cx, name: &str, want: &EventSourceMappingSpec) -> Result<Outputs, Fault> {
-        let uuid = cx.wait(&WRITE, "connecting the queue", || self.mend(name, want)).await?;
+    async fn create_or_reconcile(
+        &self,
+        cx: &Cx,
+        name: &str,
+        want: &EventSourceMappingSpec,
+    ) -> Result<Outputs, Fault> {
+        let uuid = cx.wait(&WRITE, "connecting the queue", || self.reconcile(name, want)).await?;
         self.settled(cx, name, &uuid).await
     }
 }
@@ -231,7 +236,7 @@ impl Resource for Mappings {
     }
 
     async fn create(&self, cx: &Cx, name: &str, want: &EventSourceMappingSpec) -> Result<Outputs, Fault> {
-        Box::pin(self.ensure(cx, name, want)).await
+        Box::pin(self.create_or_reconcile(cx, name, want)).await
     }
 
     async fn delete(&self, cx: &Cx, name: &str, have: &Found<EventSourceMappingSpec>) -> Result<(), Fault> {

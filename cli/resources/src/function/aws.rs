@@ -25,7 +25,7 @@ use crate::aws::lambda::wait::{NOT_FOUND, READ, WRITE};
 use crate::aws::owner::check_ours;
 use crate::aws::resource::Found;
 use crate::aws::resource::Resource;
-use crate::aws::tags::to_set;
+use crate::aws::tags::tags_to_apply;
 use crate::function::errors;
 use crate::function::spec::FunctionSpec;
 use crate::tags::Tags;
@@ -63,7 +63,7 @@ impl Resource for Function {
         match (there, want.reserved_concurrency) {
             (Some(have), _) => {
                 active.await?;
-                self.converge(cx, name, &have, want).await?;
+                self.reconcile(cx, name, &have, want).await?;
             }
             // The reservation needs no code, so it is not kept waiting; where Lambda wants it to, it says so.
             (None, Some(reserved)) if self.aws.called_at_the_end => {
@@ -94,7 +94,7 @@ impl Resource for Function {
         want: &FunctionSpec,
         _fields: &[FieldDiff],
     ) -> Result<Outputs, Fault> {
-        self.converge(cx, name, &have.spec, want).await?;
+        self.reconcile(cx, name, &have.spec, want).await?;
         Ok(Outputs::new())
     }
 
@@ -193,7 +193,7 @@ impl Function {
     /// Changes what differs. Lambda takes one change of configuration or code at a time. The configuration goes first, so
     /// that new code never runs without a setting that it needs; what old code does not know it does not read. Where
     /// versions are published, visitors get neither before the alias switches.
-    async fn converge(
+    async fn reconcile(
         &self,
         cx: &Cx,
         name: &str,
@@ -206,7 +206,7 @@ impl Function {
         } else {
             None
         };
-        if !to_set(&have.tags, &want.tags).is_empty() {
+        if !tags_to_apply(&have.tags, &want.tags).is_empty() {
             self.tag(cx, name, &have.tags, &want.tags).await?;
         }
         if configuration(have) != configuration(want) {
@@ -373,7 +373,7 @@ impl Function {
     async fn tag(&self, cx: &Cx, name: &str, have: &Tags, want: &Tags) -> Result<(), Fault> {
         let arn = self.aws.arn("lambda", &format!("function:{name}"));
         let doing = Doing::new("tag", what(name), "lambda:TagResource");
-        let tags: HashMap<_, _> = to_set(have, want).into_iter().collect();
+        let tags: HashMap<_, _> = tags_to_apply(have, want).into_iter().collect();
         cx.wait(&WRITE, "setting the tags", || async {
             let request = self.client.tag_resource().resource(&arn).set_tags(Some(tags.clone()));
             request.send().await.map(drop).map_err(|error| error.fault(&doing))

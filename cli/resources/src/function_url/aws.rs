@@ -10,7 +10,7 @@ use hitctl_engine::{Cx, Fault, FieldDiff, Outputs, Value};
 
 use crate::alias::places::places;
 use crate::aws::account::Aws;
-use crate::aws::cors::{Said, list, seconds};
+use crate::aws::cors::{CorsSettings, list, seconds};
 use crate::aws::fault::{Doing, ToFault as _};
 use crate::aws::lambda::policy::{self, Grant, Policy, Statement, not_visible};
 use crate::aws::lambda::wait::{CONFLICT, NOT_FOUND, READ, WRITE};
@@ -219,7 +219,7 @@ fn auth_type(auth_type: &FunctionUrlAuthType, mode: Option<&InvokeMode>) -> Stri
 }
 
 fn cors_of(cors: Option<&types::Cors>) -> Cors {
-    cors.map_or_else(Said::default, |cors| Said {
+    cors.map_or_else(CorsSettings::default, |cors| CorsSettings {
         origins: cors.allow_origins(),
         methods: cors.allow_methods(),
         headers: cors.allow_headers(),

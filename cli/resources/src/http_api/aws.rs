@@ -39,7 +39,7 @@ impl HttpApis {
     }
 
     /// Brings what is there of it, if anything, to what is wanted.
-    async fn ensure(&self, cx: &Cx, name: &str, want: &HttpApiSpec) -> Result<Outputs, Fault> {
+    async fn create_or_reconcile(&self, cx: &Cx, name: &str, want: &HttpApiSpec) -> Result<Outputs, Fault> {
         let (api, is_new) = self.found_or_made(cx, name, want).await?;
         let mut known = is_new.then(Parts::default);
         cx.wait(&WRITE, "setting up the HTTP API", || {
@@ -107,7 +107,7 @@ impl Resource for HttpApis {
     }
 
     async fn create(&self, cx: &Cx, name: &str, want: &HttpApiSpec) -> Result<Outputs, Fault> {
-        self.ensure(cx, name, want).await
+        self.create_or_reconcile(cx, name, want).await
     }
 
     async fn delete(&self, cx: &Cx, name: &str, have: &Found<HttpApiSpec>) -> Result<(), Fault> {

@@ -16,14 +16,14 @@ use crate::aws::fault::Doing;
 use crate::aws::owner::check_ours;
 use crate::aws::resource::Found;
 use crate::aws::resource::Resource;
-use crate::aws::tags::compared;
+use crate::aws::tags::managed_tags;
 use crate::aws::tags::read_tags;
-use crate::aws::tags::to_set;
+use crate::aws::tags::tags_to_apply;
 use crate::log_group::spec::LogGroupSpec;
 use crate::log_group::spec::OLDEST_MS;
 use crate::tags::Tags;
 
-const GONE: &[&str] = &["ResourceNotFoundException"];
+const NOT_FOUND: &[&str] = &["ResourceNotFoundException"];
 
 /// How often a deleted group must be seen to stay away. The role may not make groups, so that a late flush of the function
 /// cannot bring it back; this is for roles that could.
@@ -74,7 +74,7 @@ impl LogGroup {
     async fn tags_now(&self, cx: &Cx, name: &str) -> Result<Tags, Fault> {
         let request = self.client.list_tags_for_resource().resource_arn(self.arn(name));
         let found = Call::new(cx, doing("read the tags of", name, "logs:ListTagsForResource"))
-            .absent_on(GONE)
+            .absent_on(NOT_FOUND)
             .find(|| request.clone().send())
             .await?;
         Ok(found.and_then(|found| found.tags).unwrap_or_default().into_iter().collect())
@@ -88,18 +88,24 @@ impl LogGroup {
     ) -> Result<Option<Found<LogGroupSpec>>, Fault> {
         let Some(group) = self.describe(cx, name).await? else { return Ok(None) };
         let tags = self.tags(cx, name, &group).await?;
-        let spec = spec(&group, compared(&tags, want.map(|want| &want.tags)));
+        let spec = spec(&group, managed_tags(&tags, want.map(|want| &want.tags)));
         let mut outputs = self.outputs(name);
         outputs.extend(group.creation_time().map(|ms| (OLDEST_MS.to_owned(), ms.to_string())));
         Ok(Some(Found { spec, outputs, tags: Some(tags) }))
     }
 
     /// Makes a group be as wanted, where it is not.
-    async fn mend(&self, cx: &Cx, name: &str, have: &LogGroupSpec, want: &LogGroupSpec) -> Result<(), Fault> {
+    async fn reconcile(
+        &self,
+        cx: &Cx,
+        name: &str,
+        have: &LogGroupSpec,
+        want: &LogGroupSpec,
+    ) -> Result<(), Fault> {
         if have.retention_days != want.retention_days {
             self.retain(cx, name, want.retention_days).await?;
         }
-        let tags = to_set(&have.tags, &want.tags);
+        let tags = tags_to_apply(&have.tags, &want.tags);
         if !tags.is_empty() {
             let tags: HashMap<_, _> = tags.into_iter().collect();
             let request = self.client.tag_resource().resource_arn(self.arn(name)).set_tags(Some(tags));
@@ -136,7 +142,7 @@ impl LogGroup {
             let patience = Wait::up_to(VISIBLE).each_within(Duration::from_mins(2));
             let found = cx.wait(&patience, &format!("waiting for log group {name}"), look).await?;
             check_ours(&self.aws, name, &found)?;
-            self.mend(cx, name, &found.spec, want).await?;
+            self.reconcile(cx, name, &found.spec, want).await?;
         }
         Ok(self.outputs(name))
     }
@@ -144,7 +150,7 @@ impl LogGroup {
     async fn drop_group(&self, cx: &Cx, name: &str) -> Result<(), Fault> {
         let request = self.client.delete_log_group().log_group_name(name);
         Call::new(cx, doing("delete", name, "logs:DeleteLogGroup"))
-            .absent_on(GONE)
+            .absent_on(NOT_FOUND)
             .find(|| request.clone().send())
             .await?;
         Ok(())
@@ -203,7 +209,7 @@ impl Resource for LogGroup {
         want: &LogGroupSpec,
         _: &[FieldDiff],
     ) -> Result<Outputs, Fault> {
-        self.mend(cx, name, &have.spec, want).await?;
+        self.reconcile(cx, name, &have.spec, want).await?;
         Ok(self.outputs(name))
     }
 

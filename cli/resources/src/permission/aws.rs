@@ -11,13 +11,13 @@ use crate::aws::account::Aws;
 use crate::aws::lambda::policy::{self, Grant, Policy, Statement};
 use crate::aws::resource::Found;
 use crate::aws::resource::Resource;
-use crate::aws::together::Together;
+use crate::aws::single_flight::SingleFlight;
 use crate::permission::spec::PermissionSpec;
 
 const ACTION: &str = "lambda:InvokeFunction";
 
 /// What a policy says: of a function, or of an alias of it.
-type Said = Together<(String, Option<String>), Arc<Vec<Statement>>>;
+type PolicyReads = SingleFlight<(String, Option<String>), Arc<Vec<Statement>>>;
 
 /// Statements of function policies in AWS.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ pub(crate) struct Permissions {
     aws: Arc<Aws>,
     client: Client,
     /// Several statements are looked for in one policy.
-    said: Said,
+    reads: PolicyReads,
 }
 
 impl Permissions {
@@ -38,14 +38,14 @@ impl Permissions {
     }
 
     /// What the policy says, which is asked once by all who look at the same time.
-    async fn said(
+    async fn statements(
         &self,
         cx: &Cx,
         function: &str,
         qualifier: Option<&str>,
     ) -> Result<Arc<Vec<Statement>>, Fault> {
         let key = (function.to_owned(), qualifier.map(str::to_owned));
-        let asked = self.said.ask(key.clone(), || {
+        let asked = self.reads.ask(key.clone(), || {
             let (client, cx, (function, qualifier)) = (self.client.clone(), cx.clone(), key);
             let read = async move {
                 let (function, qualifier) = (function.as_str(), qualifier.as_deref());
@@ -87,7 +87,7 @@ impl Resource for Permissions {
     type Spec = PermissionSpec;
 
     fn new(aws: Arc<Aws>) -> Self {
-        Self { client: policy::client(&aws), aws, said: Said::default() }
+        Self { client: policy::client(&aws), aws, reads: PolicyReads::default() }
     }
 
     async fn read(
@@ -100,7 +100,7 @@ impl Resource for Permissions {
         let function = want.and_then(|want| want.function_name.get()).unwrap_or(&base);
         let wanted = want.and_then(|want| want.qualifier.as_ref());
         for qualifier in places(want.is_some(), wanted) {
-            let there = self.said(cx, function, qualifier).await?;
+            let there = self.statements(cx, function, qualifier).await?;
             let ids = policy::ids(name);
             let ours = there.iter().filter(|statement| ids.contains(&statement.grant.sid));
             let mut specs: Vec<_> =

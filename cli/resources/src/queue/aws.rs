@@ -18,28 +18,28 @@ use crate::aws::fault::{Doing, ToFault as _};
 use crate::aws::owner::check_ours;
 use crate::aws::resource::Found;
 use crate::aws::resource::Resource;
-use crate::aws::tags::compared;
-use crate::aws::tags::to_set;
+use crate::aws::tags::managed_tags;
+use crate::aws::tags::tags_to_apply;
 use crate::queue::errors;
 use crate::queue::spec::QueueSpec;
 use crate::tags::Tags;
 use attributes::Attributes;
 
 /// What SQS says of a queue that is not there: by its code of old, and by its model's.
-const GONE: &[&str] = &["AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"];
+const NOT_FOUND: &[&str] = &["AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"];
 /// What it says of a name that rests.
-const RESTS: &[&str] = &["AWS.SimpleQueueService.QueueDeletedRecently", "QueueDeletedRecently"];
+const RECENTLY_DELETED: &[&str] = &["AWS.SimpleQueueService.QueueDeletedRecently", "QueueDeletedRecently"];
 /// What it says of a queue that is there and is another one.
 const EXISTS: &[&str] = &["QueueAlreadyExists", "QueueNameExists"];
 
 /// A name can be used again this long after its queue was deleted (SQS's API reference, `CreateQueue`).
-const REST: Duration = Duration::from_mins(1);
+const NAME_COOLDOWN: Duration = Duration::from_mins(1);
 /// For so long after its deletion what is still to be seen of a queue passes for one that is going: SQS takes "up to 60
 /// seconds" (`DeleteQueue`), and two clocks may differ. Afterwards it is one that was never deleted, only marked.
-const GOING: Duration = Duration::from_mins(2);
+const DELETION_GRACE: Duration = Duration::from_mins(2);
 
 /// For a new queue: the rest of its name, and some more. Looked at often, so that the countdown counts.
-const MAKING: Wait =
+const CREATE_WAIT: Wait =
     Wait::up_to(Duration::from_secs(90)).every(Duration::from_secs(2)).each_within(Duration::from_mins(2));
 
 /// Queues of one account and region.
@@ -74,7 +74,7 @@ impl Queues {
     async fn url(&self, cx: &Cx, name: &str) -> Result<Option<String>, Fault> {
         let request = self.client.get_queue_url().queue_name(name);
         let found = Call::new(cx, doing("find", name, "sqs:GetQueueUrl"))
-            .absent_on(GONE)
+            .absent_on(NOT_FOUND)
             .find(|| request.clone().send())
             .await?;
         Ok(found.and_then(|found| found.queue_url))
@@ -86,18 +86,18 @@ impl Queues {
         let look =
             self.client.get_queue_attributes().queue_url(&url).attribute_names(QueueAttributeName::All);
         let attributes = Call::new(cx, doing("read", name, "sqs:GetQueueAttributes"))
-            .absent_on(GONE)
+            .absent_on(NOT_FOUND)
             .find(|| look.clone().send());
         let list = self.client.list_queue_tags().queue_url(&url);
         let tags = Call::new(cx, doing("read the tags of", name, "sqs:ListQueueTags"))
-            .absent_on(GONE)
+            .absent_on(NOT_FOUND)
             .find(|| list.clone().send());
         let (attributes, tags) = Box::pin(futures::future::try_join(attributes, tags)).await?;
         let (Some(attributes), Some(tags)) = (attributes, tags) else { return Ok(None) };
         let attributes = attributes.attributes.unwrap_or_default();
         let tags = tags.tags.unwrap_or_default().into_iter().collect();
         // What is going is never as it should be: its mark makes it differ from what is wanted.
-        let mut ours = compared(&tags, want.map(|want| &want.tags));
+        let mut ours = managed_tags(&tags, want.map(|want| &want.tags));
         ours.extend(tags.get_key_value(TAG_DELETED).map(|(name, at)| (name.clone(), at.clone())));
         let spec = attributes::spec(&attributes, &self.arn(name), ours)?;
         let outputs = self.outputs(name, &url);
@@ -109,7 +109,7 @@ impl Queues {
         for set in attributes::in_calls(set) {
             let request = self.client.set_queue_attributes().queue_url(url).set_attributes(Some(set));
             let done = Call::new(cx, doing("change", name, "sqs:SetQueueAttributes"))
-                .absent_on(GONE)
+                .absent_on(NOT_FOUND)
                 .find(|| request.clone().send())
                 .await?;
             if done.is_none() {
@@ -123,14 +123,14 @@ impl Queues {
     async fn tag(&self, cx: &Cx, name: &str, url: &str, tags: Tags) -> Result<bool, Fault> {
         let request = self.client.tag_queue().queue_url(url).set_tags(Some(tags.into_iter().collect()));
         let done = Call::new(cx, doing("tag", name, "sqs:TagQueue"))
-            .absent_on(GONE)
+            .absent_on(NOT_FOUND)
             .find(|| request.clone().send())
             .await?;
         Ok(done.is_some())
     }
 
     /// Makes a queue be as wanted, where it is not. `false` when it is no longer there.
-    async fn mend(
+    async fn reconcile(
         &self,
         cx: &Cx,
         name: &str,
@@ -138,14 +138,14 @@ impl Queues {
         have: &QueueSpec,
         want: &QueueSpec,
     ) -> Result<bool, Fault> {
-        let add = to_set(&have.tags, &want.tags);
+        let add = tags_to_apply(&have.tags, &want.tags);
         if !add.is_empty() && !self.tag(cx, name, url, add).await? {
             return Ok(false);
         }
         if have.tags.contains_key(TAG_DELETED) {
             let request = self.client.untag_queue().queue_url(url).tag_keys(TAG_DELETED);
             let untagged = Call::new(cx, doing("untag", name, "sqs:UntagQueue"))
-                .absent_on(GONE)
+                .absent_on(NOT_FOUND)
                 .find(|| request.clone().send())
                 .await?;
             if untagged.is_none() {
@@ -170,7 +170,7 @@ impl Queues {
     async fn end(&self, cx: &Cx, name: &str, url: &str) -> Result<(), Fault> {
         let request = self.client.delete_queue().queue_url(url);
         Call::new(cx, doing("delete", name, "sqs:DeleteQueue"))
-            .absent_on(GONE)
+            .absent_on(NOT_FOUND)
             .find(|| request.clone().send())
             .await
             .map(drop)
@@ -190,27 +190,29 @@ impl Queues {
             match request.clone().send().await {
                 Ok(_) => {}
                 Err(error) if EXISTS.iter().any(|code| error.is(code)) => {}
-                Err(error) if RESTS.iter().any(|code| error.is(code)) => {
+                Err(error) if RECENTLY_DELETED.iter().any(|code| error.is(code)) => {
                     let said = error.fault(doing).cause;
-                    return Err(Fault { cause: said, ..resting(name, begun.elapsed()) });
+                    return Err(Fault { cause: said, ..name_cooldown_error(name, begun.elapsed()) });
                 }
                 Err(error) => return Err(error.fault(doing)),
             }
             // One that was being deleted was answered as if it were there.
-            let Some(live) = self.live(cx, name, Some(want)).await? else { return Err(vanished(name)) };
+            let Some(live) = self.live(cx, name, Some(want)).await? else {
+                return Err(being_deleted_error(name));
+            };
             check_ours(&self.aws, name, &live.found)?;
-            if is_going(&live.found.spec, now()) {
+            if is_being_deleted(&live.found.spec, now()) {
                 // Whoever marked it may not have come to it.
                 self.end(cx, name, &live.url).await?;
-                return Err(vanished(name));
+                return Err(being_deleted_error(name));
             }
-            if self.mend(cx, name, &live.url, &live.found.spec, want).await? {
+            if self.reconcile(cx, name, &live.url, &live.found.spec, want).await? {
                 Ok(self.outputs(name, &live.url))
             } else {
-                Err(vanished(name))
+                Err(being_deleted_error(name))
             }
         };
-        cx.wait(&MAKING, "creating the queue", attempt).await
+        cx.wait(&CREATE_WAIT, "creating the queue", attempt).await
     }
 }
 
@@ -248,9 +250,9 @@ impl Resource for Queues {
         want: &QueueSpec,
         _fields: &[FieldDiff],
     ) -> Result<Outputs, Fault> {
-        let known = have.outputs.get("url").filter(|_| !is_going(&have.spec, now()));
+        let known = have.outputs.get("url").filter(|_| !is_being_deleted(&have.spec, now()));
         if let Some(url) = known
-            && Box::pin(self.mend(cx, name, url, &have.spec, want)).await?
+            && Box::pin(self.reconcile(cx, name, url, &have.spec, want)).await?
         {
             return Ok(self.outputs(name, url));
         }
@@ -273,11 +275,11 @@ impl Resource for Queues {
 }
 
 /// Whether a queue was deleted just now, by the mark on it.
-fn is_going(found: &QueueSpec, now: SystemTime) -> bool {
+fn is_being_deleted(found: &QueueSpec, now: SystemTime) -> bool {
     let seconds = found.tags.get(TAG_DELETED).and_then(|at| at.parse().ok());
     let at = seconds.and_then(|at| SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(at)));
     // A clock that is ahead of ours has marked it in our future.
-    at.is_some_and(|at| now.duration_since(at).unwrap_or_else(|ahead| ahead.duration()) < GOING)
+    at.is_some_and(|at| now.duration_since(at).unwrap_or_else(|ahead| ahead.duration()) < DELETION_GRACE)
 }
 
 fn doing(verb: &'static str, name: &str, operation: &'static str) -> Doing {
@@ -285,15 +287,15 @@ fn doing(verb: &'static str, name: &str, operation: &'static str) -> Doing {
 }
 
 /// A name that cannot be used yet, so long after that was said first.
-fn resting(name: &str, since: Duration) -> Fault {
-    let left = REST.saturating_sub(since).as_secs();
+fn name_cooldown_error(name: &str, since: Duration) -> Fault {
+    let left = NAME_COOLDOWN.saturating_sub(since).as_secs();
     let when = if left == 0 { "any moment now".to_owned() } else { format!("in {left} s") };
     let why = format!("a queue {name} was deleted just now; the name can be used again {when}");
     Fault::transient("QueueDeletedRecently", why)
         .hinted("run the same command again in a minute: it continues where it stopped")
 }
 
-fn vanished(name: &str) -> Fault {
+fn being_deleted_error(name: &str) -> Fault {
     Fault::transient("queue_gone", format!("queue {name} is being deleted, or is not to be seen yet"))
         .hinted("run the same command again in a minute: it continues where it stopped")
 }
@@ -307,16 +309,19 @@ mod tests {
         let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
         let with = |tags| attributes::spec(&Attributes::new(), "", tags).unwrap();
         let marked = |mark: &str| with(Tags::from([(TAG_DELETED.to_owned(), mark.to_owned())]));
-        let is_going_at = |seconds| is_going(&marked("1000"), at(seconds));
+        let is_going_at = |seconds| is_being_deleted(&marked("1000"), at(seconds));
         assert!(is_going_at(1000) && is_going_at(1119) && is_going_at(881));
         assert!(!is_going_at(1120) && !is_going_at(880));
-        assert!(!is_going(&marked("soon"), at(1000)) && !is_going(&marked("18446744073709551615"), at(1000)));
-        assert!(!is_going(&with(Tags::new()), at(0)));
+        assert!(
+            !is_being_deleted(&marked("soon"), at(1000))
+                && !is_being_deleted(&marked("18446744073709551615"), at(1000))
+        );
+        assert!(!is_being_deleted(&with(Tags::new()), at(0)));
     }
 
     #[test]
     fn the_rest_of_a_name_is_counted_down() {
-        let said = |seconds| resting("hits-test-hits", Duration::from_secs(seconds)).message;
+        let said = |seconds| name_cooldown_error("hits-test-hits", Duration::from_secs(seconds)).message;
         assert_eq!(
             said(17),
             "a queue hits-test-hits was deleted just now; the name can be used again in 43 s"

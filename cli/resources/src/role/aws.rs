@@ -13,8 +13,8 @@ use crate::aws::fault::Doing;
 use crate::aws::owner::check_ours;
 use crate::aws::resource::Found;
 use crate::aws::resource::Resource;
-use crate::aws::tags::compared;
-use crate::aws::tags::to_set;
+use crate::aws::tags::managed_tags;
+use crate::aws::tags::tags_to_apply;
 use crate::role::errors;
 use crate::role::policy;
 use crate::role::spec::RoleSpec;
@@ -24,7 +24,7 @@ use crate::tags::Tags;
 pub(crate) const POLICY: &str = "hitctl";
 
 /// What IAM says of what is not there; and for a moment of what has just been made.
-pub(crate) const GONE: &[&str] = &["NoSuchEntity"];
+pub(crate) const NOT_FOUND: &[&str] = &["NoSuchEntity"];
 
 /// What IAM says when a role still has something on it.
 const HELD: &[&str] = &["DeleteConflict"];
@@ -55,13 +55,13 @@ impl Role {
     ) -> Result<Option<Found<RoleSpec>>, Fault> {
         let request = self.client.get_role().role_name(name);
         let role = Call::new(cx, doing("read", name, "iam:GetRole"))
-            .absent_on(GONE)
+            .absent_on(NOT_FOUND)
             .find(|| request.clone().send())
             .await?;
         let Some(GetRoleOutput { role: Some(role), .. }) = role else { return Ok(None) };
         let request = self.client.get_role_policy().role_name(name).policy_name(POLICY);
         let inline = Call::new(cx, doing("read the policy of", name, "iam:GetRolePolicy"))
-            .absent_on(GONE)
+            .absent_on(NOT_FOUND)
             .find(|| request.clone().send())
             .await?;
         let tags: Tags =
@@ -72,7 +72,7 @@ impl Role {
                 .map(policy::trusted_service)
                 .unwrap_or_default(),
             statements: inline.map(|inline| policy::statements(inline.policy_document())).unwrap_or_default(),
-            tags: compared(&tags, want.map(|want| &want.tags)),
+            tags: managed_tags(&tags, want.map(|want| &want.tags)),
         };
         Ok(Some(Found { spec, outputs: self.outputs(name, role.role_id()), tags: Some(tags) }))
     }
@@ -85,14 +85,14 @@ impl Role {
             .policy_name(POLICY)
             .policy_document(policy::document(&want.statements));
         Call::new(cx, doing("set the policy of", name, "iam:PutRolePolicy"))
-            .again_on(GONE)
+            .again_on(NOT_FOUND)
             .send(|| request.clone().send())
             .await?;
         Ok(())
     }
 
     /// Makes a role be as wanted, where it is not.
-    async fn mend(&self, cx: &Cx, name: &str, have: &RoleSpec, want: &RoleSpec) -> Result<(), Fault> {
+    async fn reconcile(&self, cx: &Cx, name: &str, have: &RoleSpec, want: &RoleSpec) -> Result<(), Fault> {
         if have.trusted_service != want.trusted_service {
             let request = self
                 .client
@@ -100,18 +100,18 @@ impl Role {
                 .role_name(name)
                 .policy_document(policy::trust(&want.trusted_service));
             Call::new(cx, doing("set who may assume", name, "iam:UpdateAssumeRolePolicy"))
-                .again_on(GONE)
+                .again_on(NOT_FOUND)
                 .send(|| request.clone().send())
                 .await?;
         }
         if have.statements != want.statements {
             self.put_policy(cx, name, want).await?;
         }
-        let tags = to_set(&have.tags, &want.tags);
+        let tags = tags_to_apply(&have.tags, &want.tags);
         if !tags.is_empty() {
             let request = self.client.tag_role().role_name(name).set_tags(Some(sdk_tags(&tags)));
             Call::new(cx, doing("tag", name, "iam:TagRole"))
-                .again_on(GONE)
+                .again_on(NOT_FOUND)
                 .send(|| request.clone().send())
                 .await?;
         }
@@ -141,7 +141,7 @@ impl Role {
             // Whose it is has to be known before anything of it is changed.
             let request = self.client.get_role().role_name(name);
             Call::new(cx, doing("read", name, "iam:GetRole"))
-                .again_on(GONE)
+                .again_on(NOT_FOUND)
                 .send(|| request.clone().send())
                 .await?;
             self.found(cx, name, Some(want))
@@ -149,7 +149,7 @@ impl Role {
                 .ok_or_else(|| Fault::transient("not_visible", format!("role {name} is not visible yet")))?
         };
         check_ours(&self.aws, name, &found)?;
-        self.mend(cx, name, &found.spec, want).await?;
+        self.reconcile(cx, name, &found.spec, want).await?;
         Ok(found.outputs)
     }
 
@@ -157,25 +157,25 @@ impl Role {
     async fn empty(&self, cx: &Cx, name: &str) -> Result<(), Fault> {
         let request = self.client.list_role_policies().role_name(name);
         let inline = Call::new(cx, doing("list the policies of", name, "iam:ListRolePolicies"))
-            .absent_on(GONE)
+            .absent_on(NOT_FOUND)
             .find(|| request.clone().into_paginator().items().send().try_collect())
             .await?;
         for policy in inline.unwrap_or_default() {
             let request = self.client.delete_role_policy().role_name(name).policy_name(policy);
             Call::new(cx, doing("delete a policy of", name, "iam:DeleteRolePolicy"))
-                .absent_on(GONE)
+                .absent_on(NOT_FOUND)
                 .find(|| request.clone().send())
                 .await?;
         }
         let request = self.client.list_attached_role_policies().role_name(name);
         let attached = Call::new(cx, doing("list the policies of", name, "iam:ListAttachedRolePolicies"))
-            .absent_on(GONE)
+            .absent_on(NOT_FOUND)
             .find(|| request.clone().into_paginator().items().send().try_collect())
             .await?;
         for arn in attached.unwrap_or_default().into_iter().filter_map(|policy| policy.policy_arn) {
             let request = self.client.detach_role_policy().role_name(name).policy_arn(arn);
             Call::new(cx, doing("detach a policy of", name, "iam:DetachRolePolicy"))
-                .absent_on(GONE)
+                .absent_on(NOT_FOUND)
                 .find(|| request.clone().send())
                 .await?;
         }
@@ -189,7 +189,7 @@ impl Role {
             self.empty(cx, name).await?;
             // In all rounds but the last, what is still on it is taken off again.
             let held: &[&str] = if round == last { &[] } else { HELD };
-            let codes = [GONE, held].concat();
+            let codes = [NOT_FOUND, held].concat();
             let deleted = Call::new(cx, doing("delete", name, "iam:DeleteRole"))
                 .absent_on(&codes)
                 .find(|| request.clone().send())
@@ -199,7 +199,7 @@ impl Role {
             }
             let request = self.client.get_role().role_name(name);
             let there = Call::new(cx, doing("read", name, "iam:GetRole"))
-                .absent_on(GONE)
+                .absent_on(NOT_FOUND)
                 .find(|| request.clone().send())
                 .await?;
             if there.is_none() {
@@ -238,7 +238,7 @@ impl Resource for Role {
         want: &RoleSpec,
         _: &[FieldDiff],
     ) -> Result<Outputs, Fault> {
-        self.mend(cx, name, &have.spec, want).await?;
+        self.reconcile(cx, name, &have.spec, want).await?;
         Ok(have.outputs.clone())
     }
 

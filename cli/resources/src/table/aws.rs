@@ -20,13 +20,13 @@ use crate::aws::fault::Doing;
 use crate::aws::owner::check_ours;
 use crate::aws::resource::Found;
 use crate::aws::resource::Resource;
-use crate::aws::tags::to_set;
+use crate::aws::tags::tags_to_apply;
 use crate::table::errors;
 use crate::table::spec::TableSpec;
 use crate::tags::Tags;
 
 /// What is said of a table that is not there.
-const GONE: &[&str] = &["ResourceNotFoundException", "TableNotFoundException"];
+const NOT_FOUND: &[&str] = &["ResourceNotFoundException", "TableNotFoundException"];
 
 /// What is said of one that is there already, or that is being changed.
 const IN_USE: &[&str] = &["ResourceInUseException"];
@@ -132,14 +132,14 @@ impl Table {
         // "Backups are being enabled", for a while after a table is made.
         Call::new(cx, doing("set the backups of", name, "dynamodb:UpdateContinuousBackups"))
             .patient(PATIENCE)
-            .again_on(GONE)
+            .again_on(NOT_FOUND)
             .send(|| request.clone().send())
             .await?;
         Ok(())
     }
 
     /// Makes a table be as wanted, where it is not.
-    async fn mend(&self, cx: &Cx, name: &str, have: &TableSpec, want: &TableSpec) -> Result<(), Fault> {
+    async fn reconcile(&self, cx: &Cx, name: &str, have: &TableSpec, want: &TableSpec) -> Result<(), Fault> {
         if have.partition_key != want.partition_key {
             let message =
                 format!("table {name} has the key {}, not {}", have.partition_key, want.partition_key);
@@ -151,17 +151,17 @@ impl Table {
         if have.point_in_time_recovery != want.point_in_time_recovery {
             self.set_backups(cx, name, want.point_in_time_recovery).await?;
         }
-        let tags = to_set(&have.tags, &want.tags);
+        let tags = tags_to_apply(&have.tags, &want.tags);
         if !tags.is_empty() {
             let request =
                 self.client.tag_resource().resource_arn(self.arn(name)).set_tags(Some(sdk_tags(&tags)));
             Call::new(cx, doing("tag", name, "dynamodb:TagResource"))
-                .again_on(GONE)
+                .again_on(NOT_FOUND)
                 .send(|| request.clone().send())
                 .await?;
         }
         // Last: it may be refused for an hour.
-        self.mend_ttl(cx, name, have, want).await
+        self.reconcile_ttl(cx, name, have, want).await
     }
 
     /// Makes the table; `None` where it is there already. One that is just being deleted is waited for.
@@ -220,7 +220,7 @@ impl Table {
             }
         } else if let Some(found) = self.found(cx, name, Some(want)).await? {
             check_ours(&self.aws, name, &found)?;
-            self.mend(cx, name, &found.spec, want).await?;
+            self.reconcile(cx, name, &found.spec, want).await?;
         }
         Ok(self.outputs(name))
     }
@@ -235,7 +235,7 @@ impl Table {
             let request = self.client.delete_table().table_name(name);
             Call::new(cx, doing("delete", name, "dynamodb:DeleteTable"))
                 .patient(PATIENCE)
-                .absent_on(GONE)
+                .absent_on(NOT_FOUND)
                 .find(|| request.clone().send())
                 .await?;
         }
@@ -281,7 +281,7 @@ impl Resource for Table {
         want: &TableSpec,
         _: &[FieldDiff],
     ) -> Result<Outputs, Fault> {
-        self.mend(cx, name, &have.spec, want).await?;
+        self.reconcile(cx, name, &have.spec, want).await?;
         Ok(self.outputs(name))
     }
 

@@ -10,7 +10,7 @@ use hitctl_engine::{Action, Change as PlannedChange, Cx, Fault, Graph, Keep, Out
 use hitctl_resources::aws::fault::{
     Doing, ErrorClass, ErrorResponse, ErrorRule, fault_of, is_transient, rule,
 };
-use hitctl_resources::aws::{Aws, Found, Resource, Typed, check_ours, compared};
+use hitctl_resources::aws::{Aws, Found, Resource, Typed, check_ours, managed_tags};
 use hitctl_resources::{
     EffectContext, HomeRegion, IrreversibleEffect, KINDS, Kind, Naming, Operation, Price, REGISTRY, Registry,
     RequiredConfirmation, Scope, Spec, Tags, Usage,
@@ -63,7 +63,7 @@ impl Resource for Topics {
     ) -> Result<Option<Found<TopicSpec>>, Fault> {
         let live = TOPICS.lock().unwrap().get(name).map(|(_, spec)| spec.clone());
         Ok(live.map(|live| {
-            let tags = compared(&live.tags, want.map(|want| &want.tags));
+            let tags = managed_tags(&live.tags, want.map(|want| &want.tags));
             let outputs = self.outputs(name);
             Found { tags: Some(live.tags.clone()), spec: TopicSpec { tags, ..live }, outputs }
         }))

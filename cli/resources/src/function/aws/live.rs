@@ -12,7 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use hitctl_engine::{Fault, Outputs, Value};
 
 use crate::aws::resource::Found;
-use crate::aws::tags::compared;
+use crate::aws::tags::managed_tags;
 use crate::function::spec::FunctionSpec;
 use crate::tags::Tags;
 use hitctl_config::Arch;
@@ -53,7 +53,7 @@ pub(super) fn found(
         app_log_level: app_level,
         system_log_level: system_level,
         log_group: Value::from(log_group),
-        tags: compared(&tags, want.map(|want| &want.tags)),
+        tags: managed_tags(&tags, want.map(|want| &want.tags)),
     };
     Ok(Some(Found { spec, outputs: Outputs::new(), tags: Some(tags) }))
 }

@@ -5,7 +5,7 @@ use aws_sdk_apigatewayv2::types;
 use hitctl_engine::Fault;
 
 use super::client::{HttpApis, NOT_FOUND};
-use crate::aws::cors::{Said, list, seconds};
+use crate::aws::cors::{CorsSettings, list, seconds};
 use crate::aws::fault::{Doing, ToFault as _};
 use crate::aws::owner::{is_ours, split_by_tags};
 use crate::cors::Cors;
@@ -52,7 +52,7 @@ impl From<CreateApiOutput> for Api {
 }
 
 fn cors_of(cors: Option<&types::Cors>) -> Cors {
-    cors.map_or_else(Said::default, |cors| Said {
+    cors.map_or_else(CorsSettings::default, |cors| CorsSettings {
         origins: cors.allow_origins(),
         methods: cors.allow_methods(),
         headers: cors.allow_headers(),

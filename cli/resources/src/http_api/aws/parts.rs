@@ -10,7 +10,7 @@ use super::client::{HttpApis, NOT_FOUND, STAGE, not_visible};
 use super::find::Api;
 use super::ingest::ToQueue;
 use crate::aws::fault::ToFault as _;
-use crate::aws::tags::compared;
+use crate::aws::tags::managed_tags;
 use crate::http_api::spec::HttpApiSpec;
 use crate::http_api::spec::Reader;
 use crate::http_api::spec::Throttle;
@@ -185,7 +185,7 @@ impl Parts {
             ingest: self.ingest_spec(),
             cors: api.cors.clone(),
             throttle: self.stage.as_ref().map_or_else(none, Stage::throttle),
-            tags: compared(&api.tags, want.map(|want| &want.tags)),
+            tags: managed_tags(&api.tags, want.map(|want| &want.tags)),
         }
     }
 }
@@ -265,7 +265,7 @@ fn seen(is_not_found: bool, fault: Fault) -> Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::aws::cors::Said;
+    use crate::aws::cors::CorsSettings;
     use crate::tags::Tags;
 
     type Changed<'a> = (&'a dyn Fn(&mut Parts), String);
@@ -277,7 +277,7 @@ mod tests {
             id: "a1b2".to_owned(),
             endpoint: "https://a1b2.execute-api.eu-west-1.amazonaws.com".to_owned(),
             tags: Tags::new(),
-            cors: Said::default().normalised(),
+            cors: CorsSettings::default().normalised(),
             is_open: true,
         }
     }

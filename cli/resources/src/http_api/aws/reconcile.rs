@@ -11,7 +11,7 @@ use super::client::{HttpApis, NOT_FOUND, STAGE, fault};
 use super::find::{Api, cors_for};
 use super::parts::{Integration, PAYLOAD, Parts, READER, Route, TIMEOUT_MS};
 use crate::aws::fault::ToFault as _;
-use crate::aws::tags::to_set;
+use crate::aws::tags::tags_to_apply;
 use crate::http_api::spec::HttpApiSpec;
 use crate::http_api::spec::Throttle;
 
@@ -140,7 +140,7 @@ impl HttpApis {
             let call = call.cors_configuration(cors_for(&want.cors)).send().await;
             call.map_err(|error| error.fault(&Self::doing("change", "", id, "apigateway:UpdateApi")))?;
         }
-        let add = to_set(&api.tags, &want.tags);
+        let add = tags_to_apply(&api.tags, &want.tags);
         if !add.is_empty() {
             let add = add.into_iter().collect();
             let call = self.client.tag_resource().resource_arn(self.arn(id)).set_tags(Some(add)).send().await;

@@ -9,10 +9,10 @@ use aws_sdk_dynamodb::types::{
 use futures::future::try_join3;
 use hitctl_engine::{Cx, Fault};
 
-use super::{GONE, Table, doing};
+use super::{NOT_FOUND, Table, doing};
 use crate::aws::call::Call;
 use crate::aws::resource::Found;
-use crate::aws::tags::compared;
+use crate::aws::tags::managed_tags;
 use crate::aws::tags::read_tags;
 use crate::table::spec::TableSpec;
 use crate::tags::Tags;
@@ -22,7 +22,7 @@ impl Table {
     pub(super) async fn describe(&self, cx: &Cx, name: &str) -> Result<Option<TableDescription>, Fault> {
         let request = self.client.describe_table().table_name(name);
         let found = Call::new(cx, doing("read", name, "dynamodb:DescribeTable"))
-            .absent_on(GONE)
+            .absent_on(NOT_FOUND)
             .find(|| request.clone().send())
             .await?;
         Ok(found.and_then(|found| found.table))
@@ -48,7 +48,7 @@ impl Table {
             deletion_protection: table.deletion_protection_enabled().unwrap_or(false),
             max_write_units: max_write_units(&table),
             ttl_attribute,
-            tags: compared(&tags, want.map(|want| &want.tags)),
+            tags: managed_tags(&tags, want.map(|want| &want.tags)),
         };
         Ok(Some(Found { spec, outputs: self.outputs(name), tags: Some(tags) }))
     }
@@ -56,7 +56,7 @@ impl Table {
     async fn backups(&self, cx: &Cx, name: &str) -> Result<bool, Fault> {
         let request = self.client.describe_continuous_backups().table_name(name);
         let found = Call::new(cx, doing("read the backups of", name, "dynamodb:DescribeContinuousBackups"))
-            .absent_on(GONE)
+            .absent_on(NOT_FOUND)
             .find(|| request.clone().send())
             .await?;
         Ok(found.is_some_and(|found| has_backups(&found)))
@@ -74,7 +74,7 @@ impl Table {
             let request =
                 self.client.list_tags_of_resource().resource_arn(self.arn(name)).set_next_token(next);
             let page = Call::new(cx, doing("read the tags of", name, "dynamodb:ListTagsOfResource"))
-                .absent_on(GONE)
+                .absent_on(NOT_FOUND)
                 .find(|| request.clone().send())
                 .await?;
             let Some(page) = page else { return Ok(tags) };

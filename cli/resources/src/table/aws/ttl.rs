@@ -8,7 +8,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::{TimeToLiveDescription, TimeToLiveSpecification, TimeToLiveStatus};
 use hitctl_engine::{Cx, Fault, FaultKind, Wait};
 
-use super::{GONE, IN_USE, PATIENCE, POLLS, Table, doing};
+use super::{IN_USE, NOT_FOUND, PATIENCE, POLLS, Table, doing};
 use crate::aws::call::Call;
 use crate::table::spec::TableSpec;
 
@@ -24,7 +24,7 @@ impl Table {
     pub(super) async fn ttl(&self, cx: &Cx, name: &str) -> Result<Option<String>, Fault> {
         let request = self.client.describe_time_to_live().table_name(name);
         let found = Call::new(cx, doing("read the time to live of", name, "dynamodb:DescribeTimeToLive"))
-            .absent_on(GONE)
+            .absent_on(NOT_FOUND)
             .find(|| request.clone().send())
             .await?;
         Ok(found.and_then(|found| found.time_to_live_description).and_then(attribute))
@@ -44,7 +44,7 @@ impl Table {
             .build()
             .expect("its required fields are set");
         let request = self.client.update_time_to_live().table_name(name).time_to_live_specification(change);
-        let gone_or_busy = [GONE, IN_USE].concat();
+        let gone_or_busy = [NOT_FOUND, IN_USE].concat();
         let done = Call::new(cx, doing("set the time to live of", name, "dynamodb:UpdateTimeToLive"))
             .patient(PATIENCE)
             .again_on(&gone_or_busy)
@@ -71,7 +71,7 @@ impl Table {
     }
 
     /// Makes the time to live be as wanted, where it is not.
-    pub(super) async fn mend_ttl(
+    pub(super) async fn reconcile_ttl(
         &self,
         cx: &Cx,
         name: &str,

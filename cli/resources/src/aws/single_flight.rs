@@ -12,9 +12,9 @@ type Question<T> = BoxFuture<'static, Result<T, Fault>>;
 
 /// Questions that are under way, by what they are about. Nothing is kept: who asks when the answer is there asks anew, so that
 /// no answer is older than the question.
-pub(crate) struct Together<K, T>(Mutex<BTreeMap<K, WeakShared<Question<T>>>>);
+pub(crate) struct SingleFlight<K, T>(Mutex<BTreeMap<K, WeakShared<Question<T>>>>);
 
-impl<K: Ord, T: Clone> Together<K, T> {
+impl<K: Ord, T: Clone> SingleFlight<K, T> {
     /// The answer to the question about `key` that is under way, or else to this one.
     pub(crate) fn ask(&self, key: K, question: impl FnOnce() -> Question<T>) -> Shared<Question<T>> {
         let mut under_way = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -27,15 +27,15 @@ impl<K: Ord, T: Clone> Together<K, T> {
     }
 }
 
-impl<K, T> Default for Together<K, T> {
+impl<K, T> Default for SingleFlight<K, T> {
     fn default() -> Self {
         Self(Mutex::default())
     }
 }
 
-impl<K, T> fmt::Debug for Together<K, T> {
+impl<K, T> fmt::Debug for SingleFlight<K, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Together").finish_non_exhaustive()
+        f.debug_struct("SingleFlight").finish_non_exhaustive()
     }
 }
 
@@ -49,7 +49,7 @@ mod tests {
 
     #[test]
     fn who_asks_at_once_gets_one_answer_and_who_asks_later_a_new_one() {
-        let (together, asked) = (Together::<&str, u32>::default(), AtomicU32::new(0));
+        let (together, asked) = (SingleFlight::<&str, u32>::default(), AtomicU32::new(0));
         let ask = |key| {
             let number = || ready(Ok(asked.fetch_add(1, Ordering::SeqCst))).boxed();
             together.ask(key, number)
@@ -65,7 +65,7 @@ mod tests {
 
     #[test]
     fn a_question_that_nobody_waits_for_any_more_is_asked_anew() {
-        let together = Together::<&str, u32>::default();
+        let together = SingleFlight::<&str, u32>::default();
         let given_up = together.ask("a", || pending().boxed());
         assert_eq!(given_up.clone().now_or_never(), None);
         drop(given_up);
