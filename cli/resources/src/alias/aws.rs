@@ -15,8 +15,7 @@ use crate::aws::fault::{Doing, ToFault as _};
 use crate::aws::lambda::state::{Until, wait_until_ready};
 use crate::aws::lambda::wait::{CONFLICT, NOT_FOUND, READ, WRITE};
 use crate::aws::owner::is_ours;
-use crate::aws::resource::Found;
-use crate::aws::resource::Resource;
+use crate::aws::resource::{Found, Resource};
 
 /// The driver of aliases.
 pub(crate) struct Alias {

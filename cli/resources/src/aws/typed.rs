@@ -9,8 +9,7 @@ use serde_json::Value as Json;
 
 use crate::aws::account::Aws;
 use crate::aws::owner::owner_of;
-use crate::aws::resource::Found;
-use crate::aws::resource::Resource;
+use crate::aws::resource::{Found, Resource};
 use crate::spec::Spec;
 
 /// A [`Resource`] as the engine sees it.

@@ -12,8 +12,7 @@ use crate::aws::account::Aws;
 use crate::aws::call::Call;
 use crate::aws::fault::Doing;
 use crate::aws::lambda::wait::{NOT_FOUND, WRITE};
-use crate::aws::resource::Found;
-use crate::aws::resource::Resource;
+use crate::aws::resource::{Found, Resource};
 use crate::event_invoke_config::spec::EventInvokeConfigSpec;
 
 /// What Lambda does unless it is told otherwise: so many retries (its API reference, `PutFunctionEventInvokeConfig`),

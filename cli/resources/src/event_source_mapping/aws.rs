@@ -17,10 +17,8 @@ use crate::aws::fault::{Doing, ToFault as _};
 use crate::aws::lambda::policy::client;
 use crate::aws::lambda::wait::{CONFLICT, NOT_FOUND, READ};
 use crate::aws::owner::check_ours;
-use crate::aws::resource::Found;
-use crate::aws::resource::Resource;
-use crate::aws::tags::managed_tags;
-use crate::aws::tags::tags_to_apply;
+use crate::aws::resource::{Found, Resource};
+use crate::aws::tags::{managed_tags, tags_to_apply};
 use crate::event_source_mapping::spec::EventSourceMappingSpec;
 use config::{Mapping, uuid_in};
 

@@ -14,9 +14,7 @@ use crate::aws::cors::{CorsSettings, list, seconds};
 use crate::aws::fault::{Doing, ToFault as _};
 use crate::aws::lambda::policy::{self, Grant, Policy, Statement, not_visible};
 use crate::aws::lambda::wait::{CONFLICT, NOT_FOUND, READ, WRITE};
-use crate::aws::resource::Found;
-use crate::aws::resource::Resource;
-use crate::aws::resource::differs;
+use crate::aws::resource::{Found, Resource, differs};
 use crate::cors::Cors;
 use crate::function_url::spec::FunctionUrlSpec;
 

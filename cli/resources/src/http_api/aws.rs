@@ -15,8 +15,7 @@ use hitctl_engine::{Cx, Fault, Outputs};
 
 use crate::aws::account::Aws;
 use crate::aws::fault::ToFault as _;
-use crate::aws::resource::Found;
-use crate::aws::resource::Resource;
+use crate::aws::resource::{Found, Resource};
 use crate::http_api::spec::HttpApiSpec;
 use client::{NOT_FOUND, READ, STAGE, WRITE};
 use find::Api;

@@ -14,13 +14,9 @@ use crate::aws::account::Aws;
 use crate::aws::call::Call;
 use crate::aws::fault::Doing;
 use crate::aws::owner::check_ours;
-use crate::aws::resource::Found;
-use crate::aws::resource::Resource;
-use crate::aws::tags::managed_tags;
-use crate::aws::tags::read_tags;
-use crate::aws::tags::tags_to_apply;
-use crate::log_group::spec::LogGroupSpec;
-use crate::log_group::spec::OLDEST_MS;
+use crate::aws::resource::{Found, Resource};
+use crate::aws::tags::{managed_tags, read_tags, tags_to_apply};
+use crate::log_group::spec::{LogGroupSpec, OLDEST_MS};
 use crate::tags::Tags;
 
 const NOT_FOUND: &[&str] = &["ResourceNotFoundException"];

@@ -9,8 +9,7 @@ use hitctl_engine::{Cx, Fault, FieldDiff, Outputs, Value};
 use crate::alias::places::places;
 use crate::aws::account::Aws;
 use crate::aws::lambda::policy::{self, Grant, Policy, Statement};
-use crate::aws::resource::Found;
-use crate::aws::resource::Resource;
+use crate::aws::resource::{Found, Resource};
 use crate::aws::single_flight::SingleFlight;
 use crate::permission::spec::PermissionSpec;
 

@@ -11,13 +11,10 @@ use crate::aws::account::Aws;
 use crate::aws::call::Call;
 use crate::aws::fault::Doing;
 use crate::aws::owner::check_ours;
-use crate::aws::resource::Found;
-use crate::aws::resource::Resource;
-use crate::aws::tags::managed_tags;
-use crate::aws::tags::tags_to_apply;
-use crate::role::errors;
-use crate::role::policy;
+use crate::aws::resource::{Found, Resource};
+use crate::aws::tags::{managed_tags, tags_to_apply};
 use crate::role::spec::RoleSpec;
+use crate::role::{errors, policy};
 use crate::tags::Tags;
 
 /// The name of the inline policy.

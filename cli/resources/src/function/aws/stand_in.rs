@@ -14,8 +14,7 @@ use crate::aws::account::Aws;
 use crate::aws::call::Call;
 use crate::aws::fault::Doing;
 use crate::aws::owner::owner_of;
-use crate::role::errors;
-use crate::role::policy;
+use crate::role::{errors, policy};
 use crate::tags::Tags;
 
 /// IAM's code for a role that does not exist.

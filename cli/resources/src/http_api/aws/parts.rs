@@ -11,9 +11,7 @@ use super::find::Api;
 use super::ingest::ToQueue;
 use crate::aws::fault::ToFault as _;
 use crate::aws::tags::managed_tags;
-use crate::http_api::spec::HttpApiSpec;
-use crate::http_api::spec::Reader;
-use crate::http_api::spec::Throttle;
+use crate::http_api::spec::{HttpApiSpec, Reader, Throttle};
 
 /// So many integrations or routes come in one page at most: more than there can be.
 const PAGE: &str = "500";

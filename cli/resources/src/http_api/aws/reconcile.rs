@@ -12,8 +12,7 @@ use super::find::{Api, cors_for};
 use super::parts::{Integration, PAYLOAD, Parts, READER, Route, TIMEOUT_MS};
 use crate::aws::fault::ToFault as _;
 use crate::aws::tags::tags_to_apply;
-use crate::http_api::spec::HttpApiSpec;
-use crate::http_api::spec::Throttle;
+use crate::http_api::spec::{HttpApiSpec, Throttle};
 
 /// So many routes are written at once. A few, so that the first deploy waits for one of them and not for all; no more,
 /// since API Gateway takes a burst of forty calls from an account and then ten a second.

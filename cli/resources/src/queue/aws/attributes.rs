@@ -7,9 +7,7 @@ use hitctl_engine::Fault;
 use serde_json::{Value as Json, json};
 
 use crate::aws::lambda::policy::sole_text;
-use crate::queue::spec::QueueSpec;
-use crate::queue::spec::Redrive;
-use crate::queue::spec::Sender;
+use crate::queue::spec::{QueueSpec, Redrive, Sender};
 use crate::tags::Tags;
 
 /// Attributes by name.

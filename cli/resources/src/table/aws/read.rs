@@ -12,8 +12,7 @@ use hitctl_engine::{Cx, Fault};
 use super::{NOT_FOUND, Table, doing};
 use crate::aws::call::Call;
 use crate::aws::resource::Found;
-use crate::aws::tags::managed_tags;
-use crate::aws::tags::read_tags;
+use crate::aws::tags::{managed_tags, read_tags};
 use crate::table::spec::TableSpec;
 use crate::tags::Tags;
 
