@@ -86,7 +86,7 @@ impl DeployLock {
 
     /// Ends it. A run that lost its lease has failed, whatever it did.
     pub(crate) async fn end(self, outcome: Option<&Outcome>) -> Option<Failure> {
-        let lease = self.lease.or_else(|| self.gate.and_then(Gate::into_lease))?;
+        let lease = self.lease.or_else(|| self.gate.and_then(|gate| gate.take_lease()))?;
         let lost = lease.lost();
         let table = address::hits_table();
         let gone = outcome.is_some_and(|outcome| {

@@ -8,8 +8,8 @@ use futures::future::BoxFuture;
 use hitctl_config::names;
 use hitctl_config::partitions::Partition;
 use hitctl_engine::{Address, Cx, Drivers, Fault, Finding, Graph, Sink, Snapshot};
-use hitctl_resources::versions::Version;
 use hitctl_resources::aws::{self, Aws, Quota};
+use hitctl_resources::versions::Version;
 use hitctl_resources::{AliasSpec, Place};
 use serde_json::Value as Json;
 use tokio_util::sync::CancellationToken;
@@ -102,7 +102,8 @@ impl Cloud for AwsCloud {
     ) -> BoxFuture<'a, Result<Vec<(String, String)>, Fault>> {
         async move {
             let cx = Cx::new(Address::new("account", "tags"), sink.clone(), stop.clone());
-            let found = hitctl_resources::deployments(&self.session.config, &self.aws.place.region, &cx).await?;
+            let found =
+                hitctl_resources::deployments(&self.session.config, &self.aws.place.region, &cx).await?;
             Ok(found.into_iter().map(|one| (one.app, one.env)).collect())
         }
         .boxed()

@@ -4,7 +4,7 @@
 //! time it is made: so none is made before the table is there and the lease in it is taken. Who comes second finds the
 //! API of the first, by its tags.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
@@ -19,7 +19,8 @@ use super::{Lease, Taking};
 /// A lease that is taken when it is first needed.
 pub struct Gate {
     taking: Taking,
-    lease: OnceCell<Lease>,
+    /// The lease, until [`Gate::take_lease`] takes it out.
+    lease: OnceCell<Mutex<Option<Lease>>>,
     /// What became of the table.
     table: watch::Sender<Option<Result<(), Fault>>>,
 }
@@ -52,12 +53,13 @@ impl Gate {
                     .hinted("run the same command again; it continues where it stopped"));
             }
         }
-        self.lease.get_or_try_init(|| async { Ok(Lease::take(&self.taking).await?.0) }).await.map(drop)
+        let take = || async { Ok(Mutex::new(Some(Lease::take(&self.taking).await?.0))) };
+        self.lease.get_or_try_init(take).await.map(drop)
     }
 
-    /// The lease, if it was taken.
-    pub fn into_lease(self: Arc<Self>) -> Option<Lease> {
-        Arc::into_inner(self)?.lease.into_inner()
+    /// Takes the lease out, so that it can be released; `None` if the gate never took it.
+    pub fn take_lease(&self) -> Option<Lease> {
+        self.lease.get()?.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 

@@ -106,7 +106,7 @@ fn described(circle: &[PathBuf], imports: &Imports, folder: &Path, workspace: &P
             if let (Some(a), Some(b)) = (unit(from), unit(target))
                 && a != b
             {
-                text += &format!("  {} -> {} ({name})\n", short(from), short(target));
+                text.extend(["  ", &short(from), " -> ", &short(target), " (", name, ")\n"]);
             }
         }
     }

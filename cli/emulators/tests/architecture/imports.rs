@@ -24,10 +24,12 @@ impl Imports {
     pub(crate) fn of_crate(root: &Path) -> Self {
         let mut imports = Self::default();
         let mut parsed = Vec::new();
-        imports.read(root.to_path_buf(), &root.parent().unwrap().to_path_buf(), Vec::new(), &mut parsed);
+        imports.read(root.to_path_buf(), root.parent().unwrap(), Vec::new(), &mut parsed);
         for (path, module, items) in &parsed {
             let mut paths = Paths { module: module.clone(), found: BTreeSet::new() };
-            items.iter().for_each(|item| paths.visit_item(item));
+            for item in items {
+                paths.visit_item(item);
+            }
             for (module, segments) in paths.found {
                 if let Some(target) = imports.resolve(&module, &segments).filter(|target| target != path) {
                     let said = imports.edges.entry(path.clone()).or_default();
@@ -70,7 +72,9 @@ impl Imports {
         let below = children.join(&name);
         if let Some((_, items)) = content {
             self.files.insert(inner.clone(), path.to_path_buf());
-            items.iter().for_each(|item| self.declare(item, path, &below, &inner, parsed));
+            for item in items {
+                self.declare(item, path, &below, &inner, parsed);
+            }
             return;
         }
         let named = attrs.iter().find_map(path_attribute).map(|file| path.parent().unwrap().join(file));

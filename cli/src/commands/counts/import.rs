@@ -105,7 +105,9 @@ pub(super) async fn run(
                 Taking { keep_query: counter.keep_query.clone(), robots: counter.bots == Bots::Count };
             let (id, numbers, reading) =
                 hitctl_counts::import::read(content, args.format.into(), &taking, mode, LARGEST)?;
-            imported_lines(&reading).into_iter().for_each(|told| session.console.talk(&told));
+            for line in imported_lines(&reading) {
+                session.console.talk(&line);
+            }
             (args.id.unwrap_or(id), numbers, reading)
         }
         (None, Some(hits), Some(path)) => {
