@@ -2,12 +2,16 @@
 
 /// The two upper-case digits of a byte.
 pub(crate) fn upper_hex(byte: u8) -> [char; 2] {
-    [byte >> 4, byte & 15].map(|digit| char::from(b"0123456789ABCDEF"[usize::from(digit)]))
+    digits(byte, b"0123456789ABCDEF")
 }
 
 /// The two lower-case digits of a byte.
 pub(crate) fn lower_hex(byte: u8) -> [char; 2] {
-    upper_hex(byte).map(|digit| digit.to_ascii_lowercase())
+    digits(byte, b"0123456789abcdef")
+}
+
+fn digits(byte: u8, digits: &[u8; 16]) -> [char; 2] {
+    [byte >> 4, byte & 15].map(|digit| char::from(digits[usize::from(digit)]))
 }
 
 /// The bytes that a percent-encoded text stands for, each with its spelling in the text: `%XX` or the byte itself. A `%` without
