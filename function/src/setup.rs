@@ -1,15 +1,15 @@
-//! What the counter is set up with: the owner's decisions, and what the deploy knows.
+//! The settings of the counter, from the owner and from the deploy.
 
 use crate::rules::Rules;
 use crate::store::Paths;
 
-/// What the owner decided, and what the deploy knows.
+/// The settings of the counter.
 #[derive(Clone, Debug, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct Setup {
-    /// What counts.
+    /// The rules for counting.
     pub rules: Rules,
-    /// Which paths may.
+    /// The paths that may be counted.
     pub paths: Paths,
     /// Whether visitors are told apart, so that there is a number of them.
     pub visitors: bool,
@@ -21,7 +21,7 @@ pub struct Setup {
     pub approximate: bool,
     /// Whether `POST /v1/hit` goes onto a queue, so that its answer has no numbers for the widget.
     pub queued: bool,
-    /// What proves that a request came through the owner's distribution.
+    /// The secret of requests that came through the owner's distribution.
     pub origin_secret: Option<String>,
     /// Whether this is the reader: it writes nothing, and what counts is forwarded to the counter.
     pub forwards: bool,

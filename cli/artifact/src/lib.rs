@@ -28,7 +28,6 @@ mod toolchain;
 mod words;
 
 use std::path::Path;
-use std::time::Instant;
 
 pub use hitctl_config::Arch;
 use hitctl_engine::{Event, Fault, Phase, Sink};
@@ -49,22 +48,20 @@ pub fn how(facts: &Facts, target: Target, source: &Source) -> Result<String, Fau
 
 /// Builds the function, or checks and packs what was given. Tells `sink` how it goes; stops early with `stop`.
 pub async fn build(request: &BuildRequest, sink: &Sink, stop: &CancellationToken) -> Result<Artifact, Fault> {
-    let started = Instant::now();
     let place = match request.target {
         Target::Lambda(arch) => Place::Lambda(arch),
         Target::Host => Place::Here(this_machine()?),
     };
-    sink.send(Event::PhaseStarted { phase: Phase::Build, detail: detail(request) });
-    let result = match request.given.clone() {
-        Some(path) => {
-            let out_dir = request.out_dir.clone();
-            blocking(move || given::take(&path, place, &out_dir)).await
+    sink.phase(Phase::Build, detail(request), async {
+        match request.given.clone() {
+            Some(path) => {
+                let out_dir = request.out_dir.clone();
+                blocking(move || given::take(&path, place, &out_dir)).await
+            }
+            None => from_source(request, place, sink, stop).await,
         }
-        None => from_source(request, place, sink, stop).await,
-    };
-    let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    sink.send(Event::PhaseEnded { phase: Phase::Build, ok: result.is_ok(), took_ms });
-    result
+    })
+    .await
 }
 
 fn detail(request: &BuildRequest) -> String {

@@ -17,7 +17,7 @@ use hitctl_engine::Fault;
 
 use super::request::Target;
 
-/// What is installed to build with, as found by [`toolchain_facts`](crate::toolchain_facts).
+/// The build tools that are installed, as found by [`toolchain_facts`](crate::toolchain_facts).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Facts {
     /// cargo.

@@ -1,4 +1,4 @@
-//! What is built, and what comes out: the request and the artifact.
+//! The request for a build, and the artifact that it gives.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use hitctl_engine::Fault;
 use crate::source::Source;
 use crate::store;
 
-/// What the function is built for.
+/// The machine that the function is built for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
     /// This machine.
@@ -19,12 +19,12 @@ pub enum Target {
     Lambda(Arch),
 }
 
-/// What to build, from what, to where.
+/// A request for a build.
 #[derive(Clone, Debug)]
 pub struct BuildRequest {
-    /// What for.
+    /// The machine that will run it.
     pub target: Target,
-    /// From which sources.
+    /// The sources.
     pub source: Source,
     /// A ready zip or executable to take instead of building.
     pub given: Option<PathBuf>,
@@ -32,7 +32,7 @@ pub struct BuildRequest {
     pub out_dir: PathBuf,
     /// The process environment. `PATH` finds the tools; flags for cargo and rustc are honoured.
     pub env: BTreeMap<String, String>,
-    /// How long the build may take, and the wait for another one.
+    /// The time limit of the build, and of waiting for another build.
     pub limit: Duration,
 }
 
@@ -69,7 +69,7 @@ pub struct Artifact {
     pub bytes: u64,
     /// Its SHA-256, in hex.
     pub sha256: String,
-    /// What it is compiled for.
+    /// The instruction set.
     pub arch: Arch,
     /// Whether it had to be compiled just now.
     pub built: bool,

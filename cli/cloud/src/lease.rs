@@ -90,7 +90,7 @@ impl Lease {
         let taken = cx.wait(&policy, "waiting for the lease", look).await;
         let (_, held, last) = told.into_inner().unwrap_or_else(PoisonError::into_inner);
         if held.is_some() {
-            let took_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+            let took_ms = hitctl_engine::millis(begun.elapsed());
             taking.sink.send(Event::PhaseEnded { phase: Phase::Lease, ok: taken.is_ok(), took_ms });
         }
         match (taken, &held) {

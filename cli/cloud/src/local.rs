@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
@@ -14,7 +14,7 @@ use bytes::Bytes;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use hitctl_config::names;
-use hitctl_engine::{Drivers, Event, Fault, Phase, Sink};
+use hitctl_engine::{Drivers, Fault, Phase, Sink};
 use hitctl_local::logs::Query;
 use hitctl_local::{Client, LocalDriver, Offline, client};
 use hitctl_resources::{Place, Tags};
@@ -59,13 +59,7 @@ impl Local {
         if let Some(note) = note {
             (local.warn)(&note);
         }
-        let place = Place {
-            partition: "aws".to_owned(),
-            region: hitctl_local::REGION.to_owned(),
-            account: hitctl_local::ACCOUNT.to_owned(),
-            has_versions: false,
-            endpoint: None,
-        };
+        let place = hitctl_local::place();
         let tags = names::tags(&request.loaded.app.app, &request.loaded.env);
         let client = match request.access {
             Access::Read => Client::connect(&state_dir).await?,
@@ -112,18 +106,14 @@ fn sdk(endpoint: &str, slow_calls: &SlowCalls) -> SdkConfig {
 
 /// Starts it unless it runs, and says so only when that took something.
 async fn start(local: &LocalOptions<'_>, state_dir: &Path, sink: &Sink) -> Result<Client, Fault> {
-    let started = Instant::now();
     let build_id = local.build_id;
     if let Some(client) = Client::connect(state_dir).await?
         && client.endpoint().build_id == build_id
     {
         return Ok(client);
     }
-    sink.send(Event::PhaseStarted { phase: Phase::Start, detail: "starting the local cloud".to_owned() });
-    let client = Client::ensure(state_dir, local.exe, build_id).await;
-    let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    sink.send(Event::PhaseEnded { phase: Phase::Start, ok: client.is_ok(), took_ms });
-    Ok(client?.0)
+    let starting = Client::ensure(state_dir, local.exe, build_id);
+    Ok(sink.phase(Phase::Start, "starting the local cloud", starting).await?.0)
 }
 
 impl Cloud for Local {

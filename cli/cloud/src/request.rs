@@ -1,4 +1,4 @@
-//! What is needed to open a cloud.
+//! The request to open a cloud.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,7 +14,7 @@ use crate::slow_calls::SlowCalls;
 pub struct Request<'a> {
     /// The configuration in force; it says which cloud.
     pub loaded: &'a Loaded,
-    /// What is going to be done with it.
+    /// The access that is needed.
     pub access: Access,
     /// The environment variables.
     pub env: &'a BTreeMap<String, String>,
@@ -30,19 +30,19 @@ pub struct Request<'a> {
     pub local: Option<LocalOptions<'a>>,
 }
 
-/// What the cloud on this machine needs.
+/// Options of the cloud on this machine.
 pub struct LocalOptions<'a> {
     /// The places of its state.
     pub places: Places,
     /// This program, to start it with.
     pub exe: &'a Path,
-    /// The build of this program: what changes resources has to be of the same one.
+    /// The build of this program. Only a daemon of the same build may change resources.
     pub build_id: &'a str,
     /// Shows a warning.
     pub warn: &'a (dyn Fn(&str) + Sync),
 }
 
-/// What flags and the configuration say of AWS.
+/// Options of a session with AWS, from flags and the configuration.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct AwsOptions<'a> {
     /// The profile that a flag names.
@@ -57,12 +57,12 @@ pub(crate) struct AwsOptions<'a> {
     pub(crate) insecure: bool,
     /// Reports a host that has not answered yet.
     pub(crate) slow_calls: Option<&'a SlowCalls>,
-    /// How long one call may take with all its attempts, where that is not five minutes.
+    /// The time limit of one call with all its attempts; five minutes if `None`.
     pub(crate) call_timeout: Option<Duration>,
 }
 
 impl Request<'_> {
-    /// What flags and the configuration say of AWS.
+    /// Returns the options of a session with AWS.
     pub(crate) fn aws_options(&self) -> AwsOptions<'_> {
         AwsOptions {
             profile: self.profile,

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How often a host that still has not answered is reported again.
+/// The time between two reports of the same host.
 const REPEAT: Duration = Duration::from_secs(30);
 
 /// Reports hosts that take long to answer.

@@ -1,4 +1,4 @@
-//! What a URL says about its host.
+//! The host and the scheme of a URL.
 
 /// The host of a URL, and its port where there is one.
 pub(crate) fn host(url: &str) -> String {
@@ -13,12 +13,11 @@ pub(crate) fn host(url: &str) -> String {
 /// Whether a URL leads to this machine.
 pub fn is_loopback(url: &str) -> bool {
     let Ok(uri) = url.parse::<hyper::Uri>() else { return false };
-    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']).to_ascii_lowercase();
-    host == "localhost"
-        || host.ends_with(".localhost")
-        || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+    let host = uri.host().unwrap_or_default().to_ascii_lowercase();
+    host.ends_with(".localhost") || hitctl_config::is_loopback(&host)
 }
 
+/// Whether a URL begins with `https://`.
 pub(crate) fn is_secure(url: &str) -> bool {
     url.get(..8).is_some_and(|start| start.eq_ignore_ascii_case("https://"))
 }

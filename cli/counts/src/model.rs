@@ -79,7 +79,7 @@ impl CountRow {
     }
 }
 
-/// What was not counted: by month (`2026-11`) and by reason (`bot`).
+/// Views that were not counted: by month (`2026-11`) and by reason (`bot`).
 pub type Dropped = BTreeMap<String, BTreeMap<String, u64>>;
 
 /// Every number of a table, or of a file.
@@ -90,7 +90,7 @@ pub struct Numbers {
     /// The visitors of the whole site; its hits are those of its paths, and stand there.
     #[serde(skip_serializing_if = "is_nobody", serialize_with = "site")]
     pub site: CountRow,
-    /// What was not counted.
+    /// Views that were not counted.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub dropped: Dropped,
     /// The numbers of the budget of new paths, by name; of the table itself, and in no file.

@@ -21,9 +21,9 @@ pub struct Pages {
 /// A page that cannot be counted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Refused {
-    /// What it is called.
+    /// The path or address of the page.
     pub page: String,
-    /// Why it is not counted.
+    /// The reason.
     pub why: String,
 }
 

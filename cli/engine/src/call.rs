@@ -46,6 +46,6 @@ pub(crate) fn spell(time: Duration) -> String {
 }
 
 /// Whole milliseconds of a duration.
-pub(crate) fn millis(time: Duration) -> u64 {
+pub fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

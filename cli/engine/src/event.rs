@@ -1,10 +1,12 @@
 //! What happens during a run, as data. The report draws it; tests record and replay it.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
 use crate::address::Address;
+use crate::call::millis;
 use crate::change::Action;
 use crate::fault::Fault;
 
@@ -131,5 +133,19 @@ impl Sink {
     /// Sends an event.
     pub fn send(&self, event: Event) {
         (self.0)(event);
+    }
+
+    /// Runs a part of the run between the events of its start and its end. It went well if the result is `Ok`.
+    pub async fn phase<T, E>(
+        &self,
+        phase: Phase,
+        detail: impl Into<String>,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        let started = Instant::now();
+        self.send(Event::PhaseStarted { phase, detail: detail.into() });
+        let result = work.await;
+        self.send(Event::PhaseEnded { phase, ok: result.is_ok(), took_ms: millis(started.elapsed()) });
+        result
     }
 }

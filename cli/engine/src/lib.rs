@@ -43,6 +43,7 @@ mod value;
 
 pub use address::{Address, AddressError};
 pub use apply::{Done, Failure, Outcome, Skipped, apply};
+pub use call::millis;
 pub use change::{Action, Change, Why};
 pub use check::{Finding, Severity, check};
 pub use cx::{Cx, Wait};

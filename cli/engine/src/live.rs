@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-/// What a live resource offers to others and to the user: ids that the server picked, ARNs, URLs.
+/// The outputs of a live resource: ids that the server picked, ARNs, URLs.
 pub type Outputs = BTreeMap<String, String>;
 
 /// A resource as it is now.
@@ -13,13 +13,13 @@ pub type Outputs = BTreeMap<String, String>;
 pub struct Live {
     /// Its settings, normalised: the same shape as the wanted spec, with every default filled in.
     pub spec: Json,
-    /// What it offers to others.
+    /// Its outputs.
     pub outputs: Outputs,
-    /// Whose it is.
+    /// Its owner.
     pub owner: Owner,
 }
 
-/// Whose a live resource is, by its tags.
+/// The owner of a live resource, by its tags.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Owner {

@@ -19,7 +19,7 @@ use crate::connections::{Connections, Place};
 /// A listener and how it is served.
 pub(crate) struct Server {
     pub(crate) listener: TcpListener,
-    /// Which connections there may be.
+    /// The limits on connections.
     pub(crate) connections: Arc<Connections>,
     pub(crate) http: http1::Builder,
     /// Once it is cancelled, no more connections are accepted.

@@ -1,4 +1,4 @@
-//! What a command has found out, shown to people and to programs.
+//! The two ways to show a result: as text for people, and as JSON for programs.
 
 use serde::Serialize;
 

@@ -1,4 +1,4 @@
-//! What the drivers of an AWS account share. Each driver lies in the folder of its kind.
+//! Code that the drivers of an AWS account share. Each driver lies in the folder of its kind.
 //!
 //! A driver reads a live resource back into its spec, normalised, and speaks typed values. [`typed::Typed`] adapts it to the
 //! engine, which speaks JSON.

@@ -7,6 +7,6 @@ use std::path::PathBuf;
 pub struct CodePackage {
     /// Its SHA-256, in hex.
     pub sha256: String,
-    /// Where it lies.
+    /// The path of the zip.
     pub zip: PathBuf,
 }

@@ -1,8 +1,8 @@
-//! The target of a deployment: the account and region that resources are in, and what differs between targets.
+//! The target of a deployment: an account and a region, with the differences between targets.
 
 use hitctl_config::Location;
 
-/// Where resources are deployed.
+/// The target of a deployment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
     /// `aws`, or another partition.

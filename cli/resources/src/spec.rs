@@ -11,7 +11,7 @@ pub trait Spec: Serialize + DeserializeOwned + Clone + PartialEq + Send + Sync +
     const REPLACE_ON: &'static [&'static str] = &[];
     /// The fields whose values are never shown.
     const SECRET: &'static [&'static str] = &[];
-    /// What deleting one would lose.
+    /// The loss that a deletion causes.
     const KEEP: Keep = Keep::Never;
 
     /// The address of the resource of this kind with that role in the app.

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use hitctl_cloud::{Access, Distribution, MAX_INVALIDATION_PATHS, unique};
 use hitctl_config::{Loaded, check_invalidation_path, names};
-use hitctl_engine::{Cx, Event, Phase, Sink};
+use hitctl_engine::{Cx, Phase, Sink};
 use hitctl_report::{Exit, Failure, InvalidateView, plural};
 
 use crate::deployment::context;
@@ -79,7 +79,6 @@ async fn invalidate(
     // who asks again means a new one; only the repetitions of one call share their reference.
     let reference = format!("hitctl-{}-{}", names::function(&loaded.app.app, &loaded.env), unique());
     let detail = format!("invalidating {}", plural(paths.len() as u64, "path"));
-    sink.send(Event::PhaseStarted { phase: Phase::Send, detail });
     let asked = async {
         let made = distribution.invalidate(&paths, &reference, &cx).await?;
         match wait {
@@ -87,9 +86,7 @@ async fn invalidate(
             None => Ok(made),
         }
     };
-    let made = asked.await;
-    sink.send(Event::PhaseEnded { phase: Phase::Send, ok: made.is_ok(), took_ms: millis(started) });
-    let made = made?;
+    let made = sink.phase(Phase::Send, detail, asked).await?;
     Ok(InvalidateView {
         env: loaded.env.clone(),
         distribution: id.to_owned(),

@@ -4,7 +4,6 @@
 mod site;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Instant;
 
 use futures::{StreamExt as _, TryStreamExt as _};
 use hitctl_cloud::{Access, Counts, To};
@@ -13,7 +12,6 @@ use hitctl_engine::{Event, Fault, Phase, Sink};
 use hitctl_report::{Exit, Failure, PathListView, PathsView, Stray, plural};
 
 use crate::deployment::{context, counts};
-use crate::elapsed::millis;
 use crate::session::Session;
 
 /// How many paths are written at the same time: enough to hide the way to AWS, few enough for hits to go on.
@@ -80,12 +78,8 @@ pub async fn run(session: &mut Session, command: Command) -> Result<Exit, Failur
     let counts = counts::of(&*cloud, &loaded, &session.stop)?;
     let progress = session.console.progress();
     let sink = progress.sink();
-    let started = Instant::now();
     let detail = format!("comparing {}", plural(pages.keys.len() as u64, "page"));
-    sink.send(Event::PhaseStarted { phase: Phase::Paths, detail });
-    let synced = sync(session, &counts, pages, &args, &sink).await;
-    let ok = synced.is_ok();
-    sink.send(Event::PhaseEnded { phase: Phase::Paths, ok, took_ms: millis(started) });
+    let synced = sink.phase(Phase::Paths, detail, sync(session, &counts, pages, &args, &sink)).await;
     progress.finish();
     session.console.result(&synced?);
     Ok(Exit::Done)

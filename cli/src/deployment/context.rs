@@ -1,4 +1,4 @@
-//! What every step of a deployment needs.
+//! The context that every step of a deployment needs.
 
 use hitctl_cloud::{Access, Cloud, Drive};
 use hitctl_config::{Loaded, Target};
@@ -19,7 +19,7 @@ pub(crate) struct DeployContext<'a> {
     pub(crate) cloud: &'a dyn Cloud,
     /// The drivers of that cloud.
     pub(crate) drivers: Drivers,
-    /// Where progress goes.
+    /// The consumer of progress events.
     pub(crate) sink: &'a Sink,
 }
 

@@ -12,11 +12,11 @@ use super::design::design;
 use super::{distribution, irreversible, quota};
 use crate::elapsed::millis;
 
-/// What a survey and a plan found.
+/// A plan with its findings and losses.
 pub(crate) struct PlanRun {
-    /// What to do about it.
+    /// The changes.
     pub(crate) plan: Plan,
-    /// What there is to say about that; none of them forbids it.
+    /// Findings that do not forbid the plan.
     pub(crate) findings: Vec<Finding>,
     /// Irreversible losses; each is confirmed before the first write.
     pub(crate) losses: Vec<Loss>,
@@ -28,7 +28,7 @@ pub(crate) async fn plan(context: &DeployContext<'_>, graph: &Graph) -> Result<P
     checked(context, graph, &live)
 }
 
-/// As [`plan`], for the app as the configuration wants it and the account can carry it.
+/// Plans a deploy: like [`plan`], with the design fitted to the quotas of the account.
 pub(crate) async fn plan_deploy(context: &DeployContext<'_>, code: &Code) -> Result<PlanRun, Failure> {
     let DeployContext { session, config, cloud, .. } = context;
     quota::check_table(config, *cloud).await?;
@@ -61,10 +61,8 @@ fn checked(context: &DeployContext<'_>, graph: &Graph, live: &Snapshot) -> Resul
 /// Reads what is live.
 pub(crate) async fn survey(context: &DeployContext<'_>, graph: &Graph) -> Result<Snapshot, Failure> {
     let DeployContext { session, drivers, sink, .. } = context;
-    let started = Instant::now();
-    sink.send(Event::PhaseStarted { phase: Phase::Survey, detail: "reading what is deployed".to_owned() });
-    let live = hitctl_engine::survey(graph, drivers, sink, &session.stop).await;
-    sink.send(Event::PhaseEnded { phase: Phase::Survey, ok: live.is_ok(), took_ms: millis(started) });
+    let reading = hitctl_engine::survey(graph, drivers, sink, &session.stop);
+    let live = sink.phase(Phase::Survey, "reading what is deployed", reading).await;
     live.map_err(|error| Failure::faults("failed to read what is deployed", &error, Exit::Error))
 }
 

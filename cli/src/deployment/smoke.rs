@@ -3,18 +3,17 @@
 
 mod diagnosis;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use hitctl_cloud::{Cloud, Web, is_loopback};
 use hitctl_config::contract::HEADER_BUILD;
 use hitctl_config::names;
-use hitctl_engine::{Event, Phase};
+use hitctl_engine::Phase;
 use hitctl_report::{Exit, Failure};
 use hitctl_resources::Place;
 
 use self::diagnosis::Unexpected;
 use super::context::DeployContext;
-use crate::elapsed::millis;
 use crate::events::read_event;
 use crate::session::Session;
 
@@ -64,11 +63,8 @@ pub(crate) async fn look(
         (None, Some(_)) => return Ok(()),
         (None, None) => format!("calling function {function}"),
     };
-    let started = Instant::now();
-    sink.send(Event::PhaseStarted { phase: Phase::Smoke, detail });
-    let seen = check(session, Target { cloud: *cloud, function: &function, url, build }).await;
-    sink.send(Event::PhaseEnded { phase: Phase::Smoke, ok: seen.is_ok(), took_ms: millis(started) });
-    seen
+    let target = Target { cloud: *cloud, function: &function, url, build };
+    sink.phase(Phase::Smoke, detail, check(session, target)).await
 }
 
 /// The deployment to check.

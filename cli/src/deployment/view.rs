@@ -1,4 +1,4 @@
-//! What is shown of a deployment: its plan and its outputs.
+//! The view of a deployment: its plan and its outputs.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -19,7 +19,7 @@ pub(crate) fn url(outputs: &BTreeMap<Address, Outputs>) -> Option<String> {
     found?.get("url").cloned()
 }
 
-/// What scripts want to know of what is deployed.
+/// The outputs of a deployment, by name, for scripts.
 pub(crate) fn outputs(loaded: &Loaded, live: &BTreeMap<Address, Outputs>) -> Vec<(&'static str, String)> {
     let (app, env) = (&loaded.app.app, &loaded.env);
     let mut outputs: Vec<_> = url(live).map(|url| ("url", url)).into_iter().collect();
@@ -54,13 +54,13 @@ pub(crate) fn plan_view(
         .took_ms(millis(started))
 }
 
-/// What the app costs, for commands that may bring it about; this machine costs nothing.
+/// The cost estimate, for commands that create resources on AWS.
 fn costs(command: &str, loaded: &Loaded) -> Option<Estimate> {
     let asks = loaded.target == Target::Aws && matches!(command, "plan" | "deploy");
     asks.then(|| cost::estimate(&loaded.app))
 }
 
-/// Why the alias is switched when the function itself stays as it is.
+/// The reason for switching the alias while the function itself is unchanged.
 fn other_release(plan: &Plan) -> Option<String> {
     let of_release = |alias: &&Change| {
         alias.action == Action::Update && alias.fields.iter().any(|field| field.field == "release")

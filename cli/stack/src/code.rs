@@ -7,12 +7,12 @@ use hitctl_config::BUILD_ID_CHARS;
 pub struct Code {
     /// SHA-256 of the zip, in hex.
     pub sha256: String,
-    /// What it is compiled for.
+    /// The instruction set.
     pub arch: hitctl_resources::Arch,
 }
 
 impl Code {
-    /// What `/healthz` calls the build.
+    /// The id of the build, as `/healthz` shows it.
     pub fn build_id(&self) -> String {
         self.sha256.chars().take(BUILD_ID_CHARS).collect()
     }

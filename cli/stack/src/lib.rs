@@ -1,4 +1,4 @@
-//! What the app is made of and what follows from that: its resources, its cost, the IAM policies, the privacy text. Pure functions of
+//! The resources of the app and what follows from them: their graph, its cost, the IAM policies, the privacy text. Pure functions of
 //! the configuration.
 
 pub mod address;

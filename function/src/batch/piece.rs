@@ -1,4 +1,4 @@
-//! What is counted in one piece: its hits, added up by page and for the site.
+//! A unit of counting: hits that are added up by page and for the site, and counted together.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -18,15 +18,15 @@ pub struct Part {
     pub key: Key,
     /// When.
     pub at: Moment,
-    /// How many.
+    /// The number of hits.
     pub n: u64,
     /// By whom, if that is to be known.
     pub visitor: Option<Visitor>,
     /// The share of the budget that pays for the page if it is new; none for a sender that names no client.
     pub share: Option<Share>,
-    /// How many visitors are new on the page.
+    /// The number of visitors that are new on the page.
     pub(super) uniques: u64,
-    /// How many are new on the site.
+    /// The number of visitors that are new on the site.
     pub(super) of_site: u64,
     /// Whether it was looked up among the views of the last moments.
     pub(super) remembered: bool,
@@ -40,7 +40,7 @@ impl Part {
     }
 }
 
-/// What is counted in one piece, or not at all.
+/// Hits that are counted together, or not at all.
 #[derive(Clone, Debug)]
 pub struct Piece {
     /// The place of its message.
@@ -51,7 +51,7 @@ pub struct Piece {
     pub parts: Vec<Part>,
 }
 
-/// What became of a piece: counted with so many hits (none if it was before), or not.
+/// The result of counting a piece: counted with so many hits (none if it was before), or not.
 pub(super) type Fate = Result<u64, String>;
 
 /// Pieces while they are counted.
@@ -62,7 +62,7 @@ pub(super) struct Counting<'a, S> {
     pub(super) now: Moment,
     /// Paths that may not be counted.
     pub(super) refused: HashSet<Key>,
-    /// How many views that cost.
+    /// The number of views of these paths.
     pub(super) refused_views: u64,
 }
 

@@ -14,7 +14,7 @@ const IDLE_LIMIT: Duration = Duration::from_secs(20);
 /// A peer. Nothing is connected to before the first exchange.
 #[derive(Debug)]
 pub struct Peer {
-    /// Where it listens.
+    /// Its address.
     pub endpoint: Endpoint,
     tls: Tls,
     clock: fn() -> Moment,

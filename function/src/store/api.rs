@@ -9,7 +9,7 @@ use crate::rules::Ignored;
 use crate::share::Share;
 use crate::visitor::Visitor;
 
-/// Which paths may be counted.
+/// The paths that may be counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Paths {
     /// Any.
@@ -26,7 +26,7 @@ pub enum Paths {
     },
 }
 
-/// What became of a hit.
+/// The result of counting a hit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Added {
     /// It is counted; these are the numbers after it.

@@ -1,8 +1,8 @@
-//! Why a store did not answer.
+//! The errors of a store.
 
 use std::fmt;
 
-/// Why a store did not answer. The text is for the log: it may name the table and the endpoint.
+/// An error of a store. The text is for the log: it may name the table and the endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StoreError {
     /// It has too much to do; the call had no effect.

@@ -12,7 +12,7 @@ pub struct Transaction {
     pub sums: Vec<(Sum, bool)>,
 }
 
-/// What became of a transaction.
+/// The result of a transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Transacted {
     /// All of it is written.
@@ -25,7 +25,7 @@ pub enum Transacted {
     Failed(StoreError),
 }
 
-/// What was in the way of one part of a transaction.
+/// The reason that cancelled one part of a transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Obstacle {
     /// Nothing.

@@ -12,7 +12,7 @@ use crate::sum::Sum;
 /// configured otherwise, so that hits go on being counted.
 const CHUNK: usize = 24;
 
-/// What an import does with the counts that are there.
+/// The effect of an import on existing counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// Adds to them.
@@ -29,7 +29,7 @@ pub struct Chunk {
 }
 
 impl Chunk {
-    /// What of these numbers is imported, piece by piece: of days and months as many as an item keeps, the latest.
+    /// Splits numbers into chunks. Of days and months, an item keeps the latest.
     pub fn all(numbers: &Numbers) -> Vec<Self> {
         let entries = entries(numbers);
         let chunks = entries.chunks(CHUNK).enumerate();
@@ -46,12 +46,12 @@ impl Chunk {
         &self.entries
     }
 
-    /// How many paths are in it.
+    /// The number of paths in it.
     pub fn paths(&self) -> u64 {
         self.entries.iter().filter(|(key, _)| !key.starts_with(RESERVED_PREFIX)).count() as u64
     }
 
-    /// What it holds, in short.
+    /// The SHA-256 of its content and the mode, in hex.
     pub fn checksum(&self, mode: Mode) -> String {
         let mut digest = Sha256::new();
         digest.update(format!("{mode:?}"));

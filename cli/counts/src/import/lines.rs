@@ -13,7 +13,7 @@ use crate::model::{CountRow, Dropped, Tally};
 /// More bad lines than this are only counted.
 const MOST_TOLD: usize = 20;
 
-/// What of a file is taken, by the configuration.
+/// The parts of the configuration that decide what of a file is imported.
 #[derive(Clone, Debug, Default)]
 pub struct Taking {
     /// The query parameters that belong to a path.
@@ -154,7 +154,7 @@ fn of_century(text: &str) -> Result<String, String> {
     if kept { Ok(text.to_owned()) } else { Err(format!("expected a year from 2000 to 2099, found {text:?}")) }
 }
 
-/// Why something was not counted, as the function names it.
+/// Checks a reason for not counting a view, as the function names it.
 pub(crate) fn reason(text: String) -> Result<String, String> {
     let plain = text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
     let fits = plain && (1..=32).contains(&text.len());

@@ -9,7 +9,7 @@ use crate::model::{LeftOut, Numbers};
 pub struct Reading {
     /// The format, for people.
     pub format: &'static str,
-    /// How many records there were: lines, or objects.
+    /// The number of records: lines, or objects.
     pub lines: u64,
     /// The lines that were not counted.
     pub left_out: LeftOut,

@@ -12,13 +12,13 @@ use crate::live::Outputs;
 /// A change that failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Failure {
-    /// Of what.
+    /// The resource.
     pub address: Address,
-    /// What it is called in the cloud.
+    /// Its name in the cloud.
     pub name: String,
-    /// What was tried.
+    /// The action that failed.
     pub action: Action,
-    /// Why it failed.
+    /// The reason.
     pub fault: Fault,
 }
 
@@ -27,7 +27,7 @@ pub struct Failure {
 pub struct Done {
     /// To what.
     pub address: Address,
-    /// What was done.
+    /// The action.
     pub action: Action,
     /// Milliseconds.
     pub took_ms: u64,
@@ -36,15 +36,15 @@ pub struct Done {
 /// A change that was not made, or not to the end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Skipped {
-    /// Of what.
+    /// The resource.
     pub address: Address,
-    /// What was to be done.
+    /// The action that was skipped.
     pub action: Action,
     /// The resource whose failure is the cause; `None` when the run was interrupted.
     pub because: Option<Address>,
 }
 
-/// What became of a plan.
+/// The result of applying a plan.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Outcome {
     /// The changes made, in the order in which they were finished.
@@ -55,7 +55,7 @@ pub struct Outcome {
     pub skipped: Vec<Skipped>,
     /// Whether the user asked to stop before the end.
     pub interrupted: bool,
-    /// What the resources that are there now offer.
+    /// The outputs of all resources that exist now.
     pub outputs: BTreeMap<Address, Outputs>,
 }
 

@@ -14,7 +14,7 @@ use crate::blocking::blocking;
 use crate::clock::now_ms;
 use crate::lambda::InvokeError;
 use crate::lock::{lock, read};
-use crate::post::{Letter, Unposted};
+use crate::queue_sender::{OutboundMessage, SendError};
 
 /// How many events are handed over at once. Those that wait for a function are not among them.
 const AT_ONCE: usize = 64;
@@ -93,7 +93,7 @@ async fn look(inner: &Arc<Inner>, id: i64) -> Option<(String, Job)> {
 /// Writes down what became of a job.
 async fn settle(inner: &Arc<Inner>, id: i64, before: Job, next: Next) {
     let next = match next {
-        Next::Bury(letter) => match bury(inner, letter).await {
+        Next::SendToDlq(message) => match send_to_dlq(inner, message).await {
             Ok(()) => Next::Forget,
             // The whole try is made again: nothing is lost, and twice is allowed.
             Err(()) => Next::At(now_ms() + DISK_PAUSE_MS, before),
@@ -115,18 +115,18 @@ async fn settle(inner: &Arc<Inner>, id: i64, before: Job, next: Next) {
 /// Hands an event to the target of its rule.
 async fn hand(inner: &Inner, job: &Job, event: &str) -> Handed {
     let Some(function) = function(&job.target_arn) else {
-        let letter = Letter {
+        let message = OutboundMessage {
             queue_arn: job.target_arn.clone(),
             body: event.to_owned(),
             attributes: std::collections::BTreeMap::default(),
             sender_arn: Some(job.rule_arn.clone()),
         };
-        let Err(why) = inner.post.post(letter).await else { return Handed::Done };
+        let Err(why) = inner.post.send_message(message).await else { return Handed::Done };
         let (code, again) = match &why {
-            Unposted::NoQueue => ("NO_RESOURCE", false),
-            Unposted::Forbidden => ("NO_PERMISSIONS", false),
-            Unposted::Refused(_) => ("INVALID_PARAMETER", false),
-            Unposted::Failed(_) => ("SDK_CLIENT_ERROR", true),
+            SendError::NoQueue => ("NO_RESOURCE", false),
+            SendError::Forbidden => ("NO_PERMISSIONS", false),
+            SendError::Refused(_) => ("INVALID_PARAMETER", false),
+            SendError::Failed(_) => ("SDK_CLIENT_ERROR", true),
         };
         let message = format!("{}: {why}", queue(&job.target_arn).unwrap_or_default());
         return Handed::Failed { code, message, again };
@@ -165,12 +165,12 @@ async fn invoke(inner: &Inner, job: &Job, settings: &Settings, event: &str) -> O
     }
 }
 
-/// Writes a dead letter. Where no queue takes it, it is dropped, as on AWS, and counted.
-async fn bury(inner: &Inner, letter: Letter) -> Result<(), ()> {
-    match inner.post.post(letter).await {
+/// Writes a dead message. Where no queue takes it, it is dropped, as on AWS, and counted.
+async fn send_to_dlq(inner: &Inner, message: OutboundMessage) -> Result<(), ()> {
+    match inner.post.send_message(message).await {
         Ok(_) => Ok(()),
-        Err(Unposted::Failed(_)) => Err(()),
-        Err(Unposted::NoQueue | Unposted::Forbidden | Unposted::Refused(_)) => {
+        Err(SendError::Failed(_)) => Err(()),
+        Err(SendError::NoQueue | SendError::Forbidden | SendError::Refused(_)) => {
             inner.dropped.fetch_add(1, Ordering::Relaxed);
             Ok(())
         }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::clock::timestamp;
-use crate::post::Letter;
+use crate::queue_sender::OutboundMessage;
 
 /// The first pause before another try, in milliseconds; it doubles. AWS's are longer by far (a minute before Lambda's first
 /// retry of a function that failed): here somebody is waiting.
@@ -92,8 +92,8 @@ pub(super) enum Next {
     Forget,
     /// Try the job, as it is now, at that time.
     At(u64, Job),
-    /// Write the dead letter; then it is over.
-    Bury(Letter),
+    /// Write the dead message; then it is over.
+    SendToDlq(OutboundMessage),
 }
 
 impl Job {
@@ -132,7 +132,7 @@ impl Job {
             attributes.insert("EXHAUSTED_RETRY_CONDITION".to_owned(), exhausted.to_owned());
         }
         let (queue_arn, body) = (self.dead_letter_arn, event.to_owned());
-        Next::Bury(Letter { queue_arn, body, attributes, sender_arn: Some(self.rule_arn) })
+        Next::SendToDlq(OutboundMessage { queue_arn, body, attributes, sender_arn: Some(self.rule_arn) })
     }
 
     /// After Lambda tried to run the function with the event.
@@ -157,7 +157,7 @@ impl Job {
         }
         let Some(queue_arn) = settings.on_failure_arn.clone() else { return Next::Forget };
         let body = self.record(condition, failure, event, now_ms);
-        Next::Bury(Letter { queue_arn, body, attributes: BTreeMap::new(), sender_arn: None })
+        Next::SendToDlq(OutboundMessage { queue_arn, body, attributes: BTreeMap::new(), sender_arn: None })
     }
 
     /// Whether Lambda gives it up.

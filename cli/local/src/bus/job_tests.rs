@@ -47,13 +47,13 @@ fn what_was_handed_over_is_forgotten() {
 
 #[test]
 fn what_cannot_help_is_not_tried_again() {
-    let Next::Bury(letter) = job("t").handed(failed(false), EVENT, 1_000_000) else { panic!("buried") };
+    let Next::SendToDlq(message) = job("t").handed(failed(false), EVENT, 1_000_000) else { panic!("buried") };
     assert_eq!(
-        (letter.queue_arn.as_str(), letter.body.as_str()),
+        (message.queue_arn.as_str(), message.body.as_str()),
         ("arn:aws:sqs:local:000000000000:dlq", EVENT)
     );
-    assert_eq!(letter.sender_arn.as_deref(), Some("arn:aws:events:local:000000000000:rule/r"));
-    let told: Vec<_> = letter.attributes.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    assert_eq!(message.sender_arn.as_deref(), Some("arn:aws:events:local:000000000000:rule/r"));
+    let told: Vec<_> = message.attributes.iter().map(|(name, value)| format!("{name}={value}")).collect();
     insta::assert_snapshot!(told.join("\n"), @"
     ERROR_CODE=NO_PERMISSIONS
     ERROR_MESSAGE=no
@@ -66,26 +66,26 @@ fn what_cannot_help_is_not_tried_again() {
 #[test]
 fn retries_end_by_their_number_or_by_age() {
     let (mut job, mut now, mut pauses) = (job("t"), 1_000_000, Vec::new());
-    let letter = loop {
+    let message = loop {
         match job.handed(failed(true), EVENT, now) {
             Next::At(due, next) => {
                 pauses.push(due - now);
                 (job, now) = (next, due);
             }
-            Next::Bury(letter) => break letter,
+            Next::SendToDlq(message) => break message,
             Next::Forget => panic!("it was not delivered"),
         }
     };
     assert_eq!(pauses, [1_000, 2_000, 4_000]);
-    assert_eq!(letter.attributes["EXHAUSTED_RETRY_CONDITION"], "MaximumRetryAttempts");
-    assert_eq!(letter.attributes["RETRY_ATTEMPTS"], "3");
-    let Next::Bury(letter) =
+    assert_eq!(message.attributes["EXHAUSTED_RETRY_CONDITION"], "MaximumRetryAttempts");
+    assert_eq!(message.attributes["RETRY_ATTEMPTS"], "3");
+    let Next::SendToDlq(message) =
         super::Job { max_age_s: 0, ..job_again() }.handed(failed(true), EVENT, 1_000_000)
     else {
         panic!("too old")
     };
-    assert_eq!(letter.attributes["EXHAUSTED_RETRY_CONDITION"], "MaximumEventAgeInSeconds");
-    assert_eq!(letter.attributes["RETRY_ATTEMPTS"], "0");
+    assert_eq!(message.attributes["EXHAUSTED_RETRY_CONDITION"], "MaximumEventAgeInSeconds");
+    assert_eq!(message.attributes["RETRY_ATTEMPTS"], "0");
 }
 
 fn job_again() -> Job {
@@ -96,19 +96,19 @@ fn job_again() -> Job {
 fn a_function_that_fails_is_tried_as_often_as_its_settings_say() {
     let settings = Settings { on_failure_arn: Some("arn:dlq".to_owned()), ..Settings::default() };
     let (mut job, mut now, mut pauses) = (in_lambda(), 1_000_500, Vec::new());
-    let letter = loop {
+    let message = loop {
         match job.ran(error(), &settings, EVENT, now) {
             Next::At(due, next) => {
                 pauses.push(due - now);
                 (job, now) = (next, due);
             }
-            Next::Bury(letter) => break letter,
+            Next::SendToDlq(message) => break message,
             Next::Forget => panic!("there is a destination"),
         }
     };
     assert_eq!(pauses, [1_000, 2_000]);
-    assert_eq!((letter.queue_arn.as_str(), letter.sender_arn), ("arn:dlq", None));
-    let record: Value = serde_json::from_str(&letter.body).unwrap();
+    assert_eq!((message.queue_arn.as_str(), message.sender_arn), ("arn:dlq", None));
+    let record: Value = serde_json::from_str(&message.body).unwrap();
     insta::assert_snapshot!(serde_json::to_string_pretty(&record).unwrap(), @r#"
     {
       "requestContext": {
@@ -141,18 +141,18 @@ fn a_function_that_fails_is_tried_as_often_as_its_settings_say() {
 fn waiting_for_room_is_no_failure_and_ends_by_age() {
     let settings = Settings { max_retries: 0, max_age_s: 10, on_failure_arn: Some("arn:dlq".to_owned()) };
     let (mut job, mut now, mut pauses) = (in_lambda(), 1_000_500, Vec::new());
-    let letter = loop {
+    let message = loop {
         match job.ran(Ran::NotYet, &settings, EVENT, now) {
             Next::At(due, next) => {
                 pauses.push(due - now);
                 (job, now) = (next, due);
             }
-            Next::Bury(letter) => break letter,
+            Next::SendToDlq(message) => break message,
             Next::Forget => panic!("there is a destination"),
         }
     };
     assert_eq!(pauses, [1_000, 2_000, 4_000]);
-    let record: Value = serde_json::from_str(&letter.body).unwrap();
+    let record: Value = serde_json::from_str(&message.body).unwrap();
     assert_eq!(record["requestContext"]["condition"], "EventAgeExceeded");
     assert_eq!(record["requestContext"]["approximateInvokeCount"], 0);
     assert_eq!(record["responsePayload"], Value::Null);

@@ -31,7 +31,7 @@ use crate::clock::now_ms;
 use crate::constants::{ACCOUNT, REGION};
 use crate::lambda::Runner;
 use crate::lock::{lock, read, write};
-use crate::post::Post;
+use crate::queue_sender::QueueSender;
 use gates::Gates;
 use job::{Holder, Job, Settings};
 use store::{Due, Store};
@@ -45,7 +45,7 @@ pub(crate) struct Bus {
 struct Inner {
     store: Store,
     runner: Runner,
-    post: Arc<dyn Post>,
+    post: Arc<dyn QueueSender>,
     rules: RwLock<BTreeMap<String, Rule>>,
     /// By the statement's name: the function, with its alias if it has one, and the rule that may call it.
     permits: RwLock<BTreeMap<String, (String, String)>>,
@@ -58,7 +58,7 @@ struct Inner {
     /// Whether the rules are back. Until then no event is taken: it would match nothing.
     ready: watch::Sender<bool>,
     stop: CancellationToken,
-    /// How many events found no dead letter queue.
+    /// How many events found no dead message queue.
     dropped: AtomicU64,
 }
 
@@ -73,7 +73,7 @@ struct Rule {
 
 impl Bus {
     /// Opens what is on its way. Nothing is delivered before [`Bus::start`].
-    pub(crate) fn open(path: &Path, runner: Runner, post: Arc<dyn Post>) -> Result<Self, Fault> {
+    pub(crate) fn open(path: &Path, runner: Runner, post: Arc<dyn QueueSender>) -> Result<Self, Fault> {
         let store = Store::open(path)?;
         let due = Mutex::new(store.all()?.into_iter().collect());
         Ok(Self {
@@ -105,7 +105,7 @@ impl Bus {
         self.inner.stop.cancel();
     }
 
-    /// How many events could not be delivered and found no dead letter queue.
+    /// How many events could not be delivered and found no dead message queue.
     pub(crate) fn dropped(&self) -> u64 {
         self.inner.dropped.load(Ordering::Relaxed)
     }

@@ -20,13 +20,13 @@ use crate::logs::Query;
 use crate::protocol::{Hold, Invalidation, Invoked, LogPage, Put, Resources, Status, Stored, bearer};
 use crate::state::{Endpoint, StateDir};
 
-/// How long a usual call may take.
+/// The time limit of a usual call.
 const CALL: Duration = Duration::from_secs(10);
-/// How long the question whether anybody is there may take.
+/// The time limit of the check whether a daemon runs.
 pub(super) const PROBE: Duration = Duration::from_secs(2);
-/// How long bringing a resource to life, or an upload, may take.
+/// The time limit of creating a resource, or of an upload.
 const CHANGE: Duration = Duration::from_mins(1);
-/// How long an invocation may take: Lambda's 15 minutes, and a start.
+/// The time limit of an invocation: Lambda's 15 minutes and a start.
 const INVOCATION: Duration = Duration::from_mins(16);
 /// The largest answer, in bytes.
 const MAX_ANSWER: usize = 64 * 1024 * 1024;
@@ -50,12 +50,12 @@ impl Client {
         self.dir.path()
     }
 
-    /// Where the daemon is reached.
+    /// The address of the daemon.
     pub fn endpoint(&self) -> &Endpoint {
         &self.endpoint
     }
 
-    /// How the daemon is.
+    /// Returns the state of the daemon.
     pub async fn status(&self) -> Result<Status, Fault> {
         self.json(Method::GET, "/v1/status", Bytes::new(), CALL).await
     }
@@ -120,7 +120,7 @@ impl Client {
         self.json(Method::GET, &path, Bytes::new(), CALL).await
     }
 
-    /// What `CloudFront` was asked to invalidate, the oldest first.
+    /// Returns the recorded invalidations of `CloudFront`, the oldest first.
     pub async fn invalidations(&self) -> Result<Vec<Invalidation>, Fault> {
         self.json(Method::GET, "/v1/invalidations", Bytes::new(), CALL).await
     }
@@ -232,7 +232,7 @@ fn lost(error: &(dyn std::error::Error + 'static)) -> Fault {
     .hinted("run the command again; it continues where it stopped")
 }
 
-/// What the system said, without what the layers above made of it.
+/// The innermost cause of an error.
 fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
     let mut error = error;
     while let Some(source) = error.source() {

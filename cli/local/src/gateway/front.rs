@@ -1,4 +1,4 @@
-//! What the requests of one API are answered from.
+//! The state that requests to one API are answered from.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, OnceLock, RwLock};
@@ -6,17 +6,17 @@ use std::sync::{Arc, OnceLock, RwLock};
 use super::settings::Settings;
 use crate::lambda::Runner;
 use crate::lock::read;
-use crate::post::Post;
+use crate::queue_sender::QueueSender;
 
-/// What every API of a gateway shares.
+/// State that all APIs of a gateway share.
 pub(super) struct Shared {
     pub(super) runner: Runner,
     pub(super) region: String,
     pub(super) account: String,
-    /// Which functions an API may call, by the API's id.
+    /// The functions that an API may call, by the API's id.
     pub(super) permits: RwLock<HashMap<String, HashSet<String>>>,
     /// The queues, for what goes to them without a function.
-    pub(super) post: OnceLock<Arc<dyn Post>>,
+    pub(super) post: OnceLock<Arc<dyn QueueSender>>,
 }
 
 impl Shared {
@@ -26,7 +26,7 @@ impl Shared {
     }
 }
 
-/// What the connections of one API see.
+/// State that all connections of one API share.
 pub(super) struct Front {
     pub(super) gateway: Arc<Shared>,
     pub(super) port: u16,

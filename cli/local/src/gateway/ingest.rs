@@ -15,8 +15,8 @@ use serde_json::json;
 
 use crate::constants::{ACCOUNT, REGION};
 use crate::ids::uuid;
-use crate::post::{Letter, Post, Unposted};
 use crate::queue::Sent;
+use crate::queue_sender::{OutboundMessage, QueueSender, SendError};
 use crate::response;
 
 /// The integration, ready to be served.
@@ -78,7 +78,7 @@ impl Ingest {
     /// Puts a request on the queue, and answers as SQS does.
     pub(super) async fn take(
         &self,
-        post: Option<&dyn Post>,
+        post: Option<&dyn QueueSender>,
         headers: &HeaderMap,
         body: &Bytes,
         source: IpAddr,
@@ -93,10 +93,10 @@ impl Ingest {
             .collect();
         let Some(attributes) = attributes else { return unresolved("MessageAttributes") };
         let queue_arn = self.queue_arn.clone();
-        let letter = Letter { queue_arn, body: body.to_owned(), attributes, sender_arn: None };
+        let message = OutboundMessage { queue_arn, body: body.to_owned(), attributes, sender_arn: None };
         let posted = match post {
-            Some(post) => post.post(letter).await,
-            None => Err(Unposted::NoQueue),
+            Some(post) => post.send_message(message).await,
+            None => Err(SendError::NoQueue),
         };
         match posted {
             Ok(posted) => sent(&posted),
@@ -117,12 +117,12 @@ fn sent(sent: &Sent) -> Response<Bytes> {
 }
 
 /// What SQS refuses, in its form.
-fn refused(why: &Unposted) -> Response<Bytes> {
+fn refused(why: &SendError) -> Response<Bytes> {
     let (status, kind, code) = match why {
-        Unposted::NoQueue => (StatusCode::BAD_REQUEST, "Sender", "AWS.SimpleQueueService.NonExistentQueue"),
-        Unposted::Forbidden => (StatusCode::FORBIDDEN, "Sender", "AccessDenied"),
-        Unposted::Refused(_) => (StatusCode::BAD_REQUEST, "Sender", "InvalidMessageContents"),
-        Unposted::Failed(_) => (StatusCode::INTERNAL_SERVER_ERROR, "Receiver", "InternalFailure"),
+        SendError::NoQueue => (StatusCode::BAD_REQUEST, "Sender", "AWS.SimpleQueueService.NonExistentQueue"),
+        SendError::Forbidden => (StatusCode::FORBIDDEN, "Sender", "AccessDenied"),
+        SendError::Refused(_) => (StatusCode::BAD_REQUEST, "Sender", "InvalidMessageContents"),
+        SendError::Failed(_) => (StatusCode::INTERNAL_SERVER_ERROR, "Receiver", "InternalFailure"),
     };
     let error = json!({ "Type": kind, "Code": code, "Message": why.to_string() });
     response::json(status, json!({ "Error": error, "RequestId": uuid() }).to_string())

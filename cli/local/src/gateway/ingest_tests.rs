@@ -13,12 +13,12 @@ use super::*;
 /// Queues that remember, or refuse.
 #[derive(Default)]
 struct Queue {
-    letters: Mutex<Vec<Letter>>,
-    refusal: Option<Unposted>,
+    letters: Mutex<Vec<OutboundMessage>>,
+    refusal: Option<SendError>,
 }
 
-impl Post for Queue {
-    fn post(&self, letter: Letter) -> BoxFuture<'_, Result<Sent, Unposted>> {
+impl QueueSender for Queue {
+    fn send_message(&self, message: OutboundMessage) -> BoxFuture<'_, Result<Sent, SendError>> {
         let result = match &self.refusal {
             Some(refusal) => Err(refusal.clone()),
             None => Ok(Sent {
@@ -27,7 +27,7 @@ impl Post for Queue {
                 attributes_md5: Some("def".to_owned()),
             }),
         };
-        self.letters.lock().unwrap().push(letter);
+        self.letters.lock().unwrap().push(message);
         async { result }.boxed()
     }
 }
@@ -110,9 +110,9 @@ async fn what_is_missing_is_400_and_sends_nothing() {
 #[tokio::test]
 async fn what_the_queue_says_is_passed_on() {
     for (refusal, expected, code) in [
-        (Unposted::NoQueue, 400, "AWS.SimpleQueueService.NonExistentQueue"),
-        (Unposted::Refused("bad letters".to_owned()), 400, "InvalidMessageContents"),
-        (Unposted::Failed("disk".to_owned()), 500, "InternalFailure"),
+        (SendError::NoQueue, 400, "AWS.SimpleQueueService.NonExistentQueue"),
+        (SendError::Refused("bad letters".to_owned()), 400, "InvalidMessageContents"),
+        (SendError::Failed("disk".to_owned()), 500, "InternalFailure"),
     ] {
         let post = Queue { refusal: Some(refusal), ..Queue::default() };
         let (status, answer) = take(&post, &BROWSER, "/").await;

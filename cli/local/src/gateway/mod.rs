@@ -37,7 +37,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::lambda::Runner;
 use crate::lock::write;
-use crate::post::Post;
+use crate::queue_sender::QueueSender;
 use front::{Front, Shared};
 pub use server::FIRST_PORT;
 pub use settings::Door;
@@ -66,7 +66,7 @@ impl Gateway {
     }
 
     /// Says where messages go. Only the first time counts; without it there are no queues.
-    pub(crate) fn post_to(&self, queues: Arc<dyn Post>) {
+    pub(crate) fn post_to(&self, queues: Arc<dyn QueueSender>) {
         self.shared.post.get_or_init(|| queues);
     }
 

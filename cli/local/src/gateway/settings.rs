@@ -11,7 +11,7 @@ use super::ingest::Ingest;
 use super::routes::Routes;
 use super::throttle::Bucket;
 
-/// What stands in front of a function.
+/// The front end of a function.
 #[derive(Clone, Copy, Debug)]
 pub enum Door<'a> {
     /// An HTTP API: routes, a throttle, and a permission of its own.

@@ -1,4 +1,4 @@
-//! What an invocation gives, or why it does not take place.
+//! The result of an invocation, or the reason for not starting it.
 
 use bytes::Bytes;
 
@@ -7,7 +7,7 @@ pub(super) const MAX_REQUEST_BYTES: usize = 6 * 1024 * 1024;
 /// The largest answer: Lambda leaves a hundred bytes for the envelope.
 pub(super) const MAX_RESPONSE_BYTES: usize = MAX_REQUEST_BYTES + 100;
 
-/// What an invocation gave, be it the function's result or its failure.
+/// The result of an invocation: the function's result or its failure.
 #[derive(Clone, Debug)]
 pub struct Invocation {
     /// Lambda's id of the invocation.
@@ -16,9 +16,9 @@ pub struct Invocation {
     pub payload: Bytes,
     /// `Unhandled` when the function failed.
     pub function_error: Option<String>,
-    /// How long it ran, in milliseconds, without init.
+    /// The duration without init, in milliseconds.
     pub duration_ms: f64,
-    /// How long the process took to start, in milliseconds, when it was started for this.
+    /// The duration of the process's start, in milliseconds, if it was started for this invocation.
     pub init_ms: Option<f64>,
     /// The most memory that the process has used so far, in MB.
     pub max_memory_mb: u32,
@@ -26,7 +26,7 @@ pub struct Invocation {
     pub log_tail: String,
 }
 
-/// Why an invocation did not take place.
+/// The reason for not starting an invocation.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvokeError {
     /// There is no function of that name.

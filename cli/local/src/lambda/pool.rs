@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 
 use crate::lock::lock;
 
-/// How long the last process of a function is kept for the next invocation.
+/// The time that the last process of a function is kept for the next invocation.
 const KEEP_LAST: Duration = Duration::from_mins(5);
-/// How long the others are kept, after a burst.
+/// The time that the others are kept after a burst.
 const KEEP_OTHERS: Duration = Duration::from_secs(30);
 
-/// What a pool keeps.
+/// An item of a pool.
 pub(super) trait Idle {
     /// Since when it has been idle.
     fn idle_since(&self) -> Instant;
@@ -83,7 +83,7 @@ impl<T: Idle> Pool<T> {
         }
     }
 
-    /// How many processes are idle.
+    /// The number of idle processes.
     pub(super) fn idle(&self) -> usize {
         lock(&self.0).idle.len()
     }

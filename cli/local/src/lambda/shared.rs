@@ -1,4 +1,4 @@
-//! What the functions and processes of one runner share: its settings, its code, and the list of living processes.
+//! State that the functions and processes of one runner share: its settings, its code, and the list of living processes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -16,11 +16,11 @@ use super::orphans::Orphans;
 use crate::lock::lock;
 use crate::logs::Logs;
 
-/// How long `stop` waits for running invocations, and then for killed processes.
+/// The time that `stop` waits for running invocations, and then for killed processes.
 const STOP_WAIT: Duration = Duration::from_secs(10);
 const KILL_WAIT: Duration = Duration::from_secs(3);
 
-/// Where a [`Runner`](super::Runner) works, and as whom.
+/// The folders and the identity of a [`Runner`](super::Runner).
 #[derive(Clone, Debug)]
 pub struct RunnerConfig {
     /// Directory for unpacked code, one directory a zip. Only one runner may use it at a time.
@@ -33,7 +33,7 @@ pub struct RunnerConfig {
     pub account: String,
     /// URL of this cloud's services, for functions whose spec names no other.
     pub endpoint: String,
-    /// How many invocations may run at once in the whole account.
+    /// The limit of invocations at the same time in the whole account.
     pub account_concurrency: u32,
 }
 
@@ -52,7 +52,7 @@ pub(super) struct Shared {
     stopping: AtomicBool,
 }
 
-/// What is to be known of a living process.
+/// Facts about a living process.
 struct Living {
     /// The directory with its code.
     dir: PathBuf,

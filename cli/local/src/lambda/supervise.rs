@@ -167,7 +167,7 @@ async fn supervise(
         // It may have answered before it exited, and that answer is still in a socket.
         drop(tokio::time::timeout(LAST_WORDS, conversation).await);
     }
-    process.bury(status);
+    process.finish(status);
     drop(registration);
 }
 

@@ -13,7 +13,7 @@ use crate::tags::Tags;
 pub struct Found<S> {
     /// Its settings, normalised: every default filled in.
     pub spec: S,
-    /// What it offers to others.
+    /// Its outputs.
     pub outputs: Outputs,
     /// Its tags; `None` for a kind that takes none, and is ours by its id inside something that is ours.
     pub tags: Option<Tags>,

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::Instant;
 
 use hitctl_cloud::Counts;
 use hitctl_config::{Bots, Loaded};
@@ -13,7 +12,6 @@ use hitctl_report::{Exit, Failure, ImportView, imported_lines, plural};
 
 use crate::deployment::counts::key;
 use crate::deployment::ingest;
-use crate::elapsed::millis;
 use crate::session::Session;
 
 /// Count what a file says, once: what `counts export` wrote, `path,hits`, or GoatCounter's export; also packed by gzip or zip
@@ -130,12 +128,9 @@ pub(super) async fn run(
     }
     let progress = session.console.progress();
     let sink = progress.sink();
-    let started = Instant::now();
     let detail = format!("importing {}", plural(numbers.counts.len() as u64, "path"));
-    sink.send(Event::PhaseStarted { phase: Phase::Import, detail });
-    let imported = import(session, counts, view, &numbers, mode, &sink).await;
-    let ok = imported.is_ok();
-    sink.send(Event::PhaseEnded { phase: Phase::Import, ok, took_ms: millis(started) });
+    let importing = import(session, counts, view, &numbers, mode, &sink);
+    let imported = sink.phase(Phase::Import, detail, importing).await;
     progress.finish();
     let imported = imported.map_err(|failure| match args.start_at {
         Some(_) if failure.code == "import_differs" => already_begun(args.path.as_deref()),

@@ -1,7 +1,6 @@
 //! In an account: a copy of the deployed function, asked only what does not count, and deleted whatever happens.
 
 use std::fmt::Write as _;
-use std::time::Instant;
 
 use hitctl_cloud::{Access, Cloud, Drive};
 use hitctl_config::{Loaded, names};
@@ -19,7 +18,6 @@ use crate::deployment::build::package;
 use crate::deployment::context;
 use crate::deployment::context::DeployContext;
 use crate::deployment::lock::DeployLock;
-use crate::elapsed::millis;
 use crate::session::Session;
 
 /// How many processes are started for a size, and how often each is asked after its first answer.
@@ -52,14 +50,9 @@ pub(super) async fn measure(
     let measured = async {
         let context = DeployContext::new(session, loaded, &*cloud, &sink);
         let lock = DeployLock::hold(&context, "tune", args.lock).await?;
-        let begun = Instant::now();
-        sink.send(Event::PhaseStarted {
-            phase: Phase::Measure,
-            detail: "measuring a copy of the function".to_owned(),
-        });
         let run = Run { session, loaded, cloud: &*cloud, of: &of, starts, hits: args.hits };
-        let rows = Box::pin(run.measure(sizes, &sink, lock.stop())).await;
-        sink.send(Event::PhaseEnded { phase: Phase::Measure, ok: rows.is_ok(), took_ms: millis(begun) });
+        let measuring = Box::pin(run.measure(sizes, &sink, lock.stop()));
+        let rows = sink.phase(Phase::Measure, "measuring a copy of the function", measuring).await;
         let lost = lock.end(None).await;
         match (rows, lost) {
             (Ok(rows), None) => Ok(rows),

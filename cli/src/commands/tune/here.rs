@@ -1,11 +1,8 @@
 //! On this machine: fresh processes of the function, under the CPU share of each size.
 
-use std::time::Instant;
-
 use hitctl_config::Loaded;
 use hitctl_engine::{Event, Phase, Sink};
 use hitctl_report::Failure;
-use hitctl_resources::Place;
 use hitctl_stack::Code;
 use hitctl_stack::memory::Figures;
 use hitctl_tune::{Asks, Bench, Shares, WARM_CALLS, vcpus};
@@ -13,7 +10,6 @@ use hitctl_tune::{Asks, Bench, Shares, WARM_CALLS, vcpus};
 use super::{Args, Measured};
 use crate::deployment::build::build;
 use crate::deployment::design::design;
-use crate::elapsed::millis;
 use crate::session::Session;
 
 /// How many processes are started for a size.
@@ -53,20 +49,9 @@ async fn under(
     sink: &Sink,
 ) -> Result<Measured, Failure> {
     let artifact = build(session, loaded, args.function, sink).await?;
-    let place = Place {
-        partition: "aws".to_owned(),
-        region: hitctl_local::REGION.to_owned(),
-        account: hitctl_local::ACCOUNT.to_owned(),
-        has_versions: false,
-        endpoint: None,
-    };
+    let place = hitctl_local::place();
     let code = Code { sha256: artifact.sha256.clone(), arch: artifact.arch };
     let graph = design(loaded, &place, Some(&code))?;
-    let begun = Instant::now();
-    sink.send(Event::PhaseStarted {
-        phase: Phase::Measure,
-        detail: "measuring the function on this machine".to_owned(),
-    });
     let measured = async {
         let mut notes = Vec::new();
         let shares = Shares::find()
@@ -83,39 +68,39 @@ async fn under(
         let starts = args.starts.unwrap_or(STARTS);
         let mut rows = Vec::new();
         if let Some(shares) = &shares {
-                for size in sizes {
-                    let share = shares.of(*size).map_err(|error| {
-                        Failure::new("no_share", format!("failed to set the CPU share of {size} MB"))
-                            .caused_by(error)
-                    })?;
-                    let mut seen = Vec::new();
-                    for start in 1..=starts {
-                        note(sink, &format!("{size} MB, start {start} of {starts}"));
-                        seen.push(bench.start(*size, Some(&share), WARM_CALLS).await?);
-                    }
-                    rows.push(Figures::of(Some(*size), &seen, &loaded.app, args.hits));
+            for size in sizes {
+                let share = shares.of(*size).map_err(|error| {
+                    Failure::new("no_share", format!("failed to set the CPU share of {size} MB"))
+                        .caused_by(error)
+                })?;
+                let mut seen = Vec::new();
+                for start in 1..=starts {
+                    note(sink, &format!("{size} MB, start {start} of {starts}"));
+                    seen.push(bench.start(*size, Some(&share), WARM_CALLS).await?);
                 }
-                notes.push(
+                rows.push(Figures::of(Some(*size), &seen, &loaded.app, args.hits));
+            }
+            notes.push(
                     "measured on this machine, under the CPU share of each size from the first instruction on; Lambda lends a \
                      starting function more"
                         .to_owned(),
                 );
-            } else {
-                let mut seen = Vec::new();
-                for start in 1..=starts {
-                    note(sink, &format!("without a limit, start {start} of {starts}"));
-                    seen.push(bench.start(loaded.app.function.memory_mb, None, WARM_CALLS).await?);
-                }
-                rows.push(Figures::of(None, &seen, &loaded.app, args.hits));
+        } else {
+            let mut seen = Vec::new();
+            for start in 1..=starts {
+                note(sink, &format!("without a limit, start {start} of {starts}"));
+                seen.push(bench.start(loaded.app.function.memory_mb, None, WARM_CALLS).await?);
+            }
+            rows.push(Figures::of(None, &seen, &loaded.app, args.hits));
         }
         if let Some(why) = &bench.uncounted {
-            notes.push(format!("the function did not count what it was asked (`{why}`): a hit that it counts takes longer"));
+            notes.push(format!(
+                "the function did not count what it was asked (`{why}`): a hit that it counts takes longer"
+            ));
         }
         Ok(Measured { asks: Asks::Counting, rows, notes })
-    }
-    .await;
-    sink.send(Event::PhaseEnded { phase: Phase::Measure, ok: measured.is_ok(), took_ms: millis(begun) });
-    measured
+    };
+    sink.phase(Phase::Measure, "measuring the function on this machine", measured).await
 }
 
 fn note(sink: &Sink, text: &str) {

@@ -51,7 +51,7 @@ impl Process {
     }
 
     /// Settles what a process that has ended leaves behind.
-    pub(crate) fn bury(self: &Arc<Self>, exit: Option<ExitStatus>) {
+    pub(crate) fn finish(self: &Arc<Self>, exit: Option<ExitStatus>) {
         let (fate, phase, waiting, running, init) = {
             let mut state = lock(&self.state);
             let phase = std::mem::replace(&mut state.phase, Phase::Gone);

@@ -68,14 +68,14 @@ async fn a_start_may_take_ten_seconds() {
     let process = place.process(Duration::from_secs(9), job);
     process.look();
     assert!(!process.kill.is_cancelled());
-    process.bury(None);
+    process.finish(None);
     assert!(done(&mut reply).is_some());
 
     let (job, mut reply) = place.job();
     let process = place.process(Duration::from_secs(11), job);
     process.look();
     assert!(process.kill.is_cancelled());
-    process.bury(None);
+    process.finish(None);
     let failed = done(&mut reply).unwrap();
     let payload = String::from_utf8(failed.payload.to_vec()).unwrap();
     assert!(payload.contains("Sandbox.Timedout") && payload.contains("after 10.00 seconds"), "{payload}");
@@ -94,7 +94,7 @@ async fn a_job_that_an_idle_process_never_saw_goes_to_another() {
     assert_eq!(done(&mut reply).unwrap().payload, "1");
     let (second, mut reply) = place.job();
     assert!(process.assign(second).is_ok());
-    process.bury(None);
+    process.finish(None);
     assert!(done(&mut reply).is_none());
     let (third, _reply) = place.job();
     assert!(process.assign(third).is_err(), "it is gone");

@@ -13,7 +13,7 @@ pub struct ErrorResponse {
     pub date: Option<String>,
     /// The service's id of the call.
     pub request_id: Option<String>,
-    /// Why there is no answer at all, in the words of the connection.
+    /// The reason for no response at all, in the words of the connection.
     pub unanswered: Option<String>,
     /// Whether this machine refused to send the call.
     pub not_sent: bool,

@@ -28,7 +28,7 @@ pub struct ErrorRule {
     pub class: ErrorClass,
     /// The cause: a lower-case fragment. Empty where only the service knows it.
     pub message: &'static str,
-    /// What to do next; empty for nothing in particular.
+    /// The hint; empty if there is none.
     pub hint: &'static str,
 }
 

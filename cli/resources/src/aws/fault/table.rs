@@ -94,7 +94,7 @@ pub(super) const RULES: &[ErrorRule] = &[
         "SQS has not spread the queue yet",
         SQS_PROPAGATION,
     ),
-    // Limits: of what goes on at once, and those that no retry mends.
+    // Limits: on operations at the same time, and those that no retry can fix.
     rule("LimitExceeded", "", Quota, "a limit of the account is reached", QUOTA),
     rule("LimitExceededException", "", Quota, "a limit of the account is reached", QUOTA),
     rule("ServiceQuotaExceededException", "", Quota, "a limit of the account is reached", QUOTA),

@@ -1,4 +1,4 @@
-//! What the function and its alias share of Lambda: its states, and how long to wait for them.
+//! The states of a Lambda function, and the limits for waiting for them. The function and its alias share them.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::aws::lambda::wait::NOT_FOUND;
 /// For a function, an update or a version to be ready: at once for small code, as long as Lambda's own waiters at most.
 pub(crate) const SETTLING: Wait = Wait::up_to(Duration::from_mins(5)).every(Duration::from_millis(150));
 
-/// What is waited for.
+/// The state to wait for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Until {
     /// A new function or version can be called.
@@ -22,7 +22,7 @@ pub(crate) enum Until {
     Updated(Option<String>),
 }
 
-/// What Lambda says of a function's state.
+/// The state of a function, as Lambda reports it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Seen {
     pub(crate) state: Option<State>,
@@ -78,7 +78,7 @@ pub(crate) fn verdict(what: &str, seen: &Seen, until: &Until) -> Result<(), Faul
     }
 }
 
-const FAILED: &str = "mend what the reason says, then run the same command: it continues where it stopped";
+const FAILED: &str = "fix the reason, then run the same command again; it continues where it stopped";
 
 /// Whether an answer is of before the change: reads may lag behind writes. Both times are in the same form and in UTC, so
 /// that they compare as text; what they do not have in common is not compared.

@@ -1,5 +1,5 @@
-//! Putting messages on queues, as the services of this cloud do it: rules, functions' failures, the HTTP API. Who does it is
-//! not known here; the queues are.
+//! Sends messages to queues for the services of this cloud: rules, failures of functions, the HTTP API. It knows the queues, and not
+//! the senders.
 
 use std::collections::BTreeMap;
 
@@ -9,9 +9,9 @@ use futures::future::BoxFuture;
 use crate::constants::EVENTS_PRINCIPAL;
 use crate::queue::{Attribute, Outgoing, Queues, Sent, check};
 
-/// A message on its way.
+/// A message for a queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Letter {
+pub(crate) struct OutboundMessage {
     /// The queue.
     pub(crate) queue_arn: String,
     /// The message's body.
@@ -22,44 +22,44 @@ pub(crate) struct Letter {
     pub(crate) sender_arn: Option<String>,
 }
 
-/// Why a message was not taken.
+/// The reason for not accepting a message.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Unposted {
+pub(crate) enum SendError {
     /// There is no such queue.
     #[error("the specified queue does not exist")]
     NoQueue,
     /// Its policy does not name the sender.
     #[error("the queue's policy does not allow the sender to send")]
     Forbidden,
-    /// SQS takes no such message.
+    /// SQS does not accept such a message.
     #[error("{0}")]
     Refused(String),
-    /// It may be taken later.
+    /// The queue may accept it later.
     #[error("{0}")]
     Failed(String),
 }
 
-/// The queues, as their senders see them.
-pub(crate) trait Post: Send + Sync {
-    /// Puts a message on its queue. What was taken survives anything.
-    fn post(&self, letter: Letter) -> BoxFuture<'_, Result<Sent, Unposted>>;
+/// Sends messages to queues.
+pub(crate) trait QueueSender: Send + Sync {
+    /// Sends a message to its queue. An accepted message survives a crash.
+    fn send_message(&self, message: OutboundMessage) -> BoxFuture<'_, Result<Sent, SendError>>;
 }
 
-impl Post for Queues {
-    fn post(&self, letter: Letter) -> BoxFuture<'_, Result<Sent, Unposted>> {
+impl QueueSender for Queues {
+    fn send_message(&self, message: OutboundMessage) -> BoxFuture<'_, Result<Sent, SendError>> {
         async move {
-            let Letter { queue_arn, body, attributes, sender_arn } = letter;
-            let queue = self.by_arn(&queue_arn).ok_or(Unposted::NoQueue)?;
+            let OutboundMessage { queue_arn, body, attributes, sender_arn } = message;
+            let queue = self.by_arn(&queue_arn).ok_or(SendError::NoQueue)?;
             if sender_arn.is_some_and(|sender| !Self::allows(&queue, EVENTS_PRINCIPAL, &sender)) {
-                return Err(Unposted::Forbidden);
+                return Err(SendError::Forbidden);
             }
             let attributes =
                 attributes.into_iter().map(|(name, value)| (name, Attribute::text(&value))).collect();
             let message = Outgoing { body, attributes, ..Outgoing::default() };
-            check::message(&message).map_err(|refusal| Unposted::Refused(refusal.message))?;
+            check::message(&message).map_err(|refusal| SendError::Refused(refusal.message))?;
             let sent = self.send(&queue, vec![message]).await;
-            let sent = sent.map_err(|broken| Unposted::Failed(broken.to_string()))?.pop();
-            sent.ok_or_else(|| Unposted::Failed("the queue did not say what it took".to_owned()))
+            let sent = sent.map_err(|broken| SendError::Failed(broken.to_string()))?.pop();
+            sent.ok_or_else(|| SendError::Failed("the queue did not say what it took".to_owned()))
         }
         .boxed()
     }
