@@ -51,7 +51,7 @@ pub trait Cloud: Send + Sync {
     }
 
     /// What reads and writes its resources.
-    fn drivers(&self, drive: Drive) -> Drivers;
+    fn drivers(&self, drive: DriverOptions) -> Drivers;
 
     /// Every app and env that something there is tagged with. Where to look, and no proof that something is there.
     fn deployments<'a>(
@@ -131,7 +131,7 @@ fn no_versions() -> Fault {
 
 /// With what and for whom resources are read and written.
 #[derive(Clone, Debug, Default)]
-pub struct Drive {
+pub struct DriverOptions {
     /// The code that the function should run.
     pub code: Option<CodePackage>,
     /// Whether resources of our names that are somebody else's are taken over.

@@ -45,7 +45,7 @@ pub struct Counts {
 
 /// What becomes of a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum To {
+pub enum CountEdit {
     /// It has so many hits more, or fewer; visitors, days, months and times stay as they are.
     Plus(i64),
     /// It has so many hits; visitors, days, months and times stay as they are.
@@ -53,7 +53,7 @@ pub enum To {
     /// It has no hits, as if nobody had ever come; but it stays listed.
     Zero,
     /// It is forgotten.
-    Gone,
+    Delete,
 }
 
 /// The items of a path that are there.
@@ -156,7 +156,7 @@ impl Counts {
     pub async fn change(
         &self,
         path: &str,
-        decide: impl Fn(Option<u64>) -> Result<Option<To>, Fault> + Sync,
+        decide: impl Fn(Option<u64>) -> Result<Option<CountEdit>, Fault> + Sync,
     ) -> Result<CountChange, Fault> {
         let attempts = AtomicU32::new(0);
         self.until_done("changing the counts", || async {
@@ -166,10 +166,12 @@ impl Counts {
             let is_busy = attempts.fetch_add(1, Ordering::Relaxed) >= BUSY_AFTER;
             let (mut actions, mut sum) = (Vec::new(), Sum::default());
             // What only adds leaves the shards alone.
-            if !matches!(to, To::Plus(0..)) {
+            if !matches!(to, CountEdit::Plus(0..)) {
                 for shard in &there.shards {
                     actions.push(match to {
-                        To::Zero | To::Gone if is_busy => Write::default().delete(&self.table, key(shard))?,
+                        CountEdit::Zero | CountEdit::Delete if is_busy => {
+                            Write::default().delete(&self.table, key(shard))?
+                        }
                         _ => self.without(shard, is_busy)?,
                     });
                     sum.add(&record(shard));
@@ -178,22 +180,22 @@ impl Counts {
             let main = there.main.as_ref();
             let write = if is_busy { Write::default() } else { Write::of_same(main) };
             actions.push(match to {
-                To::Plus(n) => {
+                CountEdit::Plus(n) => {
                     let hits = i128::from(n) + i128::from(sum.take_hits());
                     let needs = u64::try_from(-hits).ok().filter(|needs| is_busy && *needs > 0);
                     let write =
                         needs.into_iter().fold(write, |write, needs| write.at_least(ATTR_HITS, needs));
                     onto(&sum, write.add(ATTR_HITS, hits), main).update(&self.table, path)?
                 }
-                To::Hits(n) => {
+                CountEdit::Hits(n) => {
                     sum.take_hits();
                     // What was to be lost is lost anyway; what was not, is not.
                     let keeps = is_busy && old.is_none_or(|old| old <= n);
                     let write = if keeps { write.at_most(ATTR_HITS, n) } else { write };
                     onto(&sum, write.set(ATTR_HITS, number(n)), main).update(&self.table, path)?
                 }
-                To::Zero => write.put(&self.table, item_of(path, &Sum::zero()))?,
-                To::Gone => write.delete(&self.table, path)?,
+                CountEdit::Zero => write.put(&self.table, item_of(path, &Sum::zero()))?,
+                CountEdit::Delete => write.delete(&self.table, path)?,
             });
             let done = self.table.transact(actions).await? == Written::Done;
             Ok(done.then(|| CountChange::new(path, old, to.of(old))))
@@ -381,14 +383,14 @@ fn key(item: &Item) -> &str {
     text_of(item, ATTR_PATH).unwrap_or_default()
 }
 
-impl To {
+impl CountEdit {
     /// The hits that come of it.
     fn of(self, old: Option<u64>) -> Option<u64> {
         match self {
             Self::Plus(n) => Some(old.unwrap_or(0).saturating_add_signed(n)),
             Self::Hits(n) => Some(n),
             Self::Zero => Some(0),
-            Self::Gone => None,
+            Self::Delete => None,
         }
     }
 }

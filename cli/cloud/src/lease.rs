@@ -32,7 +32,7 @@ const RELEASE: Duration = Duration::from_secs(5);
 
 /// How a lease is taken.
 #[derive(Clone)]
-pub struct Taking {
+pub struct LeaseRequest {
     /// The table that it is in.
     pub table: Table,
     /// Who takes it.
@@ -62,7 +62,7 @@ pub struct Lease {
 
 impl Lease {
     /// Takes the lease; says besides whether somebody else had it until then, so that what was read before is old.
-    pub async fn take(taking: &Taking) -> Result<(Self, bool), Fault> {
+    pub async fn take(taking: &LeaseRequest) -> Result<(Self, bool), Fault> {
         let begun = Instant::now();
         let cx = Cx::new(Address::new("table", "hits"), Sink::none(), taking.stop.clone());
         let policy =
@@ -101,7 +101,7 @@ impl Lease {
     }
 
     /// Starts to give signs of life; the first one was at `alive`.
-    fn begin(taking: &Taking, alive: Instant) -> Self {
+    fn begin(taking: &LeaseRequest, alive: Instant) -> Self {
         taking.holder.holds();
         let (ended, lost) = (CancellationToken::new(), Arc::default());
         let beating = tokio::spawn(beat(taking.clone(), alive, ended.clone(), Arc::clone(&lost)));
@@ -154,7 +154,7 @@ enum Found {
     Held(Seen),
 }
 
-async fn attempt(taking: &Taking, may_steal: impl Fn(&Seen) -> bool) -> Result<Found, Fault> {
+async fn attempt(taking: &LeaseRequest, may_steal: impl Fn(&Seen) -> bool) -> Result<Found, Fault> {
     let begun = Instant::now();
     let ours = Seen::new(taking.holder.clone(), (taking.clock)(), taking.lasts);
     let absent = taking.table.put(ours.item(), "attribute_not_exists(#p)", &[("#p", ATTR_PATH)], vec![]);
@@ -194,7 +194,7 @@ fn not_yet(fault: Fault) -> Fault {
 
 /// Gives signs of life until the lease has ended, or is lost.
 async fn beat(
-    taking: Taking,
+    taking: LeaseRequest,
     mut alive: Instant,
     ended: CancellationToken,
     lost: Arc<Mutex<Option<String>>>,

@@ -22,15 +22,15 @@ pub use hitctl_resources::versions::Version;
 
 pub use aws::web::{Web, WebResponse};
 pub use bus::{Bus, BusEvent, MOST_EVENT_BYTES};
-pub use cloud::{Access, Answer, Cloud, Drive, LogPage};
-pub use counts::{Counts, MOST_MERGED, To};
+pub use cloud::{Access, Answer, Cloud, DriverOptions, LogPage};
+pub use counts::{CountEdit, Counts, MOST_MERGED};
 pub use distribution::{
     Distribution, DistributionState, Invalidation, MAX_INVALIDATION_PATHS, NO_DISTRIBUTION,
 };
 pub use lease::gate::Gate;
 pub use lease::holder::{Holder, unique};
 pub use lease::watch::LASTS as LEASE_LASTS;
-pub use lease::{Lease, Taking};
+pub use lease::{Lease, LeaseRequest};
 pub use queue::{Attributes, Depth, Entry, Message, Queue};
 pub use request::{LocalOptions, Request};
 pub use slow_calls::SlowCalls;

@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::aws::connector;
 use crate::bus::Bus;
-use crate::cloud::{Access, Answer, Cloud, Drive, LogPage};
+use crate::cloud::{Access, Answer, Cloud, DriverOptions, LogPage};
 use crate::distribution::Distribution;
 use crate::queue::Queue;
 use crate::request::{LocalOptions, Request};
@@ -135,7 +135,7 @@ impl Cloud for Local {
         .boxed()
     }
 
-    fn drivers(&self, drive: Drive) -> Drivers {
+    fn drivers(&self, drive: DriverOptions) -> Drivers {
         let tags = drive.tags.unwrap_or_else(|| self.tags.clone());
         match (&self.client, &self.stopped) {
             (Some(client), _) => {

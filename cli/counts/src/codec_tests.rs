@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::import::Taking;
+use crate::import::ImportOptions;
 
 /// An item: a key, numbers, and the first and the last time.
 fn item(key: &str, numbers: &[(&str, u64)], times: Option<(&str, &str)>) -> Record {
@@ -159,7 +159,7 @@ proptest! {
     #[test]
     fn an_export_that_is_imported_changes_nothing(numbers in any_numbers()) {
         let file = crate::export::ndjson(&numbers);
-        let read = crate::import::numbers(file.as_bytes(), None, &Taking::default()).map(|(numbers, _)| numbers);
+        let read = crate::import::numbers(file.as_bytes(), None, &ImportOptions::default()).map(|(numbers, _)| numbers);
         let read = read.unwrap_or_default();
         prop_assert_eq!(&read, &numbers);
         prop_assert_eq!(&sorted(&items(&read)), &numbers);

@@ -17,7 +17,7 @@ use hitctl_engine::Fault;
 pub use chunk::{Chunk, Mode, id_of};
 pub use file::{Format, numbers};
 pub use gzip::unpacked;
-pub use lines::{Taking, judged};
+pub use lines::{ImportOptions, page_key};
 pub use reading::Reading;
 
 use archive::Archive;
@@ -29,7 +29,7 @@ use crate::model::Numbers;
 pub fn read(
     content: Vec<u8>,
     format: Option<Format>,
-    taking: &Taking,
+    taking: &ImportOptions,
     mode: Mode,
     largest: u64,
 ) -> Result<(String, Numbers, Reading), Fault> {

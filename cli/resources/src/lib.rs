@@ -60,7 +60,7 @@ pub use price::{Beyond, Price, Usage};
 pub use queue::spec::{QueueSpec, Redrive, Sender};
 #[cfg(feature = "aws")]
 pub use registry::drivers;
-pub use registry::{Call, KINDS, REGISTRY, Registry};
+pub use registry::{KINDS, OperationNeeds, REGISTRY, Registry};
 pub use role::spec::{RoleSpec, Statement};
 pub use spec::Spec;
 pub use table::spec::TableSpec;

@@ -51,9 +51,9 @@ const fn names<const N: usize>() -> [&'static str; N] {
     names
 }
 
-/// A call and the actions that it needs, on behalf of all kinds that make it.
+/// An operation and the actions that it needs, on behalf of all kinds that make it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Call {
+pub struct OperationNeeds {
     /// The service as it is signed for, and the operation: `lambda:CreateFunction`.
     pub operation: &'static str,
     /// The actions and the resources, in order and each once.
@@ -71,13 +71,15 @@ impl Registry<'_> {
     }
 
     /// Returns the calls of all kinds and further ones, by name; those of one name are one.
-    pub fn calls(&self, further: &[Operation]) -> Vec<Call> {
+    pub fn calls(&self, further: &[Operation]) -> Vec<OperationNeeds> {
         let mut by_name: BTreeMap<&'static str, BTreeSet<Need>> = BTreeMap::new();
         for operation in self.0.iter().flat_map(|kind| kind.operations).chain(further) {
             by_name.entry(operation.name).or_default().extend(operation.needs);
         }
-        let call =
-            |(operation, needs): (_, BTreeSet<_>)| Call { operation, needs: needs.into_iter().collect() };
+        let call = |(operation, needs): (_, BTreeSet<_>)| OperationNeeds {
+            operation,
+            needs: needs.into_iter().collect(),
+        };
         by_name.into_iter().map(call).collect()
     }
 

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use clap::builder::FalseyValueParser;
-use hitctl_cloud::{Access, Cloud, Drive};
+use hitctl_cloud::{Access, Cloud, DriverOptions};
 use hitctl_config::{Loaded, Paths};
 use hitctl_engine::{Action, Done, Drivers, Sink};
 use hitctl_report::{DeployView, Exit, Failure};
@@ -83,7 +83,7 @@ async fn prepare(session: &Session, loaded: &Loaded, args: &Args, sink: &Sink) -
         build(session, loaded, args.function.clone(), sink),
     )?;
     let code = Code { sha256: artifact.sha256.clone(), arch: artifact.arch };
-    let drivers = cloud.drivers(Drive {
+    let drivers = cloud.drivers(DriverOptions {
         code: Some(package(&artifact)),
         adopt: args.adopt,
         called_at_the_end: !args.no_smoke,

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use hitctl_cloud::{Access, Drive};
+use hitctl_cloud::{Access, DriverOptions};
 use hitctl_config::{Loaded, names};
 use hitctl_engine::Sink;
 use hitctl_report::{DeploymentRow, DeploymentsView, Exit, Failure};
@@ -92,7 +92,7 @@ async fn look(session: &Session, loaded: &Loaded, sink: &Sink) -> Result<Vec<Dep
         (other.app.app, other.env) = (app, env);
         let graph = design_removal(&other, cloud.place())?;
         let tags = names::tags(&other.app.app, &other.env);
-        let drivers = cloud.drivers(Drive { tags: Some(tags), ..Drive::default() });
+        let drivers = cloud.drivers(DriverOptions { tags: Some(tags), ..DriverOptions::default() });
         let context = DeployContext::new(session, &other, &*cloud, sink).with_drivers(drivers);
         let live = survey(&context, &graph).await?;
         let ours = |live: &&hitctl_engine::Live| live.owner == hitctl_engine::Owner::Ours;

@@ -6,7 +6,7 @@ mod site;
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::{StreamExt as _, TryStreamExt as _};
-use hitctl_cloud::{Access, Counts, To};
+use hitctl_cloud::{Access, CountEdit, Counts};
 use hitctl_counts::pages::Pages;
 use hitctl_engine::{Event, Fault, Phase, Sink};
 use hitctl_report::{Exit, Failure, PathListView, PathsView, Stray, plural};
@@ -120,7 +120,8 @@ async fn sync(
     view.kept += (new.len() - view.added.len()) as u64;
     let removing = idle.iter().map(|stray| async move {
         // One that was hit meanwhile stays.
-        let change = counts.change(&stray.path, |hits| Ok(hits.filter(|hits| *hits == 0).map(|_| To::Gone)));
+        let change =
+            counts.change(&stray.path, |hits| Ok(hits.filter(|hits| *hits == 0).map(|_| CountEdit::Delete)));
         change.await.map(|change| change.new.is_none().then(|| stray.path.clone()))
     });
     view.removed = each(session, removing, idle.len(), "removed", sink).await?;

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use hitctl_cloud::{Access, Drive};
+use hitctl_cloud::{Access, DriverOptions};
 use hitctl_report::{Exit, Failure};
 use hitctl_stack::Code;
 
@@ -38,8 +38,11 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
             build(session, &loaded, args.function, &sink),
         )?;
         let code = Code { sha256: artifact.sha256.clone(), arch: artifact.arch };
-        let drivers =
-            cloud.drivers(Drive { code: Some(package(&artifact)), adopt: args.adopt, ..Drive::default() });
+        let drivers = cloud.drivers(DriverOptions {
+            code: Some(package(&artifact)),
+            adopt: args.adopt,
+            ..DriverOptions::default()
+        });
         let context = DeployContext::new(session, &loaded, &*cloud, &sink).with_drivers(drivers);
         let planned = plan_deploy(&context, &code).await?;
         Ok::<_, Failure>((cloud, planned))

@@ -1,6 +1,6 @@
 //! The context that every step of a deployment needs.
 
-use hitctl_cloud::{Access, Cloud, Drive};
+use hitctl_cloud::{Access, Cloud, DriverOptions};
 use hitctl_config::{Loaded, Target};
 use hitctl_engine::{Drivers, Sink};
 use hitctl_report::Failure;
@@ -31,7 +31,7 @@ impl<'a> DeployContext<'a> {
         cloud: &'a dyn Cloud,
         sink: &'a Sink,
     ) -> Self {
-        Self { session, config, cloud, drivers: cloud.drivers(Drive::default()), sink }
+        Self { session, config, cloud, drivers: cloud.drivers(DriverOptions::default()), sink }
     }
 
     /// The same with other drivers.

@@ -28,5 +28,5 @@ pub(crate) fn of(cloud: &dyn Cloud, loaded: &Loaded, stop: &CancellationToken) -
 
 /// The key that a path is counted under: by the rules of the function itself.
 pub(crate) fn key(counts: &Counts, path: &str) -> Result<String, Failure> {
-    hitctl_counts::import::judged(path, counts.keep_query()).map_err(Failure::usage)
+    hitctl_counts::import::page_key(path, counts.keep_query()).map_err(Failure::usage)
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hitctl_cloud::{Gate, Holder, LEASE_LASTS, Lease, Taking};
+use hitctl_cloud::{Gate, Holder, LEASE_LASTS, Lease, LeaseRequest};
 use hitctl_config::names;
 use hitctl_engine::{Action, Drivers, Outcome, Plan};
 use hitctl_report::{Exit, Failure};
@@ -107,8 +107,8 @@ fn taking(
     command: &str,
     args: LockArgs,
     run: CancellationToken,
-) -> Result<Taking, Failure> {
-    Ok(Taking {
+) -> Result<LeaseRequest, Failure> {
+    Ok(LeaseRequest {
         table: cloud.table(&names::table(&config.app.app, &config.env))?,
         holder: Holder::of(&session.env, command),
         lasts: LEASE_LASTS,

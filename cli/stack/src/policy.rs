@@ -10,7 +10,7 @@ use hitctl_resources::scopes::{ACCOUNT, FUNCTION, LOG_GROUP, QUEUES};
 use hitctl_resources::{Naming, Operation, Place, REGISTRY, Scope, Statement};
 use serde_json::{Value as Json, json};
 
-pub use hitctl_resources::Call;
+pub use hitctl_resources::OperationNeeds;
 
 /// The buses that `emit` puts events on: any, since it is the user's choice.
 const BUSES: Scope = Scope::new("Buses", |n| vec![n.location.arn("events", "event-bus/*")]);
@@ -55,7 +55,7 @@ const COMMANDS: &[Operation] = &[
 ];
 
 /// Every call that any command makes, by name.
-pub static CALLS: LazyLock<Vec<Call>> = LazyLock::new(|| REGISTRY.calls(COMMANDS));
+pub static CALLS: LazyLock<Vec<OperationNeeds>> = LazyLock::new(|| REGISTRY.calls(COMMANDS));
 
 /// The order of the statements in a printed policy, by their ids. It stays the same between releases, so that a policy that
 /// was pasted somewhere is easy to compare. Statements that are not in it follow, by id.
@@ -111,7 +111,7 @@ fn statements(app: &str, env: &str, place: &Place, distribution: Option<&str>) -
 }
 
 /// The statements that allow calls, one for each scope.
-pub fn statements_for(calls: &[Call], naming: &Naming<'_>) -> Vec<Json> {
+pub fn statements_for(calls: &[OperationNeeds], naming: &Naming<'_>) -> Vec<Json> {
     let mut actions: BTreeMap<Scope, BTreeSet<&str>> = BTreeMap::new();
     for (action, scope) in calls.iter().flat_map(|call| &call.needs) {
         actions.entry(*scope).or_default().insert(action);

@@ -3,7 +3,7 @@
 use std::process::Stdio;
 use std::time::Duration;
 
-use hitctl_cloud::{Holder, Lease, Table, Taking};
+use hitctl_cloud::{Holder, Lease, LeaseRequest, Table};
 use serde_json::{Value as Json, json};
 use tokio_util::sync::CancellationToken;
 
@@ -147,7 +147,7 @@ fn ahead() -> u64 {
 }
 
 /// Somebody of this process who wants the lease, once.
-fn taking(yard: &Yard, lasts: u64, patience: u64, clock: fn() -> u64) -> Taking {
+fn taking(yard: &Yard, lasts: u64, patience: u64, clock: fn() -> u64) -> LeaseRequest {
     let said: Json =
         serde_json::from_slice(&std::fs::read(yard.state().join("daemon.json")).unwrap()).unwrap();
     let keys = aws_credential_types::Credentials::new("local", "local", None, None, "test");
@@ -158,7 +158,7 @@ fn taking(yard: &Yard, lasts: u64, patience: u64, clock: fn() -> u64) -> Taking 
         .credentials_provider(aws_credential_types::provider::SharedCredentialsProvider::new(keys))
         .http_client(aws_smithy_http_client::Builder::new().build_http())
         .build();
-    Taking {
+    LeaseRequest {
         table: Table::new(&config, "hits-local"),
         holder: Holder::of(&yard.env(), "deploy"),
         lasts: Duration::from_secs(lasts),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use hitctl_artifact::Artifact;
-use hitctl_cloud::{Cloud, Drive, Web};
+use hitctl_cloud::{Cloud, DriverOptions, Web};
 use hitctl_config::{Loaded, names};
 use hitctl_engine::{Cx, Driver, Drivers, Fault, FaultKind, Live, Node, Outputs, Owner, Sink, Value};
 use hitctl_resources::{FunctionSpec, Spec as _, Tags};
@@ -34,7 +34,7 @@ pub async fn deployed(
     let name = names::function(&loaded.app.app, &loaded.env);
     let node = Node::present(address::counter(), name, json!({})).absent();
     let cx = Cx::new(node.address.clone(), sink.clone(), stop.clone());
-    let drivers = cloud.drivers(Drive::default());
+    let drivers = cloud.drivers(DriverOptions::default());
     let live = drivers.get(FunctionSpec::KIND)?.read(&cx, &node).await?;
     let Some(live) = live.filter(|live| live.owner == Owner::Ours) else { return Ok(None) };
     serde_json::from_value(live.spec).map(Some).map_err(misfit)

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::session::AwsSession;
 use super::{invoke, logs};
 use crate::bus::Bus;
-use crate::cloud::{Answer, Cloud, Drive, LogPage};
+use crate::cloud::{Answer, Cloud, DriverOptions, LogPage};
 use crate::distribution::Distribution;
 use crate::queue::Queue;
 use crate::request::Request;
@@ -87,7 +87,7 @@ impl Cloud for AwsCloud {
         Duration::from_secs(1)
     }
 
-    fn drivers(&self, drive: Drive) -> Drivers {
+    fn drivers(&self, drive: DriverOptions) -> Drivers {
         let tags = drive.tags.unwrap_or_else(|| self.aws.tags.clone());
         // Without an alias nothing but Lambda's word says that a function is ready for its URL and permission.
         let called_at_the_end = drive.called_at_the_end && self.alias.is_some();

@@ -77,7 +77,7 @@ impl HttpConnector for ByScheme {
             return HttpConnectorFuture::ready(Err(ConnectorError::user(exposed.into())));
         }
         let host = host(request.uri());
-        let call = Call::of(&request, &host);
+        let call = LoggedCall::of(&request, &host);
         let answer = if is_secure(request.uri()) {
             let open = || self.client.http_connector(&self.settings, &self.components);
             self.secure.get_or_init(open).call(request)
@@ -97,14 +97,14 @@ impl HttpConnector for ByScheme {
 }
 
 /// A call, as the diagnostics show it: without its query and its body, which may hold secrets.
-struct Call {
+struct LoggedCall {
     started: Instant,
     host: String,
     method: String,
     operation: String,
 }
 
-impl Call {
+impl LoggedCall {
     fn of(request: &HttpRequest, host: &str) -> Self {
         // JSON protocols name the operation in a header, the others by method and path.
         let target = request.headers().get("x-amz-target");

@@ -14,11 +14,11 @@ use hitctl_stack::address;
 use serde_json::Value as Json;
 use tokio::sync::{OnceCell, watch};
 
-use super::{Lease, Taking};
+use super::{Lease, LeaseRequest};
 
 /// A lease that is taken when it is first needed.
 pub struct Gate {
-    taking: Taking,
+    taking: LeaseRequest,
     /// The lease, until [`Gate::take_lease`] takes it out.
     lease: OnceCell<Mutex<Option<Lease>>>,
     /// What became of the table.
@@ -27,7 +27,7 @@ pub struct Gate {
 
 impl Gate {
     /// A lease to be taken that way, once the table is there.
-    pub fn new(taking: Taking) -> Arc<Self> {
+    pub fn new(taking: LeaseRequest) -> Arc<Self> {
         Arc::new(Self { taking, lease: OnceCell::new(), table: watch::Sender::new(None) })
     }
 

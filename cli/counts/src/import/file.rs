@@ -10,7 +10,9 @@ use hitctl_engine::Fault;
 use super::csv::csv;
 use super::goatcounter;
 use super::json::json;
-use super::lines::{Line, Object, Taking, Wrong, countable, month as month_of, reason as reason_of};
+use super::lines::{
+    ImportOptions, Line, LineErrors, Object, countable, month as month_of, reason as reason_of,
+};
 use super::reading::Reading;
 use super::records::records;
 use crate::model::{CountRow, Dropped, Numbers};
@@ -27,7 +29,11 @@ pub enum Format {
 }
 
 /// Returns the numbers of a file, by path, and what the import says of it. What stands there twice is added up.
-pub fn numbers(content: &[u8], format: Option<Format>, taking: &Taking) -> Result<(Numbers, Reading), Fault> {
+pub fn numbers(
+    content: &[u8],
+    format: Option<Format>,
+    taking: &ImportOptions,
+) -> Result<(Numbers, Reading), Fault> {
     let text = decoded(content)?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     let mut reading = Reading::default();
@@ -47,18 +53,18 @@ pub fn numbers(content: &[u8], format: Option<Format>, taking: &Taking) -> Resul
     let mut rows: BTreeMap<String, CountRow> = BTreeMap::new();
     let mut site = CountRow::zero(KEY_SITE);
     let mut dropped = Dropped::new();
-    let mut wrong = Wrong::default();
+    let mut wrong = LineErrors::default();
     for (line, read) in lines {
         reading.lines += 1;
         let read = read.and_then(|object| match object {
             Object::Row(row) => {
-                let row = row.judged(&taking.keep_query)?;
+                let row = row.checked(&taking.keep_query)?;
                 let sum = rows.entry(row.path.clone()).or_insert_with(|| CountRow::zero(&row.path));
                 sum.add(row);
                 countable(sum)
             }
             Object::Site(read) => {
-                site.add(read.judged()?);
+                site.add(read.checked()?);
                 countable(&site)
             }
             Object::Dropped(read) => {
@@ -86,7 +92,7 @@ pub fn numbers(content: &[u8], format: Option<Format>, taking: &Taking) -> Resul
 fn decoded(content: &[u8]) -> Result<Cow<'_, str>, Fault> {
     let refused = |before: &[u8], what: &str| {
         let line = before.split(|byte| *byte == b'\n').count();
-        Wrong::default().with(line, &format!("expected {what}, found other bytes")).failure()
+        LineErrors::default().with(line, &format!("expected {what}, found other bytes")).failure()
     };
     let unit: fn([u8; 2]) -> u16 = match content {
         [0xff, 0xfe, ..] => u16::from_le_bytes,

@@ -13,7 +13,7 @@ fn row(path: &str, hits: u64, first: Option<&str>, last: Option<&str>) -> CountR
 }
 
 fn read(content: &[u8]) -> Result<Numbers, Fault> {
-    numbers(content, None, &Taking::default()).map(|(numbers, _)| numbers)
+    numbers(content, None, &ImportOptions::default()).map(|(numbers, _)| numbers)
 }
 
 fn rows(content: &[u8]) -> Result<Vec<CountRow>, Fault> {
@@ -101,7 +101,7 @@ fn objects_carry_days_months_the_site_and_what_was_dropped() {
 
 #[test]
 fn parameters_that_belong_to_a_path_stay() {
-    let taking = Taking { keep_query: vec!["id".to_owned()], robots: false };
+    let taking = ImportOptions { keep_query: vec!["id".to_owned()], robots: false };
     let (read, _) = numbers(b"/a?x=1&id=2,3\n", None, &taking).unwrap();
     assert_eq!(read.counts, [row("/a?id=2", 3, None, None)]);
 }
@@ -209,7 +209,8 @@ fn numbers_beyond_the_largest_count_are_refused() {
 
 #[test]
 fn columns_that_are_not_kept_are_told() {
-    let (_, reading) = numbers(b"path,hits,title\n/a,1,x\n/b,2,y\n", None, &Taking::default()).unwrap();
+    let (_, reading) =
+        numbers(b"path,hits,title\n/a,1,x\n/b,2,y\n", None, &ImportOptions::default()).unwrap();
     assert_eq!((reading.lines, reading.format), (2, "CSV"));
     assert_eq!(reading.not_kept, ["the column title"]);
 }

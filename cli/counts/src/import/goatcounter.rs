@@ -10,7 +10,7 @@ use hit_counter::moment::Moment;
 use hitctl_config::contract::KEY_SITE;
 use hitctl_engine::Fault;
 
-use super::lines::{self, Taking, Wrong};
+use super::lines::{self, ImportOptions, LineErrors};
 use super::reading::Reading;
 use super::records::records;
 use crate::model::{CountRow, LeftOut, Numbers, Tally};
@@ -75,14 +75,14 @@ impl Visitors {
 }
 
 /// Returns the counts of such an export; robots count only where they are to.
-pub(crate) fn numbers(text: &str, taking: &Taking) -> Result<(Numbers, Reading), Fault> {
+pub(crate) fn numbers(text: &str, taking: &ImportOptions) -> Result<(Numbers, Reading), Fault> {
     let mut records = records(text, ',', 1);
     let columns = match records.next() {
         Some((line, header)) => header.and_then(|cells| Columns::of(&cells)).map_err(|why| (line, why)),
         None => Err((1, "expected a header, found an empty file".to_owned())),
     };
-    let columns = columns.map_err(|(line, why)| Wrong::default().with(line, &why).failure())?;
-    let mut wrong = Wrong::default();
+    let columns = columns.map_err(|(line, why)| LineErrors::default().with(line, &why).failure())?;
+    let mut wrong = LineErrors::default();
     let (mut rows, mut site) = (BTreeMap::new(), CountRow::zero(KEY_SITE));
     let (mut visitors, mut left_out, mut views) = (Visitors::default(), LeftOut::default(), 0);
     for (line, cells) in records {
@@ -99,7 +99,7 @@ pub(crate) fn numbers(text: &str, taking: &Taking) -> Result<(Numbers, Reading),
             left_out.events += 1;
         } else if view.is_robot && !taking.robots {
             left_out.robots += 1;
-        } else if let Ok(path) = lines::judged(&view.path, &taking.keep_query) {
+        } else if let Ok(path) = lines::page_key(&view.path, &taking.keep_query) {
             let (on_page, on_site) = match &view.session {
                 Some(session) => {
                     let day = view.at.day().number();

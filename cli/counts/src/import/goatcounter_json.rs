@@ -7,7 +7,7 @@ use hitctl_engine::Fault;
 
 use super::archive::Archive;
 use super::goatcounter::no_views;
-use super::lines::{self, Taking, Wrong};
+use super::lines::{self, ImportOptions, LineErrors};
 use super::reading::Reading;
 use crate::fields::{self, Fields};
 use crate::model::{CountRow, LeftOut, Numbers, Tally};
@@ -41,7 +41,7 @@ pub(crate) fn is_one(archive: &Archive) -> bool {
 }
 
 /// Returns the counts of such an export.
-pub(crate) fn numbers(archive: &mut Archive, taking: &Taking) -> Result<(Numbers, Reading), Fault> {
+pub(crate) fn numbers(archive: &mut Archive, taking: &ImportOptions) -> Result<(Numbers, Reading), Fault> {
     if let Some(info) = archive.text(INFO)? {
         check_version(&info)?;
     }
@@ -63,11 +63,12 @@ pub(crate) fn numbers(archive: &mut Archive, taking: &Taking) -> Result<(Numbers
             }
             // A path that was deleted there while views of it were kept has no name.
             None => nameless.push(views),
-            Some(page) => match lines::judged(&page.path, &taking.keep_query) {
+            Some(page) => match lines::page_key(&page.path, &taking.keep_query) {
                 Ok(path) => {
                     let row = rows.entry(path.clone()).or_insert_with(|| CountRow::zero(&path));
                     row.add(of_hour(&path, &hour, views));
-                    lines::countable(row).map_err(|why| in_file(STATS, Wrong::default().with(1, &why)))?;
+                    lines::countable(row)
+                        .map_err(|why| in_file(STATS, LineErrors::default().with(1, &why)))?;
                 }
                 Err(_) => nameless.push(views),
             },
@@ -85,7 +86,7 @@ pub(crate) fn numbers(archive: &mut Archive, taking: &Taking) -> Result<(Numbers
 
 fn check_version(info: &str) -> Result<(), Fault> {
     let version = Fields::parse(info).and_then(|mut fields| fields.text("export_version"));
-    let version = version.map_err(|why| in_file(INFO, Wrong::default().with(1, &why)))?;
+    let version = version.map_err(|why| in_file(INFO, LineErrors::default().with(1, &why)))?;
     match version.as_deref() {
         None => Ok(()),
         Some(version) if version.split('.').next() == Some("1") => Ok(()),
@@ -99,7 +100,7 @@ fn check_version(info: &str) -> Result<(), Fault> {
 
 /// Reads each line of a file of the export. Each bad line is reported.
 fn lines<T>(name: &str, text: &str, read: impl Fn(Fields) -> Result<T, String>) -> Result<Vec<T>, Fault> {
-    let (mut all, mut wrong) = (Vec::new(), None::<Wrong>);
+    let (mut all, mut wrong) = (Vec::new(), None::<LineErrors>);
     for (n, line) in (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty()) {
         match Fields::parse(line).and_then(&read) {
             Ok(one) => all.push(one),
@@ -110,7 +111,7 @@ fn lines<T>(name: &str, text: &str, read: impl Fn(Fields) -> Result<T, String>) 
 }
 
 /// Returns a failure that names the file of the archive.
-fn in_file(name: &str, wrong: Wrong) -> Fault {
+fn in_file(name: &str, wrong: LineErrors) -> Fault {
     let failure = wrong.failure();
     let message =
         failure.message.lines().map(|line| format!("{name}, {line}")).collect::<Vec<_>>().join("\n");

@@ -14,7 +14,7 @@ fn view(path: &str, event: &str, session: &str, bot: &str, date: &str) -> String
 }
 
 fn read(text: &str, count_robots: bool) -> (Numbers, Reading) {
-    numbers(text, &Taking { robots: count_robots, ..Taking::default() }).unwrap()
+    numbers(text, &ImportOptions { robots: count_robots, ..ImportOptions::default() }).unwrap()
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn it_is_known_by_its_header() {
 
 #[test]
 fn what_is_wrong_is_told_by_line() {
-    let refused = |text: &str| numbers(text, &Taking::default()).unwrap_err().message.clone();
+    let refused = |text: &str| numbers(text, &ImportOptions::default()).unwrap_err().message.clone();
     assert_eq!(
         refused("4Path,Date\n"),
         "line 1: expected the columns of GoatCounter's export, found none named Event or Bot"
@@ -99,7 +99,7 @@ fn what_is_wrong_is_told_by_line() {
 
 #[test]
 fn export_without_page_views_says_why_it_is_empty() {
-    let failure = numbers(V2, &Taking::default()).unwrap_err();
+    let failure = numbers(V2, &ImportOptions::default()).unwrap_err();
     assert_eq!(failure.code, "no_page_views");
     assert_eq!(failure.message, "expected page views in GoatCounter's export, found none");
     let hint = failure.hint.clone().unwrap_or_default();

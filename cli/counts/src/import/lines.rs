@@ -15,7 +15,7 @@ const MOST_TOLD: usize = 20;
 
 /// The parts of the configuration that decide what of a file is imported.
 #[derive(Clone, Debug, Default)]
-pub struct Taking {
+pub struct ImportOptions {
     /// The query parameters that belong to a path.
     pub keep_query: Vec<String>,
     /// Whether robots count.
@@ -24,12 +24,12 @@ pub struct Taking {
 
 /// Lines that are wrong.
 #[derive(Debug, Default)]
-pub(crate) struct Wrong {
+pub(crate) struct LineErrors {
     told: Vec<String>,
     more: usize,
 }
 
-impl Wrong {
+impl LineErrors {
     /// One more.
     pub(crate) fn with(mut self, line: usize, why: &str) -> Self {
         if self.told.len() < MOST_TOLD {
@@ -92,11 +92,11 @@ pub(crate) type Line = (usize, Result<Object, String>);
 
 impl Row {
     /// The same by the rules of the function: the key, a day, and a time in UTC.
-    pub(crate) fn judged(self, keep_query: &[String]) -> Result<CountRow, String> {
+    pub(crate) fn checked(self, keep_query: &[String]) -> Result<CountRow, String> {
         if self.path.trim().is_empty() {
             return Err("expected a path, found an empty one".to_owned());
         }
-        let path = judged(&self.path, keep_query)?;
+        let path = page_key(&self.path, keep_query)?;
         let first = self.first.filter(|text| !text.is_empty()).map(|text| day(&text)).transpose()?;
         let last = self.last.filter(|text| !text.is_empty()).map(|text| time(&text)).transpose()?;
         let mut row =
@@ -112,7 +112,7 @@ impl Row {
 }
 
 impl Site {
-    pub(crate) fn judged(self) -> Result<CountRow, String> {
+    pub(crate) fn checked(self) -> Result<CountRow, String> {
         let tally = |uniques| Tally { hits: 0, uniques };
         let mut row = CountRow { uniques: self.uniques, ..CountRow::zero(KEY_SITE) };
         for (day, uniques) in self.days {
@@ -126,7 +126,7 @@ impl Site {
 }
 
 /// The key that a path is counted under, with the query parameters that belong to it.
-pub fn judged(path: &str, keep_query: &[String]) -> Result<String, String> {
+pub fn page_key(path: &str, keep_query: &[String]) -> Result<String, String> {
     let key = path::normalise_keeping(path, keep_query);
     key.map(path::Key::into_string)
         .map_err(|why| format!("expected a path that can be counted, found {path:?}: {why}"))

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use hitctl_cloud::Counts;
 use hitctl_config::{Bots, Loaded};
-use hitctl_counts::import::{Chunk, Format, Mode, Reading, Taking, id_of};
+use hitctl_counts::import::{Chunk, Format, ImportOptions, Mode, Reading, id_of};
 use hitctl_counts::{CountRow, Numbers, fields};
 use hitctl_engine::{Event, Phase, Sink};
 use hitctl_report::{Exit, Failure, ImportView, imported_lines, plural};
@@ -100,7 +100,7 @@ pub(super) async fn run(
             let content = ingest::content(session, file, LARGEST)?;
             let counter = &loaded.app.counter;
             let taking =
-                Taking { keep_query: counter.keep_query.clone(), robots: counter.bots == Bots::Count };
+                ImportOptions { keep_query: counter.keep_query.clone(), robots: counter.bots == Bots::Count };
             let (id, numbers, reading) =
                 hitctl_counts::import::read(content, args.format.into(), &taking, mode, LARGEST)?;
             for line in imported_lines(&reading) {

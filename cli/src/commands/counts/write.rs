@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use hitctl_cloud::{Counts, MOST_MERGED, To};
+use hitctl_cloud::{CountEdit, Counts, MOST_MERGED};
 use hitctl_config::contract::MAX_COUNT;
 use hitctl_counts::{CountChange, fields};
 use hitctl_engine::Fault;
@@ -116,7 +116,7 @@ pub(super) async fn add(session: &Session, counts: &Counts, args: &Add) -> Resul
                 ),
             ));
         }
-        Ok((args.n != 0).then_some(To::Plus(args.n)))
+        Ok((args.n != 0).then_some(CountEdit::Plus(args.n)))
     };
     let change = counts.change(&path, decide).await?;
     show(session, counts, vec![change]).await
@@ -137,7 +137,7 @@ pub(super) async fn set(session: &Session, counts: &Counts, env: &str, args: &Se
             Err(Fault::fatal("changed", format!("{path:?} has {old} hits by now; nothing was changed"))
                 .hinted("run the command again"))
         }
-        _ => Ok(Some(To::Hits(args.n))),
+        _ => Ok(Some(CountEdit::Hits(args.n))),
     };
     let change = counts.change(&path, decide).await?;
     show(session, counts, vec![change]).await
@@ -164,7 +164,7 @@ pub(super) async fn reset(
         // Nobody has ever come: to no page, and not to the site.
         counts.forget_site().await?;
     }
-    each(session, counts, &lost, |old| Ok(old.filter(|hits| *hits > 0).map(|_| To::Zero))).await
+    each(session, counts, &lost, |old| Ok(old.filter(|hits| *hits > 0).map(|_| CountEdit::Zero))).await
 }
 
 pub(super) async fn delete(
@@ -178,7 +178,7 @@ pub(super) async fn delete(
         lost.extend(counts.get(&path).await?.map(|row| (path, row.hits)));
     }
     confirm(session, "forgets", &lost, env, args.confirm.as_deref()).await?;
-    let done = each(session, counts, &lost, |old| Ok(old.map(|_| To::Gone))).await;
+    let done = each(session, counts, &lost, |old| Ok(old.map(|_| CountEdit::Delete))).await;
     counts.give_back().await?;
     done
 }
@@ -239,7 +239,7 @@ async fn each(
     session: &Session,
     counts: &Counts,
     paths: &[(String, u64)],
-    decide: impl Fn(Option<u64>) -> Result<Option<To>, Fault> + Sync,
+    decide: impl Fn(Option<u64>) -> Result<Option<CountEdit>, Fault> + Sync,
 ) -> Result<Exit, Failure> {
     let mut changes = Vec::new();
     let mut failed = None;

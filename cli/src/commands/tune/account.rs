@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use hitctl_cloud::{Access, Cloud, Drive};
+use hitctl_cloud::{Access, Cloud, DriverOptions};
 use hitctl_config::{Loaded, names};
 use hitctl_engine::{Event, Fault, Phase, Sink};
 use hitctl_report::{Exit, Failure};
@@ -84,7 +84,7 @@ async fn open(
             .hinted(format!("run `hitctl deploy --env {env}` first, or measure with `--env local`"))
     })?;
     // Refused before anything is asked or said.
-    Copy::new(&*cloud, loaded, cloud.drivers(Drive::default()), sink, &session.stop)?;
+    Copy::new(&*cloud, loaded, cloud.drivers(DriverOptions::default()), sink, &session.stop)?;
     Ok((cloud, of))
 }
 
@@ -137,7 +137,8 @@ impl Run<'_> {
         })?;
         let name = names::function(&self.loaded.app.app, &self.loaded.env);
         let artifact = tune::code(self.cloud, &self.session.env, &name, self.of, dir.path()).await?;
-        let drivers = self.cloud.drivers(Drive { code: Some(package(&artifact)), ..Drive::default() });
+        let drivers =
+            self.cloud.drivers(DriverOptions { code: Some(package(&artifact)), ..DriverOptions::default() });
         let mut copy = Copy::new(self.cloud, self.loaded, drivers, sink, stop)?;
         // Whoever made it is no more: the lease is ours.
         if copy.remove().await? {

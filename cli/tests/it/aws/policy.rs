@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use hitctl_emulators::policy_findings;
-use hitctl_stack::policy::{CALLS, Call};
+use hitctl_stack::policy::{CALLS, OperationNeeds};
 use serde_json::{Value as Json, json};
 
 use super::{calls, drift, life};
@@ -61,7 +61,7 @@ fn printed() -> BTreeSet<String> {
 
 #[test]
 fn every_call_is_allowed_and_everything_that_is_allowed_is_called() {
-    let table: BTreeMap<&str, &Call> = CALLS.iter().map(|call| (call.operation, call)).collect();
+    let table: BTreeMap<&str, &OperationNeeds> = CALLS.iter().map(|call| (call.operation, call)).collect();
     let (seen, printed) = (seen(), printed());
 
     let unknown: Vec<_> = seen.iter().filter(|call| !table.contains_key(*call)).collect();
