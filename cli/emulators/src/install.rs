@@ -50,11 +50,11 @@ pub(crate) fn python(environment: &Path) -> PathBuf {
     environment.join("bin/python")
 }
 
-/// Cargo's target directory, which it marks, seen from a program in it.
+/// Cargo's target directory, seen from a program in it. Cargo marks it only where it created it, and writes its facts about rustc there always.
 fn target(program: &Path) -> Result<PathBuf, String> {
     program
         .ancestors()
-        .find(|place| place.join("CACHEDIR.TAG").is_file())
+        .find(|folder| [".rustc_info.json", "CACHEDIR.TAG"].iter().any(|file| folder.join(file).is_file()))
         .map(Path::to_path_buf)
         .ok_or_else(|| format!("{} is not in a target directory of cargo", program.display()))
 }
