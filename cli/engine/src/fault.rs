@@ -30,6 +30,8 @@ pub enum FaultKind {
     Transient,
     /// Who we are could not be established.
     Credentials,
+    /// The resource does not exist, though an earlier call has found it: somebody has deleted it since.
+    NotFound,
     /// A resource of that name is there, and is not ours.
     NotOurs,
     /// Another run holds the lease of the environment.

@@ -9,10 +9,10 @@ use tokio_util::sync::CancellationToken;
 use crate::address::Address;
 use crate::call::bounded;
 use crate::cx::Cx;
-use crate::driver::Drivers;
+use crate::driver::{Driver, Drivers};
 use crate::event::Sink;
-use crate::fault::Fault;
-use crate::graph::Graph;
+use crate::fault::{Fault, FaultKind};
+use crate::graph::{Graph, Node};
 use crate::live::Live;
 
 /// What is live, by address; `None` for what is not there.
@@ -68,6 +68,21 @@ impl SurveyError {
     }
 }
 
+/// How often a resource is read that is deleted while it is read.
+const READS: usize = 3;
+
+/// Reads one resource. It takes several calls, between which somebody else may delete it: then it is read again, and found to be
+/// absent.
+async fn read(driver: &dyn Driver, cx: &Cx, node: &Node) -> Result<Option<Live>, Fault> {
+    for _ in 1..READS {
+        match driver.read(cx, node).await {
+            Err(fault) if fault.kind == FaultKind::NotFound => {}
+            answer => return answer,
+        }
+    }
+    driver.read(cx, node).await
+}
+
 /// Reads every resource of the graph, present or absent, at once.
 ///
 /// Stops at once when `stop` is cancelled: reads change nothing.
@@ -80,7 +95,7 @@ pub async fn survey(
     let reads = graph.nodes().iter().map(|node| async move {
         let cx = Cx::new(node.address.clone(), sink.clone(), stop.clone());
         let tried = format!("read {} {}", node.address.kind(), node.name);
-        let read = async { drivers.get(node.address.kind())?.read(&cx, node).await };
+        let read = async { read(drivers.get(node.address.kind())?, &cx, node).await };
         (node.address.clone(), bounded(&tried, drivers.limits().read, read).await)
     });
     let Some(answers) = stop.run_until_cancelled(join_all(reads)).await else {

@@ -219,7 +219,7 @@ impl From<Fault> for Failure {
             FaultKind::Credentials => Exit::Credentials,
             FaultKind::Busy => Exit::Locked,
             FaultKind::Usage => Exit::Usage,
-            FaultKind::Transient | FaultKind::NotOurs | FaultKind::Fatal => Exit::Error,
+            FaultKind::Transient | FaultKind::NotFound | FaultKind::NotOurs | FaultKind::Fatal => Exit::Error,
         };
         Self { fault: Box::new(fault), exit, more: Vec::new() }
     }

@@ -4,11 +4,12 @@
 mod fault;
 mod name;
 
+use std::collections::HashSet;
 use std::fmt;
 use std::future::pending;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
@@ -49,6 +50,8 @@ struct State {
     latency: Duration,
     skew: SignedDuration,
     violations: Vec<String>,
+    /// The clients that are connected.
+    clients: HashSet<SocketAddr>,
 }
 
 impl Wire {
@@ -129,6 +132,27 @@ impl Wire {
         self.calls().iter().filter(|call| call.writes()).map(ToString::to_string).collect()
     }
 
+    /// Waits until the calls of clients that are gone have all been handled: a process that is killed leaves connections behind,
+    /// and requests in them.
+    ///
+    /// # Panics
+    ///
+    /// When another client is still connected after 30 seconds.
+    pub fn wait_until_quiet(&self) {
+        // Connections are accepted in their order: with this one, everything before it has been accepted too.
+        let address = self.endpoint.trim_start_matches("http://");
+        let last = std::net::TcpStream::connect(address).expect("the wire accepts connections");
+        let last = HashSet::from([last.local_addr().expect("it is connected")]);
+        let started = Instant::now();
+        while started.elapsed() < Duration::from_secs(30) {
+            if lock(&self.state).clients == last {
+                return;
+            }
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
+        panic!("clients are still connected: {:?}", lock(&self.state).clients);
+    }
+
     /// Forgets the calls, and heals.
     pub fn reset(&self) {
         let mut state = lock(&self.state);
@@ -177,8 +201,9 @@ impl State {
 }
 
 async fn accept(listener: TcpListener, upstream: SocketAddr, state: Arc<Mutex<State>>) {
-    while let Ok((stream, _)) = listener.accept().await {
+    while let Ok((stream, client)) = listener.accept().await {
         let state = Arc::clone(&state);
+        lock(&state).clients.insert(client);
         tokio::spawn(async move {
             // An answer is written in two pieces, which must not wait for each other.
             drop(stream.set_nodelay(true));
@@ -189,6 +214,7 @@ async fn accept(listener: TcpListener, upstream: SocketAddr, state: Arc<Mutex<St
                     .serve_connection(TokioIo::new(stream), service)
                     .await,
             );
+            lock(&state).clients.remove(&client);
         });
     }
 }

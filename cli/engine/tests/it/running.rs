@@ -8,7 +8,7 @@ use futures::FutureExt;
 use futures::future::{BoxFuture, pending};
 use hitctl_engine::{
     Action, Address, Cx, Driver, Drivers, Event, Fault, FieldDiff, Graph, Limits, Live, Mask, Node, Outcome,
-    Outputs, Plan, Sink, Snapshot, Value, Want, apply, plan, survey,
+    Outputs, Owner, Plan, Sink, Snapshot, Value, Want, apply, plan, survey,
 };
 use serde_json::{Value as Json, json};
 use tokio_util::sync::CancellationToken;
@@ -350,6 +350,17 @@ fn a_survey_keeps_every_fault() {
 
         let nobody = survey(&graph(0), &Drivers::default(), &Sink::none(), &stop).await.unwrap_err();
         assert_eq!(nobody.faults[&at("d")].message, "no driver for resources of kind toy");
+    });
+}
+
+#[test]
+fn resource_deleted_while_it_is_read_is_absent() {
+    run(async {
+        let (cloud, stop) = (Cloud::default(), CancellationToken::new());
+        cloud.plant("a", Owner::Ours);
+        cloud.trouble(&BTreeMap::from([("a".to_owned(), Trouble::DeletedWhileRead)]));
+        let found = survey(&graph(0), &cloud.drivers(), &Sink::none(), &stop).await.unwrap();
+        assert_eq!(found.live(&at("a")), None);
     });
 }
 

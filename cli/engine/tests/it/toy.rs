@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use hitctl_engine::{Cx, Driver, Drivers, Fault, FieldDiff, Limits, Live, Node, Outputs, Owner, Wait};
+use hitctl_engine::{
+    Cx, Driver, Drivers, Fault, FaultKind, FieldDiff, Limits, Live, Node, Outputs, Owner, Wait,
+};
 use serde_json::{Value as Json, json};
 use tokio::time::timeout;
 
@@ -28,6 +30,8 @@ pub(crate) enum Trouble {
     Transient,
     /// It is refused for longer than anyone waits.
     TransientForever,
+    /// Somebody deletes it while it is read.
+    DeletedWhileRead,
 }
 
 impl Trouble {
@@ -149,7 +153,7 @@ impl Cloud {
                     return self.end(node, Err(fault));
                 }
             }
-            Some(Trouble::LoseAnswer) | None => {}
+            Some(Trouble::LoseAnswer | Trouble::DeletedWhileRead) | None => {}
         }
         change(&mut self.state());
         pass(Duration::from_millis(3)).await;
@@ -194,7 +198,13 @@ impl Driver for Cloud {
     fn read<'a>(&'a self, _: &'a Cx, node: &'a Node) -> BoxFuture<'a, Result<Option<Live>, Fault>> {
         async {
             pass(Duration::from_millis(5)).await;
-            Ok(self.state().items.get(&node.name).map(|item| Live {
+            let mut state = self.state();
+            if state.trouble.get(&node.name) == Some(&Trouble::DeletedWhileRead)
+                && state.items.remove(&node.name).is_some()
+            {
+                return Err(Fault::fatal("gone", "there is no such toy").of_kind(FaultKind::NotFound));
+            }
+            Ok(state.items.get(&node.name).map(|item| Live {
                 spec: item.spec.clone(),
                 outputs: Outputs::from([("id".to_owned(), item.id.clone())]),
                 owner: item.owner.clone(),

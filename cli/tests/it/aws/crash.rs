@@ -140,7 +140,8 @@ impl Case {
             (Way::KilledBefore | Way::KilledAfter, true) => &[None],
             (Way::Lost | Way::Failed, true) => &[Some(0), Some(1), Some(5), Some(6)],
         };
-        assert!(expected.contains(&code), "{way:?} of call {n}: ended with {code:?}");
+        let calls = self.wire.names();
+        assert!(expected.contains(&code), "{way:?} of call {n}: ended with {code:?}: {calls:?}");
         let wrote = !self.wire.writes().is_empty();
         reached.then_some(wrote)
     }
@@ -153,7 +154,7 @@ impl Case {
             move || death.comes()
         };
         self.wire.at(n, if way == Way::KilledBefore { Fault::before(kill) } else { Fault::after(kill) });
-        death.of(self.yard.command(args)).status.code()
+        death.of(&self.wire, self.yard.command(args)).status.code()
     }
 }
 

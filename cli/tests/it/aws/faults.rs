@@ -1,5 +1,6 @@
 //! Faults put between the program and AWS: what passes is borne, and what does not is said, with what to do about it.
 
+mod deleted;
 mod fed;
 mod late;
 mod refused;

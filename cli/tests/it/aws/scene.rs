@@ -113,11 +113,13 @@ impl Death {
         kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
     }
 
-    /// Runs the program that it comes to, to its end.
-    pub(crate) fn of(&self, mut program: Command) -> Output {
+    /// Runs the program that it comes to, to its end, and until the wire has handled what the program had sent.
+    pub(crate) fn of(&self, wire: &Wire, mut program: Command) -> Output {
         let program = program.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         self.0.store(program.id(), Ordering::SeqCst);
-        program.wait_with_output().unwrap()
+        let output = program.wait_with_output().unwrap();
+        wire.wait_until_quiet();
+        output
     }
 }
 

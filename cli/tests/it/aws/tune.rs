@@ -42,7 +42,7 @@ fn killed(scene: &Scene, operation: &'static str) {
         Fault::before(move || death.comes())
     };
     scene.wire.rule(move |call| (call.operation == operation).then(|| fault.clone()));
-    let output = death.of(scene.yard.command(&SHORT));
+    let output = death.of(&scene.wire, scene.yard.command(&SHORT));
     assert_eq!(output.status.code(), None, "{output:?}");
     scene.wire.reset();
 }

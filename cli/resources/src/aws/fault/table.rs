@@ -10,7 +10,7 @@ use super::hint::{IAM_PROPAGATION, SQS_PROPAGATION};
 use super::response::ErrorResponse;
 use super::rule::{ErrorClass, ErrorRule, rule};
 
-use ErrorClass::{Clock, Credentials, Denied, Final, Quota, Retryable};
+use ErrorClass::{Clock, Credentials, Denied, Final, NotFound, Quota, Retryable};
 
 /// The rules common to all services, and those that several kinds share.
 pub(super) const RULES: &[ErrorRule] = &[
@@ -94,13 +94,18 @@ pub(super) const RULES: &[ErrorRule] = &[
         "SQS has not spread the queue yet",
         SQS_PROPAGATION,
     ),
+    // Deleted, and by somebody else: who asks has seen it before.
+    rule("NoSuchEntity", "", NotFound, "", ""),
+    rule("NotFoundException", "", NotFound, "", ""),
+    rule("ResourceNotFoundException", "", NotFound, "", ""),
+    rule("AWS.SimpleQueueService.NonExistentQueue", "", NotFound, "", ""),
+    rule("QueueDoesNotExist", "", NotFound, "", ""),
     // Limits: on operations at the same time, and those that no retry can fix.
     rule("LimitExceeded", "", Quota, "a limit of the account is reached", QUOTA),
     rule("LimitExceededException", "", Quota, "a limit of the account is reached", QUOTA),
     rule("ServiceQuotaExceededException", "", Quota, "a limit of the account is reached", QUOTA),
     rule("CodeStorageExceededException", "", Quota, "the account's storage for function code is full", CODE),
     rule("PolicyLengthExceededException", "", Final, "the function's policy is full", ""),
-    // What needs a hand.
     // Somebody is at it.
     rule("ResourceConflictException", "already exist", Final, "it is there already", ""),
     rule("ResourceConflictException", "", Retryable, "another change of it is in progress", ""),
@@ -162,7 +167,8 @@ pub(super) fn answered(operation: &str, rules: &[ErrorRule], said: &ErrorRespons
     };
     let mut fault = match class {
         Retryable => Fault::transient(code, *why),
-        Credentials | Clock => Fault { kind: FaultKind::Credentials, ..Fault::fatal(code, *why) },
+        Credentials | Clock => Fault::fatal(code, *why).of_kind(FaultKind::Credentials),
+        NotFound => Fault::fatal(code, *why).of_kind(FaultKind::NotFound),
         Denied | Quota | Final => Fault::fatal(code, *why),
     };
     if matches!(class, Clock)

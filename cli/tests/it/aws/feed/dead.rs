@@ -114,7 +114,7 @@ fn killed_in_between_a_letter_has_one_id_on_both_ways() {
         Fault::before(move || death.comes())
     };
     scene.wire.rule(move |call| (call.operation == "DeleteMessageBatch").then(|| fault.clone()));
-    let output = death.of(scene.yard.command(&["dlq", "redrive"]));
+    let output = death.of(&scene.wire, scene.yard.command(&["dlq", "redrive"]));
     assert_eq!(output.status.code(), None, "{output:?}");
     scene.wire.reset();
     let first = queues.all("hits");

@@ -91,7 +91,7 @@ fn a_redrive_killed_between_sending_and_deleting_is_finished_by_a_second_and_cou
         Fault::before(move || death.comes())
     };
     scene.wire.rule(move |call| (call.operation == "DeleteMessageBatch").then(|| fault.clone()));
-    let output = death.of(scene.yard.command(&["dlq", "redrive", "--hide", "1s"]));
+    let output = death.of(&scene.wire, scene.yard.command(&["dlq", "redrive", "--hide", "1s"]));
     assert_eq!(output.status.code(), None, "{output:?}");
     scene.wire.reset();
     hits(&scene, "/dead", 1);
