@@ -1,5 +1,6 @@
 //! A browser to look through: headless Chromium, driven by chromedriver with the few calls of the W3C `WebDriver` protocol
-//! that the tests need. Nothing in here knows what is looked at.
+//! that the tests need. Nothing in here knows what is looked at. No library does this: `fantoccini` depends on `webdriver`, whose
+//! licence is MPL-2.0, which `deny.toml` does not allow, and `thirtyfour` needs a second HTTP client.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::process::CommandExt as _;
@@ -8,6 +9,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value as Json, json};
 
 use crate::support::{Http, env_var};
@@ -126,7 +129,8 @@ impl Browser {
 
     /// A picture of what is seen, as a PNG.
     pub(crate) fn screenshot(&self) -> Vec<u8> {
-        base64(self.ask("GET", "/screenshot", &Json::Null).as_str().expect("a picture"))
+        let picture = self.ask("GET", "/screenshot", &Json::Null);
+        STANDARD.decode(picture.as_str().expect("a picture")).expect("base64")
     }
 
     fn ask(&self, method: &str, command: &str, body: &Json) -> Json {
@@ -202,25 +206,4 @@ fn installed() -> Result<(PathBuf, PathBuf), String> {
 
 fn on_ci() -> bool {
     env_var("CI").is_some_and(|value| !matches!(value.as_str(), "" | "false" | "0"))
-}
-
-/// Decodes standard base64, which is how `WebDriver` sends pictures.
-fn base64(text: &str) -> Vec<u8> {
-    const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let (mut out, mut bits, mut have) = (Vec::new(), 0_u32, 0);
-    for value in text.bytes().filter_map(|byte| ALPHABET.iter().position(|&letter| letter == byte)) {
-        bits = (bits << 6) | u32::try_from(value).expect("64 letters");
-        have += 6;
-        if have >= 8 {
-            have -= 8;
-            out.push(u8::try_from((bits >> have) & 0xff).expect("a byte"));
-        }
-    }
-    out
-}
-
-#[test]
-fn base64_is_decoded() {
-    assert_eq!(base64("aGl0cw=="), b"hits");
-    assert_eq!(base64("AP/+"), [0, 255, 254]);
 }
