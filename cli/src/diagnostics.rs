@@ -1,6 +1,7 @@
 //! Diagnostics: log lines on stderr for `-vv` and `HITCTL_LOG`, such as every AWS call with its request id and duration.
 
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::io;
 
 use hitctl_report::{Failure, Notifier};
@@ -11,8 +12,8 @@ use tracing_subscriber::layer::SubscriberExt as _;
 
 /// The variable with the filter: a level, or a list such as `hitctl_cloud=debug,aws_config=trace`.
 const VARIABLE: &str = "HITCTL_LOG";
-/// The filter of `-vv`: every call, and nothing of the libraries.
-const VERBOSE: &str = "hitctl_cloud=debug";
+/// The filter of `-vv`: every call and every error below a failure, and nothing of the libraries.
+const VERBOSE: &str = "hitctl=debug,hitctl_cloud=debug";
 
 /// Returns where log lines go: nowhere unless the variable is set or `-v` is given twice.
 pub(crate) fn dispatch(
@@ -31,6 +32,17 @@ pub(crate) fn dispatch(
         .without_time()
         .with_writer(Stderr(notifier.clone()));
     Ok(Dispatch::new(tracing_subscriber::registry().with(targets).with(lines)))
+}
+
+/// Logs the errors below what is shown of a failure, from the outermost to the innermost.
+pub(crate) fn log_sources(failure: &Failure) {
+    for failure in failure.all() {
+        let mut error = failure.source().and_then(Error::source);
+        while let Some(source) = error {
+            tracing::debug!(code = failure.code.as_str(), source = %source, "caused by");
+            error = source.source();
+        }
+    }
 }
 
 /// Writes each line above what is drawn.

@@ -21,7 +21,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::FromArgMatches as _;
-use futures::FutureExt as _;
+use futures::{FutureExt as _, TryFutureExt as _};
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 use tracing::instrument::WithSubscriber as _;
@@ -139,8 +139,10 @@ async fn until_interrupted(
         Ok(diagnostics) => diagnostics,
         Err(failure) => return Some(Err(failure)),
     };
-    let command = commands::run(session, command, <args::Cli as clap::CommandFactory>::command);
-    let mut running = std::pin::pin!(command.with_subscriber(diagnostics));
+    let command = commands::run(session, command, <args::Cli as clap::CommandFactory>::command)
+        .inspect_err(diagnostics::log_sources)
+        .with_subscriber(diagnostics);
+    let mut running = std::pin::pin!(command);
     tokio::select! {
         result = &mut running => return Some(result),
         () = first.cancelled() => {}

@@ -62,7 +62,7 @@ pub(super) fn take(path: &Path, place: Place, out_dir: &Path) -> Result<Artifact
 
 /// Reads a file that the user named; at most what could be a function.
 fn read(path: &Path) -> Result<Vec<u8>, Fault> {
-    let fault = |error: &io::Error| {
+    let fault = |error: io::Error| {
         let hint = match error.kind() {
             io::ErrorKind::NotFound => "check the path that `--artifact` was given",
             io::ErrorKind::IsADirectory => "`--artifact` takes one file: a zip, or the executable itself",
@@ -73,16 +73,16 @@ fn read(path: &Path) -> Result<Vec<u8>, Fault> {
             .hinted(hint)
     };
     // A pipe or a device may never end, or never begin.
-    let meta = std::fs::metadata(path).map_err(|error| fault(&error))?;
+    let meta = std::fs::metadata(path).map_err(fault)?;
     if meta.is_dir() {
-        return Err(fault(&io::ErrorKind::IsADirectory.into()));
+        return Err(fault(io::ErrorKind::IsADirectory.into()));
     }
     if !meta.is_file() {
-        return Err(fault(&io::Error::other("it is a pipe or a device, not a file")));
+        return Err(fault(io::Error::other("it is a pipe or a device, not a file")));
     }
     let mut content = Vec::new();
-    let file = File::open(path).map_err(|error| fault(&error))?;
-    file.take(MAX_UNPACKED_BYTES + 1).read_to_end(&mut content).map_err(|error| fault(&error))?;
+    let file = File::open(path).map_err(fault)?;
+    file.take(MAX_UNPACKED_BYTES + 1).read_to_end(&mut content).map_err(fault)?;
     if content.len() as u64 > MAX_UNPACKED_BYTES {
         return Err(Fault::fatal(
             "too_large",
@@ -106,7 +106,7 @@ pub(super) fn within_limit(what: &str, bytes: u64) -> Result<(), Fault> {
 /// The program in a zip, after a look at all that is in it.
 fn bootstrap(content: &[u8], path: &Path) -> Result<Vec<u8>, Fault> {
     let shown = path.display();
-    let damaged = |error: &ZipError| {
+    let damaged = |error: ZipError| {
         Fault::fatal(
             "zip_damaged",
             format!("the zip {shown} is damaged or of a kind that Lambda does not take"),
@@ -114,8 +114,9 @@ fn bootstrap(content: &[u8], path: &Path) -> Result<Vec<u8>, Fault> {
         .caused_by(error)
         .hinted("copy or build it again; `unzip -t FILE` tests it")
     };
-    let refuse = |code: &str, message: String, hint: &str| Err(Fault::fatal(code, message).hinted(hint));
-    let mut archive = ZipArchive::new(Cursor::new(content)).map_err(|error| damaged(&error))?;
+    let refuse =
+        |code: &'static str, message: String, hint: &str| Err(Fault::fatal(code, message).hinted(hint));
+    let mut archive = ZipArchive::new(Cursor::new(content)).map_err(damaged)?;
     if archive.len() > MAX_ENTRIES {
         let message = format!("the zip {shown} holds {} files, more than {MAX_ENTRIES}", archive.len());
         return refuse("too_large", message, "give a zip of the function alone");
@@ -123,8 +124,8 @@ fn bootstrap(content: &[u8], path: &Path) -> Result<Vec<u8>, Fault> {
     let mut room = MAX_UNPACKED_BYTES;
     let mut program = None;
     for at in 0..archive.len() {
-        let mut entry = archive.by_index(at).map_err(|error| damaged(&error))?;
-        let name = entry.name().map_err(|error| damaged(&error))?.into_owned();
+        let mut entry = archive.by_index(at).map_err(damaged)?;
+        let name = entry.name().map_err(damaged)?.into_owned();
         if entry.enclosed_name().is_none() || entry.is_symlink() {
             let message = format!("the zip {shown} holds {name:?}, which points out of it");
             return refuse("zip_unsafe", message, "give a zip of plain files with relative names");
@@ -137,7 +138,7 @@ fn bootstrap(content: &[u8], path: &Path) -> Result<Vec<u8>, Fault> {
         } else {
             io::copy(&mut (&mut entry).take(room + 1), &mut io::sink())
         };
-        let read = read.map_err(|error| damaged(&ZipError::Io(error)))?;
+        let read = read.map_err(|error| damaged(error.into()))?;
         if read > room {
             let message = format!("the zip {shown} unpacks to more than 250 MB, the most that Lambda takes");
             return refuse("too_large", message, "give the zip that `hitctl build` writes");

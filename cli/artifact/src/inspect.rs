@@ -157,7 +157,7 @@ impl Linkage {
     }
 
     fn fits_amazon_linux(&self, what: &str, arch: Arch) -> Result<(), Fault> {
-        let refuse = |code: &str, message: String| {
+        let refuse = |code: &'static str, message: String| {
             let triple = musl_triple(arch);
             Err(Fault::fatal(code, message).hinted(format!(
                 "link it statically: `rustup target add {triple}`, or link against an older glibc: `pip install cargo-zigbuild ziglang`; then run the command again"

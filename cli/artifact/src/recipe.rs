@@ -127,7 +127,7 @@ fn rust(facts: &Facts) -> Result<&str, Fault> {
     for (name, tool) in [("cargo", &facts.cargo), ("rustc", &facts.rustc)] {
         if let Some(said) = facts.broken.get(name) {
             return Err(Fault::fatal("toolchain_broken", format!("{name} is installed, but does not work"))
-                .caused_by(said)
+                .caused_by(said.as_str())
                 .hinted(format!("run `{name} -V` to see why; `rustup update` mends most of it")));
         }
         if tool.is_none() {

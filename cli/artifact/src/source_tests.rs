@@ -11,7 +11,8 @@ fn env(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
 }
 
 fn choose(cwd: &Path, from_source: bool) -> Result<Source, String> {
-    Source::choose(cwd, Path::new("/cache"), from_source, &BTreeMap::new()).map_err(|fault| fault.code)
+    Source::choose(cwd, Path::new("/cache"), from_source, &BTreeMap::new())
+        .map_err(|fault| fault.code.to_string())
 }
 
 /// A folder that looks like a checkout of hitctl, whoever made it.

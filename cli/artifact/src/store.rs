@@ -84,7 +84,9 @@ pub(super) fn refused(what: &str, path: &Path, error: &io::Error) -> Fault {
         }
         _ => "check that the disk is there, writable and not full, and run the command again",
     };
-    Fault::fatal("not_writable", format!("failed to {what} {}", path.display())).caused_by(error).hinted(hint)
+    Fault::fatal("not_writable", format!("failed to {what} {}", path.display()))
+        .caused_by(error.to_string())
+        .hinted(hint)
 }
 
 #[cfg(test)]

@@ -109,9 +109,9 @@ impl Bus {
                 let why = result.error_message().unwrap_or(code);
                 let why = format!("EventBridge did not take an event: {why}");
                 if PASSING.contains(&code) {
-                    busy = Some(Fault::transient(code, why));
+                    busy = Some(Fault::transient(code.to_owned(), why));
                 } else {
-                    became[*n] = Some(Err(Fault::fatal(code, why)));
+                    became[*n] = Some(Err(Fault::fatal(code.to_owned(), why)));
                 }
             }
             match busy {

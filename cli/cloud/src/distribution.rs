@@ -130,7 +130,7 @@ impl Distribution {
                     if error.is("TooManyInvalidationsInProgress") {
                         let busy = "too many invalidations of the distribution are in progress";
                         let fault = error.fault(&doing);
-                        return Fault { cause: fault.cause, ..Fault::transient(&fault.code, busy) }.hinted(
+                        return Fault { cause: fault.cause, ..Fault::transient(fault.code.clone(), busy) }.hinted(
                             "run the command again in some minutes, or invalidate `/*`, which is one path",
                         );
                     }

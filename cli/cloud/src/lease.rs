@@ -234,7 +234,7 @@ async fn beat(
                 continue;
             }
             Ok(Ok(false)) => "somebody else has taken it".to_owned(),
-            Ok(Err(fault)) => fault.cause.unwrap_or(fault.message),
+            Ok(Err(fault)) => fault.cause.map_or(fault.message, String::from),
             Err(_) => "the table did not answer in time".to_owned(),
         };
         *lost.lock().unwrap_or_else(PoisonError::into_inner) = Some(why);

@@ -197,8 +197,10 @@ impl Queue {
                     format!("SQS did not take a message: {}", refused.message().unwrap_or(&refused.code));
                 let slot = refused.id.parse().ok().and_then(|n: usize| became.get_mut(n));
                 match slot {
-                    Some(slot) if refused.sender_fault => *slot = Some(Err(Fault::fatal(&refused.code, why))),
-                    _ => busy = Some(Fault::transient(&refused.code, why)),
+                    Some(slot) if refused.sender_fault => {
+                        *slot = Some(Err(Fault::fatal(refused.code.clone(), why)));
+                    }
+                    _ => busy = Some(Fault::transient(refused.code.clone(), why)),
                 }
             }
             match busy {

@@ -254,7 +254,7 @@ impl Table {
         let disk = ["disk I/O error", "disk is full"].iter().any(|words| error.says(words));
         if self.is_local && disk {
             let message = format!("failed to {verb} the table {}: its disk takes no more", self.name);
-            return Fault { kind: FaultKind::Fatal, code: "local_disk_full".to_owned(), message, ..fault }
+            return Fault { kind: FaultKind::Fatal, code: "local_disk_full".into(), message, ..fault }
                 .hinted("free some space on that disk, then run the command again");
         }
         if self.is_local && !matches!(error, SdkError::ServiceError(_)) {

@@ -189,5 +189,5 @@ pub(super) fn less(item: &Item) -> Write {
 
 /// A mistake of ours: a part of a request is missing.
 fn incomplete(error: &dyn std::error::Error) -> Fault {
-    Fault::fatal("request", "a request to the table could not be made").caused_by(error)
+    Fault::fatal("request", "a request to the table could not be made").caused_by(error.to_string())
 }

@@ -108,7 +108,7 @@ impl Cx {
                 why: format!("{doing}: {}", fault.message),
             });
             if let Err(interrupted) = self.pause(self.pause_after(policy, attempt).min(left), doing).await {
-                return Err(interrupted.caused_by(fault.cause.unwrap_or(fault.message)));
+                return Err(interrupted.caused_by(fault.cause.unwrap_or_else(|| fault.message.into())));
             }
             attempt = attempt.saturating_add(1);
         }

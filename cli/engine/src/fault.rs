@@ -1,6 +1,14 @@
 //! What can go wrong with one resource, as data: what we did, to what, why it failed, and what to do next.
 
+mod cause;
+mod code;
+
+use std::error::Error;
+
 use serde::{Deserialize, Serialize};
+
+pub use cause::Cause;
+pub use code::Code;
 
 /// A failed call, ready to be shown.
 ///
@@ -11,11 +19,12 @@ pub struct Fault {
     /// How the program should take it.
     pub kind: FaultKind,
     /// A stable word for scripts, such as `AccessDenied` or `local_unreachable`.
-    pub code: String,
+    pub code: Code,
     /// What failed: a lower-case fragment fit for "error: {message}".
     pub message: String,
-    /// What the service said, with its operation.
-    pub cause: Option<String>,
+    /// What the service said, with its operation, or the error below.
+    #[source]
+    pub cause: Option<Cause>,
     /// What to do next.
     pub hint: Option<String>,
     /// The service's id of the call.
@@ -44,10 +53,10 @@ pub enum FaultKind {
 
 impl Fault {
     /// A fault that trying again does not mend.
-    pub fn fatal(code: &str, message: impl Into<String>) -> Self {
+    pub fn fatal(code: impl Into<Code>, message: impl Into<String>) -> Self {
         Self {
             kind: FaultKind::Fatal,
-            code: code.to_owned(),
+            code: code.into(),
             message: message.into(),
             cause: None,
             hint: None,
@@ -66,7 +75,7 @@ impl Fault {
     }
 
     /// A fault that may pass.
-    pub fn transient(code: &str, message: impl Into<String>) -> Self {
+    pub fn transient(code: impl Into<Code>, message: impl Into<String>) -> Self {
         Self { kind: FaultKind::Transient, ..Self::fatal(code, message) }
     }
 
@@ -77,10 +86,10 @@ impl Fault {
         self
     }
 
-    /// Adds what the service said.
+    /// Adds the error below, or what the service said.
     #[must_use]
-    pub fn caused_by(mut self, cause: impl std::fmt::Display) -> Self {
-        self.cause = Some(cause.to_string());
+    pub fn caused_by(mut self, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        self.cause = Some(Cause::new(cause));
         self
     }
 
@@ -89,5 +98,42 @@ impl Fault {
     pub fn hinted(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    /// An error on another one.
+    #[derive(Debug, thiserror::Error)]
+    #[error("failed to connect")]
+    struct Connect(#[source] io::Error);
+
+    #[test]
+    fn fault_keeps_the_errors_below_its_cause() {
+        let fault = Fault::fatal("unreachable", "failed to reach the endpoint")
+            .caused_by(Connect(io::Error::other("connection refused")));
+        let mut texts = Vec::new();
+        let mut error: Option<&dyn Error> = Some(&fault);
+        while let Some(one) = error {
+            texts.push(one.to_string());
+            error = one.source();
+        }
+        assert_eq!(texts, ["failed to reach the endpoint", "failed to connect", "connection refused"]);
+    }
+
+    #[test]
+    fn fault_in_json_has_the_text_of_its_cause() {
+        let fault =
+            Fault::fatal("unreachable", "failed").caused_by(Connect(io::Error::other("connection refused")));
+        let json = serde_json::to_string(&fault).unwrap();
+        assert!(
+            json.contains(r#""code":"unreachable""#) && json.contains(r#""cause":"failed to connect""#),
+            "{json}"
+        );
+        assert_eq!(serde_json::from_str::<Fault>(&json).unwrap(), fault);
     }
 }

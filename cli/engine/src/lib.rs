@@ -50,7 +50,7 @@ pub use cx::{Cx, Wait};
 pub use diff::{FieldDiff, UNKNOWN, diff};
 pub use driver::{Driver, Drivers, Limits};
 pub use event::{Event, Phase, Sink};
-pub use fault::{Fault, FaultKind};
+pub use fault::{Cause, Code, Fault, FaultKind};
 pub use graph::{Graph, GraphError, HELD, Keep, Lead, Node, Want};
 pub use live::{Live, Outputs, Owner};
 pub use mask::Mask;

@@ -70,8 +70,9 @@ impl CodeStore {
         let mut hash = Sha256::new();
         let mut size = 0;
         while let Some(chunk) = bytes.next().await {
-            let chunk = chunk
-                .map_err(|error| Fault::transient("upload_cut", "the upload ended early").caused_by(error))?;
+            let chunk = chunk.map_err(|error| {
+                Fault::transient("upload_cut", "the upload ended early").caused_by(error.to_string())
+            })?;
             let chunk = chunk.as_ref();
             size += chunk.len();
             if size > MAX_ZIP {

@@ -253,7 +253,8 @@ fn refused(name: &str, error: &InvokeError) -> Fault {
         InvokeError::Stopping => "local_stopping",
         InvokeError::NeverStarted => "ServiceException",
     };
-    let fault = Fault::fatal(code, format!("could not invoke the function {name}")).caused_by(error);
+    let fault =
+        Fault::fatal(code, format!("could not invoke the function {name}")).caused_by(error.to_string());
     match error {
         InvokeError::NoSuchFunction => fault.hinted("run `hitctl deploy --env local`"),
         InvokeError::TooManyRequests { .. } => {

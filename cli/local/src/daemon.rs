@@ -321,5 +321,5 @@ fn url_of(listener: &TcpListener) -> Result<String, Fault> {
 }
 
 fn no_port(error: &std::io::Error) -> Fault {
-    Fault::fatal("local_port", "could not listen on 127.0.0.1").caused_by(error)
+    Fault::fatal("local_port", "could not listen on 127.0.0.1").caused_by(error.to_string())
 }

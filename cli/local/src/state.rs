@@ -430,7 +430,7 @@ pub(crate) fn fault(doing: &str, path: &Path, error: &io::Error) -> Fault {
         ),
         _ => ("local_state_io", "look at what the system says, then run the command again".to_owned()),
     };
-    Fault::fatal(code, message).caused_by(error).hinted(hint)
+    Fault::fatal(code, message).caused_by(error.to_string()).hinted(hint)
 }
 
 #[cfg(test)]

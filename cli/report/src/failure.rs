@@ -2,9 +2,10 @@
 //!
 //! One place renders every error of the program; nothing here decides whether something is an error.
 
+use std::error::Error;
 use std::ops::{Deref, DerefMut};
 
-use hitctl_engine::{Fault, FaultKind, Finding, Outcome, SurveyError};
+use hitctl_engine::{Cause, Code, Fault, FaultKind, Finding, Outcome, SurveyError};
 use serde::{Serialize, Serializer};
 
 use super::style::{Style, Tone};
@@ -96,7 +97,7 @@ impl DerefMut for Failure {
 
 impl Failure {
     /// A failure that ends the program with 1.
-    pub fn new(code: &str, message: impl Into<String>) -> Self {
+    pub fn new(code: impl Into<Code>, message: impl Into<String>) -> Self {
         Fault::fatal(code, message).into()
     }
 
@@ -133,7 +134,8 @@ impl Failure {
     /// What forbids a plan.
     pub fn findings(findings: &[Finding]) -> Self {
         let one = |finding: &Finding| {
-            let mut failure = Self::new(&finding.code, format!("{}: {}", finding.address, finding.message));
+            let mut failure =
+                Self::new(finding.code.clone(), format!("{}: {}", finding.address, finding.message));
             failure.hint.clone_from(&finding.hint);
             failure
         };
@@ -181,8 +183,8 @@ impl Failure {
 
     /// Adds what the service or the system said.
     #[must_use]
-    pub fn caused_by(mut self, cause: impl std::fmt::Display) -> Self {
-        self.cause = Some(cause.to_string());
+    pub fn caused_by(mut self, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        self.cause = Some(Cause::new(cause));
         self
     }
 

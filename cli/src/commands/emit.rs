@@ -127,7 +127,7 @@ async fn put(
                     view.ids.push(id);
                 }
                 Err(why) => {
-                    let (code, message) = (why.code.clone(), why.message.clone());
+                    let (code, message) = (why.code.to_string(), why.message.clone());
                     view.failed.push(FailedEvent { index, code, message });
                     fault = Some(why);
                 }

@@ -234,7 +234,7 @@ mod tests {
     fn chosen(numbers: &[u64], live: Option<u64>, to: Option<u64>) -> Result<(u64, u64), String> {
         match choose(&versions(numbers, live), to) {
             Ok((from, to)) => Ok((from.number, to.number)),
-            Err(failure) => Err(failure.code.clone()),
+            Err(failure) => Err(failure.code.to_string()),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use hitctl_cloud::{Cloud, Distribution, DistributionState, NO_DISTRIBUTION};
 use hitctl_config::{Expose, Loaded};
-use hitctl_engine::{Fault, FaultKind, Finding, Severity};
+use hitctl_engine::{Cause, Fault, FaultKind, Finding, Severity};
 use hitctl_report::{DistributionRow, Failure};
 
 /// The finding code for an `allow_origins` that leaves out the site.
@@ -26,7 +26,7 @@ pub(crate) struct Problem {
     /// A lower-case fragment.
     pub(crate) message: String,
     /// The technical reason.
-    cause: Option<String>,
+    cause: Option<Cause>,
     /// An imperative sentence.
     pub(crate) hint: Option<String>,
 }

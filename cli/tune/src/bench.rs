@@ -49,7 +49,7 @@ impl Bench {
     pub fn open(base: &Path, graph: &Graph, artifact: &Artifact) -> Result<Self, Fault> {
         let refused = |error: &dyn std::fmt::Display| {
             Fault::fatal("tune_io", format!("failed to prepare a directory below {}", base.display()))
-                .caused_by(error)
+                .caused_by(error.to_string())
                 .hinted("make the directory writable, or set XDG_CACHE_HOME to one that is")
         };
         let dir = Scratch::new(base).map_err(|error| refused(&error))?;

@@ -184,7 +184,7 @@ impl<'a> Copy<'a> {
         if let Owner::Other(owner) = &live.owner {
             let message = format!("function {} is there already and is not this app's", self.name());
             return Err(Fault { kind: FaultKind::NotOurs, ..Fault::fatal("not_ours", message) }
-                .caused_by(owner)
+                .caused_by(owner.as_str())
                 .hinted("delete what bears the name, or change `app` in hitctl.toml"));
         }
         self.driver()?.delete(&cx, &self.node, &live).await?;

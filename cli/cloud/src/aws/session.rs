@@ -164,7 +164,7 @@ impl UnverifiedSession {
         let skew = service.raw().headers().get("date").and_then(|date| skew(date, jiff::Timestamp::now()));
         let failure = match code {
             "ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired" => {
-                Fault::fatal(code, "the AWS credentials have expired")
+                Fault::fatal(code.to_owned(), "the AWS credentials have expired")
                     .hinted(credentials::renewal(&self.env, &self.profiles))
             }
             "RequestTimeTooSkewed" | "RequestExpired" | "SignatureDoesNotMatch" | "InvalidSignatureException"
@@ -175,21 +175,21 @@ impl UnverifiedSession {
                     .hinted("set the clock, such as by `sudo timedatectl set-ntp true`, and run the command again")
             }
             "SignatureDoesNotMatch" | "InvalidSignatureException" => {
-                Fault::fatal(code, "the secret key does not belong to the access key")
+                Fault::fatal(code.to_owned(), "the secret key does not belong to the access key")
                     .hinted("copy AWS_SECRET_ACCESS_KEY, or `aws_secret_access_key` of the profile, anew and whole")
             }
             "InvalidClientTokenId" | "UnrecognizedClientException" | "InvalidAccessKeyId" => {
-                Fault::fatal(code, "AWS does not know these credentials").hinted(format!(
+                Fault::fatal(code.to_owned(), "AWS does not know these credentials").hinted(format!(
                     "`aws sts get-caller-identity` should work first; a region that the account has not enabled says so \
                      too, and {} is asked here",
                     self.region
                 ))
             }
-            _ => Fault::fatal(code, "AWS refuses to say who is asking").hinted(self.where_from()),
+            _ => Fault::fatal(code.to_owned(), "AWS refuses to say who is asking").hinted(self.where_from()),
         };
         let mut failure = failure.of_kind(FaultKind::Credentials);
         let message = told.message().unwrap_or("it did not say why");
-        failure.cause = Some(format!("{code} (sts:GetCallerIdentity): {message}"));
+        failure.cause = Some(format!("{code} (sts:GetCallerIdentity): {message}").into());
         failure.request_id = told.request_id().map(str::to_owned);
         failure
     }

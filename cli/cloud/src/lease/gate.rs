@@ -93,7 +93,7 @@ impl Driver for Guarded {
             }
             let said = made.as_ref().map(drop).map_err(|fault| {
                 Fault::fatal(
-                    &fault.code,
+                    fault.code.clone(),
                     format!("there is no table to hold the lease in: {}", fault.message),
                 )
             });

@@ -1,5 +1,6 @@
 //! Reads files out of a zip. What is unpacked is bounded: a small zip can hold a very large file.
 
+use std::error::Error;
 use std::io::{Cursor, Read as _};
 
 use hitctl_engine::Fault;
@@ -24,7 +25,7 @@ impl Archive {
 
     /// Opens a zip; unpacking it stops after `most` bytes.
     pub(crate) fn open(content: Vec<u8>, most: u64) -> Result<Self, Fault> {
-        let zip = ZipArchive::new(Cursor::new(content)).map_err(|error| broken(&error))?;
+        let zip = ZipArchive::new(Cursor::new(content)).map_err(broken)?;
         let names = zip.file_names().filter_map(Result::ok).map(std::borrow::Cow::into_owned);
         let names = names.filter(|name| !name.ends_with('/')).collect();
         Ok(Self { zip, names, left: most, most })
@@ -58,8 +59,8 @@ impl Archive {
     pub(crate) fn content(&mut self, name: &str) -> Result<Option<Vec<u8>>, Fault> {
         let Some(entry) = self.entry(name).cloned() else { return Ok(None) };
         let mut content = Vec::new();
-        let file = self.zip.by_name(&entry).map_err(|error| broken(&error))?;
-        file.take(self.left + 1).read_to_end(&mut content).map_err(|error| broken(&error))?;
+        let file = self.zip.by_name(&entry).map_err(broken)?;
+        file.take(self.left + 1).read_to_end(&mut content).map_err(broken)?;
         self.left = self.left.checked_sub(content.len() as u64).ok_or_else(|| {
             Fault::usage(format!("expected at most {} MiB in the zip, found more", self.most / 1024 / 1024))
         })?;
@@ -71,7 +72,7 @@ impl Archive {
     }
 }
 
-fn broken(error: &dyn std::error::Error) -> Fault {
+fn broken(error: impl Error + Send + Sync + 'static) -> Fault {
     Fault::fatal("bad_file", "failed to unpack the zip")
         .caused_by(error)
         .hinted("get the file once more; it may be incomplete")

@@ -188,7 +188,7 @@ impl<'a> Run<'a> {
             let message =
                 format!("{} {} is there already and is not this app's", change.kind(), change.name());
             let fault = Fault { kind: FaultKind::NotOurs, ..Fault::fatal("not_ours", message) };
-            return Err(fault.caused_by(owner));
+            return Err(fault.caused_by(owner.as_str()));
         }
         let spec = change.node.spec().unwrap_or(&Json::Null);
         let (want, _) = resolve(spec, &|of| self.outcome.outputs.get(of));

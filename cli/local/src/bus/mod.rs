@@ -130,7 +130,8 @@ impl Bus {
     /// Makes a rule, or changes it, and says its ARN.
     pub(crate) fn put_rule(&self, name: &str, spec: EventRuleSpec) -> Result<String, Fault> {
         let invalid = |why: &dyn std::fmt::Display| {
-            Fault::fatal("invalid_request", format!("the rule {name} is not valid")).caused_by(why)
+            Fault::fatal("invalid_request", format!("the rule {name} is not valid"))
+                .caused_by(why.to_string())
         };
         let pattern = Pattern::parse(&spec.pattern).map_err(|refusal| {
             Fault::fatal(

@@ -92,7 +92,7 @@ fn refused(operation: &str, table: &str, body: &[u8]) -> Fault {
     let code =
         error["__type"].as_str().and_then(|kind| kind.rsplit('#').next()).unwrap_or("InternalServerError");
     let message = error["message"].as_str().or(error["Message"].as_str()).unwrap_or("no more was said");
-    let fault = Fault::fatal(code, format!("could not read the table {table}"))
+    let fault = Fault::fatal(code.to_owned(), format!("could not read the table {table}"))
         .caused_by(format!("{code}: {message} (dynamodb:{operation})"));
     if code == "ResourceNotFoundException" {
         return fault.hinted("run `hitctl deploy --env local`");

@@ -118,17 +118,17 @@ fn io_fault(path: &Path, error: &io::Error) -> Fault {
         }
         _ => "Make the directory writable, and deploy again.",
     };
-    fault.caused_by(error).hinted(hint)
+    fault.caused_by(error.to_string()).hinted(hint)
 }
 
 fn bad_zip(cause: impl std::fmt::Display) -> Fault {
     Fault::fatal("bad_zip", "the function's zip cannot be used")
-        .caused_by(cause)
+        .caused_by(cause.to_string())
         .hinted("Run `hitctl build`, then deploy again.")
 }
 
 fn open_checked(zip: &Path, sha: &str) -> Result<File, Fault> {
-    let unreadable = |error: &io::Error| {
+    let unreadable = |error: io::Error| {
         Fault::fatal("local_code_io", format!("failed to read the function's zip {}", zip.display()))
             .caused_by(error)
             .hinted("run `hitctl deploy --env local`, which uploads it again")
@@ -139,14 +139,14 @@ fn open_checked(zip: &Path, sha: &str) -> Result<File, Fault> {
                 .caused_by(error)
                 .hinted("run `hitctl deploy --env local`, which uploads it again")
         }
-        _ => unreadable(&error),
+        _ => unreadable(error),
     })?;
-    let found = sha256_of(&mut file).map_err(|error| unreadable(&error))?;
+    let found = sha256_of(&mut file).map_err(unreadable)?;
     if !found.eq_ignore_ascii_case(sha) {
         return Err(bad_zip(format!("{} is corrupted: its SHA-256 is {found}", zip.display()))
             .hinted("run `hitctl deploy --env local`, which uploads it again"));
     }
-    file.rewind().map_err(|error| unreadable(&error))?;
+    file.rewind().map_err(unreadable)?;
     Ok(file)
 }
 

@@ -62,10 +62,10 @@ impl Broken {
 
     /// The same, for the deployer.
     pub(super) fn fault(&self, doing: &str, name: &str) -> Fault {
-        let fault =
-            Fault::fatal("local_queue", format!("could not {doing} the queue {name}")).caused_by(&self.text);
+        let fault = Fault::fatal("local_queue", format!("could not {doing} the queue {name}"))
+            .caused_by(self.text.as_str());
         if self.full {
-            return Fault { code: "local_disk_full".to_owned(), ..fault }
+            return Fault { code: "local_disk_full".into(), ..fault }
                 .hinted("free some space on that disk, then run the command again");
         }
         fault

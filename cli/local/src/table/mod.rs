@@ -161,11 +161,11 @@ impl Tables {
     /// What the engine said of a table, in the service's terms.
     fn fault(&self, doing: &str, name: &str, error: &DynoxideError) -> Fault {
         let code = error.error_type().rsplit('#').next().unwrap_or("InternalServerError");
-        let fault = Fault::fatal(code, format!("could not {doing} the table {name}"))
+        let fault = Fault::fatal(code.to_owned(), format!("could not {doing} the table {name}"))
             .caused_by(format!("{code}: {error}"));
         match error {
             DynoxideError::SqliteError(_) if is_full(error) => Fault {
-                code: "local_disk_full".to_owned(),
+                code: "local_disk_full".into(),
                 hint: Some("free some space on that disk, then run the command again".to_owned()),
                 ..fault
             },
@@ -192,7 +192,8 @@ const LONGEST_PATH: usize = 500;
 
 fn open_fault(path: &Path, error: &DynoxideError) -> Fault {
     if is_full(error) {
-        return crate::state::fault("open", path, &std::io::ErrorKind::StorageFull.into()).caused_by(error);
+        return crate::state::fault("open", path, &std::io::ErrorKind::StorageFull.into())
+            .caused_by(error.to_string());
     }
     if path.as_os_str().len() > LONGEST_PATH {
         return crate::state::fault("open", path, &std::io::ErrorKind::InvalidFilename.into());

@@ -122,5 +122,5 @@ async fn a_mapping_without_its_queue_is_refused() {
     let machine = Machine::new();
     let client = machine.start_new().await;
     let fault = client.put_resource("event_source_mapping", "q", &mapping(0)).await.unwrap_err();
-    assert_eq!(fault.cause.unwrap(), format!("there is no queue {QUEUE_ARN}"));
+    assert_eq!(*fault.cause.unwrap(), *format!("there is no queue {QUEUE_ARN}"));
 }

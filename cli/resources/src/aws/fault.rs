@@ -118,7 +118,7 @@ pub fn fault_of(doing: &Doing, said: &ErrorResponse, now: SystemTime) -> Fault {
         why => format!("failed to {verb} {what}: {why}"),
     };
     if !said.not_sent {
-        fault.cause = Some(cause(operation, said));
+        fault = fault.caused_by(cause(operation, said));
     }
     fault.request_id.clone_from(&said.request_id);
     fault

@@ -83,14 +83,14 @@ fn found<S: Spec>(live: &Live) -> Result<Found<S>, Fault> {
 }
 
 fn from_json<S: Spec>(json: &Json) -> Result<S, Fault> {
-    serde_json::from_value(json.clone()).map_err(|error| misfit(S::KIND, &error))
+    serde_json::from_value(json.clone()).map_err(|error| misfit(S::KIND, error))
 }
 
 fn to_json<S: Spec>(spec: &S) -> Result<Json, Fault> {
-    serde_json::to_value(spec).map_err(|error| misfit(S::KIND, &error))
+    serde_json::to_value(spec).map_err(|error| misfit(S::KIND, error))
 }
 
-fn misfit(kind: &str, error: &serde_json::Error) -> Fault {
+fn misfit(kind: &str, error: serde_json::Error) -> Fault {
     Fault::fatal("spec", format!("the settings of a {kind} do not have its shape"))
         .caused_by(error)
         .hinted("this is a mistake in hitctl: please report it")

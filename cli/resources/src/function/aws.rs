@@ -347,7 +347,7 @@ impl Function {
                     Err(Fault::transient("not_visible", "the function is not visible yet"))
                 }
                 Err(error) if error.says("UnreservedConcurrentExecution") => {
-                    Err(Fault { code: "concurrency_quota".to_owned(), ..error.fault(&doing) })
+                    Err(Fault { code: "concurrency_quota".into(), ..error.fault(&doing) })
                 }
                 Err(error) => Err(error.fault(&doing)),
             }

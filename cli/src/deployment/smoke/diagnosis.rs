@@ -68,7 +68,7 @@ pub(super) fn of_call(function: &str, invoked: &Result<Answer, Fault>) -> Diagno
     let answer = match invoked {
         Ok(answer) => answer,
         Err(fault) => {
-            let cause = fault.cause.clone().unwrap_or_else(|| fault.message.clone());
+            let cause = fault.cause.as_deref().unwrap_or(&fault.message).to_owned();
             let hint = match fault.code.as_str() {
                 code if code.starts_with("KMS") => Some(kms(function)),
                 "TooManyRequestsException" => Some(reservation(function)),
@@ -154,7 +154,7 @@ mod tests {
         Answer { payload, function_error, duration_ms: 1.0, log_tail: log_tail.to_owned() }
     }
 
-    fn fault(code: &str, cause: &str) -> Result<Answer, Fault> {
+    fn fault(code: &'static str, cause: &'static str) -> Result<Answer, Fault> {
         let fault = Fault::fatal(code, "failed to call function hits-test").caused_by(cause);
         Err(Fault { kind: FaultKind::Fatal, ..fault })
     }

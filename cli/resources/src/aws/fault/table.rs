@@ -158,18 +158,19 @@ pub(super) fn answered(operation: &str, rules: &[ErrorRule], said: &ErrorRespons
     let code = said.code.as_deref().unwrap_or_default();
     let message = said.message.as_deref().unwrap_or_default().to_ascii_lowercase();
     let matches = |rule: &&ErrorRule| rule.code == code && message.contains(&rule.text.to_ascii_lowercase());
-    let Some(ErrorRule { class, message: why, hint, .. }) = rules.iter().chain(RULES).find(matches) else {
-        let known = if code.is_empty() { "http" } else { code };
+    let Some(&ErrorRule { code, class, message: why, hint, .. }) = rules.iter().chain(RULES).find(matches)
+    else {
+        let known = if code.is_empty() { "http" } else { code }.to_owned();
         return match said.status {
             Some(500..=599 | 429) => Fault::transient(known, "AWS has a problem"),
             _ => Fault::fatal(known, ""),
         };
     };
     let mut fault = match class {
-        Retryable => Fault::transient(code, *why),
-        Credentials | Clock => Fault::fatal(code, *why).of_kind(FaultKind::Credentials),
-        NotFound => Fault::fatal(code, *why).of_kind(FaultKind::NotFound),
-        Denied | Quota | Final => Fault::fatal(code, *why),
+        Retryable => Fault::transient(code, why),
+        Credentials | Clock => Fault::fatal(code, why).of_kind(FaultKind::Credentials),
+        NotFound => Fault::fatal(code, why).of_kind(FaultKind::NotFound),
+        Denied | Quota | Final => Fault::fatal(code, why),
     };
     if matches!(class, Clock)
         && let Some(off) = said.date.as_deref().and_then(|date| clock_error(date, now))

@@ -46,10 +46,10 @@ impl From<GetFunctionConfigurationOutput> for Seen {
 
 /// Whether it is so far; a transient fault says that it is not yet.
 pub(crate) fn verdict(what: &str, seen: &Seen, until: &Until) -> Result<(), Fault> {
-    let failed = |code: &str, why: &str, reason: Option<&String>| {
+    let failed = |code: &'static str, why: &str, reason: Option<&String>| {
         let fault = Fault::fatal(code, format!("{what} {why}")).hinted(FAILED);
         match reason {
-            Some(reason) => fault.caused_by(reason),
+            Some(reason) => fault.caused_by(reason.as_str()),
             None => fault,
         }
     };
@@ -145,7 +145,7 @@ mod tests {
         match verdict("function f", seen, until) {
             Ok(()) => "ready".to_owned(),
             Err(fault) if fault.kind == FaultKind::Transient => format!("wait: {}", fault.code),
-            Err(fault) => format!("{}: {}", fault.message, fault.cause.unwrap_or_default()),
+            Err(fault) => format!("{}: {}", fault.message, fault.cause.as_deref().unwrap_or_default()),
         }
     }
 

@@ -67,7 +67,7 @@ pub(super) fn tags(answer: &GetFunctionOutput) -> Tags {
 }
 
 fn unread(error: &TagsError) -> Fault {
-    Fault::fatal(error.error_code(), "failed to read the tags of the function: lambda:ListTags is not allowed")
+    Fault::fatal(error.error_code().to_owned(), "failed to read the tags of the function: lambda:ListTags is not allowed")
         .caused_by(format!("{} (lambda:ListTags): {}", error.error_code(), error.message()))
         .hinted("add lambda:ListTags to the policy of whoever deploys; `hitctl policy deployer` prints all that is needed")
 }

@@ -128,7 +128,7 @@ pub(super) fn held(attributes: &Attributes) -> Option<String> {
 }
 
 /// An attribute that is JSON; nothing where it is cleared.
-fn parsed(text: &str, what: &str) -> Result<Option<Json>, Fault> {
+fn parsed(text: &str, what: &'static str) -> Result<Option<Json>, Fault> {
     if text.is_empty() {
         return Ok(None);
     }
