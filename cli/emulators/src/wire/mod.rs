@@ -50,8 +50,8 @@ struct State {
     latency: Duration,
     skew: SignedDuration,
     violations: Vec<String>,
-    /// The clients that are connected.
-    clients: HashSet<SocketAddr>,
+    /// The clients that are connected, without those known to be visitors or deployed functions.
+    callers: HashSet<SocketAddr>,
 }
 
 impl Wire {
@@ -132,12 +132,12 @@ impl Wire {
         self.calls().iter().filter(|call| call.writes()).map(ToString::to_string).collect()
     }
 
-    /// Waits until the calls of clients that are gone have all been handled: a process that is killed leaves connections behind,
+    /// Waits until the calls of programs that are gone have all been handled: a process that is killed leaves connections behind,
     /// and requests in them.
     ///
     /// # Panics
     ///
-    /// When another client is still connected after 30 seconds.
+    /// When a caller is still connected after 30 seconds.
     pub fn wait_until_quiet(&self) {
         // Connections are accepted in their order: with this one, everything before it has been accepted too.
         let address = self.endpoint.trim_start_matches("http://");
@@ -145,12 +145,12 @@ impl Wire {
         let last = HashSet::from([last.local_addr().expect("it is connected")]);
         let started = Instant::now();
         while started.elapsed() < Duration::from_secs(30) {
-            if lock(&self.state).clients == last {
+            if lock(&self.state).callers == last {
                 return;
             }
             std::thread::park_timeout(Duration::from_millis(10));
         }
-        panic!("clients are still connected: {:?}", lock(&self.state).clients);
+        panic!("callers are still connected: {:?}", lock(&self.state).callers);
     }
 
     /// Forgets the calls, and heals.
@@ -203,18 +203,18 @@ impl State {
 async fn accept(listener: TcpListener, upstream: SocketAddr, state: Arc<Mutex<State>>) {
     while let Ok((stream, client)) = listener.accept().await {
         let state = Arc::clone(&state);
-        lock(&state).clients.insert(client);
+        lock(&state).callers.insert(client);
         tokio::spawn(async move {
             // An answer is written in two pieces, which must not wait for each other.
             drop(stream.set_nodelay(true));
-            let service = service_fn(|request| relay(request, upstream, &state));
+            let service = service_fn(|request| relay(request, client, upstream, &state));
             // An error closes the connection, which is how calls are cut.
             drop(
                 hyper::server::conn::http1::Builder::new()
                     .serve_connection(TokioIo::new(stream), service)
                     .await,
             );
-            lock(&state).clients.remove(&client);
+            lock(&state).callers.remove(&client);
         });
     }
 }
@@ -222,12 +222,14 @@ async fn accept(listener: TcpListener, upstream: SocketAddr, state: Arc<Mutex<St
 /// Passes one request on, and its answer back, unless something goes wrong with it.
 async fn relay(
     request: Request<Incoming>,
+    client: SocketAddr,
     upstream: SocketAddr,
     state: &Mutex<State>,
 ) -> Result<Response<Full<Bytes>>, Anything> {
     let (parts, body) = request.into_parts();
     let body = body.collect().await?.to_bytes();
     let Some(call) = name::name(&parts, &body) else {
+        lock(state).callers.remove(&client);
         return forward(Request::from_parts(parts, Full::new(body)), upstream).await;
     };
     let (call, fault, latency, skew) = {
