@@ -3,11 +3,14 @@
 
   bench/local.py                 builds, measures, prints, and writes bench/LOCAL.md and bench/local.json
   bench/local.py --quick         a tenth of the requests, writes nothing
+  bench/local.py --compare load=PATH zip=PATH A=PATH B=PATH ..   only compares builds of hitctl, in turns, with one function zip and one load
+                                 generator (`cargo build --release -p hitctl-bench`); writes nothing
 
 Everything stays on loopback and is ended before the script ends, also by Ctrl-C.
 """
 import argparse
 import json
+import pathlib
 import statistics
 import subprocess
 import sys
@@ -184,11 +187,38 @@ def compare(us, them):
     return common.table(head, rows), missed
 
 
+def take_turns(pairs, rounds, requests):
+    """Builds of hitctl against each other: hits per second with 32 at once, each round in another order, and the size of the program."""
+    named = dict(pair.split("=", 1) for pair in pairs)
+    program, zip_file = named.pop("load"), named.pop("zip")
+    rates = {name: [] for name in named}
+    with common.interruptible(), common.scratch() as scratch:
+        for turn in range(rounds):
+            for name in sorted(named, reverse=turn % 2 == 1):
+                home = scratch / f"{name}-{turn}"
+                home.mkdir()
+                (home / "hitctl.toml").write_text(CONFIG)
+                with common.local_cloud(named[name], home):
+                    deployed = json.loads(run([named[name], "--env", "local", "--json", "deploy", "--yes", "--artifact", zip_file], cwd=home))
+                    url = deployed["outputs"]["url"] + "/counter?path=/"
+                    load(program, url, 32, requests // 10)
+                    rates[name].append(load(program, url, 32, requests)["hits_per_s"])
+                say(f"  {name}: {rates[name][-1]:,.0f}/s")
+    first = statistics.median(rates[next(iter(named))])
+    rows = [[name, f"{statistics.median(found):,.0f}/s", f"{min(found):,.0f} to {max(found):,.0f}", f"{statistics.median(found) / first:.3f}",
+             f"{pathlib.Path(named[name]).stat().st_size:,}"] for name, found in rates.items()]
+    print(common.table(["build", "hits, 32 at once", "min to max", "to the first", "program, bytes"], rows))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a tenth of the requests; writes nothing")
     parser.add_argument("--venv", help="use (and complete) this virtual environment")
+    parser.add_argument("--compare", nargs="+", metavar="NAME=PATH", help="only compare these builds; writes nothing")
     args = parser.parse_args()
+    if args.compare:
+        take_turns(args.compare, 4 if args.quick else 12, 4000 if args.quick else 10_000)
+        return
     requests, peer_requests, runs = (1000, 200, 3) if args.quick else (10_000, 2000, 7)
     binaries = common.venv(args.venv)
     hitctl, program = common.build()
