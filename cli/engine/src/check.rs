@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::address::Address;
 use crate::change::{Action, Change, Why};
-use crate::graph::Keep;
+use crate::fault::Code;
 use crate::plan::Plan;
 
 /// How much a [`Finding`] matters.
@@ -24,8 +24,8 @@ pub enum Severity {
 pub struct Finding {
     /// How much it matters.
     pub severity: Severity,
-    /// A stable word for scripts: `data_loss`, `not_ours`, `left_alone`.
-    pub code: String,
+    /// A stable word for scripts, such as [`NOT_OURS`].
+    pub code: Code,
     /// About which resource.
     pub address: Address,
     /// What it is: a lower-case fragment.
@@ -34,14 +34,21 @@ pub struct Finding {
     pub hint: Option<String>,
 }
 
-/// What there is to say about a plan, in its order.
+/// The code of a resource that is wanted and belongs to somebody else.
+pub const NOT_OURS: Code = Code::new("not_ours");
+/// The code of a resource that is not wanted and belongs to somebody else.
+pub const LEFT_ALONE: Code = Code::new("left_alone");
+/// The code of a change that loses data.
+pub const DATA_LOSS: Code = Code::new("data_loss");
+
+/// What there is to say about a plan, in its order. Hints are left to the caller, who knows the commands.
 pub fn check(plan: &Plan) -> Vec<Finding> {
     let about = |change| ownership(change).or_else(|| data_loss(change)).or_else(|| under_kept(plan, change));
     plan.changes.iter().filter_map(about).collect()
 }
 
-fn finding(severity: Severity, code: &str, about: &Change, message: String, hint: Option<String>) -> Finding {
-    Finding { severity, code: code.to_owned(), address: about.address().clone(), message, hint }
+fn finding(severity: Severity, code: Code, about: &Change, message: String) -> Finding {
+    Finding { severity, code, address: about.address().clone(), message, hint: None }
 }
 
 fn ownership(change: &Change) -> Option<Finding> {
@@ -49,13 +56,10 @@ fn ownership(change: &Change) -> Option<Finding> {
     let (kind, name) = (change.kind(), change.name());
     Some(if change.is_conflict() {
         let message = format!("{kind} {name} is there already and is not this app's ({owner})");
-        let hint = format!(
-            "give `app` in hitctl.toml another name, or take {kind} {name} over with `hitctl deploy --adopt`"
-        );
-        finding(Severity::Error, "not_ours", change, message, Some(hint))
+        finding(Severity::Error, NOT_OURS, change, message)
     } else {
         let message = format!("{kind} {name} is not this app's ({owner}) and is left alone");
-        finding(Severity::Warning, "left_alone", change, message, None)
+        finding(Severity::Warning, LEFT_ALONE, change, message)
     })
 }
 
@@ -67,8 +71,7 @@ fn data_loss(change: &Change) -> Option<Finding> {
     }
     let (how, kind, name) = (change.action.doing(), change.kind(), change.name());
     let message = format!("{how} {kind} {name} loses its data: {}", change.why);
-    let hint = if change.node.keep == Keep::AskWhileHolding { LOOK } else { EXPORT };
-    Some(finding(Severity::Consent, "data_loss", change, message, Some(hint.to_owned())))
+    Some(finding(Severity::Consent, DATA_LOSS, change, message))
 }
 
 /// What holds data and is kept although it is not wanted has no say in the plan: it may go down with its whole.
@@ -79,8 +82,5 @@ fn under_kept(plan: &Plan, change: &Change) -> Option<Finding> {
     let kept = (change.action == Action::Replace).then(|| plan.changes.iter().find(is_kept)).flatten()?;
     let (kind, name, of, needs_it) = (change.kind(), change.name(), kept.kind(), kept.name());
     let message = format!("replacing {kind} {name} may lose the data of {of} {needs_it}, which needs it");
-    Some(finding(Severity::Consent, "data_loss", kept, message, Some(EXPORT.to_owned())))
+    Some(finding(Severity::Consent, DATA_LOSS, kept, message))
 }
-
-const EXPORT: &str = "run `hitctl counts export` first, then run the command again with `--delete-data`";
-const LOOK: &str = "let what it holds be counted, or look at it with `hitctl dlq list`; then run the command again with `--delete-data`";

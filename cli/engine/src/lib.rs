@@ -45,7 +45,7 @@ pub use address::{Address, AddressError};
 pub use apply::{Done, Failure, Outcome, Skipped, apply};
 pub use call::millis;
 pub use change::{Action, Change, Why};
-pub use check::{Finding, Severity, check};
+pub use check::{DATA_LOSS, Finding, LEFT_ALONE, NOT_OURS, Severity, check};
 pub use cx::{Cx, Wait};
 pub use diff::{FieldDiff, UNKNOWN, diff};
 pub use driver::{Driver, Drivers, Limits};

@@ -49,9 +49,9 @@ pub async fn foreign_access(aws: &Aws, cx: &Cx, graph: &Graph, live: &Snapshot) 
         Some(read.map(move |read| (address, read)))
     });
     let found = futures::future::join_all(reads).await;
-    let finding = |address: &Address, code: &str, message: String| Finding {
+    let finding = |address: &Address, code: &'static str, message: String| Finding {
         severity: Severity::Warning,
-        code: code.to_owned(),
+        code: code.into(),
         address: address.clone(),
         message,
         hint: None,

@@ -92,7 +92,7 @@ pub(crate) async fn findings(loaded: &Loaded, cloud: &dyn Cloud) -> Result<Vec<F
         }
         let message = hint.map_or_else(|| message.clone(), |hint| format!("{message}; {hint}"));
         let address = Distribution::address();
-        let code = code.to_owned();
+        let code = code.into();
         findings.push(Finding { severity: Severity::Warning, code, address, message, hint: None });
     }
     Ok(findings)

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use hitctl_engine::{Event, Finding, Graph, Outcome, Phase, Plan, Severity, Snapshot};
+use hitctl_engine::{Change, Event, Finding, Graph, NOT_OURS, Outcome, Phase, Plan, Severity, Snapshot};
 use hitctl_report::{Exit, Failure, Loss};
 use hitctl_stack::Code;
 use tokio_util::sync::CancellationToken;
@@ -48,14 +48,22 @@ fn checked(context: &DeployContext<'_>, graph: &Graph, live: &Snapshot) -> Resul
     let plan = hitctl_engine::plan(graph, live, &context.session.mask())
         .map_err(|error| Failure::new("plan", error.to_string()))?;
     let findings = hitctl_engine::check(&plan);
-    let (errors, findings): (Vec<_>, Vec<_>) =
+    let (mut errors, findings): (Vec<_>, Vec<_>) =
         findings.into_iter().partition(|finding| finding.severity == Severity::Error);
     if !errors.is_empty() {
+        for error in errors.iter_mut().filter(|error| error.code == NOT_OURS) {
+            error.hint = plan.change(&error.address).map(adopt_hint);
+        }
         return Err(Failure::findings(&errors));
     }
     let now_ms = u64::try_from(jiff::Timestamp::now().as_millisecond()).unwrap_or(0);
     let (losses, findings) = irreversible::split(&plan, findings, context.config.target, now_ms);
     Ok(PlanRun { plan, findings, losses })
+}
+
+fn adopt_hint(change: &Change) -> String {
+    let (kind, name) = (change.kind(), change.name());
+    format!("give `app` in hitctl.toml another name, or take {kind} {name} over with `hitctl deploy --adopt`")
 }
 
 /// Reads what is live.

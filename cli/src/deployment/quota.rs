@@ -45,7 +45,7 @@ pub(crate) async fn fit(
     without.app.function.reserved_concurrency = have;
     let finding = Finding {
         severity: Severity::Warning,
-        code: CODE.to_owned(),
+        code: CODE.into(),
         address: address::counter(),
         message: format!("{message}; it goes without. To get more, run `{ask}`, then deploy again"),
         hint: None,

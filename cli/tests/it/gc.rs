@@ -54,7 +54,9 @@ fn what_is_somebody_elses_is_taken_over_when_asked() {
     yard.write("hitctl.toml", "app = \"a-b\"\n");
     let ran = yard.run(&["deploy", "-e", "local", "--artifact", &zip]);
     assert_eq!(ran.code, 1, "{ran:?}");
-    assert!(ran.stderr.contains("`hitctl deploy --adopt`"), "{ran:?}");
+    let hint =
+        "give `app` in hitctl.toml another name, or take table a-b-local over with `hitctl deploy --adopt`";
+    assert!(ran.stderr.contains(hint), "{ran:?}");
     let ran = yard.run(&["plan", "-e", "local", "--artifact", &zip, "--adopt", "--json"]);
     assert_eq!(ran.json()["summary"]["create"], 0, "{ran:?}");
     let ran = yard.run(&["deploy", "-e", "local", "--artifact", &zip, "--adopt"]);

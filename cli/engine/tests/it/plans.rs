@@ -89,7 +89,6 @@ fn text(plan: &Plan) -> String {
             "{:?} {} {}: {}",
             finding.severity, finding.code, finding.address, finding.message
         ));
-        lines.extend(finding.hint.map(|hint| format!("    hint: {hint}")));
     }
     lines.join("\n")
 }
@@ -186,7 +185,6 @@ fn losing_data_needs_consent_and_an_unwanted_table_is_kept_without_it() {
     ± table.hits: hash_key cannot be changed in place
         hash_key: "id" -> "path"
     Consent data_loss table.hits: replacing table hits-test loses its data: hash_key cannot be changed in place
-        hint: run `hitctl counts export` first, then run the command again with `--delete-data`
     "#);
     let gone = Graph::new(nodes()).unwrap().all_absent();
     insta::assert_snapshot!(text(&plan(&gone, &deployed(), &mask()).unwrap()), @r"
@@ -205,7 +203,6 @@ fn losing_data_needs_consent_and_an_unwanted_table_is_kept_without_it() {
     - permission.http: no longer wanted
     - table.hits: no longer wanted
     Consent data_loss table.hits: deleting table hits-test loses its data: no longer wanted
-        hint: run `hitctl counts export` first, then run the command again with `--delete-data`
     ");
 }
 
@@ -225,7 +222,6 @@ fn a_queue_is_kept_only_while_it_holds_something() {
     insta::assert_snapshot!(planned(&graph.deleting_data(), Some("3 messages")), @r"
     - queue.hits: no longer wanted
     Consent data_loss queue.hits: deleting queue hits-test-hits loses its data: no longer wanted
-        hint: let what it holds be counted, or look at it with `hitctl dlq list`; then run the command again with `--delete-data`
     ");
 }
 
@@ -252,7 +248,6 @@ fn what_kept_data_needs_is_kept_too() {
         spec: "b" -> "a"
       table.hits: no longer wanted, but its data is kept
     Consent data_loss table.hits: replacing key hits may lose the data of table hits, which needs it
-        hint: run `hitctl counts export` first, then run the command again with `--delete-data`
     "#);
 }
 
@@ -266,7 +261,6 @@ fn what_is_not_ours_is_a_conflict_when_wanted_and_left_alone_when_not() {
     ± permission.http: api cannot be changed in place
         api: "x7" -> (known after deploy)
     Error not_ours api.http: api hits-test is there already and is not this app's (app=blog env=prod)
-        hint: give `app` in hitctl.toml another name, or take api hits-test over with `hitctl deploy --adopt`
     "#);
     let gone = Graph::new(nodes()).unwrap().all_absent();
     let plan = plan_of(&gone, &with("table.hits", somebody_elses()));
