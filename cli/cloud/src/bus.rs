@@ -1,28 +1,21 @@
 //! An EventBridge bus, on AWS or on this machine: events are put on it.
 
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
-
 use aws_sdk_eventbridge::Client;
 use aws_sdk_eventbridge::primitives::DateTime;
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
 use aws_types::SdkConfig;
-use hitctl_engine::{Cx, Fault, Sink, Wait};
+use hitctl_engine::Fault;
 use hitctl_resources::aws::fault::{Doing, ToFault as _};
 use hitctl_stack::address;
 use tokio_util::sync::CancellationToken;
 
-use super::queue::settled;
+use super::batch::{self, Results, settled};
 
-/// The most events in one call.
-const MOST_EVENTS: usize = 10;
 /// The most bytes in one call, by EventBridge's own count: <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevents.html>.
 /// Its reference says "less than 1MB".
 pub const MOST_EVENT_BYTES: usize = 1_000_000;
 /// What a time counts for.
 const TIME_BYTES: usize = 14;
-/// How long events are sent again that EventBridge did not take just now.
-const BUSY: Duration = Duration::from_secs(30);
 /// What it says of an event that it may take later.
 const PASSING: [&str; 3] = ["InternalException", "InternalFailure", "ThrottlingException"];
 
@@ -62,17 +55,7 @@ impl BusEvent {
 
     /// Events as they are sent together, in their order.
     pub fn batches(events: &[Self]) -> Vec<&[Self]> {
-        let (mut batches, mut start, mut bytes) = (Vec::new(), 0, 0);
-        for (n, event) in events.iter().enumerate() {
-            let full = n - start == MOST_EVENTS || bytes + event.bytes() >= MOST_EVENT_BYTES;
-            if full && n > start {
-                batches.push(&events[start..n]);
-                (start, bytes) = (n, 0);
-            }
-            bytes += event.bytes();
-        }
-        batches.extend(Some(&events[start..]).filter(|rest| !rest.is_empty()));
-        batches
+        batch::batches(events, Self::bytes, |bytes| bytes < MOST_EVENT_BYTES)
     }
 }
 
@@ -85,45 +68,33 @@ impl Bus {
     /// Puts events on it, at most ten, and says of each which id it got, or why it was not taken. What
     /// EventBridge did not take just now is sent again for a while.
     pub async fn put(&self, events: &[BusEvent], stop: &CancellationToken) -> Vec<Result<String, Fault>> {
-        let became: Mutex<Vec<Option<Result<String, Fault>>>> = Mutex::new(vec![None; events.len()]);
-        let cx = Cx::new(address::event_rule(), Sink::none(), stop.clone());
-        let busy = Wait::up_to(BUSY);
-        let put = cx.wait(&busy, "putting events", || async {
-            let left: Vec<usize> = {
-                let became = became.lock().unwrap_or_else(PoisonError::into_inner);
-                (0..events.len()).filter(|n| became[*n].is_none()).collect()
-            };
+        let message = "EventBridge did not say what became of some events";
+        let unknown = ("the event was not sent", Fault::fatal("unanswered", message));
+        let to = (address::event_rule(), stop);
+        batch::send_all(events.len(), to, "putting events", unknown, |left| async move {
             let entries = left.iter().map(|n| self.entry(&events[*n])).collect();
             let answer = self.client.put_events().set_entries(Some(entries)).send().await;
             let doing = Doing::new("put events on", format!("the bus {}", self.name), "events:PutEvents");
             // The SDK has sent it again already.
             let answer = answer.map_err(|error| settled(error.fault(&doing)))?;
-            let mut became = became.lock().unwrap_or_else(PoisonError::into_inner);
-            let mut busy = None;
+            let mut results = Results { settled: Vec::new(), busy: None };
             // Results come in the order of the entries.
-            for (n, result) in left.iter().zip(answer.entries()) {
+            for (n, result) in left.into_iter().zip(answer.entries()) {
                 let Some(code) = result.error_code() else {
-                    became[*n] = Some(Ok(result.event_id().unwrap_or_default().to_owned()));
+                    results.settled.push((n, Ok(result.event_id().unwrap_or_default().to_owned())));
                     continue;
                 };
                 let why = result.error_message().unwrap_or(code);
                 let why = format!("EventBridge did not take an event: {why}");
                 if PASSING.contains(&code) {
-                    busy = Some(Fault::transient(code.to_owned(), why));
+                    results.busy = Some(Fault::transient(code.to_owned(), why));
                 } else {
-                    became[*n] = Some(Err(Fault::fatal(code.to_owned(), why)));
+                    results.settled.push((n, Err(Fault::fatal(code.to_owned(), why))));
                 }
             }
-            match busy {
-                Some(busy) => Err(busy),
-                None if became.iter().all(Option::is_some) => Ok(()),
-                None => Err(Fault::fatal("unanswered", "EventBridge did not say what became of some events")),
-            }
-        });
-        let put = put.await;
-        let became = became.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let rest = put.err().unwrap_or_else(|| Fault::fatal("unanswered", "the event was not sent"));
-        became.into_iter().map(|one| one.unwrap_or_else(|| Err(rest.clone()))).collect()
+            Ok(results)
+        })
+        .await
     }
 
     fn entry(&self, event: &BusEvent) -> PutEventsRequestEntry {

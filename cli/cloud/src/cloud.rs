@@ -3,11 +3,12 @@
 
 use std::time::Duration;
 
+use aws_types::SdkConfig;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use hitctl_engine::{Cx, Drivers, Fault, Finding, Graph, Sink, Snapshot};
-use hitctl_resources::aws::Quota;
-use hitctl_resources::versions::Version;
+use hitctl_engine::{Address, Cx, Drivers, Fault, Finding, Graph, Sink, Snapshot};
+use hitctl_resources::aws::{self, Aws, Quota};
+use hitctl_resources::versions::{self, Version};
 use hitctl_resources::{CodePackage, Place, Tags};
 use serde_json::Value as Json;
 use tokio_util::sync::CancellationToken;
@@ -35,19 +36,32 @@ pub trait Cloud: Send + Sync {
         None
     }
 
-    /// How often its logs may be asked for more.
-    fn logs_every(&self) -> Duration {
-        Duration::from_millis(200)
+    /// The AWS account that it is; `None` for the local cloud, which has no quotas, no versions and nobody else's access.
+    fn account(&self) -> Option<&Aws> {
+        None
     }
 
-    /// How many invocations may run at once in the account, where that is bounded and known.
+    /// What SDK clients of its services are made of.
+    fn sdk(&self) -> Result<SdkConfig, Fault>;
+
+    /// How often its logs may be asked for more. `FilterLogEvents` is bounded to a few calls a second, for the whole account.
+    fn logs_every(&self) -> Duration {
+        if self.account().is_some() { Duration::from_secs(1) } else { Duration::from_millis(200) }
+    }
+
+    /// How many invocations may run at once in the account, where that is bounded and known. Who may not ask, or asks an
+    /// emulator that does not know the call, goes on: the call that reserves says the rest.
     fn concurrency(&self) -> BoxFuture<'_, Option<Quota>> {
-        std::future::ready(None).boxed()
+        async move {
+            let quota = aws::concurrency_quota(&self.account()?.config).await;
+            quota.ok().filter(|quota| quota.limit > 0)
+        }
+        .boxed()
     }
 
     /// How many writes a second one table may take in the account; `None` where nothing bounds it.
     fn table_writes(&self) -> BoxFuture<'_, Option<Result<u32, Fault>>> {
-        std::future::ready(None).boxed()
+        async move { Some(aws::table_writes_quota(&self.account()?.config).await) }.boxed()
     }
 
     /// What reads and writes its resources.
@@ -63,11 +77,16 @@ pub trait Cloud: Send + Sync {
     /// Finds access that others added to our live resources. It is reported and left as it is.
     fn foreign_access<'a>(
         &'a self,
-        _graph: &'a Graph,
-        _live: &'a Snapshot,
-        _stop: &'a CancellationToken,
+        graph: &'a Graph,
+        live: &'a Snapshot,
+        stop: &'a CancellationToken,
     ) -> BoxFuture<'a, Vec<Finding>> {
-        std::future::ready(Vec::new()).boxed()
+        async move {
+            let Some(account) = self.account() else { return Vec::new() };
+            let cx = Cx::new(Address::new("account", "access"), Sink::none(), stop.clone());
+            hitctl_resources::foreign_access(account, &cx, graph, live).await
+        }
+        .boxed()
     }
 
     /// Calls a function and waits for its answer.
@@ -83,17 +102,21 @@ pub trait Cloud: Send + Sync {
     fn table(&self, name: &str) -> Result<Table, Fault>;
 
     /// A queue of that name, there or not.
-    fn queue(&self, name: &str) -> Result<Queue, Fault>;
+    fn queue(&self, name: &str) -> Result<Queue, Fault> {
+        Ok(Queue::new(&self.sdk()?, name, self.account().is_none()))
+    }
 
     /// An event bus of that name, there or not.
-    fn bus(&self, name: &str) -> Result<Bus, Fault>;
+    fn bus(&self, name: &str) -> Result<Bus, Fault> {
+        Ok(Bus::new(&self.sdk()?, name))
+    }
 
     /// The CloudFront distribution with that id, there or not.
     fn distribution(&self, id: &str) -> Result<Distribution, Fault>;
 
     /// Whether the state of distributions can be read. The local cloud has none: it records what is invalidated.
     fn has_distributions(&self) -> bool {
-        true
+        self.account().is_some()
     }
 
     /// The lines of a log group since a time that have a text, oldest first: some of them, where there are very many.
@@ -113,13 +136,13 @@ pub trait Cloud: Send + Sync {
     ) -> BoxFuture<'a, Result<LogPage, Fault>>;
 
     /// The published versions of the function, newest first.
-    fn versions<'a>(&'a self, _cx: &'a Cx) -> BoxFuture<'a, Result<Vec<Version>, Fault>> {
-        std::future::ready(Err(no_versions())).boxed()
+    fn versions<'a>(&'a self, cx: &'a Cx) -> BoxFuture<'a, Result<Vec<Version>, Fault>> {
+        async move { versions::list(self.account().ok_or_else(no_versions)?, cx).await }.boxed()
     }
 
     /// Lets a version answer, in one step.
-    fn switch<'a>(&'a self, _cx: &'a Cx, _to: &'a Version) -> BoxFuture<'a, Result<(), Fault>> {
-        std::future::ready(Err(no_versions())).boxed()
+    fn switch<'a>(&'a self, cx: &'a Cx, to: &'a Version) -> BoxFuture<'a, Result<(), Fault>> {
+        async move { versions::switch(self.account().ok_or_else(no_versions)?, cx, to).await }.boxed()
     }
 }
 

@@ -197,8 +197,7 @@ impl Counts {
                 CountEdit::Zero => write.put(&self.table, item_of(path, &Sum::zero()))?,
                 CountEdit::Delete => write.delete(&self.table, path)?,
             });
-            let done = self.table.transact(actions).await? == Written::Done;
-            Ok(done.then(|| CountChange::new(path, old, to.of(old))))
+            Ok(self.done(actions).await?.map(|()| CountChange::new(path, old, to.of(old))))
         })
         .await
     }
@@ -214,10 +213,7 @@ impl Counts {
             let (mut changes, mut spread) = (Vec::new(), Vec::new());
             for path in from {
                 let there = self.existing(path).await?;
-                for item in there.items() {
-                    actions.push(self.without(item, is_busy)?);
-                    sum.add(&record(item));
-                }
+                self.take(there.items(), is_busy, &mut actions, &mut sum)?;
                 changes.push(CountChange::new(path, there.hits(), is_busy.then_some(0)));
                 spread.extend((!there.shards.is_empty()).then_some(path));
             }
@@ -235,7 +231,7 @@ impl Counts {
             changes.push(CountChange::new(into, there.hits(), None));
             let write = onto(&sum, Write::default(), there.main.as_ref());
             actions.push(write.update(&self.table, into)?);
-            if self.table.transact(actions).await? != Written::Done {
+            if self.done(actions).await?.is_none() {
                 return Ok(None);
             }
             // These are not on condition of their numbers, so that they may be hit all the time.
@@ -262,13 +258,10 @@ impl Counts {
                     .hinted("run `hitctl counts merge OLD NEW` to put both together"));
             }
             let (mut actions, mut sum) = (Vec::new(), Sum::default());
-            for item in there.items() {
-                actions.push(self.without(item, is_busy)?);
-                sum.add(&record(item));
-            }
+            self.take(there.items(), is_busy, &mut actions, &mut sum)?;
             countable(old, &sum)?;
             actions.push(Write::of_same(None).put(&self.table, item_of(new, &sum))?);
-            if self.table.transact(actions).await? != Written::Done {
+            if self.done(actions).await?.is_none() {
                 return Ok(None);
             }
             let left = if is_busy { self.get(old).await?.map(|row| row.hits) } else { None };
@@ -286,13 +279,10 @@ impl Counts {
                 return Ok(Some(()));
             }
             let (mut actions, mut sum) = (Vec::new(), Sum::default());
-            for shard in &there.shards {
-                actions.push(self.without(shard, false)?);
-                sum.add(&record(shard));
-            }
+            self.take(&there.shards, false, &mut actions, &mut sum)?;
             let write = onto(&sum, Write::default(), there.main.as_ref());
             actions.push(write.update(&self.table, path)?);
-            Ok((self.table.transact(actions).await? == Written::Done).then_some(()))
+            self.done(actions).await
         })
         .await
     }
@@ -306,7 +296,7 @@ impl Counts {
             if ends.is_empty() {
                 return Ok(Some(()));
             }
-            Ok((self.table.transact(ends).await? == Written::Done).then_some(()))
+            self.done(ends).await
         })
         .await
     }
@@ -325,7 +315,7 @@ impl Counts {
             // Paths that are new by now have been added to it: they stay.
             let write = Write::default().at_least(ATTR_BUDGET_PATHS, back);
             let write = write.add(ATTR_BUDGET_PATHS, -i128::from(back)).update(&self.table, KEY_BUDGET)?;
-            Ok((self.table.transact(vec![write]).await? == Written::Done).then_some(()))
+            self.done(vec![write]).await
         })
         .await
     }
@@ -345,6 +335,26 @@ impl Counts {
             return less(item).update(&self.table, key(item));
         }
         Write::of_same(Some(item)).delete(&self.table, key(item))
+    }
+
+    /// Adds the ends of some items to the actions, and what they have to the sum.
+    fn take<'a>(
+        &self,
+        items: impl IntoIterator<Item = &'a Item>,
+        is_busy: bool,
+        actions: &mut Vec<TransactWriteItem>,
+        sum: &mut Sum,
+    ) -> Result<(), Fault> {
+        for item in items {
+            actions.push(self.without(item, is_busy)?);
+            sum.add(&record(item));
+        }
+        Ok(())
+    }
+
+    /// Does all of it or nothing; `None` where something else came before.
+    async fn done(&self, actions: Vec<TransactWriteItem>) -> Result<Option<()>, Fault> {
+        Ok((self.table.transact(actions).await? == Written::Done).then_some(()))
     }
 
     /// Repeats an attempt that something else came before (`None`), and one that failed for a while.

@@ -13,7 +13,7 @@ use aws_types::region::Region;
 use hitctl_engine::{Address, Cx, Fault, Wait};
 use hitctl_resources::aws::fault::{Doing, ToFault as _};
 
-use super::queue::settled;
+use super::batch::settled;
 
 /// The most paths of one distribution that may be in progress at once ("Quotas on invalidations" in the developer guide).
 pub const MAX_INVALIDATION_PATHS: usize = 3_000;

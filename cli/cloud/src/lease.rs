@@ -121,10 +121,7 @@ impl Lease {
 
     /// Gives it back. What cannot be given back ends by itself.
     pub async fn release(mut self) {
-        self.ended.cancel();
-        if let Some(beating) = self.beating.take() {
-            drop(beating.await);
-        }
+        self.end().await;
         if self.lost().is_none() {
             drop(timeout(RELEASE, self.table.remove(KEY, ATTR_OWNER, &self.holder.owner)).await);
         }
@@ -132,6 +129,10 @@ impl Lease {
 
     /// Forgets it, since the table that it was in is gone.
     pub async fn forget(mut self) {
+        self.end().await;
+    }
+
+    async fn end(&mut self) {
         self.ended.cancel();
         if let Some(beating) = self.beating.take() {
             drop(beating.await);
@@ -207,22 +208,10 @@ async fn beat(
         }
         let begun = Instant::now();
         let left = (alive + gives_up_after(taking.lasts)).saturating_duration_since(begun);
-        let update = taking
-            .table
-            .updating(KEY)
-            .update_expression("SET #b = :b, #e = :e")
-            .condition_expression("#o = :o")
-            .expression_attribute_names("#b", ATTR_BEAT)
-            .expression_attribute_names("#e", ATTR_EXPIRES)
-            .expression_attribute_names("#o", ATTR_OWNER)
-            .expression_attribute_values(":b", number(beat))
-            .expression_attribute_values(
-                ":e",
-                number((taking.clock)().saturating_add(taking.lasts.as_secs())),
-            )
-            .expression_attribute_values(":o", text(owner));
-        let Ok(update) = update.build() else { return };
-        let why = match timeout(left, taking.table.update(update)).await {
+        let expires = number((taking.clock)().saturating_add(taking.lasts.as_secs()));
+        let alive_again =
+            taking.table.set(KEY, (ATTR_OWNER, owner), (ATTR_BEAT, number(beat)), (ATTR_EXPIRES, expires));
+        let why = match timeout(left, alive_again).await {
             Ok(Ok(true)) => {
                 (alive, pause) = (begun, beats_every(taking.lasts));
                 continue;

@@ -2,6 +2,7 @@
 //! the engine; the rest is what people ask of something that is deployed: call it, read its counts, read its log.
 
 mod aws;
+mod batch;
 mod bus;
 mod cloud;
 mod counts;

@@ -22,10 +22,8 @@ use serde_json::Value as Json;
 use tokio_util::sync::CancellationToken;
 
 use crate::aws::connector;
-use crate::bus::Bus;
 use crate::cloud::{Access, Answer, Cloud, DriverOptions, LogPage};
 use crate::distribution::Distribution;
-use crate::queue::Queue;
 use crate::request::{LocalOptions, Request};
 use crate::slow_calls::SlowCalls;
 use crate::table::Table;
@@ -34,9 +32,8 @@ use crate::table::Table;
 pub(crate) struct Local {
     place: Place,
     tags: Tags,
-    client: Option<Client>,
-    /// What is deployed to it, while it does not run.
-    stopped: Option<Arc<Offline>>,
+    /// It, while it runs, or what is deployed to it.
+    cloud: Result<Client, Arc<Offline>>,
     /// Reports that the local cloud has not answered yet.
     slow_calls: SlowCalls,
 }
@@ -72,15 +69,15 @@ impl Local {
                 client => client,
             },
         };
-        let stopped = match client {
-            Some(_) => None,
-            None => Some(Arc::new(Offline::read(&state_dir)?)),
+        let cloud = match client {
+            Some(client) => Ok(client),
+            None => Err(Arc::new(Offline::read(&state_dir)?)),
         };
-        Ok(Self { place, tags, client, stopped, slow_calls: request.slow_calls.clone() })
+        Ok(Self { place, tags, cloud, slow_calls: request.slow_calls.clone() })
     }
 
     fn running(&self) -> Result<&Client, Fault> {
-        self.client.as_ref().ok_or_else(|| {
+        self.cloud.as_ref().map_err(|_| {
             Fault::fatal("local_stopped", "the local cloud does not run").hinted("run `hitctl local start`")
         })
     }
@@ -122,14 +119,14 @@ impl Cloud for Local {
     }
 
     fn is_running(&self) -> bool {
-        self.client.is_some()
+        self.cloud.is_ok()
     }
 
     fn notices(&self) -> BoxFuture<'_, Result<Vec<String>, Fault>> {
         async {
-            match &self.client {
-                Some(client) => Ok(client.status().await?.notices),
-                None => Ok(Vec::new()),
+            match &self.cloud {
+                Ok(client) => Ok(client.status().await?.notices),
+                Err(_) => Ok(Vec::new()),
             }
         }
         .boxed()
@@ -137,17 +134,11 @@ impl Cloud for Local {
 
     fn drivers(&self, drive: DriverOptions) -> Drivers {
         let tags = drive.tags.unwrap_or_else(|| self.tags.clone());
-        match (&self.client, &self.stopped) {
-            (Some(client), _) => {
-                let driver = LocalDriver::new(client.clone(), tags, drive.code).adopting(drive.adopt);
-                Drivers::all(Arc::new(driver))
-            }
-            (None, Some(stopped)) => {
-                let driver = LocalDriver::offline(Arc::clone(stopped), tags).adopting(drive.adopt);
-                Drivers::all(Arc::new(driver))
-            }
-            (None, None) => Drivers::default(),
-        }
+        let driver = match &self.cloud {
+            Ok(client) => LocalDriver::new(client.clone(), tags, drive.code),
+            Err(stopped) => LocalDriver::offline(Arc::clone(stopped), tags),
+        };
+        Drivers::all(Arc::new(driver.adopting(drive.adopt)))
     }
 
     fn deployments<'a>(
@@ -156,10 +147,9 @@ impl Cloud for Local {
         _stop: &'a CancellationToken,
     ) -> BoxFuture<'a, Result<Vec<(String, String)>, Fault>> {
         async move {
-            let deployed = match (&self.client, &self.stopped) {
-                (Some(client), _) => client.resources().await?,
-                (None, Some(stopped)) => stopped.resources.clone(),
-                (None, None) => return Ok(Vec::new()),
+            let deployed = match &self.cloud {
+                Ok(client) => client.resources().await?,
+                Err(stopped) => stopped.resources.clone(),
             };
             Ok(hitctl_local::deployments(&deployed).into_iter().collect())
         }
@@ -184,21 +174,12 @@ impl Cloud for Local {
         Ok(Table::local(&self.running()?.endpoint().table, name))
     }
 
-    fn queue(&self, name: &str) -> Result<Queue, Fault> {
-        Ok(Queue::new(&sdk(&self.running()?.endpoint().table, &self.slow_calls), name, true))
-    }
-
-    fn bus(&self, name: &str) -> Result<Bus, Fault> {
-        Ok(Bus::new(&sdk(&self.running()?.endpoint().table, &self.slow_calls), name))
+    fn sdk(&self) -> Result<SdkConfig, Fault> {
+        Ok(sdk(&self.running()?.endpoint().table, &self.slow_calls))
     }
 
     fn distribution(&self, id: &str) -> Result<Distribution, Fault> {
-        let config = sdk(&self.running()?.endpoint().table, &self.slow_calls);
-        Ok(Distribution::new(&config, hitctl_local::REGION, id))
-    }
-
-    fn has_distributions(&self) -> bool {
-        false
+        Ok(Distribution::new(&self.sdk()?, hitctl_local::REGION, id))
     }
 
     fn lines<'a>(

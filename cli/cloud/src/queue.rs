@@ -1,8 +1,6 @@
 //! An SQS queue, on AWS or on this machine: what is put on it, what is looked at, and what is taken from it.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
@@ -12,18 +10,16 @@ use aws_sdk_sqs::types::{
 };
 use aws_smithy_types::error::operation::BuildError;
 use aws_types::SdkConfig;
-use hitctl_engine::{Cx, Fault, FaultKind, Sink, Wait};
+use hitctl_engine::Fault;
 use hitctl_resources::aws::fault::{Doing, ToFault as _};
 use hitctl_stack::address;
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
-/// The most messages in one call.
-const MOST_MESSAGES: usize = 10;
+use super::batch::{self, MOST_ENTRIES, Results, settled};
+
 /// The most bytes in one call: what queues take that were made before August 2025, and all others.
 const MOST_BYTES: usize = 256 * 1024;
-/// How long messages are sent again that SQS did not take just now.
-const BUSY: Duration = Duration::from_secs(30);
 /// How long a look waits for messages, in seconds: only a look that waits asks all of SQS's servers.
 const LOOK_S: i32 = 1;
 
@@ -113,17 +109,7 @@ impl Entry {
 
     /// Messages as they are sent together, in their order.
     pub fn batches(entries: &[Self]) -> Vec<&[Self]> {
-        let (mut batches, mut start, mut bytes) = (Vec::new(), 0, 0);
-        for (n, entry) in entries.iter().enumerate() {
-            let full = n - start == MOST_MESSAGES || bytes + entry.bytes() > MOST_BYTES;
-            if full && n > start {
-                batches.push(&entries[start..n]);
-                (start, bytes) = (n, 0);
-            }
-            bytes += entry.bytes();
-        }
-        batches.extend(Some(&entries[start..]).filter(|rest| !rest.is_empty()));
-        batches
+        batch::batches(entries, Self::bytes, |bytes| bytes <= MOST_BYTES)
     }
 }
 
@@ -162,57 +148,38 @@ impl Queue {
     /// Sends messages, at most ten, and says of each what became of it. What SQS did not take just now is sent
     /// again for a while.
     pub async fn send(&self, entries: &[Entry], stop: &CancellationToken) -> Vec<Result<(), Fault>> {
-        let became: Mutex<Vec<Option<Result<(), Fault>>>> = Mutex::new(vec![None; entries.len()]);
-        let cx = Cx::new(address::queue(), Sink::none(), stop.clone());
-        let busy = Wait::up_to(BUSY);
-        let sent = cx.wait(&busy, "sending messages", || async {
-            let left: Vec<usize> = {
-                let became = became.lock().unwrap_or_else(PoisonError::into_inner);
-                (0..entries.len()).filter(|n| became[*n].is_none()).collect()
-            };
-            let built: Result<Vec<_>, _> = left
-                .iter()
-                .map(|n| {
-                    let attributes = &entries[*n].attributes.0;
-                    SendMessageBatchRequestEntry::builder()
-                        .id(n.to_string())
-                        .message_body(&entries[*n].body)
-                        .set_message_attributes(Some(attributes.clone()).filter(|all| !all.is_empty()))
-                        .build()
-                })
-                .collect();
+        let message = "SQS did not say what became of some messages";
+        let unknown = ("the message was not sent", Fault::transient("unanswered", message));
+        let to = (address::queue(), stop);
+        batch::send_all(entries.len(), to, "sending messages", unknown, |left| async move {
+            let built = left.iter().map(|n| {
+                let attributes = &entries[*n].attributes.0;
+                SendMessageBatchRequestEntry::builder()
+                    .id(n.to_string())
+                    .message_body(&entries[*n].body)
+                    .set_message_attributes(Some(attributes.clone()).filter(|all| !all.is_empty()))
+                    .build()
+            });
+            let built = built.collect::<Result<_, _>>().map_err(unbuilt)?;
             let call = self.client.send_message_batch().queue_url(self.url().await?);
-            let sent = call.set_entries(Some(built.map_err(unbuilt)?)).send().await;
             // The SDK has sent it again already.
+            let sent = call.set_entries(Some(built)).send().await;
             let sent = sent.map_err(|error| settled(self.fault("send to", "sqs:SendMessage", &error)))?;
-            let mut became = became.lock().unwrap_or_else(PoisonError::into_inner);
-            let mut busy = None;
-            for taken in &sent.successful {
-                if let Some(slot) = taken.id.parse().ok().and_then(|n: usize| became.get_mut(n)) {
-                    *slot = Some(Ok(()));
-                }
-            }
+            let taken = sent.successful.iter().filter_map(|taken| Some((taken.id.parse().ok()?, Ok(()))));
+            let mut results = Results { settled: taken.collect(), busy: None };
             for refused in &sent.failed {
                 let why =
                     format!("SQS did not take a message: {}", refused.message().unwrap_or(&refused.code));
-                let slot = refused.id.parse().ok().and_then(|n: usize| became.get_mut(n));
-                match slot {
-                    Some(slot) if refused.sender_fault => {
-                        *slot = Some(Err(Fault::fatal(refused.code.clone(), why)));
+                match refused.id.parse().ok().filter(|n| *n < entries.len()) {
+                    Some(n) if refused.sender_fault => {
+                        results.settled.push((n, Err(Fault::fatal(refused.code.clone(), why))));
                     }
-                    _ => busy = Some(Fault::transient(refused.code.clone(), why)),
+                    _ => results.busy = Some(Fault::transient(refused.code.clone(), why)),
                 }
             }
-            match busy {
-                Some(busy) => Err(busy),
-                None if became.iter().all(Option::is_some) => Ok(()),
-                None => Err(Fault::transient("unanswered", "SQS did not say what became of some messages")),
-            }
-        });
-        let sent = sent.await;
-        let became = became.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let rest = sent.err().unwrap_or_else(|| Fault::fatal("unanswered", "the message was not sent"));
-        became.into_iter().map(|one| one.unwrap_or_else(|| Err(rest.clone()))).collect()
+            Ok(results)
+        })
+        .await
     }
 
     /// Receives at most ten of what waits, and hides them from others for that many seconds. Nothing is there
@@ -220,7 +187,7 @@ impl Queue {
     pub async fn receive(&self, hidden_s: i32) -> Result<Vec<Message>, Fault> {
         let call = self.client.receive_message().queue_url(self.url().await?);
         let answer = call
-            .max_number_of_messages(i32::try_from(MOST_MESSAGES).unwrap_or(1))
+            .max_number_of_messages(i32::try_from(MOST_ENTRIES).unwrap_or(1))
             .visibility_timeout(hidden_s)
             .wait_time_seconds(LOOK_S)
             .message_attribute_names("All")
@@ -246,19 +213,14 @@ impl Queue {
     /// Deletes messages that were received; gives back the ids of those that could not be deleted.
     pub async fn delete(&self, messages: &[&Message]) -> Result<Vec<String>, Fault> {
         let mut left = Vec::new();
-        for some in messages.chunks(MOST_MESSAGES) {
-            let entries: Result<Vec<_>, _> = some
-                .iter()
-                .enumerate()
-                .map(|(n, message)| {
-                    DeleteMessageBatchRequestEntry::builder()
-                        .id(n.to_string())
-                        .receipt_handle(&message.receipt)
-                        .build()
-                })
-                .collect();
+        for some in messages.chunks(MOST_ENTRIES) {
+            let entries = some.iter().enumerate().map(|(n, message)| {
+                let entry = DeleteMessageBatchRequestEntry::builder().id(n.to_string());
+                entry.receipt_handle(&message.receipt).build()
+            });
+            let entries = entries.collect::<Result<_, _>>().map_err(unbuilt)?;
             let call = self.client.delete_message_batch().queue_url(self.url().await?);
-            let done = call.set_entries(Some(entries.map_err(unbuilt)?)).send().await;
+            let done = call.set_entries(Some(entries)).send().await;
             let done = done.map_err(|error| self.fault("delete from", "sqs:DeleteMessage", &error))?;
             left.extend(done.failed.iter().filter_map(|failed| {
                 let n: usize = failed.id.parse().ok()?;
@@ -270,20 +232,14 @@ impl Queue {
 
     /// Lets others see messages again that were received. One that is gone, or seen again already, is none the worse.
     pub async fn release(&self, messages: &[Message]) -> Result<(), Fault> {
-        for some in messages.chunks(MOST_MESSAGES) {
-            let entries: Result<Vec<_>, _> = some
-                .iter()
-                .enumerate()
-                .map(|(n, message)| {
-                    ChangeMessageVisibilityBatchRequestEntry::builder()
-                        .id(n.to_string())
-                        .receipt_handle(&message.receipt)
-                        .visibility_timeout(0)
-                        .build()
-                })
-                .collect();
+        for some in messages.chunks(MOST_ENTRIES) {
+            let entries = some.iter().enumerate().map(|(n, message)| {
+                let entry = ChangeMessageVisibilityBatchRequestEntry::builder().id(n.to_string());
+                entry.receipt_handle(&message.receipt).visibility_timeout(0).build()
+            });
+            let entries = entries.collect::<Result<_, _>>().map_err(unbuilt)?;
             let call = self.client.change_message_visibility_batch().queue_url(self.url().await?);
-            let done = call.set_entries(Some(entries.map_err(unbuilt)?)).send().await;
+            let done = call.set_entries(Some(entries)).send().await;
             done.map_err(|error| self.fault("release to", "sqs:ChangeMessageVisibility", &error))?;
         }
         Ok(())
@@ -291,20 +247,18 @@ impl Queue {
 
     /// How much is on it.
     pub async fn depth(&self) -> Result<Depth, Fault> {
-        let names = [
+        let [visible, in_flight, delayed] = [
             QueueAttributeName::ApproximateNumberOfMessages,
             QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
             QueueAttributeName::ApproximateNumberOfMessagesDelayed,
         ];
-        let [visible, in_flight, delayed] = names;
         let wanted = vec![visible.clone(), in_flight.clone(), delayed.clone()];
         let call = self.client.get_queue_attributes().queue_url(self.url().await?);
         let answer = call.set_attribute_names(Some(wanted)).send().await;
         let answer = answer.map_err(|error| self.fault("look at", "sqs:GetQueueAttributes", &error))?;
         let told = answer.attributes.unwrap_or_default();
-        let number =
-            |name: &QueueAttributeName| told.get(name).and_then(|text| text.parse().ok()).unwrap_or(0);
-        Ok(Depth { visible: number(&visible), in_flight: number(&in_flight), delayed: number(&delayed) })
+        let number = |name| told.get(&name).and_then(|text| text.parse().ok()).unwrap_or(0);
+        Ok(Depth { visible: number(visible), in_flight: number(in_flight), delayed: number(delayed) })
     }
 
     /// Deletes every message.
@@ -337,11 +291,6 @@ impl Queue {
         }
         fault
     }
-}
-
-/// A fault that is not tried again here.
-pub(super) fn settled(fault: Fault) -> Fault {
-    Fault { kind: FaultKind::Fatal, ..fault }
 }
 
 fn unbuilt(error: BuildError) -> Fault {

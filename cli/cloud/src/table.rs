@@ -10,7 +10,7 @@ use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{
-    AttributeValue, KeysAndAttributes, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
+    AttributeValue, KeysAndAttributes, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
 };
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
@@ -19,6 +19,8 @@ use hitctl_config::contract;
 use hitctl_counts::Record;
 use hitctl_engine::{Fault, FaultKind};
 use hitctl_resources::aws::fault::{Doing, ToFault as _};
+
+use super::batch::settled;
 
 /// An item: attribute names and values.
 pub(super) type Item = HashMap<String, AttributeValue>;
@@ -127,17 +129,9 @@ impl Table {
 
     /// Every item, over all pages; one that is empty does not end them.
     pub(super) async fn scan(&self) -> Result<Vec<Item>, Fault> {
-        let (mut items, mut start) = (Vec::new(), None);
-        loop {
-            let call = self.client.scan().table_name(&self.name).consistent_read(true);
-            let page = call.set_exclusive_start_key(start).send().await;
-            let page = page.map_err(|error| self.fault("read", "dynamodb:Scan", &error))?;
-            items.extend(page.items.unwrap_or_default());
-            start = page.last_evaluated_key.filter(|key| !key.is_empty());
-            if start.is_none() {
-                return Ok(items);
-            }
-        }
+        let call = self.client.scan().table_name(&self.name).consistent_read(true);
+        let items = call.into_paginator().items().send().try_collect().await;
+        items.map_err(|error| self.fault("read", "dynamodb:Scan", &error))
     }
 
     /// Writes an item, on a condition.
@@ -169,17 +163,24 @@ impl Table {
         }
     }
 
-    /// Changes an item; `false` when the condition does not hold.
-    pub(super) async fn update(&self, update: Update) -> Result<bool, Fault> {
-        let sent = self
-            .client
-            .update_item()
-            .table_name(&self.name)
-            .set_key(Some(update.key))
-            .update_expression(update.update_expression)
-            .set_condition_expression(update.condition_expression)
-            .set_expression_attribute_names(update.expression_attribute_names)
-            .set_expression_attribute_values(update.expression_attribute_values)
+    /// Sets two attributes of an item that has `value` in `attribute`; `false` when it does not.
+    pub(super) async fn set(
+        &self,
+        key: &str,
+        (attribute, value): (&str, &str),
+        (first, first_value): (&str, AttributeValue),
+        (second, second_value): (&str, AttributeValue),
+    ) -> Result<bool, Fault> {
+        let call = self.client.update_item().table_name(&self.name).key(contract::ATTR_PATH, text(key));
+        let sent = call
+            .update_expression("SET #b = :b, #e = :e")
+            .condition_expression("#o = :o")
+            .expression_attribute_names("#b", first)
+            .expression_attribute_names("#e", second)
+            .expression_attribute_names("#o", attribute)
+            .expression_attribute_values(":b", first_value)
+            .expression_attribute_values(":e", second_value)
+            .expression_attribute_values(":o", text(value))
             .send()
             .await;
         match sent {
@@ -220,7 +221,7 @@ impl Table {
                 "RequestLimitExceeded",
                 "TransactionInProgressException",
             ];
-            return Err(if undone.iter().any(|code| error.is(code)) { fault } else { fatal(fault) });
+            return Err(if undone.iter().any(|code| error.is(code)) { fault } else { settled(fault) });
         };
         let codes: Vec<&str> =
             cancelled.cancellation_reasons().iter().map(|reason| reason.code().unwrap_or("None")).collect();
@@ -234,11 +235,6 @@ impl Table {
         let passes = codes.iter().any(|code| passing.contains(code));
         let kind = if passes { FaultKind::Transient } else { FaultKind::Fatal };
         Err(Fault { kind, ..fault })
-    }
-
-    /// An update of one of its items, to be completed.
-    pub(super) fn updating(&self, key: &str) -> aws_sdk_dynamodb::types::builders::UpdateBuilder {
-        Update::builder().table_name(&self.name).key(contract::ATTR_PATH, text(key))
     }
 
     fn fault<E>(&self, verb: &'static str, operation: &'static str, error: &SdkError<E>) -> Fault
@@ -292,9 +288,4 @@ pub(super) fn record(item: &Item) -> Record {
         (None, Some(text)) => record.with_text(name, text),
         (None, None) => record,
     })
-}
-
-/// The same, not to be tried again.
-fn fatal(fault: Fault) -> Fault {
-    Fault { kind: FaultKind::Fatal, ..fault }
 }

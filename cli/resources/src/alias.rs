@@ -9,8 +9,6 @@ pub(crate) mod spec;
 #[cfg(feature = "aws")]
 pub mod versions;
 
-#[cfg(feature = "aws")]
-use crate::aws::typed::Typed;
 use crate::irreversible::no_effect;
 use crate::kind::{HomeRegion, Kind};
 use crate::spec::Spec as _;
@@ -23,7 +21,5 @@ pub(crate) const KIND: Kind = Kind {
     irreversible: no_effect,
     prices: &[],
     #[cfg(feature = "aws")]
-    errors: &[],
-    #[cfg(feature = "aws")]
-    driver: Typed::<aws::Alias>::driver,
+    aws: crate::aws::Typed::<aws::Alias>::KIND,
 };

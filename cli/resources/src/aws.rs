@@ -18,10 +18,15 @@ pub(crate) mod typed;
 pub(crate) mod words;
 
 pub use account::Aws;
-pub use call::Call;
+pub use call::{Call, CallContext};
 pub use owner::{check_ours, is_ours, owner_of, split_by_tags};
 pub use quota::{DEFAULT_TABLE_WRITES, Quota, concurrency_quota, table_writes_quota};
-pub use resource::{Found, Resource, differs};
+pub use resource::{Found, Read, Resource, Written};
 pub use tags::{managed_tags, tags_to_apply};
-pub use typed::Typed;
+pub use typed::{AwsKind, Typed};
 pub use words::error_in_words;
+
+/// A number as the SDKs take it. The configuration bounds them far below the largest one.
+pub(crate) fn number(number: u32) -> i32 {
+    i32::try_from(number).unwrap_or(i32::MAX)
+}

@@ -15,7 +15,7 @@ use hitctl_engine::{Cx, Fault};
 
 use crate::aws::call::Call;
 use crate::aws::fault::Doing;
-use crate::role::aws::{NOT_FOUND, POLICY};
+use crate::role::aws::POLICY;
 use crate::role::policy;
 
 /// An app and one env of it, which something in the account is tagged with.
@@ -79,7 +79,6 @@ async fn role(
     let what = format!("role {name}");
     let request = client.list_role_tags().role_name(&name);
     let tags = Call::new(cx, Doing::new("read the tags of", &what, "iam:ListRoleTags"))
-        .absent_on(NOT_FOUND)
         .find(|| request.clone().into_paginator().items().send().try_collect())
         .await?;
     let tags = tags.unwrap_or_default();
@@ -90,7 +89,6 @@ async fn role(
     }
     let request = client.get_role_policy().role_name(&name).policy_name(POLICY);
     let policy = Call::new(cx, Doing::new("read the policy of", &what, "iam:GetRolePolicy"))
-        .absent_on(NOT_FOUND)
         .find(|| request.clone().send())
         .await?;
     // One without a policy does nothing anywhere.

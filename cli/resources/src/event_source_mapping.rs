@@ -6,8 +6,6 @@ pub mod cost;
 pub(crate) mod operations;
 pub(crate) mod spec;
 
-#[cfg(feature = "aws")]
-use crate::aws::typed::Typed;
 use crate::irreversible::no_effect;
 use crate::kind::{HomeRegion, Kind};
 use crate::spec::Spec as _;
@@ -20,7 +18,5 @@ pub(crate) const KIND: Kind = Kind {
     irreversible: no_effect,
     prices: &[],
     #[cfg(feature = "aws")]
-    errors: &[],
-    #[cfg(feature = "aws")]
-    driver: Typed::<aws::Mappings>::driver,
+    aws: crate::aws::Typed::<aws::Mappings>::KIND,
 };

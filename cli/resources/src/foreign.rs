@@ -5,19 +5,20 @@ use std::collections::BTreeSet;
 
 use aws_sdk_iam::Client;
 use aws_sdk_iam::types::AttachedPolicy;
-use futures::future::{BoxFuture, try_join_all};
-use futures::{FutureExt as _, TryFutureExt as _};
+use futures::FutureExt as _;
+use futures::future::{BoxFuture, try_join};
 use hitctl_engine::{Address, Cx, Fault, Finding, Graph, Owner, Severity, Sink, Snapshot};
 
 use crate::alias::spec::AliasSpec;
 use crate::aws::account::Aws;
 use crate::aws::call::Call;
 use crate::aws::fault::Doing;
-use crate::aws::lambda::policy::{self, Policy, Statement};
+use crate::aws::lambda::Qualified;
+use crate::aws::lambda::policy::{Policy, Statement};
 use crate::function::spec::FunctionSpec;
 use crate::function_url::aws::STATEMENTS;
 use crate::permission::spec::PermissionSpec;
-use crate::role::aws::{NOT_FOUND, POLICY};
+use crate::role::aws::POLICY;
 use crate::role::spec::RoleSpec;
 use crate::spec::Spec as _;
 
@@ -30,7 +31,7 @@ pub async fn foreign_access(aws: &Aws, cx: &Cx, graph: &Graph, live: &Snapshot) 
         .map(|node| node.name.as_str())
         .chain(STATEMENTS)
         .collect();
-    let (roles, functions) = (Client::new(&aws.config), policy::client(aws));
+    let (roles, functions) = (Client::new(&aws.config), aws_sdk_lambda::Client::new(&aws.without_retries()));
     let reader = Reader { roles: &roles, functions: &functions, statements: &statements };
     let is_ours = |address: &Address| live.live(address).is_some_and(|live| live.owner == Owner::Ours);
     let reads = graph.nodes().iter().filter(|node| is_ours(&node.address)).filter_map(|node| {
@@ -38,10 +39,10 @@ pub async fn foreign_access(aws: &Aws, cx: &Cx, graph: &Graph, live: &Snapshot) 
         let name = node.name.as_str();
         let read: BoxFuture<'_, Result<Vec<String>, Fault>> = match node.address.kind() {
             RoleSpec::KIND => reader.of_role(cx, name).boxed(),
-            FunctionSpec::KIND => reader.of_policy(cx, name, None).boxed(),
+            FunctionSpec::KIND => reader.of_policy(cx, Qualified { function: name, qualifier: None }).boxed(),
             AliasSpec::KIND => {
                 let (function, alias) = name.rsplit_once(':').unwrap_or((name, AliasSpec::NAME));
-                reader.of_policy(cx, function, Some(alias)).boxed()
+                reader.of_policy(cx, Qualified { function, qualifier: Some(alias) }).boxed()
             }
             _ => return None,
         };
@@ -86,48 +87,41 @@ impl Reader<'_> {
             self.roles.list_attached_role_policies().role_name(name),
         );
         let inline = Call::new(&cx, doing("iam:ListRolePolicies"))
-            .absent_on(NOT_FOUND)
-            .find(|| inline.clone().into_paginator().items().send().try_collect())
-            .map_ok(|names: Option<Vec<String>>| {
-                let others = names.unwrap_or_default().into_iter().filter(|policy| policy != POLICY);
-                let finding = |policy| {
-                    format!(
-                        "role {name} has the inline policy {policy}, which is not hitctl's and stays; to remove it: `aws iam \
-                         delete-role-policy --role-name {name} --policy-name {policy}`"
-                    )
-                };
-                others.map(finding).collect::<Vec<_>>()
-            });
+            .find(|| inline.clone().into_paginator().items().send().try_collect());
         let attached = Call::new(&cx, doing("iam:ListAttachedRolePolicies"))
-            .absent_on(NOT_FOUND)
-            .find(|| attached.clone().into_paginator().items().send().try_collect())
-            .map_ok(|policies: Option<Vec<AttachedPolicy>>| {
-                let arns = policies.unwrap_or_default().into_iter().filter_map(|policy| policy.policy_arn);
-                let finding = |arn| {
-                    format!(
-                        "role {name} has the managed policy {arn}, which hitctl did not attach and leaves; to remove it: `aws iam \
-                         detach-role-policy --role-name {name} --policy-arn {arn}`"
-                    )
-                };
-                arns.map(finding).collect::<Vec<_>>()
-            });
-        Ok(try_join_all([inline.boxed(), attached.boxed()]).await?.concat())
+            .find(|| attached.clone().into_paginator().items().send().try_collect());
+        let (inline, attached): (Option<Vec<String>>, Option<Vec<AttachedPolicy>>) =
+            try_join(inline, attached).await?;
+        let inline = inline.into_iter().flatten().filter(|policy| policy != POLICY).map(|policy| {
+            format!(
+                "role {name} has the inline policy {policy}, which is not hitctl's and stays; to remove it: `aws iam \
+                 delete-role-policy --role-name {name} --policy-name {policy}`"
+            )
+        });
+        let arns = attached.into_iter().flatten().filter_map(|policy| policy.policy_arn);
+        let attached = arns.map(|arn| {
+            format!(
+                "role {name} has the managed policy {arn}, which hitctl did not attach and leaves; to remove it: `aws iam \
+                 detach-role-policy --role-name {name} --policy-arn {arn}`"
+            )
+        });
+        Ok(inline.chain(attached).collect())
     }
 
-    async fn of_policy(&self, cx: Cx, function: &str, qualifier: Option<&str>) -> Result<Vec<String>, Fault> {
-        let statements = Policy { client: self.functions, function, qualifier }.read(&cx).await?;
+    async fn of_policy(&self, cx: Cx, of: Qualified<'_>) -> Result<Vec<String>, Fault> {
+        let statements = Policy { client: self.functions, of }.read(&cx).await?;
         // A statement that was exchanged without a gap has the other one of its ids (`policy::ids`).
         let is_ours = |sid: &str| {
             self.statements.contains(sid)
                 || sid.strip_suffix("-2").is_some_and(|sid| self.statements.contains(sid))
         };
         let others = statements.iter().filter(|statement| !is_ours(&statement.grant.sid));
-        Ok(others.map(|statement| describe(statement, function, qualifier)).collect())
+        Ok(others.map(|statement| describe(statement, of)).collect())
     }
 }
 
 /// Describes a statement that is not ours.
-fn describe(statement: &Statement, function: &str, qualifier: Option<&str>) -> String {
+fn describe(statement: &Statement, of: Qualified<'_>) -> String {
     let grant = &statement.grant;
     let who = match grant.principal.as_str() {
         "*" if grant.source_arn.is_none() && grant.source_account.is_none() && !grant.via_url => {
@@ -136,10 +130,8 @@ fn describe(statement: &Statement, function: &str, qualifier: Option<&str>) -> S
         "*" => "anybody, with conditions,".to_owned(),
         who => who.to_owned(),
     };
-    let (of, option) = match qualifier {
-        Some(qualifier) => (format!("{function}:{qualifier}"), format!(" --qualifier {qualifier}")),
-        None => (function.to_owned(), String::new()),
-    };
+    let function = of.function;
+    let option = of.qualifier.map(|qualifier| format!(" --qualifier {qualifier}")).unwrap_or_default();
     format!(
         "the policy of {of} lets {who} call {} by the statement {}, which is not hitctl's and stays; to remove it: `aws lambda \
          remove-permission --function-name {function}{option} --statement-id {}`",
@@ -167,7 +159,9 @@ mod tests {
              "Resource": "arn:f"}]}"#;
         let described: Vec<String> = statements(policy)
             .iter()
-            .map(|statement| super::describe(statement, "hits-test", Some("live")))
+            .map(|statement| {
+                super::describe(statement, Qualified { function: "hits-test", qualifier: Some("live") })
+            })
             .map(|text| text.split(" by the statement").next().unwrap().to_owned())
             .collect();
         let called =

@@ -1,15 +1,7 @@
 //! The description of one kind of resource, which the registry consists of.
 
 #[cfg(feature = "aws")]
-use std::sync::Arc;
-
-#[cfg(feature = "aws")]
-use hitctl_engine::Driver;
-
-#[cfg(feature = "aws")]
-use crate::aws::account::Aws;
-#[cfg(feature = "aws")]
-use crate::aws::fault::ErrorRule;
+use crate::aws::typed::AwsKind;
 use crate::irreversible::EffectOf;
 use crate::operation::Operation;
 use crate::price::Price;
@@ -24,10 +16,6 @@ pub enum HomeRegion {
     Fixed(&'static str),
 }
 
-/// Creates the driver of a kind in an account.
-#[cfg(feature = "aws")]
-pub type NewDriver = fn(&Arc<Aws>) -> Arc<dyn Driver>;
-
 /// One kind of resource. Everything that depends on the kind is derived from here.
 #[derive(Clone, Copy, Debug)]
 pub struct Kind {
@@ -41,10 +29,7 @@ pub struct Kind {
     pub irreversible: EffectOf,
     /// The prices of its parts.
     pub prices: &'static [Price],
-    /// The errors that have another meaning for this kind than elsewhere.
+    /// The kind in AWS.
     #[cfg(feature = "aws")]
-    pub errors: &'static [ErrorRule],
-    /// The driver in AWS.
-    #[cfg(feature = "aws")]
-    pub driver: NewDriver,
+    pub aws: AwsKind,
 }

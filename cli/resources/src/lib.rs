@@ -33,24 +33,16 @@ mod table;
 mod tags;
 
 pub use alias::spec::AliasSpec;
-#[cfg(feature = "aws")]
-pub use alias::versions;
 pub use code::CodePackage;
 pub use cors::Cors;
-#[cfg(feature = "aws")]
-pub use discovery::{Deployment, deployments};
 pub use event_invoke_config::spec::EventInvokeConfigSpec;
 pub use event_rule::spec::EventRuleSpec;
 pub use event_source_mapping::spec::EventSourceMappingSpec;
-#[cfg(feature = "aws")]
-pub use foreign::foreign_access;
 pub use function::spec::FunctionSpec;
 pub use function_url::spec::FunctionUrlSpec;
 pub use hitctl_config::Arch;
 pub use http_api::spec::{HttpApiSpec, Ingest, Reader, Throttle};
 pub use irreversible::{EffectContext, EffectOf, IrreversibleEffect, RequiredConfirmation};
-#[cfg(feature = "aws")]
-pub use kind::NewDriver;
 pub use kind::{HomeRegion, Kind};
 pub use log_group::spec::{LogGroupSpec, OLDEST_MS};
 pub use operation::{Naming, Need, Operation, Scope};
@@ -58,13 +50,13 @@ pub use permission::spec::PermissionSpec;
 pub use place::Place;
 pub use price::{Beyond, Price, Usage};
 pub use queue::spec::{QueueSpec, Redrive, Sender};
-#[cfg(feature = "aws")]
-pub use registry::drivers;
 pub use registry::{KINDS, OperationNeeds, REGISTRY, Registry};
 pub use role::spec::{RoleSpec, Statement};
 pub use spec::Spec;
 pub use table::spec::TableSpec;
 pub use tags::Tags;
+#[cfg(feature = "aws")]
+pub use {alias::versions, discovery::Deployment, discovery::deployments, foreign::foreign_access};
 
 /// The scopes of the kinds, for calls that are not made by a driver.
 pub mod scopes {

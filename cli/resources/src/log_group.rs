@@ -7,8 +7,6 @@ mod irreversible;
 pub(crate) mod operations;
 pub(crate) mod spec;
 
-#[cfg(feature = "aws")]
-use crate::aws::typed::Typed;
 use crate::kind::{HomeRegion, Kind};
 use crate::spec::Spec as _;
 
@@ -20,7 +18,5 @@ pub(crate) const KIND: Kind = Kind {
     irreversible: irreversible::effect,
     prices: &[cost::INGESTED],
     #[cfg(feature = "aws")]
-    errors: &[],
-    #[cfg(feature = "aws")]
-    driver: Typed::<aws::LogGroup>::driver,
+    aws: crate::aws::Typed::<aws::LogGroup>::KIND,
 };

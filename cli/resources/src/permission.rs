@@ -5,8 +5,6 @@ pub(crate) mod aws;
 pub(crate) mod operations;
 pub(crate) mod spec;
 
-#[cfg(feature = "aws")]
-use crate::aws::typed::Typed;
 use crate::irreversible::no_effect;
 use crate::kind::{HomeRegion, Kind};
 use crate::spec::Spec as _;
@@ -19,7 +17,5 @@ pub(crate) const KIND: Kind = Kind {
     irreversible: no_effect,
     prices: &[],
     #[cfg(feature = "aws")]
-    errors: &[],
-    #[cfg(feature = "aws")]
-    driver: Typed::<aws::Permissions>::driver,
+    aws: crate::aws::Typed::<aws::Permissions>::KIND,
 };

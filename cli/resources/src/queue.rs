@@ -8,8 +8,6 @@ pub(crate) mod errors;
 pub(crate) mod operations;
 pub(crate) mod spec;
 
-#[cfg(feature = "aws")]
-use crate::aws::typed::Typed;
 use crate::irreversible::no_effect;
 use crate::kind::{HomeRegion, Kind};
 use crate::spec::Spec as _;
@@ -22,7 +20,5 @@ pub(crate) const KIND: Kind = Kind {
     irreversible: no_effect,
     prices: &[cost::REQUESTS],
     #[cfg(feature = "aws")]
-    errors: errors::RULES,
-    #[cfg(feature = "aws")]
-    driver: Typed::<aws::Queues>::driver,
+    aws: crate::aws::Typed::<aws::Queues>::KIND,
 };

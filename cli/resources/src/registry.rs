@@ -1,25 +1,22 @@
 //! The table of all kinds, and what is derived from it.
 
 use std::collections::{BTreeMap, BTreeSet};
-#[cfg(feature = "aws")]
-use std::sync::Arc;
 
 use hitctl_engine::Change;
-#[cfg(feature = "aws")]
-use hitctl_engine::Drivers;
 
-#[cfg(feature = "aws")]
-use crate::aws::account::Aws;
-#[cfg(feature = "aws")]
-use crate::aws::fault::ErrorRule;
 use crate::irreversible::{EffectContext, IrreversibleEffect};
-#[cfg(feature = "aws")]
-use crate::kind::HomeRegion;
 use crate::kind::Kind;
 use crate::operation::{Need, Operation};
 use crate::{
     alias, event_invoke_config, event_rule, event_source_mapping, function, function_url, http_api,
     log_group, permission, queue, role, table,
+};
+#[cfg(feature = "aws")]
+use {
+    crate::aws::{account::Aws, fault::ErrorRule},
+    crate::kind::HomeRegion,
+    hitctl_engine::Drivers,
+    std::sync::Arc,
 };
 
 /// Every kind, in the order in which people think of them.
@@ -93,8 +90,8 @@ impl Registry<'_> {
     pub fn drivers(&self, aws: &Arc<Aws>) -> Drivers {
         self.0.iter().fold(Drivers::default(), |drivers, kind| {
             let driver = match kind.region {
-                HomeRegion::OfEnvironment => (kind.driver)(aws),
-                HomeRegion::Fixed(region) => (kind.driver)(&Arc::new(aws.in_region(region))),
+                HomeRegion::OfEnvironment => (kind.aws.driver)(aws),
+                HomeRegion::Fixed(region) => (kind.aws.driver)(&Arc::new(aws.in_region(region))),
             };
             drivers.with(kind.name, driver)
         })
@@ -103,14 +100,8 @@ impl Registry<'_> {
     /// Returns the error rules of all kinds.
     #[cfg(feature = "aws")]
     pub fn errors(&self) -> impl Iterator<Item = &ErrorRule> {
-        self.0.iter().flat_map(|kind| kind.errors)
+        self.0.iter().flat_map(|kind| kind.aws.errors)
     }
-}
-
-/// Returns the drivers of every kind.
-#[cfg(feature = "aws")]
-pub fn drivers(aws: &Arc<Aws>) -> Drivers {
-    REGISTRY.drivers(aws)
 }
 
 #[cfg(test)]

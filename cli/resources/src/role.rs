@@ -9,8 +9,6 @@ pub(crate) mod operations;
 pub(crate) mod policy;
 pub(crate) mod spec;
 
-#[cfg(feature = "aws")]
-use crate::aws::typed::Typed;
 use crate::irreversible::no_effect;
 use crate::kind::{HomeRegion, Kind};
 use crate::spec::Spec as _;
@@ -23,7 +21,5 @@ pub(crate) const KIND: Kind = Kind {
     irreversible: no_effect,
     prices: &[],
     #[cfg(feature = "aws")]
-    errors: errors::RULES,
-    #[cfg(feature = "aws")]
-    driver: Typed::<aws::Role>::driver,
+    aws: crate::aws::Typed::<aws::Role>::KIND,
 };

@@ -9,8 +9,6 @@ mod irreversible;
 pub(crate) mod operations;
 pub(crate) mod spec;
 
-#[cfg(feature = "aws")]
-use crate::aws::typed::Typed;
 use crate::kind::{HomeRegion, Kind};
 use crate::spec::Spec as _;
 
@@ -22,7 +20,5 @@ pub(crate) const KIND: Kind = Kind {
     irreversible: irreversible::effect,
     prices: &[cost::WRITES, cost::READS],
     #[cfg(feature = "aws")]
-    errors: errors::RULES,
-    #[cfg(feature = "aws")]
-    driver: Typed::<aws::Table>::driver,
+    aws: crate::aws::Typed::<aws::Table>::KIND,
 };

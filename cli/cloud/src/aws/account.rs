@@ -1,25 +1,22 @@
 //! An AWS account, as the commands see it.
 
 use std::sync::Arc;
-use std::time::Duration;
 
+use aws_types::SdkConfig;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use hitctl_config::names;
 use hitctl_config::partitions::Partition;
-use hitctl_engine::{Address, Cx, Drivers, Fault, Finding, Graph, Sink, Snapshot};
-use hitctl_resources::aws::{self, Aws, Quota};
-use hitctl_resources::versions::Version;
-use hitctl_resources::{AliasSpec, Place};
+use hitctl_engine::{Address, Cx, Drivers, Fault, Sink};
+use hitctl_resources::aws::Aws;
+use hitctl_resources::{AliasSpec, Place, REGISTRY};
 use serde_json::Value as Json;
 use tokio_util::sync::CancellationToken;
 
 use super::session::AwsSession;
 use super::{invoke, logs};
-use crate::bus::Bus;
 use crate::cloud::{Answer, Cloud, DriverOptions, LogPage};
 use crate::distribution::Distribution;
-use crate::queue::Queue;
 use crate::request::Request;
 use crate::table::Table;
 
@@ -82,9 +79,12 @@ impl Cloud for AwsCloud {
         Some(&self.session.arn)
     }
 
-    fn logs_every(&self) -> Duration {
-        // FilterLogEvents is bounded to a few calls a second, for the whole account.
-        Duration::from_secs(1)
+    fn account(&self) -> Option<&Aws> {
+        Some(&self.aws)
+    }
+
+    fn sdk(&self) -> Result<SdkConfig, Fault> {
+        Ok(self.session.config.clone())
     }
 
     fn drivers(&self, drive: DriverOptions) -> Drivers {
@@ -92,7 +92,7 @@ impl Cloud for AwsCloud {
         // Without an alias nothing but Lambda's word says that a function is ready for its URL and permission.
         let called_at_the_end = drive.called_at_the_end && self.alias.is_some();
         let aws = Aws { code: drive.code, tags, adopt: drive.adopt, called_at_the_end, ..self.aws.clone() };
-        hitctl_resources::drivers(&Arc::new(aws))
+        REGISTRY.drivers(&Arc::new(aws))
     }
 
     fn deployments<'a>(
@@ -105,19 +105,6 @@ impl Cloud for AwsCloud {
             let found =
                 hitctl_resources::deployments(&self.session.config, &self.aws.place.region, &cx).await?;
             Ok(found.into_iter().map(|one| (one.app, one.env)).collect())
-        }
-        .boxed()
-    }
-
-    fn foreign_access<'a>(
-        &'a self,
-        graph: &'a Graph,
-        live: &'a Snapshot,
-        stop: &'a CancellationToken,
-    ) -> BoxFuture<'a, Vec<Finding>> {
-        async move {
-            let cx = Cx::new(Address::new("account", "access"), Sink::none(), stop.clone());
-            hitctl_resources::foreign_access(&self.aws, &cx, graph, live).await
         }
         .boxed()
     }
@@ -135,14 +122,6 @@ impl Cloud for AwsCloud {
 
     fn table(&self, name: &str) -> Result<Table, Fault> {
         Ok(Table::new(&self.session.config, name))
-    }
-
-    fn queue(&self, name: &str) -> Result<Queue, Fault> {
-        Ok(Queue::new(&self.session.config, name, false))
-    }
-
-    fn bus(&self, name: &str) -> Result<Bus, Fault> {
-        Ok(Bus::new(&self.session.config, name))
     }
 
     fn distribution(&self, id: &str) -> Result<Distribution, Fault> {
@@ -171,23 +150,5 @@ impl Cloud for AwsCloud {
         after: Option<String>,
     ) -> BoxFuture<'a, Result<LogPage, Fault>> {
         logs::page(&self.session.config, group, since_ms, after).boxed()
-    }
-
-    fn versions<'a>(&'a self, cx: &'a Cx) -> BoxFuture<'a, Result<Vec<Version>, Fault>> {
-        hitctl_resources::versions::list(&self.aws, cx).boxed()
-    }
-
-    fn switch<'a>(&'a self, cx: &'a Cx, to: &'a Version) -> BoxFuture<'a, Result<(), Fault>> {
-        hitctl_resources::versions::switch(&self.aws, cx, to).boxed()
-    }
-
-    fn concurrency(&self) -> BoxFuture<'_, Option<Quota>> {
-        // Who may not ask, or asks an emulator that does not know the call, goes on: the call that reserves says the rest.
-        let asked = aws::concurrency_quota(&self.session.config);
-        asked.map(|quota| quota.ok().filter(|quota| quota.limit > 0)).boxed()
-    }
-
-    fn table_writes(&self) -> BoxFuture<'_, Option<Result<u32, Fault>>> {
-        aws::table_writes_quota(&self.session.config).map(Some).boxed()
     }
 }

@@ -15,7 +15,6 @@ use aws_config::web_identity_token::{StaticConfiguration, WebIdentityTokenCreden
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_credential_types::provider::error::CredentialsError;
-use aws_types::os_shim_internal::{Env, Fs};
 use hitctl_engine::{Fault, FaultKind};
 use hitctl_resources::aws::error_in_words;
 
@@ -42,14 +41,12 @@ impl Profiles {
         let flag = flag.filter(|name| !name.is_empty());
         let asked = flag.or_else(|| set(env, &["AWS_PROFILE", "AWS_DEFAULT_PROFILE"]));
         let name = asked.unwrap_or("default").to_owned();
-        let pairs: Vec<(&str, &str)> =
-            env.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         check_encoding(env)?;
-        let files = files(env);
+        // The environment of the process is of no effect: each file has a path without `~`, and the profile is named.
         let set = aws_config::profile::load(
-            &Fs::real(),
-            &Env::from_slice(&pairs),
-            &files,
+            &<_>::default(),
+            &<_>::default(),
+            &files(env),
             Some(Cow::Owned(name.clone())),
         )
         .await
@@ -67,15 +64,13 @@ impl Profiles {
     }
 
     fn unknown(&self) -> Fault {
-        let mut known: Vec<&str> = self.set.profiles().collect();
-        known.sort_unstable();
-        let failure = Fault::fatal("unknown_profile", format!("there is no AWS profile {:?}", self.name))
-            .of_kind(FaultKind::Credentials);
-        if known.is_empty() {
-            failure.hinted("`aws configure sso` makes one")
-        } else {
-            failure.hinted(format!("there are: {}", known.join(", ")))
-        }
+        let hint = match listed(self.set.profiles()) {
+            known if known.is_empty() => "`aws configure sso` makes one".to_owned(),
+            known => format!("there are: {known}"),
+        };
+        Fault::fatal("unknown_profile", format!("there is no AWS profile {:?}", self.name))
+            .of_kind(FaultKind::Credentials)
+            .hinted(hint)
     }
 
     /// A setting of the profile in force.

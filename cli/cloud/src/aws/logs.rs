@@ -80,23 +80,13 @@ pub(super) async fn lines(
 ) -> Result<Vec<String>, Fault> {
     let client = aws_sdk_cloudwatchlogs::Client::new(config);
     let doing = Doing::new("read", format!("log group {group}"), "logs:FilterLogEvents");
-    let (mut found, mut token) = (Vec::new(), None);
+    let request = client.filter_log_events().log_group_name(group).start_time(since_ms);
+    let mut pages = request.filter_pattern(format!("\"{text}\"")).into_paginator().send();
+    let mut found = Vec::new();
     for _ in 0..MOST_PAGES {
-        let answer = client
-            .filter_log_events()
-            .log_group_name(group)
-            .start_time(since_ms)
-            .filter_pattern(format!("\"{text}\""))
-            .set_next_token(token)
-            .send()
-            .await
-            .map_err(|error| error.fault(&doing))?;
-        let messages = answer.events().iter().filter_map(|event| event.message());
+        let Some(page) = pages.try_next().await.map_err(|error| error.fault(&doing))? else { break };
+        let messages = page.events().iter().filter_map(|event| event.message());
         found.extend(messages.filter(|message| message.contains(text)).map(str::to_owned));
-        token = answer.next_token().filter(|token| !token.is_empty()).map(str::to_owned);
-        if token.is_none() {
-            break;
-        }
     }
     Ok(found)
 }

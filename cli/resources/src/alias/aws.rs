@@ -6,16 +6,16 @@ use std::sync::Arc;
 use aws_sdk_lambda::Client;
 use aws_sdk_lambda::operation::get_function_configuration::GetFunctionConfigurationOutput;
 use aws_sdk_lambda::types::{AliasRoutingConfiguration, State};
-use hitctl_engine::{Cx, Event, Fault, FieldDiff, Outputs, Value};
+use hitctl_engine::{Event, Fault, Outputs, Value};
 
 use crate::alias::spec::AliasSpec;
-use crate::alias::versions::{Version, point, pointed_at, published, role_id};
+use crate::alias::versions::{Version, point, pointed_at, pointing, published, role_id};
 use crate::aws::account::Aws;
-use crate::aws::fault::{Doing, ToFault as _};
+use crate::aws::call::CallContext;
 use crate::aws::lambda::state::{Until, wait_until_ready};
-use crate::aws::lambda::wait::{CONFLICT, NOT_FOUND, READ, WRITE};
+use crate::aws::lambda::wait::{CONFLICT, READ, WRITE};
 use crate::aws::owner::is_ours;
-use crate::aws::resource::{Found, Resource};
+use crate::aws::resource::{Found, Read, Resource, Written};
 
 /// The driver of aliases.
 pub(crate) struct Alias {
@@ -32,78 +32,48 @@ impl Resource for Alias {
 
     /// The configuration that an alias leads to is that of the version, whose description is the release. Only the alias itself
     /// says whether a share of the requests goes to other versions.
-    async fn read(
-        &self,
-        cx: &Cx,
-        name: &str,
-        _want: Option<&AliasSpec>,
-    ) -> Result<Option<Found<AliasSpec>>, Fault> {
-        let (function, alias) = parts(name);
-        let doing = Doing::new("read", format!("alias {name}"), "lambda:GetFunctionConfiguration");
-        let version = cx.wait(&READ, "reading the alias", || async {
-            let request = self.client.get_function_configuration().function_name(function);
-            match request.qualifier(alias).send().await {
-                Ok(answer) => Ok(Some(answer)),
-                Err(error) if error.is(NOT_FOUND) => Ok(None),
-                Err(error) => Err(error.fault(&doing)),
-            }
-        });
-        let doing = Doing::new("read", format!("alias {name}"), "lambda:GetAlias");
-        let routing = cx.wait(&READ, "reading the alias", || async {
-            match self.client.get_alias().function_name(function).name(alias).send().await {
-                Ok(answer) => Ok(weights(answer.routing_config())),
-                Err(error) if error.is(NOT_FOUND) => Ok(None),
-                Err(error) => Err(error.fault(&doing)),
-            }
-        });
-        let (version, weights) = tokio::try_join!(version, routing)?;
+    async fn read(&self, cx: &CallContext<'_>, _want: Option<&AliasSpec>) -> Read<AliasSpec> {
+        let (function, alias) = parts(cx.name);
+        let request = self.client.get_function_configuration().function_name(function).qualifier(alias);
+        let call = cx.call("read", "lambda:GetFunctionConfiguration").waiting(&READ, "reading the alias");
+        let version = call.find(|| request.clone().send());
+        let request = self.client.get_alias().function_name(function).name(alias);
+        let call = cx.call("read", "lambda:GetAlias").waiting(&READ, "reading the alias");
+        let routing = call.find(|| request.clone().send());
+        let (version, routing) = tokio::try_join!(version, routing)?;
+        let weights = routing.and_then(|routing| weights(routing.routing_config()));
         Ok(version.map(|version| found(function, &version, weights)))
     }
 
-    async fn create(&self, cx: &Cx, name: &str, want: &AliasSpec) -> Result<Outputs, Fault> {
+    async fn create(&self, cx: &CallContext<'_>, want: &AliasSpec) -> Written {
         let may_be_pending = self.aws.called_at_the_end;
-        let number = self.publish(cx, name, &want.release, may_be_pending).await?;
-        self.make(cx, name, number, &want.release).await?;
-        self.prune(cx, name, number).await;
+        let number = self.publish(cx, &want.release, may_be_pending).await?;
+        self.make(cx, number, &want.release).await?;
+        self.prune(cx, number).await;
         Ok(outputs(number))
     }
 
-    async fn update(
-        &self,
-        cx: &Cx,
-        name: &str,
-        _have: &Found<AliasSpec>,
-        want: &AliasSpec,
-        _fields: &[FieldDiff],
-    ) -> Result<Outputs, Fault> {
-        let (function, _) = parts(name);
+    async fn update(&self, cx: &CallContext<'_>, _have: &Found<AliasSpec>, want: &AliasSpec) -> Written {
+        let (function, _) = parts(cx.name);
         // Visitors get it with the switch: it is ready before that.
-        let number = self.publish(cx, name, &want.release, false).await?;
-        let switched = cx
-            .wait(&WRITE, "switching the alias", || point(&self.client, function, number, &want.release))
-            .await?;
-        if !switched {
-            self.make(cx, name, number, &want.release).await?;
+        let number = self.publish(cx, &want.release, false).await?;
+        let call = pointing(cx, function).waiting(&WRITE, "switching the alias");
+        if !point(call, &self.client, function, number, &want.release).await? {
+            self.make(cx, number, &want.release).await?;
         }
-        self.prune(cx, name, number).await;
+        self.prune(cx, number).await;
         Ok(outputs(number))
     }
 
     /// Its versions stay: they belong to the function, and go with it.
-    async fn delete(&self, cx: &Cx, name: &str, _have: &Found<AliasSpec>) -> Result<(), Fault> {
-        let (function, alias) = parts(name);
+    async fn delete(&self, cx: &CallContext<'_>, _have: &Found<AliasSpec>) -> Result<(), Fault> {
+        let (function, alias) = parts(cx.name);
         if !self.is_ours(cx, function).await? {
             return Ok(());
         }
-        let doing = Doing::new("delete", format!("alias {name}"), "lambda:DeleteAlias");
-        cx.wait(&WRITE, "deleting the alias", || async {
-            match self.client.delete_alias().function_name(function).name(alias).send().await {
-                Ok(_) => Ok(()),
-                Err(error) if error.is(NOT_FOUND) => Ok(()),
-                Err(error) => Err(error.fault(&doing)),
-            }
-        })
-        .await
+        let request = self.client.delete_alias().function_name(function).name(alias);
+        let call = cx.call("delete", "lambda:DeleteAlias").waiting(&WRITE, "deleting the alias");
+        call.find(|| request.clone().send()).await.map(drop)
     }
 }
 
@@ -111,8 +81,8 @@ impl Alias {
     /// The number of a version of the function as it is now, whose description is the release. Lambda publishes nothing, and
     /// answers with the version before, when code and configuration are as they were then; that is also what makes this
     /// safe to repeat.
-    async fn publish(&self, cx: &Cx, name: &str, release: &str, may_be_pending: bool) -> Result<u64, Fault> {
-        let (function, _) = parts(name);
+    async fn publish(&self, cx: &CallContext<'_>, release: &str, may_be_pending: bool) -> Result<u64, Fault> {
+        let (function, _) = parts(cx.name);
         let (number, described) = self.published(cx, function, release, may_be_pending).await?;
         if described == release {
             return Ok(number);
@@ -134,29 +104,26 @@ impl Alias {
     /// Asks for a version, waits until it can be called unless it `may_be_pending`, and gives back its number and description.
     async fn published(
         &self,
-        cx: &Cx,
+        cx: &CallContext<'_>,
         function: &str,
         release: &str,
         may_be_pending: bool,
     ) -> Result<(u64, String), Fault> {
-        let doing = Doing::new("publish", format!("function {function}"), "lambda:PublishVersion");
         // What is published is what was uploaded, and nothing that came between.
         let guard = self.aws.code.as_ref().and_then(|code| base64_of(&code.sha256));
-        let answer = cx
-            .wait(&WRITE, "publishing a version", || async {
-                let request = self.client.publish_version().function_name(function).description(release);
-                let request = request.set_code_sha256(guard.clone());
-                match request.clone().send().await {
-                    Err(error) if error.is(CONFLICT) => {
-                        // Just made, and not ready yet; or never to be, which asking again would not find out.
-                        wait_until_ready(cx, &self.client, function, None, &Until::Active).await?;
-                        request.send().await
-                    }
-                    answer => answer,
-                }
-                .map_err(|error| error.fault(&doing))
-            })
-            .await?;
+        let request = self.client.publish_version().function_name(function).description(release);
+        let request = &request.set_code_sha256(guard);
+        let attempt = || async move {
+            let publish =
+                || cx.call_on("publish", format!("function {function}"), "lambda:PublishVersion").once();
+            if let Some(made) = publish().absent_on(&[CONFLICT]).find(|| request.clone().send()).await? {
+                return Ok(made);
+            }
+            // Just made, and not ready yet; or never to be, which asking again would not find out.
+            wait_until_ready(cx, &self.client, function, None, &Until::Active).await?;
+            publish().send(|| request.clone().send()).await
+        };
+        let answer = cx.wait(&WRITE, "publishing a version", attempt).await?;
         let number = answer.version().unwrap_or_default();
         let ready = match answer.state() {
             Some(State::Active) => Ok(()),
@@ -166,7 +133,7 @@ impl Alias {
         if let Err(fault) = ready {
             // One that failed for good would be answered again and again: without it, the next run publishes another.
             if fault.code == "function_failed" {
-                self.forget(function, number).await?;
+                self.forget(cx, function, number).await?;
             }
             return Err(fault);
         }
@@ -180,44 +147,41 @@ impl Alias {
     }
 
     /// Describes the function itself, and waits until that is in force.
-    async fn describe(&self, cx: &Cx, function: &str, release: &str) -> Result<(), Fault> {
-        let doing =
-            Doing::new("describe", format!("function {function}"), "lambda:UpdateFunctionConfiguration");
+    async fn describe(&self, cx: &CallContext<'_>, function: &str, release: &str) -> Result<(), Fault> {
+        let request =
+            self.client.update_function_configuration().function_name(function).description(release);
         let answer = cx
-            .wait(&WRITE, "describing the release", || async {
-                let request = self.client.update_function_configuration().function_name(function);
-                request.description(release).send().await.map_err(|error| error.fault(&doing))
-            })
+            .call_on("describe", format!("function {function}"), "lambda:UpdateFunctionConfiguration")
+            .waiting(&WRITE, "describing the release")
+            .send(|| request.clone().send())
             .await?;
         let until = Until::Updated(answer.last_modified().map(str::to_owned));
         wait_until_ready(cx, &self.client, function, None, &until).await
     }
 
     /// Makes the alias, or switches the one that is there already.
-    async fn make(&self, cx: &Cx, name: &str, number: u64, release: &str) -> Result<(), Fault> {
-        let (function, alias) = parts(name);
-        let doing = Doing::new("create", format!("alias {name}"), "lambda:CreateAlias");
-        cx.wait(&WRITE, "creating the alias", || async {
-            let request = self.client.create_alias().function_name(function).name(alias);
-            match request.function_version(number.to_string()).description(release).send().await {
-                Ok(_) => Ok(()),
-                // By our own call, whose answer was lost, or by somebody at the same time.
-                Err(error) if error.says("already exist") => {
-                    if point(&self.client, function, number, release).await? {
-                        return Ok(());
-                    }
-                    Err(Fault::transient("gone", "the alias was deleted meanwhile"))
-                }
-                Err(error) => Err(error.fault(&doing)),
+    async fn make(&self, cx: &CallContext<'_>, number: u64, release: &str) -> Result<(), Fault> {
+        let (function, alias) = parts(cx.name);
+        let request = self.client.create_alias().function_name(function).name(alias);
+        let request = &request.function_version(number.to_string()).description(release);
+        let attempt = || async move {
+            let call = cx.call("create", "lambda:CreateAlias").once().absent_if("", "already exist");
+            if call.find(|| request.clone().send()).await?.is_some() {
+                return Ok(());
             }
-        })
-        .await
+            // By our own call, whose answer was lost, or by somebody at the same time.
+            if point(pointing(cx, function).once(), &self.client, function, number, release).await? {
+                return Ok(());
+            }
+            Err(Fault::transient("gone", "the alias was deleted meanwhile"))
+        };
+        cx.wait(&WRITE, "creating the alias", attempt).await
     }
 
     /// Deletes old versions, which count towards the account's storage for code. That the release answers does not depend on
     /// it: what cannot be deleted now is deleted after a later release.
-    async fn prune(&self, cx: &Cx, name: &str, live: u64) {
-        let (function, _) = parts(name);
+    async fn prune(&self, cx: &CallContext<'_>, live: u64) {
+        let (function, _) = parts(cx.name);
         // Numbers count up from 1.
         if live <= AliasSpec::VERSIONS_KEPT as u64 {
             return;
@@ -228,7 +192,7 @@ impl Alias {
                 pointed_at(cx, &self.client, function)
             )?;
             for number in surplus(&versions, live, &pointed) {
-                self.forget(function, &number.to_string()).await?;
+                self.forget(cx, function, &number.to_string()).await?;
             }
             Ok::<_, Fault>(())
         };
@@ -239,34 +203,23 @@ impl Alias {
     }
 
     /// Deletes a version. One try.
-    async fn forget(&self, function: &str, number: &str) -> Result<(), Fault> {
-        match self.client.delete_function().function_name(function).qualifier(number).send().await {
-            Ok(_) => Ok(()),
-            Err(error) if error.is(NOT_FOUND) => Ok(()),
-            Err(error) => {
-                let what = format!("version {number} of function {function}");
-                Err(error.fault(&Doing::new("delete", what, "lambda:DeleteFunction")))
-            }
-        }
+    async fn forget(&self, cx: &CallContext<'_>, function: &str, number: &str) -> Result<(), Fault> {
+        let request = self.client.delete_function().function_name(function).qualifier(number);
+        let what = format!("version {number} of function {function}");
+        let call = cx.call_on("delete", what, "lambda:DeleteFunction").once();
+        call.find(|| request.clone().send()).await.map(drop)
     }
 
     /// Whether the function is ours, which the alias itself cannot say. Asked before deleting only: what is made or changed
     /// depends on the function, and a plan in which that is not ours is not carried out.
-    async fn is_ours(&self, cx: &Cx, function: &str) -> Result<bool, Fault> {
-        let arn = self.aws.arn("lambda", &format!("function:{function}"));
-        let doing = Doing::new("read the tags of", format!("function {function}"), "lambda:ListTags");
-        cx.wait(&READ, "reading the function's tags", || async {
-            match self.client.list_tags().resource(&arn).send().await {
-                Ok(answer) => {
-                    let tags = answer.tags().into_iter().flatten();
-                    let tags = tags.map(|(name, value)| (name.clone(), value.clone())).collect();
-                    Ok(is_ours(&self.aws, Some(&tags)))
-                }
-                Err(error) if error.is(NOT_FOUND) => Ok(false),
-                Err(error) => Err(error.fault(&doing)),
-            }
-        })
-        .await
+    async fn is_ours(&self, cx: &CallContext<'_>, function: &str) -> Result<bool, Fault> {
+        let request =
+            self.client.list_tags().resource(self.aws.arn("lambda", &format!("function:{function}")));
+        let call = cx.call_on("read the tags of", format!("function {function}"), "lambda:ListTags");
+        let call = call.waiting(&READ, "reading the function's tags");
+        let Some(found) = call.find(|| request.clone().send()).await? else { return Ok(false) };
+        let tags = found.tags.unwrap_or_default().into_iter().collect();
+        Ok(is_ours(&self.aws, Some(&tags)))
     }
 }
 

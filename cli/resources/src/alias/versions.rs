@@ -13,8 +13,8 @@ use hitctl_engine::{Cx, Fault, Wait};
 use crate::alias::spec::AliasSpec;
 use crate::aws::account::Aws;
 use crate::aws::call::Call;
-use crate::aws::fault::{Doing, ToFault as _};
-use crate::aws::lambda::wait::{NOT_FOUND, WRITE};
+use crate::aws::fault::Doing;
+use crate::aws::lambda::wait::WRITE;
 
 /// Version 1 is the first; `$LATEST` is the function itself and none of these.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,23 +52,30 @@ pub async fn switch(aws: &Aws, cx: &Cx, to: &Version) -> Result<(), Fault> {
     let (client, name, reader) = (Client::new(&aws.config), aws.base(), aws.reader());
     let of_reader = published(cx, &client, &reader).await?;
     if let Some(same) = of_reader.iter().find(|version| version.release == to.release) {
-        cx.wait(&SWITCH, "switching the reader's alias", || {
-            point(&client, &reader, same.number, &same.release)
-        })
-        .await?;
+        let call = pointing(cx, &reader).waiting(&SWITCH, "switching the reader's alias");
+        point(call, &client, &reader, same.number, &same.release).await?;
     }
-    cx.wait(&SWITCH, "switching the alias", || async {
-        if point(&client, &name, to.number, &to.release).await? {
-            return Ok(());
-        }
-        Err(Fault::fatal("no_alias", format!("function {name} has no alias {:?}", AliasSpec::NAME))
-            .hinted("run `hitctl deploy`: it makes one"))
-    })
-    .await
+    let call = pointing(cx, &name).waiting(&SWITCH, "switching the alias");
+    if point(call, &client, &name, to.number, &to.release).await? {
+        return Ok(());
+    }
+    Err(Fault::fatal("no_alias", format!("function {name} has no alias {:?}", AliasSpec::NAME))
+        .hinted("run `hitctl deploy`: it makes one"))
 }
 
-/// Points the alias at a version; false when there is no such alias. One try.
-pub(crate) async fn point(client: &Client, name: &str, number: u64, release: &str) -> Result<bool, Fault> {
+/// The call that points the alias of a function at a version.
+pub(crate) fn pointing<'a>(cx: &'a Cx, name: &str) -> Call<'a> {
+    Call::new(cx, Doing::new("switch", format!("alias {name}:{}", AliasSpec::NAME), "lambda:UpdateAlias"))
+}
+
+/// Points the alias at a version; false when there is no such alias.
+pub(crate) async fn point(
+    call: Call<'_>,
+    client: &Client,
+    name: &str,
+    number: u64,
+    release: &str,
+) -> Result<bool, Fault> {
     let request = client
         .update_alias()
         .function_name(name)
@@ -79,15 +86,7 @@ pub(crate) async fn point(client: &Client, name: &str, number: u64, release: &st
         .routing_config(
             AliasRoutingConfiguration::builder().set_additional_version_weights(Some([].into())).build(),
         );
-    match request.send().await {
-        Ok(_) => Ok(true),
-        Err(error) if error.is(NOT_FOUND) => Ok(false),
-        Err(error) => Err(error.fault(&Doing::new(
-            "switch",
-            format!("alias {name}:{}", AliasSpec::NAME),
-            "lambda:UpdateAlias",
-        ))),
-    }
+    Ok(call.find(|| request.clone().send()).await?.is_some())
 }
 
 /// The published versions, newest first; which of them answers is not in it.
@@ -95,10 +94,8 @@ pub(crate) async fn published(cx: &Cx, client: &Client, name: &str) -> Result<Ve
     let doing =
         Doing::new("list", format!("the versions of function {name}"), "lambda:ListVersionsByFunction");
     let request = client.list_versions_by_function().function_name(name);
-    let found: Option<Vec<FunctionConfiguration>> = Call::new(cx, doing)
-        .absent_on(&[NOT_FOUND])
-        .find(|| request.clone().into_paginator().items().send().try_collect())
-        .await?;
+    let found: Option<Vec<FunctionConfiguration>> =
+        Call::new(cx, doing).find(|| request.clone().into_paginator().items().send().try_collect()).await?;
     let mut found: Vec<_> = found.iter().flatten().filter_map(version).collect();
     found.sort_by_key(|version| std::cmp::Reverse(version.number));
     Ok(found)
@@ -122,7 +119,7 @@ pub(crate) async fn pointed_at(cx: &Cx, client: &Client, function: &str) -> Resu
 async fn live(cx: &Cx, client: &Client, name: &str) -> Result<Option<u64>, Fault> {
     let doing = Doing::new("read", format!("alias {name}:{}", AliasSpec::NAME), "lambda:GetAlias");
     let request = client.get_alias().function_name(name).name(AliasSpec::NAME);
-    let alias = Call::new(cx, doing).absent_on(&[NOT_FOUND]).find(|| request.clone().send()).await?;
+    let alias = Call::new(cx, doing).find(|| request.clone().send()).await?;
     Ok(alias.and_then(|alias| alias.function_version()?.parse().ok()))
 }
 

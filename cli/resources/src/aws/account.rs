@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use aws_smithy_types::retry::RetryConfig;
 use aws_types::SdkConfig;
 use aws_types::region::Region;
+use hitctl_config::names;
 
 use crate::code::CodePackage;
 use crate::place::Place;
@@ -37,14 +39,16 @@ impl Aws {
 
     /// `{app}-{env}`: what the function, the role, the table and the HTTP API are called.
     pub fn base(&self) -> String {
-        let tag = |name: &str| self.tags.get(name).map_or("", String::as_str);
-        hitctl_config::names::base(tag(hitctl_config::names::TAG_APP), tag(hitctl_config::names::TAG_ENV))
+        names::base(self.tag(names::TAG_APP), self.tag(names::TAG_ENV))
     }
 
     /// The name of the reader of the app and env that the tags name.
     pub fn reader(&self) -> String {
-        let tag = |name: &str| self.tags.get(name).map_or("", String::as_str);
-        hitctl_config::names::reader(tag(hitctl_config::names::TAG_APP), tag(hitctl_config::names::TAG_ENV))
+        names::reader(self.tag(names::TAG_APP), self.tag(names::TAG_ENV))
+    }
+
+    fn tag(&self, name: &str) -> &str {
+        self.tags.get(name).map_or("", String::as_str)
     }
 
     /// Returns the same account in another region.
@@ -53,6 +57,12 @@ impl Aws {
         let config = self.config.to_builder().region(Region::new(region)).build();
         let place = Place { region: region.to_owned(), ..self.place.clone() };
         Self { config, place, ..self.clone() }
+    }
+
+    /// The configuration of clients that send each call once, so that all retries are the driver's: before one, it looks at
+    /// what the attempt that failed has done. The SDK also takes some limits of the account for throttles.
+    pub(crate) fn without_retries(&self) -> SdkConfig {
+        self.config.to_builder().retry_config(RetryConfig::disabled()).build()
     }
 
     /// The ARN of a resource of this account and region.

@@ -43,11 +43,6 @@ pub(crate) fn list(set: &BTreeSet<String>) -> Vec<String> {
     set.iter().cloned().collect()
 }
 
-/// Seconds as the SDK takes them.
-pub(crate) fn seconds(seconds: u32) -> i32 {
-    i32::try_from(seconds).unwrap_or(i32::MAX)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,3 +3,34 @@
 pub(crate) mod policy;
 pub(crate) mod state;
 pub(crate) mod wait;
+
+use std::fmt;
+
+use hitctl_engine::Value;
+
+/// A function, or a version or an alias of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Qualified<'a> {
+    pub(crate) function: &'a str,
+    pub(crate) qualifier: Option<&'a str>,
+}
+
+impl<'a> Qualified<'a> {
+    /// The one that a spec names.
+    pub(crate) fn of(function: &'a Value<String>, qualifier: Option<&'a Value<String>>) -> Self {
+        let qualifier = qualifier.and_then(Value::get).map(String::as_str);
+        Self { function: function.get().map_or("", String::as_str), qualifier }
+    }
+
+    /// The qualifier as the SDK takes it.
+    pub(crate) fn qualifier(self) -> Option<String> {
+        self.qualifier.map(str::to_owned)
+    }
+}
+
+impl fmt::Display for Qualified<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.function)?;
+        self.qualifier.map_or(Ok(()), |qualifier| write!(f, ":{qualifier}"))
+    }
+}

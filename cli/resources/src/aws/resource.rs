@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use hitctl_engine::{Cx, Fault, FieldDiff, Outputs};
+use hitctl_engine::{Fault, Outputs};
 
 use crate::aws::account::Aws;
+use crate::aws::call::CallContext;
+use crate::aws::fault::ErrorRule;
 use crate::spec::Spec;
 use crate::tags::Tags;
 
@@ -25,49 +27,44 @@ pub trait Resource: Sized + Send + Sync + 'static {
     /// Its settings.
     type Spec: Spec;
 
+    /// What a resource is called in errors, before its name.
+    const NOUN: &'static str = <Self::Spec as Spec>::KIND;
+    /// The errors that have another meaning for this kind than elsewhere.
+    const RULES: &'static [ErrorRule] = &[];
+
     /// The driver of this kind in that account.
     fn new(aws: Arc<Aws>) -> Self;
 
-    /// Reads the resource of that name; `want` is what it should be, `None` when it should not be. Never writes.
+    /// Reads the resource; `want` is what it should be, `None` when it should not be. Never writes.
     fn read(
         &self,
-        cx: &Cx,
-        name: &str,
+        cx: &CallContext<'_>,
         want: Option<&Self::Spec>,
-    ) -> impl Future<Output = Result<Option<Found<Self::Spec>>, Fault>> + Send;
+    ) -> impl Future<Output = Read<Self::Spec>> + Send;
 
     /// Makes the resource.
-    fn create(
-        &self,
-        cx: &Cx,
-        name: &str,
-        want: &Self::Spec,
-    ) -> impl Future<Output = Result<Outputs, Fault>> + Send;
+    fn create(&self, cx: &CallContext<'_>, want: &Self::Spec) -> impl Future<Output = Written> + Send;
 
-    /// Changes the named fields. Without an implementation, `create` does, which brings an existing resource to `want`.
+    /// Changes what differs. Without an implementation, `create` does, which brings an existing resource to `want`.
     fn update(
         &self,
-        cx: &Cx,
-        name: &str,
+        cx: &CallContext<'_>,
         _have: &Found<Self::Spec>,
         want: &Self::Spec,
-        _fields: &[FieldDiff],
-    ) -> impl Future<Output = Result<Outputs, Fault>> + Send {
-        self.create(cx, name, want)
+    ) -> impl Future<Output = Written> + Send {
+        self.create(cx, want)
     }
 
     /// Removes the resource and returns once its name is free again.
     fn delete(
         &self,
-        cx: &Cx,
-        name: &str,
+        cx: &CallContext<'_>,
         have: &Found<Self::Spec>,
     ) -> impl Future<Output = Result<(), Fault>> + Send;
 }
 
-/// Whether one of the differences is in that field.
-pub fn differs(fields: &[FieldDiff], field: &str) -> bool {
-    fields.iter().any(|diff| {
-        diff.field.strip_prefix(field).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
-    })
-}
+/// The resource that was read; `None` where there is none.
+pub type Read<S> = Result<Option<Found<S>>, Fault>;
+
+/// The outputs of a resource that was made or changed.
+pub type Written = Result<Outputs, Fault>;

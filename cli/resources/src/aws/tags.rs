@@ -68,6 +68,14 @@ pub fn tags_to_apply(have: &Tags, want: &Tags) -> Tags {
         .collect()
 }
 
+/// Tags in the type that a service has for them.
+pub(crate) fn sdk_tags<T, E: std::fmt::Debug>(
+    tags: &Tags,
+    tag: impl Fn(&str, &str) -> Result<T, E>,
+) -> Vec<T> {
+    tags.iter().map(|(key, value)| tag(key, value).expect("a tag with its key and its value")).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

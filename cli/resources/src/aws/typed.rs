@@ -8,9 +8,20 @@ use hitctl_engine::{Cx, Driver, Fault, FieldDiff, Live, Node, Outputs, Owner, Wa
 use serde_json::Value as Json;
 
 use crate::aws::account::Aws;
+use crate::aws::call::CallContext;
+use crate::aws::fault::ErrorRule;
 use crate::aws::owner::owner_of;
 use crate::aws::resource::{Found, Resource};
 use crate::spec::Spec;
+
+/// One kind of resource in AWS.
+#[derive(Clone, Copy, Debug)]
+pub struct AwsKind {
+    /// The errors that have another meaning for this kind than elsewhere.
+    pub errors: &'static [ErrorRule],
+    /// Creates the driver in an account.
+    pub driver: fn(&Arc<Aws>) -> Arc<dyn Driver>,
+}
 
 /// A [`Resource`] as the engine sees it.
 pub struct Typed<R> {
@@ -19,8 +30,10 @@ pub struct Typed<R> {
 }
 
 impl<R: Resource> Typed<R> {
-    /// Creates the driver of a kind in an account.
-    pub fn driver(aws: &Arc<Aws>) -> Arc<dyn Driver> {
+    /// The kind that has this driver.
+    pub const KIND: AwsKind = AwsKind { errors: R::RULES, driver: Self::driver };
+
+    fn driver(aws: &Arc<Aws>) -> Arc<dyn Driver> {
         Arc::new(Self { resource: R::new(Arc::clone(aws)), aws: Arc::clone(aws) })
     }
 
@@ -41,9 +54,8 @@ impl<R: Resource> Driver for Typed<R> {
                 Want::Present(spec) => serde_json::from_value(resolve(spec, &|_| None).0).ok(),
                 Want::Absent => None,
             };
-            let Some(found) = self.resource.read(cx, &node.name, want.as_ref()).await? else {
-                return Ok(None);
-            };
+            let cx = CallContext::of::<R>(cx, &node.name);
+            let Some(found) = self.resource.read(&cx, want.as_ref()).await? else { return Ok(None) };
             let owner = self.owner(&found);
             Ok(Some(Live { spec: to_json(&found.spec)?, outputs: found.outputs, owner }))
         }
@@ -56,7 +68,11 @@ impl<R: Resource> Driver for Typed<R> {
         node: &'a Node,
         want: &'a Json,
     ) -> BoxFuture<'a, Result<Outputs, Fault>> {
-        async move { self.resource.create(cx, &node.name, &from_json(want)?).await }.boxed()
+        async move {
+            let cx = CallContext::of::<R>(cx, &node.name);
+            self.resource.create(&cx, &from_json(want)?).await
+        }
+        .boxed()
     }
 
     fn update<'a>(
@@ -65,14 +81,18 @@ impl<R: Resource> Driver for Typed<R> {
         node: &'a Node,
         have: &'a Live,
         want: &'a Json,
-        fields: &'a [FieldDiff],
+        _fields: &'a [FieldDiff],
     ) -> BoxFuture<'a, Result<Outputs, Fault>> {
-        async move { self.resource.update(cx, &node.name, &found(have)?, &from_json(want)?, fields).await }
-            .boxed()
+        async move {
+            let cx = CallContext::of::<R>(cx, &node.name);
+            self.resource.update(&cx, &found(have)?, &from_json(want)?).await
+        }
+        .boxed()
     }
 
     fn delete<'a>(&'a self, cx: &'a Cx, node: &'a Node, have: &'a Live) -> BoxFuture<'a, Result<(), Fault>> {
-        async move { self.resource.delete(cx, &node.name, &found(have)?).await }.boxed()
+        async move { self.resource.delete(&CallContext::of::<R>(cx, &node.name), &found(have)?).await }
+            .boxed()
     }
 }
 

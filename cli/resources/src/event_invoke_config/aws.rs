@@ -5,14 +5,14 @@ use std::sync::Arc;
 use aws_sdk_lambda::Client;
 use aws_sdk_lambda::operation::get_function_event_invoke_config::GetFunctionEventInvokeConfigOutput;
 use aws_sdk_lambda::types::{DestinationConfig, OnFailure, OnSuccess};
-use hitctl_engine::{Cx, Fault, Outputs, Value};
+use hitctl_engine::{Fault, Outputs, Value};
 
 use crate::alias::places::places;
 use crate::aws::account::Aws;
-use crate::aws::call::Call;
-use crate::aws::fault::Doing;
-use crate::aws::lambda::wait::{NOT_FOUND, WRITE};
-use crate::aws::resource::{Found, Resource};
+use crate::aws::call::{CallContext, NOT_FOUND};
+use crate::aws::lambda::wait::WRITE;
+use crate::aws::number;
+use crate::aws::resource::{Found, Read, Resource, Written};
 use crate::event_invoke_config::spec::EventInvokeConfigSpec;
 
 /// What Lambda does unless it is told otherwise: so many retries (its API reference, `PutFunctionEventInvokeConfig`),
@@ -27,10 +27,35 @@ pub(crate) struct EventInvokeConfigs {
     client: Client,
 }
 
-impl EventInvokeConfigs {
+impl Resource for EventInvokeConfigs {
+    type Spec = EventInvokeConfigSpec;
+
+    const NOUN: &'static str = "what becomes of failed events of function";
+
+    fn new(aws: Arc<Aws>) -> Self {
+        Self { client: Client::new(&aws.config), aws }
+    }
+
+    async fn read(
+        &self,
+        cx: &CallContext<'_>,
+        want: Option<&EventInvokeConfigSpec>,
+    ) -> Read<EventInvokeConfigSpec> {
+        let wanted = want.map(|want| (&want.function_name, want.qualifier.as_ref()));
+        for of in places(wanted, &self.aws.base()) {
+            let request = self.client.get_function_event_invoke_config().function_name(of.function);
+            let request = request.set_qualifier(of.qualifier());
+            let call = cx.call("read", "lambda:GetFunctionEventInvokeConfig");
+            if let Some(found) = call.find(|| request.clone().send()).await? {
+                let spec = spec(of.function, of.qualifier, &found);
+                return Ok(Some(Found { spec, outputs: Outputs::new(), tags: None }));
+            }
+        }
+        Ok(None)
+    }
+
     /// Overwrites all of it, which is safe to do again.
-    async fn put(&self, cx: &Cx, name: &str, want: &EventInvokeConfigSpec) -> Result<Outputs, Fault> {
-        let number = |number: u32| i32::try_from(number).unwrap_or(i32::MAX);
+    async fn create(&self, cx: &CallContext<'_>, want: &EventInvokeConfigSpec) -> Written {
         let on_failure = OnFailure::builder().set_destination(want.on_failure_arn.get().cloned()).build();
         let request = self
             .client
@@ -41,69 +66,20 @@ impl EventInvokeConfigs {
             .maximum_event_age_in_seconds(number(want.max_age_s))
             .destination_config(DestinationConfig::builder().on_failure(on_failure).build());
         // A function, an alias or a queue that was made just now may not be visible everywhere.
-        Call::new(cx, doing("write", name, "lambda:PutFunctionEventInvokeConfig"))
-            .patient(WRITE.budget)
-            .again_on(&[NOT_FOUND])
-            .send(|| request.clone().send())
-            .await?;
+        let call = cx.call("write", "lambda:PutFunctionEventInvokeConfig").patient(WRITE.budget);
+        call.again_on(NOT_FOUND).send(|| request.clone().send()).await?;
         Ok(Outputs::new())
     }
-}
 
-impl Resource for EventInvokeConfigs {
-    type Spec = EventInvokeConfigSpec;
-
-    fn new(aws: Arc<Aws>) -> Self {
-        Self { client: Client::new(&aws.config), aws }
-    }
-
-    async fn read(
-        &self,
-        cx: &Cx,
-        name: &str,
-        want: Option<&EventInvokeConfigSpec>,
-    ) -> Result<Option<Found<EventInvokeConfigSpec>>, Fault> {
-        let base = self.aws.base();
-        let function = want.and_then(|want| want.function_name.get()).unwrap_or(&base);
-        let wanted = want.and_then(|want| want.qualifier.as_ref());
-        for qualifier in places(want.is_some(), wanted) {
-            let request = self
-                .client
-                .get_function_event_invoke_config()
-                .function_name(function)
-                .set_qualifier(qualifier.map(str::to_owned));
-            let found = Call::new(cx, doing("read", name, "lambda:GetFunctionEventInvokeConfig"))
-                .absent_on(&[NOT_FOUND])
-                .find(|| request.clone().send())
-                .await?;
-            if let Some(found) = found {
-                let spec = spec(function, qualifier, &found);
-                return Ok(Some(Found { spec, outputs: Outputs::new(), tags: None }));
-            }
-        }
-        Ok(None)
-    }
-
-    async fn create(&self, cx: &Cx, name: &str, want: &EventInvokeConfigSpec) -> Result<Outputs, Fault> {
-        self.put(cx, name, want).await
-    }
-
-    async fn delete(&self, cx: &Cx, name: &str, have: &Found<EventInvokeConfigSpec>) -> Result<(), Fault> {
+    async fn delete(&self, cx: &CallContext<'_>, have: &Found<EventInvokeConfigSpec>) -> Result<(), Fault> {
         let request = self
             .client
             .delete_function_event_invoke_config()
             .set_function_name(have.spec.function_name.get().cloned())
             .set_qualifier(qualifier(&have.spec).map(str::to_owned));
-        Call::new(cx, doing("delete", name, "lambda:DeleteFunctionEventInvokeConfig"))
-            .absent_on(&[NOT_FOUND])
-            .find(|| request.clone().send())
-            .await?;
-        Ok(())
+        let call = cx.call("delete", "lambda:DeleteFunctionEventInvokeConfig");
+        call.find(|| request.clone().send()).await.map(drop)
     }
-}
-
-fn doing(verb: &'static str, name: &str, operation: &'static str) -> Doing {
-    Doing::new(verb, format!("what becomes of failed events of function {name}"), operation)
 }
 
 fn qualifier(spec: &EventInvokeConfigSpec) -> Option<&str> {

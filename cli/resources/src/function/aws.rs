@@ -3,31 +3,32 @@
 mod live;
 mod stand_in;
 
-use std::collections::HashMap;
 use std::pin::pin;
 use std::sync::Arc;
 
 use aws_sdk_lambda::Client;
+use aws_sdk_lambda::operation::update_function_configuration::UpdateFunctionConfigurationOutput;
 use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::{
     ApplicationLogLevel, Architecture, Environment, FunctionCode, LastUpdateStatus, LogFormat, LoggingConfig,
     Runtime, SystemLogLevel,
 };
 use futures::future::{Either, select};
-use hitctl_engine::{Cx, Fault, FieldDiff, Outputs};
+use hitctl_engine::{Fault, Outputs};
 use sha2::{Digest as _, Sha256};
 
 use self::stand_in::StandIn;
 use crate::aws::account::Aws;
-use crate::aws::fault::{Doing, ToFault as _};
+use crate::aws::call::{Call, CallContext};
+use crate::aws::fault::ErrorRule;
 use crate::aws::lambda::state::{SETTLING, Until, wait_until_ready};
-use crate::aws::lambda::wait::{NOT_FOUND, READ, WRITE};
+use crate::aws::lambda::wait::{CONFLICT, READ, WRITE};
+use crate::aws::number;
 use crate::aws::owner::check_ours;
-use crate::aws::resource::{Found, Resource};
+use crate::aws::resource::{Found, Read, Resource, Written};
 use crate::aws::tags::tags_to_apply;
 use crate::function::errors;
 use crate::function::spec::FunctionSpec;
-use crate::tags::Tags;
 use hitctl_config::Arch;
 
 /// The custom runtime runs the file of this name, whatever the handler; it is called the same.
@@ -42,32 +43,30 @@ pub(crate) struct Function {
 impl Resource for Function {
     type Spec = FunctionSpec;
 
+    const RULES: &'static [ErrorRule] = errors::RULES;
+
     fn new(aws: Arc<Aws>) -> Self {
         Self { client: Client::new(&aws.config), aws }
     }
 
-    async fn read(
-        &self,
-        cx: &Cx,
-        name: &str,
-        want: Option<&FunctionSpec>,
-    ) -> Result<Option<Found<FunctionSpec>>, Fault> {
-        cx.wait(&READ, "reading the function", move || self.get(name, want)).await
+    async fn read(&self, cx: &CallContext<'_>, want: Option<&FunctionSpec>) -> Read<FunctionSpec> {
+        let call = cx.call("read", "lambda:GetFunction").waiting(&READ, "reading the function");
+        self.get(call, cx.name, want).await
     }
 
-    async fn create(&self, cx: &Cx, name: &str, want: &FunctionSpec) -> Result<Outputs, Fault> {
-        let code = self.code(want).await?;
-        let there = cx.wait(&WRITE, "creating the function", || self.make(name, want, &code)).await?;
+    async fn create(&self, cx: &CallContext<'_>, want: &FunctionSpec) -> Written {
+        let (name, code) = (cx.name, self.code(want).await?);
+        let there = cx.wait(&WRITE, "creating the function", || self.make(cx, want, &code)).await?;
         let active = wait_until_ready(cx, &self.client, name, None, &Until::Active);
         match (there, want.reserved_concurrency) {
             (Some(have), _) => {
                 active.await?;
-                self.reconcile(cx, name, &have, want).await?;
+                self.update(cx, &have, want).await?;
             }
             // The reservation needs no code, so it is not kept waiting; where Lambda wants it to, it says so.
             (None, Some(reserved)) if self.aws.called_at_the_end => {
                 // Until the reservation is made, the function may turn out never to be ready.
-                let (active, reserve) = (pin!(active), pin!(self.reserve(cx, name, reserved)));
+                let (active, reserve) = (pin!(active), pin!(self.reserve(cx, reserved)));
                 match select(reserve, active).await {
                     Either::Left((reserved, _)) => reserved?,
                     Either::Right((active, reserve)) => {
@@ -77,7 +76,7 @@ impl Resource for Function {
                 }
             }
             (None, Some(reserved)) => {
-                tokio::try_join!(active, self.reserve(cx, name, reserved))?;
+                tokio::try_join!(active, self.reserve(cx, reserved))?;
             }
             (None, None) if self.aws.called_at_the_end => {}
             (None, None) => active.await?,
@@ -85,53 +84,67 @@ impl Resource for Function {
         Ok(Outputs::new())
     }
 
-    async fn update(
-        &self,
-        cx: &Cx,
-        name: &str,
-        have: &Found<FunctionSpec>,
-        want: &FunctionSpec,
-        _fields: &[FieldDiff],
-    ) -> Result<Outputs, Fault> {
-        self.reconcile(cx, name, &have.spec, want).await?;
+    /// Changes what differs. Lambda takes one change of configuration or code at a time. The configuration goes first, so
+    /// that new code never runs without a setting that it needs; what old code does not know it does not read. Where
+    /// versions are published, visitors get neither before the alias switches.
+    async fn update(&self, cx: &CallContext<'_>, have: &Found<FunctionSpec>, want: &FunctionSpec) -> Written {
+        let have = &have.spec;
+        // Read before anything is changed: without it nothing can be brought to its end.
+        let code = if have.code_sha256 != want.code_sha256 || have.arch != want.arch {
+            Some(self.code(want).await?)
+        } else {
+            None
+        };
+        let tags = tags_to_apply(&have.tags, &want.tags);
+        if !tags.is_empty() {
+            let arn = self.aws.arn("lambda", &format!("function:{}", cx.name));
+            let request = self.client.tag_resource().resource(arn).set_tags(Some(tags.into_iter().collect()));
+            let call = cx.call("tag", "lambda:TagResource").waiting(&WRITE, "setting the tags");
+            call.send(|| request.clone().send()).await?;
+        }
+        if configuration(have) != configuration(want) {
+            self.renew_grant(cx, have, want).await?;
+            self.configure(cx, want).await?;
+        }
+        if let Some(code) = code {
+            self.upload(cx, want, &code).await?;
+        }
+        match (have.reserved_concurrency, want.reserved_concurrency) {
+            (have, want) if have == want => {}
+            (_, Some(reserved)) => self.reserve(cx, reserved).await?,
+            (_, None) => self.release(cx).await?,
+        }
         Ok(Outputs::new())
     }
 
     /// Versions, aliases and the function's policy go with it.
-    async fn delete(&self, cx: &Cx, name: &str, _have: &Found<FunctionSpec>) -> Result<(), Fault> {
-        let doing = Doing::new("delete", what(name), "lambda:DeleteFunction");
-        cx.wait(&WRITE, "deleting the function", || async {
-            match self.client.delete_function().function_name(name).send().await {
-                Ok(_) => Ok(()),
-                Err(error) if error.is(NOT_FOUND) => Ok(()),
-                Err(error) => Err(error.fault(&doing)),
-            }
-        })
-        .await?;
-        let doing = Doing::new("read", what(name), "lambda:GetFunctionConfiguration");
-        cx.wait(&SETTLING, "waiting for Lambda to delete it", || async {
-            match self.client.get_function_configuration().function_name(name).send().await {
-                Ok(_) => Err(Fault::transient("deleting", "it is still there")),
-                Err(error) if error.is(NOT_FOUND) => Ok(()),
-                Err(error) => Err(error.fault(&doing)),
-            }
-        })
-        .await
+    async fn delete(&self, cx: &CallContext<'_>, _have: &Found<FunctionSpec>) -> Result<(), Fault> {
+        let request = self.client.delete_function().function_name(cx.name);
+        let call = cx.call("delete", "lambda:DeleteFunction").waiting(&WRITE, "deleting the function");
+        call.find(|| request.clone().send()).await?;
+        let request = self.client.get_function_configuration().function_name(cx.name);
+        cx.call("read", "lambda:GetFunctionConfiguration")
+            .waiting(&SETTLING, "waiting for Lambda to delete it")
+            .until(
+                || request.clone().send(),
+                |found| match found {
+                    Some(_) => Err(Fault::transient("deleting", "it is still there")),
+                    None => Ok(()),
+                },
+            )
+            .await
     }
 }
 
 impl Function {
     /// The function as it is: one call, which has tags and reserved concurrency in it.
-    async fn get(
-        &self,
-        name: &str,
-        want: Option<&FunctionSpec>,
-    ) -> Result<Option<Found<FunctionSpec>>, Fault> {
-        match self.client.get_function().function_name(name).send().await {
-            Ok(answer) => live::found(&answer, want),
-            Err(error) if error.is(NOT_FOUND) => Ok(None),
-            Err(error) => Err(error.fault(&Doing::new("read", what(name), "lambda:GetFunction"))),
-        }
+    async fn get(&self, call: Call<'_>, name: &str, want: Option<&FunctionSpec>) -> Read<FunctionSpec> {
+        let request = self.client.get_function().function_name(name);
+        call.until(
+            || request.clone().send(),
+            |found| found.map_or(Ok(None), |found| live::found(&found, want)),
+        )
+        .await
     }
 
     /// The zip, checked to be the one that is wanted.
@@ -155,16 +168,11 @@ impl Function {
     }
 
     /// Makes it. When it is there already, and ours: what it is like.
-    async fn make(
-        &self,
-        name: &str,
-        want: &FunctionSpec,
-        code: &Blob,
-    ) -> Result<Option<FunctionSpec>, Fault> {
+    async fn make(&self, cx: &CallContext<'_>, want: &FunctionSpec, code: &Blob) -> Read<FunctionSpec> {
         let request = self
             .client
             .create_function()
-            .function_name(name)
+            .function_name(cx.name)
             .runtime(Runtime::from(want.runtime.as_str()))
             .handler(HANDLER)
             .architectures(architecture(want.arch))
@@ -175,51 +183,17 @@ impl Function {
             .logging_config(logging(want))
             .set_tags(Some(want.tags.clone().into_iter().collect()))
             .code(FunctionCode::builder().zip_file(code.clone()).build());
-        match request.send().await {
-            Ok(_) => Ok(None),
-            // It is ours when the answer to our own call was lost.
-            Err(error) if error.is("ResourceConflictException") && error.says("already exist") => {
-                let Some(found) = self.get(name, Some(want)).await? else {
-                    return Err(Fault::transient("deleting", "the one before is still being deleted"));
-                };
-                check_ours(&self.aws, name, &found)?;
-                Ok(Some(found.spec))
-            }
-            Err(error) => Err(error.fault(&Doing::new("create", what(name), "lambda:CreateFunction"))),
+        let call = cx.call("create", "lambda:CreateFunction").once().absent_if(CONFLICT, "already exist");
+        if call.find(|| request.clone().send()).await?.is_some() {
+            return Ok(None);
         }
-    }
-
-    /// Changes what differs. Lambda takes one change of configuration or code at a time. The configuration goes first, so
-    /// that new code never runs without a setting that it needs; what old code does not know it does not read. Where
-    /// versions are published, visitors get neither before the alias switches.
-    async fn reconcile(
-        &self,
-        cx: &Cx,
-        name: &str,
-        have: &FunctionSpec,
-        want: &FunctionSpec,
-    ) -> Result<(), Fault> {
-        // Read before anything is changed: without it nothing can be brought to its end.
-        let code = if have.code_sha256 != want.code_sha256 || have.arch != want.arch {
-            Some(self.code(want).await?)
-        } else {
-            None
+        // It is ours when the answer to our own call was lost.
+        let Some(found) = self.get(cx.call("read", "lambda:GetFunction").once(), cx.name, Some(want)).await?
+        else {
+            return Err(Fault::transient("deleting", "the one before is still being deleted"));
         };
-        if !tags_to_apply(&have.tags, &want.tags).is_empty() {
-            self.tag(cx, name, &have.tags, &want.tags).await?;
-        }
-        if configuration(have) != configuration(want) {
-            self.renew_grant(cx, name, have, want).await?;
-            self.configure(cx, name, want).await?;
-        }
-        if let Some(code) = code {
-            self.upload(cx, name, want, &code).await?;
-        }
-        match (have.reserved_concurrency, want.reserved_concurrency) {
-            (have, want) if have == want => Ok(()),
-            (_, Some(reserved)) => self.reserve(cx, name, reserved).await,
-            (_, None) => self.release(cx, name).await,
-        }
+        check_ours(&self.aws, cx.name, &found)?;
+        Ok(Some(found))
     }
 
     /// Gives the function another role for a moment where its own is not the one that it got its KMS grant for: Lambda makes
@@ -227,26 +201,21 @@ impl Function {
     /// is in the environment that `configure` sets last.
     async fn renew_grant(
         &self,
-        cx: &Cx,
-        name: &str,
+        cx: &CallContext<'_>,
         have: &FunctionSpec,
         want: &FunctionSpec,
     ) -> Result<(), Fault> {
         if have.role_id() == want.role_id() {
             return Ok(());
         }
-        let stand_in = StandIn::new(&self.aws, name);
-        if have.role_arn == want.role_arn && self.has_stale_grant(cx, name, have, want).await? {
+        let stand_in = StandIn::new(&self.aws, cx.name);
+        if have.role_arn == want.role_arn && self.has_stale_grant(cx, have, want).await? {
             stand_in.create(cx, &want.tags).await?;
-            let doing =
-                Doing::new("renew the KMS grant of", what(name), "lambda:UpdateFunctionConfiguration");
-            let answer = cx
-                .wait(&WRITE, "renewing the KMS grant", || async {
-                    let call = self.client.update_function_configuration().function_name(name);
-                    call.role(stand_in.arn()).send().await.map_err(|error| error.fault(&doing))
-                })
-                .await?;
-            self.updated(cx, name, answer.last_update_status(), answer.last_modified()).await?;
+            let request = self.client.update_function_configuration().function_name(cx.name);
+            let request = request.role(stand_in.arn());
+            let call = cx.call("renew the KMS grant of", "lambda:UpdateFunctionConfiguration");
+            let call = call.waiting(&WRITE, "renewing the KMS grant");
+            self.configured(cx, &call.send(|| request.clone().send()).await?).await?;
         } else if text(have.role_arn.get()) != stand_in.arn() {
             return Ok(());
         }
@@ -258,8 +227,7 @@ impl Function {
     /// does not say for which role that was: then the creation times decide.
     async fn has_stale_grant(
         &self,
-        cx: &Cx,
-        name: &str,
+        cx: &CallContext<'_>,
         have: &FunctionSpec,
         want: &FunctionSpec,
     ) -> Result<bool, Fault> {
@@ -269,123 +237,87 @@ impl Function {
         let Some(created) = stand_in::created(&self.aws, cx, &text(want.role_arn.get())).await? else {
             return Ok(false);
         };
-        let doing = Doing::new("read", what(name), "lambda:GetFunctionConfiguration");
-        let modified = cx
-            .wait(&READ, "reading the function", || async {
-                let call = self.client.get_function_configuration().function_name(name);
-                call.send().await.map_err(|error| error.fault(&doing))
-            })
-            .await?;
+        let request = self.client.get_function_configuration().function_name(cx.name);
+        let call = cx.call("read", "lambda:GetFunctionConfiguration");
+        let modified = call.waiting(&READ, "reading the function").send(|| request.clone().send()).await?;
         Ok(is_before(modified.last_modified().unwrap_or_default(), &created))
     }
 
     /// Sets all of the configuration, and waits until it is in force.
-    async fn configure(&self, cx: &Cx, name: &str, want: &FunctionSpec) -> Result<(), Fault> {
-        let doing = Doing::new("configure", what(name), "lambda:UpdateFunctionConfiguration");
-        let answer = cx
-            .wait(&WRITE, "changing the configuration", || async {
-                self.client
-                    .update_function_configuration()
-                    .function_name(name)
-                    .runtime(Runtime::from(want.runtime.as_str()))
-                    .handler(HANDLER)
-                    .role(text(want.role_arn.get()))
-                    .memory_size(number(want.memory_mb))
-                    .timeout(number(want.timeout_s))
-                    .environment(environment(want))
-                    .logging_config(logging(want))
-                    .send()
-                    .await
-                    .map_err(|error| error.fault(&doing))
-            })
-            .await?;
-        self.updated(cx, name, answer.last_update_status(), answer.last_modified()).await
+    async fn configure(&self, cx: &CallContext<'_>, want: &FunctionSpec) -> Result<(), Fault> {
+        let request = self
+            .client
+            .update_function_configuration()
+            .function_name(cx.name)
+            .runtime(Runtime::from(want.runtime.as_str()))
+            .handler(HANDLER)
+            .role(text(want.role_arn.get()))
+            .memory_size(number(want.memory_mb))
+            .timeout(number(want.timeout_s))
+            .environment(environment(want))
+            .logging_config(logging(want));
+        let call = cx.call("configure", "lambda:UpdateFunctionConfiguration");
+        let call = call.waiting(&WRITE, "changing the configuration");
+        self.configured(cx, &call.send(|| request.clone().send()).await?).await
     }
 
     /// Uploads the code, with the instruction set that it is for: both are of this call only.
-    async fn upload(&self, cx: &Cx, name: &str, want: &FunctionSpec, code: &Blob) -> Result<(), Fault> {
-        let doing = Doing::new("upload the code of", what(name), "lambda:UpdateFunctionCode");
-        let answer = cx
-            .wait(&WRITE, "uploading the code", || async {
-                self.client
-                    .update_function_code()
-                    .function_name(name)
-                    .architectures(architecture(want.arch))
-                    .zip_file(code.clone())
-                    .send()
-                    .await
-                    .map_err(|error| error.fault(&doing))
-            })
-            .await?;
-        self.updated(cx, name, answer.last_update_status(), answer.last_modified()).await
+    async fn upload(&self, cx: &CallContext<'_>, want: &FunctionSpec, code: &Blob) -> Result<(), Fault> {
+        let request = self.client.update_function_code().function_name(cx.name);
+        let request = request.architectures(architecture(want.arch)).zip_file(code.clone());
+        let call = cx.call("upload the code of", "lambda:UpdateFunctionCode");
+        let answer = call.waiting(&WRITE, "uploading the code").send(|| request.clone().send()).await?;
+        self.updated(cx, answer.last_update_status(), answer.last_modified()).await
+    }
+
+    async fn configured(
+        &self,
+        cx: &CallContext<'_>,
+        answer: &UpdateFunctionConfigurationOutput,
+    ) -> Result<(), Fault> {
+        self.updated(cx, answer.last_update_status(), answer.last_modified()).await
     }
 
     /// Waits for an update, unless its own answer says that it is in force.
     async fn updated(
         &self,
-        cx: &Cx,
-        name: &str,
+        cx: &CallContext<'_>,
         status: Option<&LastUpdateStatus>,
         modified: Option<&str>,
     ) -> Result<(), Fault> {
         if status == Some(&LastUpdateStatus::Successful) {
             return Ok(());
         }
-        wait_until_ready(cx, &self.client, name, None, &Until::Updated(modified.map(str::to_owned))).await
+        wait_until_ready(cx, &self.client, cx.name, None, &Until::Updated(modified.map(str::to_owned))).await
     }
 
     /// Reserves concurrency.
-    async fn reserve(&self, cx: &Cx, name: &str, reserved: u32) -> Result<(), Fault> {
-        let doing = Doing::new("reserve concurrency for", what(name), "lambda:PutFunctionConcurrency")
-            .with_rules(errors::RULES);
-        cx.wait(&WRITE, "reserving concurrency", || async {
-            let request = self.client.put_function_concurrency().function_name(name);
-            match request.reserved_concurrent_executions(number(reserved)).send().await {
-                Ok(_) => Ok(()),
-                // Reads may lag behind the creation, and so may this.
-                Err(error) if error.is(NOT_FOUND) => {
-                    Err(Fault::transient("not_visible", "the function is not visible yet"))
-                }
-                Err(error) if error.says("UnreservedConcurrentExecution") => {
-                    Err(Fault { code: "concurrency_quota".into(), ..error.fault(&doing) })
-                }
-                Err(error) => Err(error.fault(&doing)),
-            }
+    async fn reserve(&self, cx: &CallContext<'_>, reserved: u32) -> Result<(), Fault> {
+        let request = self.client.put_function_concurrency().function_name(cx.name);
+        let request = request.reserved_concurrent_executions(number(reserved));
+        // Reads may lag behind the creation, and so may this.
+        let unseen = || Fault::transient("not_visible", "the function is not visible yet");
+        let call = cx.call("reserve concurrency for", "lambda:PutFunctionConcurrency");
+        let reserved = call
+            .waiting(&WRITE, "reserving concurrency")
+            .until(|| request.clone().send(), |found| found.map(drop).ok_or_else(unseen));
+        let is_quota =
+            |fault: &Fault| fault.cause.as_ref().is_some_and(|cause| cause.contains(errors::QUOTA));
+        reserved.await.map_err(|fault| match fault {
+            fault if is_quota(&fault) => Fault { code: "concurrency_quota".into(), ..fault },
+            fault => fault,
         })
-        .await
     }
 
     /// Gives reserved concurrency back.
-    async fn release(&self, cx: &Cx, name: &str) -> Result<(), Fault> {
-        let doing = Doing::new("free the concurrency of", what(name), "lambda:DeleteFunctionConcurrency")
-            .with_rules(errors::RULES);
-        cx.wait(&WRITE, "freeing concurrency", || async {
-            match self.client.delete_function_concurrency().function_name(name).send().await {
-                Ok(_) => Ok(()),
-                Err(error) => Err(error.fault(&doing)),
-            }
-        })
-        .await
-    }
-
-    /// Sets the tags that differ; those that others have added are theirs.
-    async fn tag(&self, cx: &Cx, name: &str, have: &Tags, want: &Tags) -> Result<(), Fault> {
-        let arn = self.aws.arn("lambda", &format!("function:{name}"));
-        let doing = Doing::new("tag", what(name), "lambda:TagResource");
-        let tags: HashMap<_, _> = tags_to_apply(have, want).into_iter().collect();
-        cx.wait(&WRITE, "setting the tags", || async {
-            let request = self.client.tag_resource().resource(&arn).set_tags(Some(tags.clone()));
-            request.send().await.map(drop).map_err(|error| error.fault(&doing))
-        })
-        .await
+    async fn release(&self, cx: &CallContext<'_>) -> Result<(), Fault> {
+        let request = self.client.delete_function_concurrency().function_name(cx.name);
+        let call = cx.call("free the concurrency of", "lambda:DeleteFunctionConcurrency");
+        call.waiting(&WRITE, "freeing concurrency").send(|| request.clone().send()).await.map(drop)
     }
 }
 
 const REPORT: &str = "this is a mistake in hitctl: please report it";
-
-fn what(name: &str) -> String {
-    format!("function {name}")
-}
 
 /// What `UpdateFunctionConfiguration` is for: the spec without what other calls change.
 fn configuration(spec: &FunctionSpec) -> impl PartialEq {
@@ -409,11 +341,6 @@ fn text(value: Option<&String>) -> String {
 /// Whether a time of Lambda's is before one of IAM's: both are in UTC, and equal in form up to the seconds.
 fn is_before(time: &str, other: &str) -> bool {
     matches!((time.get(..19), other.get(..19)), (Some(time), Some(other)) if time < other)
-}
-
-/// A number as the SDK takes it; the config bounds them far below.
-fn number(number: u32) -> i32 {
-    i32::try_from(number).unwrap_or(i32::MAX)
 }
 
 fn architecture(arch: Arch) -> Architecture {

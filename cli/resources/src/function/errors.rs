@@ -1,12 +1,15 @@
 //! The errors that have a meaning of their own for a function.
 
-use crate::aws::fault::{ErrorClass::Quota, ErrorRule, rule};
+use crate::aws::fault::{ErrorClass, ErrorRule, rule};
+
+/// The part of the message that names the quota of concurrency that no function has reserved.
+pub(crate) const QUOTA: &str = "UnreservedConcurrentExecution";
 
 /// The rules, which come before the common ones.
 pub(crate) const RULES: &[ErrorRule] = &[rule(
     "InvalidParameterValueException",
-    "UnreservedConcurrentExecution",
-    Quota,
+    QUOTA,
+    ErrorClass::Quota,
     "the account's concurrency is too small to reserve any",
     CONCURRENCY,
 )];

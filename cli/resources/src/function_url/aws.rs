@@ -3,18 +3,19 @@
 use std::sync::Arc;
 
 use aws_sdk_lambda::Client;
-use aws_sdk_lambda::operation::get_function_url_config::GetFunctionUrlConfigOutput;
 use aws_sdk_lambda::types::{self, FunctionUrlAuthType, InvokeMode};
 use hitctl_config::partitions::Partition;
-use hitctl_engine::{Cx, Fault, FieldDiff, Outputs, Value};
+use hitctl_engine::{Fault, FaultKind, Outputs};
 
 use crate::alias::places::places;
 use crate::aws::account::Aws;
-use crate::aws::cors::{CorsSettings, list, seconds};
-use crate::aws::fault::{Doing, ToFault as _};
-use crate::aws::lambda::policy::{self, Grant, Policy, Statement, not_visible};
-use crate::aws::lambda::wait::{CONFLICT, NOT_FOUND, READ, WRITE};
-use crate::aws::resource::{Found, Resource, differs};
+use crate::aws::call::{Call, CallContext, NOT_FOUND};
+use crate::aws::cors::{CorsSettings, list};
+use crate::aws::lambda::Qualified;
+use crate::aws::lambda::policy::{Grant, Policy, Statement};
+use crate::aws::lambda::wait::{CONFLICT, READ, WRITE};
+use crate::aws::number;
+use crate::aws::resource::{Found, Read, Resource, Written};
 use crate::cors::Cors;
 use crate::function_url::spec::FunctionUrlSpec;
 
@@ -34,68 +35,47 @@ pub(crate) struct FunctionUrls {
     client: Client,
 }
 
-/// A function, or an alias of it.
-#[derive(Clone, Copy, Debug)]
-struct Place<'a> {
-    function: &'a str,
-    qualifier: Option<&'a str>,
+fn of(spec: &FunctionUrlSpec) -> Qualified<'_> {
+    Qualified::of(&spec.function_name, spec.qualifier.as_ref())
 }
 
-impl<'a> Place<'a> {
-    fn of(spec: &'a FunctionUrlSpec) -> Self {
-        Self {
-            function: spec.function_name.get().map_or("", String::as_str),
-            qualifier: spec.qualifier.as_ref().and_then(Value::get).map(String::as_str),
-        }
-    }
-
-    fn qualifier(self) -> Option<String> {
-        self.qualifier.map(str::to_owned)
-    }
-
-    fn doing(self, verb: &'static str, operation: &'static str) -> Doing {
-        let what = match self.qualifier {
-            Some(qualifier) => format!("the URL of function {}:{qualifier}", self.function),
-            None => format!("the URL of function {}", self.function),
-        };
-        Doing::new(verb, what, operation)
-    }
+fn call<'a>(
+    cx: &CallContext<'a>,
+    verb: &'static str,
+    of: Qualified<'_>,
+    operation: &'static str,
+) -> Call<'a> {
+    cx.call_on(verb, format!("the URL of function {of}"), operation)
 }
 
 impl FunctionUrls {
-    fn policy<'a>(&'a self, place: Place<'a>) -> Policy<'a> {
-        Policy { client: &self.client, function: place.function, qualifier: place.qualifier }
-    }
-
-    async fn get(&self, cx: &Cx, place: Place<'_>) -> Result<Option<GetFunctionUrlConfigOutput>, Fault> {
-        let doing = place.doing("read", "lambda:GetFunctionUrlConfig");
-        cx.wait(&READ, "reading the function URL", || async {
-            let call = self.client.get_function_url_config().function_name(place.function);
-            match call.set_qualifier(place.qualifier()).send().await {
-                Ok(answer) => Ok(Some(answer)),
-                Err(error) if error.is(NOT_FOUND) => Ok(None),
-                Err(error) => Err(error.fault(&doing)),
-            }
-        })
-        .await
+    fn policy<'a>(&'a self, of: Qualified<'a>) -> Policy<'a> {
+        Policy { client: &self.client, of }
     }
 
     /// Whether one call can tell that the function has no URL at all. What answers anything else has to be asked place by
     /// place.
-    async fn has_none(&self, function: &str) -> bool {
-        match self.client.list_function_url_configs().function_name(function).send().await {
-            Ok(answer) => answer.function_url_configs().is_empty() && answer.next_marker().is_none(),
-            Err(error) => error.is(NOT_FOUND),
+    async fn has_none(&self, cx: &CallContext<'_>, of: Qualified<'_>) -> bool {
+        let request = self.client.list_function_url_configs().function_name(of.function);
+        let call = call(cx, "read", of, "lambda:ListFunctionUrlConfigs").once();
+        match call.find(|| request.clone().send()).await {
+            Ok(Some(found)) => found.function_url_configs().is_empty() && found.next_marker().is_none(),
+            Ok(None) => true,
+            Err(_) => false,
         }
     }
 
     /// The URL of that place with its statements, if it has one.
-    async fn at(&self, cx: &Cx, place: Place<'_>) -> Result<Option<Found<FunctionUrlSpec>>, Fault> {
-        let Some(url) = self.get(cx, place).await? else { return Ok(None) };
-        let statements = self.policy(place).read(cx).await?;
+    async fn at(&self, cx: &CallContext<'_>, of: Qualified<'_>) -> Read<FunctionUrlSpec> {
+        let request = self.client.get_function_url_config().function_name(of.function);
+        let request = request.set_qualifier(of.qualifier());
+        let call = call(cx, "read", of, "lambda:GetFunctionUrlConfig");
+        let call = call.waiting(&READ, "reading the function URL");
+        let Some(url) = call.find(|| request.clone().send()).await? else { return Ok(None) };
+        let statements = self.policy(of).read(cx).await?;
         let spec = FunctionUrlSpec {
-            function_name: place.function.to_owned().into(),
-            qualifier: place.qualifier().map(Into::into),
+            function_name: of.function.to_owned().into(),
+            qualifier: of.qualifier().map(Into::into),
             auth_type: auth_type(&url.auth_type, url.invoke_mode.as_ref()),
             allowed_actions: statements.iter().filter_map(allowed).collect(),
             cors: cors_of(url.cors.as_ref()),
@@ -126,57 +106,53 @@ impl FunctionUrls {
     }
 
     /// Changes the URL that is there; `None` when there is none.
-    async fn change(&self, place: Place<'_>, want: &FunctionUrlSpec) -> Result<Option<String>, Fault> {
-        let call = self
+    async fn change(&self, cx: &CallContext<'_>, want: &FunctionUrlSpec) -> Result<Option<String>, Fault> {
+        let request = self
             .client
             .update_function_url_config()
-            .function_name(place.function)
-            .set_qualifier(place.qualifier())
+            .function_name(of(want).function)
+            .set_qualifier(of(want).qualifier())
             .auth_type(FunctionUrlAuthType::from(want.auth_type.as_str()))
             .invoke_mode(InvokeMode::Buffered)
             .cors(cors_for(&want.cors));
-        match call.send().await {
-            Ok(answer) => Ok(Some(answer.function_url)),
-            Err(error) if error.is(NOT_FOUND) => Ok(None),
-            Err(error) => Err(error.fault(&place.doing("change", "lambda:UpdateFunctionUrlConfig"))),
-        }
+        let call = call(cx, "change", of(want), "lambda:UpdateFunctionUrlConfig").once();
+        Ok(call.find(|| request.clone().send()).await?.map(|changed| changed.function_url))
     }
 
-    async fn make(&self, place: Place<'_>, want: &FunctionUrlSpec) -> Result<String, Fault> {
-        let doing = place.doing("create", "lambda:CreateFunctionUrlConfig");
-        let call = self
+    async fn make(&self, cx: &CallContext<'_>, want: &FunctionUrlSpec) -> Result<String, Fault> {
+        let request = self
             .client
             .create_function_url_config()
-            .function_name(place.function)
-            .set_qualifier(place.qualifier())
+            .function_name(of(want).function)
+            .set_qualifier(of(want).qualifier())
             .auth_type(FunctionUrlAuthType::from(want.auth_type.as_str()))
             .invoke_mode(InvokeMode::Buffered)
             .cors(cors_for(&want.cors));
-        match call.send().await {
-            Ok(answer) => Ok(answer.function_url),
+        let call = call(cx, "create", of(want), "lambda:CreateFunctionUrlConfig").once();
+        match call.again_on(NOT_FOUND).send(|| request.clone().send()).await {
+            Ok(made) => Ok(made.function_url),
             // An answer that was lost: it is there, and is changed, since made anew it would get another address.
-            Err(error) if error.is(CONFLICT) => match self.change(place, want).await? {
-                Some(url) => Ok(url),
-                None => Err(not_visible(error.fault(&doing))),
-            },
-            Err(error) if error.is(NOT_FOUND) => Err(not_visible(error.fault(&doing))),
-            Err(error) => Err(error.fault(&doing)),
+            Err(fault) if fault.code == CONFLICT => {
+                let unseen = Fault { kind: FaultKind::Transient, ..fault };
+                self.change(cx, want).await?.ok_or(unseen)
+            }
+            Err(fault) => Err(fault),
         }
     }
 
-    async fn change_or_make(&self, place: Place<'_>, want: &FunctionUrlSpec) -> Result<String, Fault> {
-        match self.change(place, want).await? {
+    async fn change_or_make(&self, cx: &CallContext<'_>, want: &FunctionUrlSpec) -> Result<String, Fault> {
+        match self.change(cx, want).await? {
             Some(url) => Ok(url),
-            None => self.make(place, want).await,
+            None => self.make(cx, want).await,
         }
     }
 
     /// Brings both statements to what is wanted.
-    async fn allow(&self, cx: &Cx, want: &FunctionUrlSpec) -> Result<(), Fault> {
+    async fn allow(&self, cx: &CallContext<'_>, want: &FunctionUrlSpec) -> Result<(), Fault> {
         let (add, drop): (Vec<Grant>, Vec<Grant>) = grants(&want.auth_type)
             .into_iter()
             .partition(|grant| want.allowed_actions.contains(&grant.action));
-        let policy = self.policy(Place::of(want));
+        let policy = self.policy(of(want));
         if !drop.is_empty() {
             let drop: Vec<&str> = drop.iter().map(|grant| grant.sid.as_str()).collect();
             policy.revoke(cx, &drop).await?;
@@ -234,7 +210,7 @@ fn cors_for(cors: &Cors) -> types::Cors {
         .set_allow_methods(Some(list(&cors.allow_methods)))
         .set_allow_headers(Some(list(&cors.allow_headers)))
         .set_expose_headers(Some(list(&cors.expose_headers)))
-        .max_age(seconds(cors.max_age_s))
+        .max_age(number(cors.max_age_s))
         .allow_credentials(false)
         .build()
 }
@@ -243,68 +219,53 @@ impl Resource for FunctionUrls {
     type Spec = FunctionUrlSpec;
 
     fn new(aws: Arc<Aws>) -> Self {
-        Self { client: policy::client(&aws), aws }
+        Self { client: Client::new(&aws.without_retries()), aws }
     }
 
-    async fn read(
-        &self,
-        cx: &Cx,
-        _name: &str,
-        want: Option<&FunctionUrlSpec>,
-    ) -> Result<Option<Found<FunctionUrlSpec>>, Fault> {
+    async fn read(&self, cx: &CallContext<'_>, want: Option<&FunctionUrlSpec>) -> Read<FunctionUrlSpec> {
         let base = self.aws.base();
-        let function = want.and_then(|want| want.function_name.get()).unwrap_or(&base);
-        let wanted = want.and_then(|want| want.qualifier.as_ref());
-        if want.is_none() && self.has_none(function).await {
+        let places = places(want.map(|want| (&want.function_name, want.qualifier.as_ref())), &base);
+        if want.is_none() && self.has_none(cx, places[0]).await {
             return Ok(None);
         }
-        for qualifier in places(want.is_some(), wanted) {
-            if let Some(found) = self.at(cx, Place { function, qualifier }).await? {
+        for of in places {
+            if let Some(found) = self.at(cx, of).await? {
                 return Ok(Some(found));
             }
         }
         Ok(None)
     }
 
-    async fn create(&self, cx: &Cx, _name: &str, want: &FunctionUrlSpec) -> Result<Outputs, Fault> {
-        let place = Place::of(want);
-        let url = cx.wait(&WRITE, "making the function URL", || self.make(place, want)).await?;
+    async fn create(&self, cx: &CallContext<'_>, want: &FunctionUrlSpec) -> Written {
+        let url = cx.wait(&WRITE, "making the function URL", || self.make(cx, want)).await?;
         self.allow(cx, want).await?;
         Ok(self.outputs(&url))
     }
 
     async fn update(
         &self,
-        cx: &Cx,
-        _name: &str,
+        cx: &CallContext<'_>,
         have: &Found<FunctionUrlSpec>,
         want: &FunctionUrlSpec,
-        fields: &[FieldDiff],
-    ) -> Result<Outputs, Fault> {
+    ) -> Written {
         let mut outputs = have.outputs.clone();
-        if differs(fields, "cors") || differs(fields, "auth_type") {
-            let place = Place::of(want);
-            let change = || self.change_or_make(place, want);
+        let is_other_type = have.spec.auth_type != want.auth_type;
+        if have.spec.cors != want.cors || is_other_type {
+            let change = || self.change_or_make(cx, want);
             outputs = self.outputs(&cx.wait(&WRITE, "changing the function URL", change).await?);
         }
-        if differs(fields, "allowed_actions") || differs(fields, "auth_type") {
+        if have.spec.allowed_actions != want.allowed_actions || is_other_type {
             self.allow(cx, want).await?;
         }
         Ok(outputs)
     }
 
-    async fn delete(&self, cx: &Cx, _name: &str, have: &Found<FunctionUrlSpec>) -> Result<(), Fault> {
-        let place = Place::of(&have.spec);
-        self.policy(place).revoke(cx, &[ASK, CALL]).await?;
-        let doing = place.doing("delete", "lambda:DeleteFunctionUrlConfig");
-        cx.wait(&WRITE, "deleting the function URL", || async {
-            let call = self.client.delete_function_url_config().function_name(place.function);
-            match call.set_qualifier(place.qualifier()).send().await {
-                Ok(_) => Ok(()),
-                Err(error) if error.is(NOT_FOUND) => Ok(()),
-                Err(error) => Err(error.fault(&doing)),
-            }
-        })
-        .await
+    async fn delete(&self, cx: &CallContext<'_>, have: &Found<FunctionUrlSpec>) -> Result<(), Fault> {
+        let of = of(&have.spec);
+        self.policy(of).revoke(cx, &[ASK, CALL]).await?;
+        let request = self.client.delete_function_url_config().function_name(of.function);
+        let request = request.set_qualifier(of.qualifier());
+        let call = call(cx, "delete", of, "lambda:DeleteFunctionUrlConfig");
+        call.waiting(&WRITE, "deleting the function URL").find(|| request.clone().send()).await.map(drop)
     }
 }

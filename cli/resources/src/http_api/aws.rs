@@ -10,52 +10,19 @@ mod reconcile;
 use std::sync::Arc;
 
 use aws_sdk_apigatewayv2::Client;
-use aws_sdk_apigatewayv2::config::retry::RetryConfig;
-use hitctl_engine::{Cx, Fault, Outputs};
+use hitctl_engine::{Fault, Outputs};
 
 use crate::aws::account::Aws;
-use crate::aws::fault::ToFault as _;
-use crate::aws::resource::{Found, Resource};
+use crate::aws::call::CallContext;
+use crate::aws::resource::{Found, Read, Resource, Written};
 use crate::http_api::spec::HttpApiSpec;
-use client::{NOT_FOUND, READ, STAGE, WRITE};
+use client::{ApiCalls, READ, STAGE, WRITE};
 use find::Api;
 use parts::Parts;
 
 pub(crate) use client::HttpApis;
 
 impl HttpApis {
-    /// The API itself; `true` when it was made just now, and so has nothing in it yet.
-    ///
-    /// Nothing but this list keeps a call whose answer was lost from making a second one: it comes before every attempt.
-    async fn found_or_made(&self, cx: &Cx, name: &str, want: &HttpApiSpec) -> Result<(Api, bool), Fault> {
-        cx.wait(&WRITE, "making the HTTP API", || async {
-            match self.find(name).await? {
-                Some(api) => Ok((api, false)),
-                None => Ok((self.make(name, want).await?, true)),
-            }
-        })
-        .await
-    }
-
-    /// Brings what is there of it, if anything, to what is wanted.
-    async fn create_or_reconcile(&self, cx: &Cx, name: &str, want: &HttpApiSpec) -> Result<Outputs, Fault> {
-        let (api, is_new) = self.found_or_made(cx, name, want).await?;
-        let mut known = is_new.then(Parts::default);
-        cx.wait(&WRITE, "setting up the HTTP API", || {
-            let known = known.take();
-            let api = &api;
-            async move {
-                let parts = match known {
-                    Some(parts) => parts,
-                    None => self.parts(&api.id).await?,
-                };
-                self.reconcile(cx, api, &parts, want).await
-            }
-        })
-        .await?;
-        Ok(self.outputs(&api))
-    }
-
     fn outputs(&self, api: &Api) -> Outputs {
         let call_arn = self.aws.place.location().http_api_call_arn(&api.id);
         Outputs::from([
@@ -82,45 +49,55 @@ impl HttpApis {
 impl Resource for HttpApis {
     type Spec = HttpApiSpec;
 
+    const NOUN: &'static str = "HTTP API";
+
     fn new(aws: Arc<Aws>) -> Self {
         // Each retry of a change is ours: before it, we look at what the attempt that failed has done. Looks are retried one by
         // one: where every second call is throttled, all of them together would never come through.
-        let config = aws_sdk_apigatewayv2::config::Builder::from(&aws.config)
-            .retry_config(RetryConfig::disabled())
-            .build();
-        Self { client: Client::from_conf(config), reader: Client::new(&aws.config), aws }
+        Self { client: Client::new(&aws.without_retries()), reader: Client::new(&aws.config), aws }
     }
 
-    async fn read(
-        &self,
-        cx: &Cx,
-        name: &str,
-        want: Option<&HttpApiSpec>,
-    ) -> Result<Option<Found<HttpApiSpec>>, Fault> {
+    async fn read(&self, cx: &CallContext<'_>, want: Option<&HttpApiSpec>) -> Read<HttpApiSpec> {
         cx.wait(&READ, "reading the HTTP API", || async {
-            let Some(api) = self.find(name).await? else { return Ok(None) };
-            let spec = self.parts(&api.id).await?.spec(&api, want);
+            let Some(api) = self.find(cx).await? else { return Ok(None) };
+            let spec = ApiCalls { apis: self, cx, id: &api.id }.parts().await?.spec(&api, want);
             Ok(Some(Found { spec, outputs: self.outputs(&api), tags: Some(api.tags) }))
         })
         .await
     }
 
-    async fn create(&self, cx: &Cx, name: &str, want: &HttpApiSpec) -> Result<Outputs, Fault> {
-        self.create_or_reconcile(cx, name, want).await
+    /// Brings what is there of it, if anything, to what is wanted.
+    async fn create(&self, cx: &CallContext<'_>, want: &HttpApiSpec) -> Written {
+        // Nothing but the list keeps a call whose answer was lost from making a second one: it comes before every attempt. One
+        // that was made just now has nothing in it yet.
+        let find_or_make = || async {
+            match self.find(cx).await? {
+                Some(api) => Ok((api, None)),
+                None => Ok((self.make(cx, want).await?, Some(Parts::default()))),
+            }
+        };
+        let (api, mut known) = cx.wait(&WRITE, "making the HTTP API", find_or_make).await?;
+        let set_up = || {
+            let (api, known) = (&api, known.take());
+            let calls = ApiCalls { apis: self, cx, id: &api.id };
+            async move {
+                let parts = match known {
+                    Some(parts) => parts,
+                    None => calls.parts().await?,
+                };
+                calls.reconcile(api, &parts, want).await
+            }
+        };
+        cx.wait(&WRITE, "setting up the HTTP API", set_up).await?;
+        Ok(self.outputs(&api))
     }
 
-    async fn delete(&self, cx: &Cx, name: &str, have: &Found<HttpApiSpec>) -> Result<(), Fault> {
+    async fn delete(&self, cx: &CallContext<'_>, have: &Found<HttpApiSpec>) -> Result<(), Fault> {
         let Some(id) = have.outputs.get("api_id") else {
-            return Err(Fault::fatal("no_output", format!("the id of HTTP API {name} is not known")));
+            return Err(Fault::fatal("no_output", format!("the id of HTTP API {} is not known", cx.name)));
         };
-        let doing = Self::doing("delete", "", id, "apigateway:DeleteApi");
-        cx.wait(&WRITE, "deleting the HTTP API", || async {
-            match self.client.delete_api().api_id(id).send().await {
-                Ok(_) => Ok(()),
-                Err(error) if error.is(NOT_FOUND) => Ok(()),
-                Err(error) => Err(error.fault(&doing)),
-            }
-        })
-        .await
+        let request = self.client.delete_api().api_id(id);
+        let call = cx.call_on("delete", format!("HTTP API {id}"), "apigateway:DeleteApi");
+        call.waiting(&WRITE, "deleting the HTTP API").find(|| request.clone().send()).await.map(drop)
     }
 }

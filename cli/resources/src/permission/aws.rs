@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use aws_sdk_lambda::Client;
 use futures::FutureExt as _;
-use hitctl_engine::{Cx, Fault, FieldDiff, Outputs, Value};
+use hitctl_engine::{Cx, Fault, Outputs};
 
 use crate::alias::places::places;
 use crate::aws::account::Aws;
+use crate::aws::call::CallContext;
+use crate::aws::lambda::Qualified;
 use crate::aws::lambda::policy::{self, Grant, Policy, Statement};
-use crate::aws::resource::{Found, Resource};
+use crate::aws::resource::{Found, Read, Resource, Written};
 use crate::aws::single_flight::SingleFlight;
 use crate::permission::spec::PermissionSpec;
 
@@ -29,26 +31,17 @@ pub(crate) struct Permissions {
 
 impl Permissions {
     fn policy<'a>(&'a self, spec: &'a PermissionSpec) -> Policy<'a> {
-        Policy {
-            client: &self.client,
-            function: spec.function_name.get().map_or("", String::as_str),
-            qualifier: spec.qualifier.as_ref().and_then(Value::get).map(String::as_str),
-        }
+        Policy { client: &self.client, of: Qualified::of(&spec.function_name, spec.qualifier.as_ref()) }
     }
 
     /// What the policy says, which is asked once by all who look at the same time.
-    async fn statements(
-        &self,
-        cx: &Cx,
-        function: &str,
-        qualifier: Option<&str>,
-    ) -> Result<Arc<Vec<Statement>>, Fault> {
-        let key = (function.to_owned(), qualifier.map(str::to_owned));
+    async fn statements(&self, cx: &Cx, of: Qualified<'_>) -> Result<Arc<Vec<Statement>>, Fault> {
+        let key = (of.function.to_owned(), of.qualifier());
         let asked = self.reads.ask(key.clone(), || {
             let (client, cx, (function, qualifier)) = (self.client.clone(), cx.clone(), key);
             let read = async move {
-                let (function, qualifier) = (function.as_str(), qualifier.as_deref());
-                Policy { client: &client, function, qualifier }.read(&cx).await.map(Arc::new)
+                let of = Qualified { function: &function, qualifier: qualifier.as_deref() };
+                Policy { client: &client, of }.read(&cx).await.map(Arc::new)
             };
             read.boxed()
         });
@@ -66,15 +59,15 @@ impl Permissions {
         }
     }
 
-    fn spec(statement: &Statement, function: &str, qualifier: Option<&str>) -> PermissionSpec {
+    fn spec(statement: &Statement, of: Qualified<'_>) -> PermissionSpec {
         let grant = &statement.grant;
         let mut principal = statement.marked(&grant.principal);
         if grant.action != ACTION {
             principal = format!("{principal} ({})", grant.action);
         }
         PermissionSpec {
-            function_name: function.to_owned().into(),
-            qualifier: qualifier.map(|qualifier| qualifier.to_owned().into()),
+            function_name: of.function.to_owned().into(),
+            qualifier: of.qualifier().map(Into::into),
             principal,
             source_arn: grant.source_arn.clone().unwrap_or_default().into(),
             source_account: grant.source_account.clone(),
@@ -86,51 +79,41 @@ impl Resource for Permissions {
     type Spec = PermissionSpec;
 
     fn new(aws: Arc<Aws>) -> Self {
-        Self { client: policy::client(&aws), aws, reads: PolicyReads::default() }
+        Self { client: Client::new(&aws.without_retries()), aws, reads: PolicyReads::default() }
     }
 
-    async fn read(
-        &self,
-        cx: &Cx,
-        name: &str,
-        want: Option<&PermissionSpec>,
-    ) -> Result<Option<Found<PermissionSpec>>, Fault> {
-        let base = self.aws.base();
-        let function = want.and_then(|want| want.function_name.get()).unwrap_or(&base);
-        let wanted = want.and_then(|want| want.qualifier.as_ref());
-        for qualifier in places(want.is_some(), wanted) {
-            let there = self.statements(cx, function, qualifier).await?;
-            let ids = policy::ids(name);
+    async fn read(&self, cx: &CallContext<'_>, want: Option<&PermissionSpec>) -> Read<PermissionSpec> {
+        let wanted = want.map(|want| (&want.function_name, want.qualifier.as_ref()));
+        for of in places(wanted, &self.aws.base()) {
+            let there = self.statements(cx, of).await?;
+            let ids = policy::ids(cx.name);
             let ours = there.iter().filter(|statement| ids.contains(&statement.grant.sid));
-            let mut specs: Vec<_> =
-                ours.map(|statement| Self::spec(statement, function, qualifier)).collect();
             // Both are there when an exchange was interrupted: the one that has to go is shown.
-            specs.sort_by_key(|spec| want.is_some_and(|want| want.source_account == spec.source_account));
-            if let Some(spec) = specs.into_iter().next() {
+            let is_wanted =
+                |spec: &PermissionSpec| want.is_some_and(|want| want.source_account == spec.source_account);
+            if let Some(spec) = ours.map(|statement| Self::spec(statement, of)).min_by_key(is_wanted) {
                 return Ok(Some(Found { spec, outputs: Outputs::new(), tags: None }));
             }
         }
         Ok(None)
     }
 
-    async fn create(&self, cx: &Cx, name: &str, want: &PermissionSpec) -> Result<Outputs, Fault> {
-        self.policy(want).grant(cx, &[Self::grant(name, want)]).await?;
+    async fn create(&self, cx: &CallContext<'_>, want: &PermissionSpec) -> Written {
+        self.policy(want).grant(cx, &[Self::grant(cx.name, want)]).await?;
         Ok(Outputs::new())
     }
 
     async fn update(
         &self,
-        cx: &Cx,
-        name: &str,
+        cx: &CallContext<'_>,
         _have: &Found<PermissionSpec>,
         want: &PermissionSpec,
-        _fields: &[FieldDiff],
-    ) -> Result<Outputs, Fault> {
-        self.policy(want).exchange(cx, &Self::grant(name, want)).await?;
+    ) -> Written {
+        self.policy(want).exchange(cx, &Self::grant(cx.name, want)).await?;
         Ok(Outputs::new())
     }
 
-    async fn delete(&self, cx: &Cx, name: &str, have: &Found<PermissionSpec>) -> Result<(), Fault> {
-        self.policy(&have.spec).revoke_exchanged(cx, name).await
+    async fn delete(&self, cx: &CallContext<'_>, have: &Found<PermissionSpec>) -> Result<(), Fault> {
+        self.policy(&have.spec).revoke_exchanged(cx, cx.name).await
     }
 }

@@ -8,24 +8,22 @@ use std::time::{Duration, SystemTime};
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::QueueAttributeName;
 use hitctl_config::names::TAG_DELETED;
-use hitctl_engine::{Cx, Fault, FieldDiff, HELD, Outputs, Wait};
+use hitctl_engine::{Fault, HELD, Outputs, Wait};
 use tokio::time::Instant;
 
 use crate::aws::account::Aws;
-use crate::aws::call::Call;
+use crate::aws::call::CallContext;
 use crate::aws::clock::now;
-use crate::aws::fault::{Doing, ToFault as _};
+use crate::aws::fault::ErrorRule;
 use crate::aws::owner::check_ours;
-use crate::aws::resource::{Found, Resource};
+use crate::aws::resource::{Found, Read, Resource, Written};
 use crate::aws::tags::{managed_tags, tags_to_apply};
 use crate::queue::errors;
 use crate::queue::spec::QueueSpec;
 use crate::tags::Tags;
 use attributes::Attributes;
 
-/// What SQS says of a queue that is not there: by its code of old, and by its model's.
-const NOT_FOUND: &[&str] = &["AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"];
-/// What it says of a name that rests.
+/// What SQS says of a name that rests.
 const RECENTLY_DELETED: &[&str] = &["AWS.SimpleQueueService.QueueDeletedRecently", "QueueDeletedRecently"];
 /// What it says of a queue that is there and is another one.
 const EXISTS: &[&str] = &["QueueAlreadyExists", "QueueNameExists"];
@@ -69,48 +67,38 @@ impl Queues {
         Outputs::from([("arn".to_owned(), self.arn(name)), ("url".to_owned(), url)])
     }
 
-    async fn url(&self, cx: &Cx, name: &str) -> Result<Option<String>, Fault> {
-        let request = self.client.get_queue_url().queue_name(name);
-        let found = Call::new(cx, doing("find", name, "sqs:GetQueueUrl"))
-            .absent_on(NOT_FOUND)
-            .find(|| request.clone().send())
-            .await?;
+    async fn url(&self, cx: &CallContext<'_>) -> Result<Option<String>, Fault> {
+        let request = self.client.get_queue_url().queue_name(cx.name);
+        let found = cx.call("find", "sqs:GetQueueUrl").find(|| request.clone().send()).await?;
         Ok(found.and_then(|found| found.queue_url))
     }
 
     /// The queue; `None` also for one that is being deleted, whose URL is still known.
-    async fn live(&self, cx: &Cx, name: &str, want: Option<&QueueSpec>) -> Result<Option<Live>, Fault> {
-        let Some(url) = self.url(cx, name).await? else { return Ok(None) };
+    async fn live(&self, cx: &CallContext<'_>, want: Option<&QueueSpec>) -> Result<Option<Live>, Fault> {
+        let Some(url) = self.url(cx).await? else { return Ok(None) };
         let look =
             self.client.get_queue_attributes().queue_url(&url).attribute_names(QueueAttributeName::All);
-        let attributes = Call::new(cx, doing("read", name, "sqs:GetQueueAttributes"))
-            .absent_on(NOT_FOUND)
-            .find(|| look.clone().send());
+        let attributes = cx.call("read", "sqs:GetQueueAttributes").find(|| look.clone().send());
         let list = self.client.list_queue_tags().queue_url(&url);
-        let tags = Call::new(cx, doing("read the tags of", name, "sqs:ListQueueTags"))
-            .absent_on(NOT_FOUND)
-            .find(|| list.clone().send());
-        let (attributes, tags) = Box::pin(futures::future::try_join(attributes, tags)).await?;
+        let tags = cx.call("read the tags of", "sqs:ListQueueTags").find(|| list.clone().send());
+        let (attributes, tags) = futures::future::try_join(attributes, tags).await?;
         let (Some(attributes), Some(tags)) = (attributes, tags) else { return Ok(None) };
         let attributes = attributes.attributes.unwrap_or_default();
         let tags = tags.tags.unwrap_or_default().into_iter().collect();
         // What is going is never as it should be: its mark makes it differ from what is wanted.
         let mut ours = managed_tags(&tags, want.map(|want| &want.tags));
         ours.extend(tags.get_key_value(TAG_DELETED).map(|(name, at)| (name.clone(), at.clone())));
-        let spec = attributes::spec(&attributes, &self.arn(name), ours)?;
-        let outputs = self.outputs(name, &url);
+        let spec = attributes::spec(&attributes, &self.arn(cx.name), ours)?;
+        let outputs = self.outputs(cx.name, &url);
         Ok(Some(Live { url, attributes, found: Found { spec, outputs, tags: Some(tags) } }))
     }
 
     /// Sets what differs, and nothing else. `false` when the queue is no longer there.
-    async fn set(&self, cx: &Cx, name: &str, url: &str, set: Attributes) -> Result<bool, Fault> {
+    async fn set(&self, cx: &CallContext<'_>, url: &str, set: Attributes) -> Result<bool, Fault> {
         for set in attributes::in_calls(set) {
             let request = self.client.set_queue_attributes().queue_url(url).set_attributes(Some(set));
-            let done = Call::new(cx, doing("change", name, "sqs:SetQueueAttributes"))
-                .absent_on(NOT_FOUND)
-                .find(|| request.clone().send())
-                .await?;
-            if done.is_none() {
+            let call = cx.call("change", "sqs:SetQueueAttributes");
+            if call.find(|| request.clone().send()).await?.is_none() {
                 return Ok(false);
             }
         }
@@ -118,157 +106,124 @@ impl Queues {
     }
 
     /// Sets tags. `false` when the queue is no longer there.
-    async fn tag(&self, cx: &Cx, name: &str, url: &str, tags: Tags) -> Result<bool, Fault> {
+    async fn tag(&self, cx: &CallContext<'_>, url: &str, tags: Tags) -> Result<bool, Fault> {
         let request = self.client.tag_queue().queue_url(url).set_tags(Some(tags.into_iter().collect()));
-        let done = Call::new(cx, doing("tag", name, "sqs:TagQueue"))
-            .absent_on(NOT_FOUND)
-            .find(|| request.clone().send())
-            .await?;
-        Ok(done.is_some())
+        Ok(cx.call("tag", "sqs:TagQueue").find(|| request.clone().send()).await?.is_some())
     }
 
     /// Makes a queue be as wanted, where it is not. `false` when it is no longer there.
     async fn reconcile(
         &self,
-        cx: &Cx,
-        name: &str,
+        cx: &CallContext<'_>,
         url: &str,
         have: &QueueSpec,
         want: &QueueSpec,
     ) -> Result<bool, Fault> {
         let add = tags_to_apply(&have.tags, &want.tags);
-        if !add.is_empty() && !self.tag(cx, name, url, add).await? {
+        if !add.is_empty() && !self.tag(cx, url, add).await? {
             return Ok(false);
         }
         if have.tags.contains_key(TAG_DELETED) {
             let request = self.client.untag_queue().queue_url(url).tag_keys(TAG_DELETED);
-            let untagged = Call::new(cx, doing("untag", name, "sqs:UntagQueue"))
-                .absent_on(NOT_FOUND)
-                .find(|| request.clone().send())
-                .await?;
-            if untagged.is_none() {
+            if cx.call("untag", "sqs:UntagQueue").find(|| request.clone().send()).await?.is_none() {
                 return Ok(false);
             }
         }
-        let arn = self.arn(name);
+        let arn = self.arn(cx.name);
         let set = attributes::delta(have, want, &arn);
         if set.is_empty() {
             return Ok(true);
         }
-        if !self.set(cx, name, url, set).await? {
+        if !self.set(cx, url, set).await? {
             return Ok(false);
         }
         // Looked at once. It may take a minute until all of SQS sees a change, so that what still differs is said once more
         // and then believed.
-        let Some(live) = self.live(cx, name, Some(want)).await? else { return Ok(false) };
-        self.set(cx, name, url, attributes::delta(&live.found.spec, want, &arn)).await
+        let Some(live) = self.live(cx, Some(want)).await? else { return Ok(false) };
+        self.set(cx, url, attributes::delta(&live.found.spec, want, &arn)).await
     }
 
     /// Deletes the queue, if it is there.
-    async fn end(&self, cx: &Cx, name: &str, url: &str) -> Result<(), Fault> {
+    async fn end(&self, cx: &CallContext<'_>, url: &str) -> Result<(), Fault> {
         let request = self.client.delete_queue().queue_url(url);
-        Call::new(cx, doing("delete", name, "sqs:DeleteQueue"))
-            .absent_on(NOT_FOUND)
-            .find(|| request.clone().send())
-            .await
-            .map(drop)
-    }
-
-    /// Makes the queue, or mends the one that is there.
-    async fn make(&self, cx: &Cx, name: &str, want: &QueueSpec) -> Result<Outputs, Fault> {
-        let request = &self
-            .client
-            .create_queue()
-            .queue_name(name)
-            .set_attributes(Some(attributes::all(want, &self.arn(name))))
-            .set_tags(Some(want.tags.clone().into_iter().collect()));
-        let doing = &doing("create", name, "sqs:CreateQueue");
-        let begun = Instant::now();
-        let attempt = || async move {
-            match request.clone().send().await {
-                Ok(_) => {}
-                Err(error) if EXISTS.iter().any(|code| error.is(code)) => {}
-                Err(error) if RECENTLY_DELETED.iter().any(|code| error.is(code)) => {
-                    let said = error.fault(doing).cause;
-                    return Err(Fault { cause: said, ..name_cooldown_error(name, begun.elapsed()) });
-                }
-                Err(error) => return Err(error.fault(doing)),
-            }
-            // One that was being deleted was answered as if it were there.
-            let Some(live) = self.live(cx, name, Some(want)).await? else {
-                return Err(being_deleted_error(name));
-            };
-            check_ours(&self.aws, name, &live.found)?;
-            if is_being_deleted(&live.found.spec, now()) {
-                // Whoever marked it may not have come to it.
-                self.end(cx, name, &live.url).await?;
-                return Err(being_deleted_error(name));
-            }
-            if self.reconcile(cx, name, &live.url, &live.found.spec, want).await? {
-                Ok(self.outputs(name, &live.url))
-            } else {
-                Err(being_deleted_error(name))
-            }
-        };
-        cx.wait(&CREATE_WAIT, "creating the queue", attempt).await
+        cx.call("delete", "sqs:DeleteQueue").find(|| request.clone().send()).await.map(drop)
     }
 }
 
 impl Resource for Queues {
     type Spec = QueueSpec;
 
+    const RULES: &'static [ErrorRule] = errors::RULES;
+
     fn new(aws: Arc<Aws>) -> Self {
         Self { client: Client::new(&aws.config), aws }
     }
 
-    async fn read(
-        &self,
-        cx: &Cx,
-        name: &str,
-        want: Option<&QueueSpec>,
-    ) -> Result<Option<Found<QueueSpec>>, Fault> {
-        let Some(Live { attributes, mut found, .. }) = self.live(cx, name, want).await? else {
-            return Ok(None);
-        };
-        if let Some(held) = attributes::held(&attributes) {
-            found.outputs.insert(HELD.to_owned(), held);
-        }
+    async fn read(&self, cx: &CallContext<'_>, want: Option<&QueueSpec>) -> Read<QueueSpec> {
+        let Some(Live { attributes, mut found, .. }) = self.live(cx, want).await? else { return Ok(None) };
+        found.outputs.extend(attributes::held(&attributes).map(|held| (HELD.to_owned(), held)));
         Ok(Some(found))
     }
 
-    async fn create(&self, cx: &Cx, name: &str, want: &QueueSpec) -> Result<Outputs, Fault> {
-        Box::pin(self.make(cx, name, want)).await
+    /// Makes the queue, or brings the one that is there to what is wanted.
+    async fn create(&self, cx: &CallContext<'_>, want: &QueueSpec) -> Written {
+        let request = &self
+            .client
+            .create_queue()
+            .queue_name(cx.name)
+            .set_attributes(Some(attributes::all(want, &self.arn(cx.name))))
+            .set_tags(Some(want.tags.clone().into_iter().collect()));
+        let begun = Instant::now();
+        let attempt = || async move {
+            let call = cx.call("create", "sqs:CreateQueue").once().absent_on(EXISTS);
+            call.find(|| request.clone().send()).await.map_err(|fault| {
+                if RECENTLY_DELETED.contains(&fault.code.as_str()) {
+                    Fault { cause: fault.cause, ..name_cooldown_error(cx.name, begun.elapsed()) }
+                } else {
+                    fault
+                }
+            })?;
+            // One that was being deleted was answered as if it were there.
+            let Some(live) = self.live(cx, Some(want)).await? else {
+                return Err(being_deleted_error(cx.name));
+            };
+            check_ours(&self.aws, cx.name, &live.found)?;
+            if is_being_deleted(&live.found.spec, now()) {
+                // Whoever marked it may not have come to it.
+                self.end(cx, &live.url).await?;
+                return Err(being_deleted_error(cx.name));
+            }
+            if self.reconcile(cx, &live.url, &live.found.spec, want).await? {
+                Ok(self.outputs(cx.name, &live.url))
+            } else {
+                Err(being_deleted_error(cx.name))
+            }
+        };
+        cx.wait(&CREATE_WAIT, "creating the queue", attempt).await
     }
 
-    async fn update(
-        &self,
-        cx: &Cx,
-        name: &str,
-        have: &Found<QueueSpec>,
-        want: &QueueSpec,
-        _fields: &[FieldDiff],
-    ) -> Result<Outputs, Fault> {
+    async fn update(&self, cx: &CallContext<'_>, have: &Found<QueueSpec>, want: &QueueSpec) -> Written {
         let known = have.outputs.get("url").filter(|_| !is_being_deleted(&have.spec, now()));
         if let Some(url) = known
-            && Box::pin(self.reconcile(cx, name, url, &have.spec, want)).await?
+            && self.reconcile(cx, url, &have.spec, want).await?
         {
-            return Ok(self.outputs(name, url));
+            return Ok(self.outputs(cx.name, url));
         }
         // It was being deleted when it was read.
-        self.create(cx, name, want).await
+        self.create(cx, want).await
     }
 
     /// Marks it first, since SQS may show it for another minute, and who deploys then must not take it for one that stays. Does
     /// not wait until the name is free again: who makes the next one does.
-    async fn delete(&self, cx: &Cx, name: &str, have: &Found<QueueSpec>) -> Result<(), Fault> {
+    async fn delete(&self, cx: &CallContext<'_>, have: &Found<QueueSpec>) -> Result<(), Fault> {
         let url = match have.outputs.get("url") {
             Some(url) => Some(url.clone()),
-            None => self.url(cx, name).await?,
+            None => self.url(cx).await?,
         };
         let Some(url) = url else { return Ok(()) };
         let at = now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
         let mark = Tags::from([(TAG_DELETED.to_owned(), at.to_string())]);
-        if self.tag(cx, name, &url, mark).await? { self.end(cx, name, &url).await } else { Ok(()) }
+        if self.tag(cx, &url, mark).await? { self.end(cx, &url).await } else { Ok(()) }
     }
 }
 
@@ -278,10 +233,6 @@ fn is_being_deleted(found: &QueueSpec, now: SystemTime) -> bool {
     let at = seconds.and_then(|at| SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(at)));
     // A clock that is ahead of ours has marked it in our future.
     at.is_some_and(|at| now.duration_since(at).unwrap_or_else(|ahead| ahead.duration()) < DELETION_GRACE)
-}
-
-fn doing(verb: &'static str, name: &str, operation: &'static str) -> Doing {
-    Doing::new(verb, format!("queue {name}"), operation).with_rules(errors::RULES)
 }
 
 /// A name that cannot be used yet, so long after that was said first.

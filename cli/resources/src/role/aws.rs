@@ -3,16 +3,15 @@
 use std::sync::Arc;
 
 use aws_sdk_iam::Client;
-use aws_sdk_iam::operation::get_role::GetRoleOutput;
-use aws_sdk_iam::types::Tag;
-use hitctl_engine::{Cx, Fault, FieldDiff, Outputs};
+use aws_sdk_iam::types::{Role as Description, Tag};
+use hitctl_engine::{Fault, Outputs};
 
 use crate::aws::account::Aws;
-use crate::aws::call::Call;
-use crate::aws::fault::Doing;
+use crate::aws::call::{CallContext, NOT_FOUND};
+use crate::aws::fault::ErrorRule;
 use crate::aws::owner::check_ours;
-use crate::aws::resource::{Found, Resource};
-use crate::aws::tags::{managed_tags, tags_to_apply};
+use crate::aws::resource::{Found, Read, Resource, Written};
+use crate::aws::tags::{managed_tags, sdk_tags, tags_to_apply};
 use crate::role::spec::RoleSpec;
 use crate::role::{errors, policy};
 use crate::tags::Tags;
@@ -20,11 +19,8 @@ use crate::tags::Tags;
 /// The name of the inline policy.
 pub(crate) const POLICY: &str = "hitctl";
 
-/// What IAM says of what is not there; and for a moment of what has just been made.
-pub(crate) const NOT_FOUND: &[&str] = &["NoSuchEntity"];
-
 /// What IAM says when a role still has something on it.
-const HELD: &[&str] = &["DeleteConflict"];
+const HELD: &str = "DeleteConflict";
 
 /// How often a role is emptied anew when something turns out to be still on it.
 const ROUNDS: u32 = 5;
@@ -44,164 +40,40 @@ impl Role {
         ])
     }
 
-    async fn found(
-        &self,
-        cx: &Cx,
-        name: &str,
-        want: Option<&RoleSpec>,
-    ) -> Result<Option<Found<RoleSpec>>, Fault> {
-        let request = self.client.get_role().role_name(name);
-        let role = Call::new(cx, doing("read", name, "iam:GetRole"))
-            .absent_on(NOT_FOUND)
-            .find(|| request.clone().send())
-            .await?;
-        let Some(GetRoleOutput { role: Some(role), .. }) = role else { return Ok(None) };
-        let request = self.client.get_role_policy().role_name(name).policy_name(POLICY);
-        let inline = Call::new(cx, doing("read the policy of", name, "iam:GetRolePolicy"))
-            .absent_on(NOT_FOUND)
-            .find(|| request.clone().send())
-            .await?;
-        let tags: Tags =
-            role.tags().iter().map(|tag| (tag.key().to_owned(), tag.value().to_owned())).collect();
-        let spec = RoleSpec {
-            trusted_service: role
-                .assume_role_policy_document()
-                .map(policy::trusted_service)
-                .unwrap_or_default(),
-            statements: inline.map(|inline| policy::statements(inline.policy_document())).unwrap_or_default(),
-            tags: managed_tags(&tags, want.map(|want| &want.tags)),
-        };
-        Ok(Some(Found { spec, outputs: self.outputs(name, role.role_id()), tags: Some(tags) }))
+    async fn get(&self, cx: &CallContext<'_>) -> Result<Option<Description>, Fault> {
+        let request = self.client.get_role().role_name(cx.name);
+        let found = cx.call("read", "iam:GetRole").find(|| request.clone().send()).await?;
+        Ok(found.and_then(|found| found.role))
     }
 
-    async fn put_policy(&self, cx: &Cx, name: &str, want: &RoleSpec) -> Result<(), Fault> {
-        let request = self
-            .client
-            .put_role_policy()
-            .role_name(name)
-            .policy_name(POLICY)
-            .policy_document(policy::document(&want.statements));
-        Call::new(cx, doing("set the policy of", name, "iam:PutRolePolicy"))
-            .again_on(NOT_FOUND)
-            .send(|| request.clone().send())
-            .await?;
-        Ok(())
-    }
-
-    /// Makes a role be as wanted, where it is not.
-    async fn reconcile(&self, cx: &Cx, name: &str, have: &RoleSpec, want: &RoleSpec) -> Result<(), Fault> {
-        if have.trusted_service != want.trusted_service {
-            let request = self
-                .client
-                .update_assume_role_policy()
-                .role_name(name)
-                .policy_document(policy::trust(&want.trusted_service));
-            Call::new(cx, doing("set who may assume", name, "iam:UpdateAssumeRolePolicy"))
-                .again_on(NOT_FOUND)
-                .send(|| request.clone().send())
-                .await?;
-        }
-        if have.statements != want.statements {
-            self.put_policy(cx, name, want).await?;
-        }
-        let tags = tags_to_apply(&have.tags, &want.tags);
-        if !tags.is_empty() {
-            let request = self.client.tag_role().role_name(name).set_tags(Some(sdk_tags(&tags)));
-            Call::new(cx, doing("tag", name, "iam:TagRole"))
-                .again_on(NOT_FOUND)
-                .send(|| request.clone().send())
-                .await?;
-        }
-        Ok(())
-    }
-
-    async fn make(&self, cx: &Cx, name: &str, want: &RoleSpec) -> Result<Outputs, Fault> {
-        let request = self
-            .client
-            .create_role()
-            .role_name(name)
-            .assume_role_policy_document(policy::trust(&want.trusted_service))
-            .set_tags(Some(sdk_tags(&want.tags)));
-        let made = Call::new(cx, doing("create", name, "iam:CreateRole"))
-            .absent_on(&["EntityAlreadyExists"])
-            .find(|| request.clone().send())
-            .await?;
-        if let Some(made) = made {
-            self.put_policy(cx, name, want).await?;
-            let id = made.role.as_ref().map_or("", |role| role.role_id());
-            return Ok(self.outputs(name, id));
-        }
-        let found = if let Some(found) = self.found(cx, name, Some(want)).await? {
-            found
-        } else {
-            // Not to be seen yet, so it has just been made: by us, in a call whose answer was lost, or by another deploy.
-            // Whose it is has to be known before anything of it is changed.
-            let request = self.client.get_role().role_name(name);
-            Call::new(cx, doing("read", name, "iam:GetRole"))
-                .again_on(NOT_FOUND)
-                .send(|| request.clone().send())
-                .await?;
-            self.found(cx, name, Some(want))
-                .await?
-                .ok_or_else(|| Fault::transient("not_visible", format!("role {name} is not visible yet")))?
-        };
-        check_ours(&self.aws, name, &found)?;
-        self.reconcile(cx, name, &found.spec, want).await?;
-        Ok(found.outputs)
+    async fn put_policy(&self, cx: &CallContext<'_>, want: &RoleSpec) -> Result<(), Fault> {
+        let request = self.client.put_role_policy().role_name(cx.name).policy_name(POLICY);
+        let request = request.policy_document(policy::document(&want.statements));
+        let call = cx.call("set the policy of", "iam:PutRolePolicy").again_on(NOT_FOUND);
+        call.send(|| request.clone().send()).await.map(drop)
     }
 
     /// Takes everything off a role: IAM deletes only empty ones.
-    async fn empty(&self, cx: &Cx, name: &str) -> Result<(), Fault> {
-        let request = self.client.list_role_policies().role_name(name);
-        let inline = Call::new(cx, doing("list the policies of", name, "iam:ListRolePolicies"))
-            .absent_on(NOT_FOUND)
+    async fn empty(&self, cx: &CallContext<'_>) -> Result<(), Fault> {
+        let request = self.client.list_role_policies().role_name(cx.name);
+        let inline: Option<Vec<String>> = cx
+            .call("list the policies of", "iam:ListRolePolicies")
             .find(|| request.clone().into_paginator().items().send().try_collect())
             .await?;
         for policy in inline.unwrap_or_default() {
-            let request = self.client.delete_role_policy().role_name(name).policy_name(policy);
-            Call::new(cx, doing("delete a policy of", name, "iam:DeleteRolePolicy"))
-                .absent_on(NOT_FOUND)
-                .find(|| request.clone().send())
-                .await?;
+            let request = self.client.delete_role_policy().role_name(cx.name).policy_name(policy);
+            let call = cx.call("delete a policy of", "iam:DeleteRolePolicy");
+            call.find(|| request.clone().send()).await?;
         }
-        let request = self.client.list_attached_role_policies().role_name(name);
-        let attached = Call::new(cx, doing("list the policies of", name, "iam:ListAttachedRolePolicies"))
-            .absent_on(NOT_FOUND)
+        let request = self.client.list_attached_role_policies().role_name(cx.name);
+        let attached = cx
+            .call("list the policies of", "iam:ListAttachedRolePolicies")
             .find(|| request.clone().into_paginator().items().send().try_collect())
             .await?;
         for arn in attached.unwrap_or_default().into_iter().filter_map(|policy| policy.policy_arn) {
-            let request = self.client.detach_role_policy().role_name(name).policy_arn(arn);
-            Call::new(cx, doing("detach a policy of", name, "iam:DetachRolePolicy"))
-                .absent_on(NOT_FOUND)
-                .find(|| request.clone().send())
-                .await?;
-        }
-        Ok(())
-    }
-
-    async fn remove(&self, cx: &Cx, name: &str) -> Result<(), Fault> {
-        let request = self.client.delete_role().role_name(name);
-        let last = ROUNDS - 1;
-        for round in 0..ROUNDS {
-            self.empty(cx, name).await?;
-            // In all rounds but the last, what is still on it is taken off again.
-            let held: &[&str] = if round == last { &[] } else { HELD };
-            let codes = [NOT_FOUND, held].concat();
-            let deleted = Call::new(cx, doing("delete", name, "iam:DeleteRole"))
-                .absent_on(&codes)
-                .find(|| request.clone().send())
-                .await?;
-            if deleted.is_some() {
-                return Ok(());
-            }
-            let request = self.client.get_role().role_name(name);
-            let there = Call::new(cx, doing("read", name, "iam:GetRole"))
-                .absent_on(NOT_FOUND)
-                .find(|| request.clone().send())
-                .await?;
-            if there.is_none() {
-                return Ok(());
-            }
+            let request = self.client.detach_role_policy().role_name(cx.name).policy_arn(arn);
+            let call = cx.call("detach a policy of", "iam:DetachRolePolicy");
+            call.find(|| request.clone().send()).await?;
         }
         Ok(())
     }
@@ -210,48 +82,89 @@ impl Role {
 impl Resource for Role {
     type Spec = RoleSpec;
 
+    const RULES: &'static [ErrorRule] = errors::RULES;
+
     fn new(aws: Arc<Aws>) -> Self {
         Self { client: Client::new(&aws.config), aws }
     }
 
-    async fn read(
-        &self,
-        cx: &Cx,
-        name: &str,
-        want: Option<&RoleSpec>,
-    ) -> Result<Option<Found<RoleSpec>>, Fault> {
-        self.found(cx, name, want).await
+    async fn read(&self, cx: &CallContext<'_>, want: Option<&RoleSpec>) -> Read<RoleSpec> {
+        let Some(role) = self.get(cx).await? else { return Ok(None) };
+        let request = self.client.get_role_policy().role_name(cx.name).policy_name(POLICY);
+        let call = cx.call("read the policy of", "iam:GetRolePolicy");
+        let inline = call.find(|| request.clone().send()).await?;
+        let tags: Tags =
+            role.tags().iter().map(|tag| (tag.key().to_owned(), tag.value().to_owned())).collect();
+        let trust = role.assume_role_policy_document();
+        let spec = RoleSpec {
+            trusted_service: trust.map(policy::trusted_service).unwrap_or_default(),
+            statements: inline.map(|inline| policy::statements(inline.policy_document())).unwrap_or_default(),
+            tags: managed_tags(&tags, want.map(|want| &want.tags)),
+        };
+        Ok(Some(Found { spec, outputs: self.outputs(cx.name, role.role_id()), tags: Some(tags) }))
     }
 
-    async fn create(&self, cx: &Cx, name: &str, want: &RoleSpec) -> Result<Outputs, Fault> {
-        self.make(cx, name, want).await
+    async fn create(&self, cx: &CallContext<'_>, want: &RoleSpec) -> Written {
+        let request = self
+            .client
+            .create_role()
+            .role_name(cx.name)
+            .assume_role_policy_document(policy::trust(&want.trusted_service))
+            .set_tags(Some(iam_tags(&want.tags)));
+        let call = cx.call("create", "iam:CreateRole").absent_on(&["EntityAlreadyExists"]);
+        if let Some(made) = call.find(|| request.clone().send()).await? {
+            self.put_policy(cx, want).await?;
+            return Ok(self.outputs(cx.name, made.role.as_ref().map_or("", |role| role.role_id())));
+        }
+        let found = if let Some(found) = self.read(cx, Some(want)).await? {
+            found
+        } else {
+            // Not to be seen yet, so it has just been made: by us, in a call whose answer was lost, or by another deploy.
+            // Whose it is has to be known before anything of it is changed.
+            let request = self.client.get_role().role_name(cx.name);
+            cx.call("read", "iam:GetRole").again_on(NOT_FOUND).send(|| request.clone().send()).await?;
+            let unseen = || Fault::transient("not_visible", format!("role {} is not visible yet", cx.name));
+            self.read(cx, Some(want)).await?.ok_or_else(unseen)?
+        };
+        check_ours(&self.aws, cx.name, &found)?;
+        self.update(cx, &found, want).await
     }
 
-    async fn update(
-        &self,
-        cx: &Cx,
-        name: &str,
-        have: &Found<RoleSpec>,
-        want: &RoleSpec,
-        _: &[FieldDiff],
-    ) -> Result<Outputs, Fault> {
-        self.reconcile(cx, name, &have.spec, want).await?;
+    async fn update(&self, cx: &CallContext<'_>, have: &Found<RoleSpec>, want: &RoleSpec) -> Written {
+        if have.spec.trusted_service != want.trusted_service {
+            let trust = policy::trust(&want.trusted_service);
+            let request = self.client.update_assume_role_policy().role_name(cx.name).policy_document(trust);
+            let call = cx.call("set who may assume", "iam:UpdateAssumeRolePolicy").again_on(NOT_FOUND);
+            call.send(|| request.clone().send()).await?;
+        }
+        if have.spec.statements != want.statements {
+            self.put_policy(cx, want).await?;
+        }
+        let tags = tags_to_apply(&have.spec.tags, &want.tags);
+        if !tags.is_empty() {
+            let request = self.client.tag_role().role_name(cx.name).set_tags(Some(iam_tags(&tags)));
+            cx.call("tag", "iam:TagRole").again_on(NOT_FOUND).send(|| request.clone().send()).await?;
+        }
         Ok(have.outputs.clone())
     }
 
-    async fn delete(&self, cx: &Cx, name: &str, _: &Found<RoleSpec>) -> Result<(), Fault> {
-        self.remove(cx, name).await
+    async fn delete(&self, cx: &CallContext<'_>, _: &Found<RoleSpec>) -> Result<(), Fault> {
+        let request = self.client.delete_role().role_name(cx.name);
+        let gone_or_held = [NOT_FOUND, &[HELD]].concat();
+        for round in 1..=ROUNDS {
+            self.empty(cx).await?;
+            // In all rounds but the last, what is still on it is taken off again.
+            let codes = if round == ROUNDS { NOT_FOUND } else { &gone_or_held };
+            let call = cx.call("delete", "iam:DeleteRole").absent_on(codes);
+            if call.find(|| request.clone().send()).await?.is_some() || self.get(cx).await?.is_none() {
+                return Ok(());
+            }
+        }
+        Ok(())
     }
 }
 
-fn doing(verb: &'static str, name: &str, operation: &'static str) -> Doing {
-    Doing::new(verb, format!("role {name}"), operation).with_rules(errors::RULES)
-}
-
-fn sdk_tags(tags: &Tags) -> Vec<Tag> {
-    tags.iter()
-        .map(|(name, value)| {
-            Tag::builder().key(name).value(value).build().expect("a tag with its key and its value")
-        })
-        .collect()
+/// Tags as IAM takes them.
+pub(crate) fn iam_tags(tags: &Tags) -> Vec<Tag> {
+    sdk_tags(tags, |key, value| Tag::builder().key(key).value(value).build())
 }

@@ -107,18 +107,7 @@ fn decoded(text: &str) -> String {
     if text.trim_start().starts_with('{') {
         return text.to_owned();
     }
-    let bytes = text.as_bytes();
-    let mut plain = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while let Some(&byte) = bytes.get(at) {
-        let hex = |at: usize| bytes.get(at).and_then(|&byte| char::from(byte).to_digit(16));
-        let pair = (byte == b'%').then(|| hex(at + 1).zip(hex(at + 2))).flatten();
-        match pair.and_then(|(high, low)| u8::try_from(high * 16 + low).ok()) {
-            Some(byte) => (plain.push(byte), at += 3).1,
-            None => (plain.push(byte), at += 1).1,
-        }
-    }
-    String::from_utf8_lossy(&plain).into_owned()
+    percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
 #[cfg(test)]

@@ -7,25 +7,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, OnDemandThroughput,
     PointInTimeRecoverySpecification, ScalarAttributeType, TableDescription, TableStatus, Tag,
 };
-use hitctl_engine::{Cx, Fault, FieldDiff, Outputs, Wait};
+use hitctl_engine::{Fault, Outputs, Wait};
 
 use crate::aws::account::Aws;
-use crate::aws::call::Call;
-use crate::aws::fault::Doing;
+use crate::aws::call::{CallContext, NOT_FOUND};
+use crate::aws::fault::ErrorRule;
 use crate::aws::owner::check_ours;
-use crate::aws::resource::{Found, Resource};
-use crate::aws::tags::tags_to_apply;
+use crate::aws::resource::{Found, Read, Resource, Written};
+use crate::aws::tags::{sdk_tags, tags_to_apply};
 use crate::table::errors;
 use crate::table::spec::TableSpec;
 use crate::tags::Tags;
-
-/// What is said of a table that is not there.
-const NOT_FOUND: &[&str] = &["ResourceNotFoundException", "TableNotFoundException"];
 
 /// What is said of one that is there already, or that is being changed.
 const IN_USE: &[&str] = &["ResourceInUseException"];
@@ -58,50 +54,45 @@ impl Table {
         Outputs::from([("arn".to_owned(), self.arn(name))])
     }
 
-    /// Waits until the table has settled; `None` once there is none.
-    async fn settled(&self, cx: &Cx, name: &str) -> Result<Option<TableDescription>, Fault> {
+    /// Waits until the table can be used.
+    async fn active(&self, cx: &CallContext<'_>) -> Result<TableDescription, Fault> {
         let look = move || async move {
-            let Some(table) = self.describe(cx, name).await? else { return Ok(None) };
+            let Some(table) = self.describe(cx).await? else { return Ok(None) };
             match table.table_status() {
                 Some(TableStatus::Active) => Ok(Some(table)),
                 Some(TableStatus::Creating | TableStatus::Updating | TableStatus::Deleting) | None => {
-                    Err(unsettled(name, &table))
+                    Err(unsettled(cx.name, &table))
                 }
-                Some(_) => Err(Fault::fatal("table_status", unsettled(name, &table).message)
+                Some(_) => Err(Fault::fatal("table_status", unsettled(cx.name, &table).message)
                     .hinted("look at the table in the DynamoDB console: AWS does not let it be used")),
             }
         };
-        cx.wait(&POLLS, &format!("waiting for table {name}"), look).await
-    }
-
-    /// Waits until the table can be used.
-    async fn active(&self, cx: &Cx, name: &str) -> Result<TableDescription, Fault> {
-        let table = self.settled(cx, name).await?;
+        let table = cx.wait(&POLLS, &format!("waiting for table {}", cx.name), look).await?;
         table.ok_or_else(|| {
-            Fault::fatal("table_gone", format!("table {name} was deleted meanwhile"))
+            Fault::fatal("table_gone", format!("table {} was deleted meanwhile", cx.name))
                 .hinted("run the same command again; it continues where it stopped")
         })
     }
 
     /// Makes the changes that go by `UpdateTable`: one, wait, the next.
-    async fn apply(&self, cx: &Cx, name: &str, changes: &[Change]) -> Result<(), Fault> {
-        self.active(cx, name).await?;
+    async fn apply(&self, cx: &CallContext<'_>, changes: &[Change]) -> Result<(), Fault> {
+        self.active(cx).await?;
         for &change in changes {
-            let attempt = move || self.try_change(cx, name, change);
+            let attempt = move || self.try_change(cx, change);
             let wait = POLLS.each_within(Duration::from_mins(2));
-            cx.wait(&wait, &format!("waiting to update table {name}"), attempt).await?;
-            self.active(cx, name).await?;
+            cx.wait(&wait, &format!("waiting to update table {}", cx.name), attempt).await?;
+            self.active(cx).await?;
         }
         Ok(())
     }
 
     /// Makes one change, unless it is made already: by a call whose answer was lost, which AWS may refuse to do again.
-    async fn try_change(&self, cx: &Cx, name: &str, change: Change) -> Result<(), Fault> {
-        let table = self.active(cx, name).await?;
+    async fn try_change(&self, cx: &CallContext<'_>, change: Change) -> Result<(), Fault> {
+        let table = self.active(cx).await?;
         if change.is_made(&table) {
             return Ok(());
         }
-        let update = self.client.update_table().table_name(name);
+        let update = self.client.update_table().table_name(cx.name);
         let request = match change {
             Change::Protection(on) => update.deletion_protection_enabled(on),
             Change::MaxWriteUnits(units) if read::is_on_demand(&table) => {
@@ -111,34 +102,90 @@ impl Table {
                 update.billing_mode(BillingMode::PayPerRequest).on_demand_throughput(on_demand(units))
             }
         };
-        let changed = Call::new(cx, doing("update", name, "dynamodb:UpdateTable"))
-            .absent_on(IN_USE)
-            .find(|| request.clone().send())
-            .await?;
-        changed.map(|_| ()).ok_or_else(|| unsettled(name, &table))
+        let call = cx.call("update", "dynamodb:UpdateTable").absent_on(IN_USE);
+        let changed = call.find(|| request.clone().send()).await?;
+        changed.map(drop).ok_or_else(|| unsettled(cx.name, &table))
     }
 
-    async fn set_backups(&self, cx: &Cx, name: &str, on: bool) -> Result<(), Fault> {
+    async fn set_backups(&self, cx: &CallContext<'_>, on: bool) -> Result<(), Fault> {
         let backups = PointInTimeRecoverySpecification::builder()
             .point_in_time_recovery_enabled(on)
             .build()
             .expect("its one required field is set");
-        let request = self
-            .client
-            .update_continuous_backups()
-            .table_name(name)
-            .point_in_time_recovery_specification(backups);
+        let request = self.client.update_continuous_backups().table_name(cx.name);
+        let request = request.point_in_time_recovery_specification(backups);
         // "Backups are being enabled", for a while after a table is made.
-        Call::new(cx, doing("set the backups of", name, "dynamodb:UpdateContinuousBackups"))
-            .patient(PATIENCE)
-            .again_on(NOT_FOUND)
-            .send(|| request.clone().send())
-            .await?;
-        Ok(())
+        let call = cx.call("set the backups of", "dynamodb:UpdateContinuousBackups");
+        call.patient(PATIENCE).again_on(NOT_FOUND).send(|| request.clone().send()).await.map(drop)
     }
 
-    /// Makes a table be as wanted, where it is not.
-    async fn reconcile(&self, cx: &Cx, name: &str, have: &TableSpec, want: &TableSpec) -> Result<(), Fault> {
+    /// Makes the table; `None` where it is there already. One that is just being deleted is waited for.
+    async fn make(&self, cx: &CallContext<'_>, want: &TableSpec) -> Result<Option<TableDescription>, Fault> {
+        let key = &want.partition_key;
+        let attribute =
+            AttributeDefinition::builder().attribute_name(key).attribute_type(ScalarAttributeType::S);
+        let hash = KeySchemaElement::builder().attribute_name(key).key_type(KeyType::Hash);
+        let request = &self
+            .client
+            .create_table()
+            .table_name(cx.name)
+            .attribute_definitions(attribute.build().expect("its required fields are set"))
+            .key_schema(hash.build().expect("its required fields are set"))
+            .billing_mode(BillingMode::PayPerRequest)
+            .on_demand_throughput(on_demand(want.max_write_units))
+            .deletion_protection_enabled(want.deletion_protection)
+            .set_tags(Some(table_tags(&want.tags)));
+        let attempt = move || async move {
+            let call = cx.call("create", "dynamodb:CreateTable").absent_on(IN_USE);
+            if let Some(made) = call.find(|| request.clone().send()).await? {
+                return Ok(made.table_description);
+            }
+            match self.describe(cx).await? {
+                Some(table) if table.table_status() != Some(&TableStatus::Deleting) => Ok(None),
+                Some(table) => Err(unsettled(cx.name, &table)),
+                None => {
+                    Err(Fault::transient("table_gone", format!("table {} was deleted meanwhile", cx.name)))
+                }
+            }
+        };
+        let patience = POLLS.each_within(Duration::from_mins(2));
+        cx.wait(&patience, &format!("waiting for the name of table {}", cx.name), attempt).await
+    }
+}
+
+impl Resource for Table {
+    type Spec = TableSpec;
+
+    const RULES: &'static [ErrorRule] = errors::RULES;
+
+    fn new(aws: Arc<Aws>) -> Self {
+        Self { client: Client::new(&aws.without_retries()), aws }
+    }
+
+    async fn read(&self, cx: &CallContext<'_>, want: Option<&TableSpec>) -> Read<TableSpec> {
+        self.found(cx, want).await
+    }
+
+    async fn create(&self, cx: &CallContext<'_>, want: &TableSpec) -> Written {
+        if let Some(made) = self.make(cx, want).await? {
+            if made.table_status() != Some(&TableStatus::Active) {
+                self.active(cx).await?;
+            }
+            if want.point_in_time_recovery {
+                self.set_backups(cx, true).await?;
+            }
+            if let Some(attribute) = &want.ttl_attribute {
+                self.set_ttl(cx, attribute, true).await?;
+            }
+        } else if let Some(found) = self.found(cx, Some(want)).await? {
+            check_ours(&self.aws, cx.name, &found)?;
+            self.update(cx, &found, want).await?;
+        }
+        Ok(self.outputs(cx.name))
+    }
+
+    async fn update(&self, cx: &CallContext<'_>, have: &Found<TableSpec>, want: &TableSpec) -> Written {
+        let (name, have) = (cx.name, &have.spec);
         if have.partition_key != want.partition_key {
             let message =
                 format!("table {name} has the key {}, not {}", have.partition_key, want.partition_key);
@@ -146,151 +193,41 @@ impl Table {
                 .hinted("run the same command again: its plan shows what a new table would lose"));
         }
         // Also waits for a table that an earlier run has only begun to make.
-        self.apply(cx, name, &changes(have, want)).await?;
+        self.apply(cx, &changes(have, want)).await?;
         if have.point_in_time_recovery != want.point_in_time_recovery {
-            self.set_backups(cx, name, want.point_in_time_recovery).await?;
+            self.set_backups(cx, want.point_in_time_recovery).await?;
         }
         let tags = tags_to_apply(&have.tags, &want.tags);
         if !tags.is_empty() {
-            let request =
-                self.client.tag_resource().resource_arn(self.arn(name)).set_tags(Some(sdk_tags(&tags)));
-            Call::new(cx, doing("tag", name, "dynamodb:TagResource"))
-                .again_on(NOT_FOUND)
-                .send(|| request.clone().send())
-                .await?;
+            let tags = table_tags(&tags);
+            let request = self.client.tag_resource().resource_arn(self.arn(name)).set_tags(Some(tags));
+            let call = cx.call("tag", "dynamodb:TagResource").again_on(NOT_FOUND);
+            call.send(|| request.clone().send()).await?;
         }
         // Last: it may be refused for an hour.
-        self.reconcile_ttl(cx, name, have, want).await
-    }
-
-    /// Makes the table; `None` where it is there already. One that is just being deleted is waited for.
-    async fn make(&self, cx: &Cx, name: &str, want: &TableSpec) -> Result<Option<TableDescription>, Fault> {
-        let key = &want.partition_key;
-        let request = &self
-            .client
-            .create_table()
-            .table_name(name)
-            .attribute_definitions(
-                AttributeDefinition::builder()
-                    .attribute_name(key)
-                    .attribute_type(ScalarAttributeType::S)
-                    .build()
-                    .expect("its required fields are set"),
-            )
-            .key_schema(
-                KeySchemaElement::builder()
-                    .attribute_name(key)
-                    .key_type(KeyType::Hash)
-                    .build()
-                    .expect("its required fields are set"),
-            )
-            .billing_mode(BillingMode::PayPerRequest)
-            .on_demand_throughput(on_demand(want.max_write_units))
-            .deletion_protection_enabled(want.deletion_protection)
-            .set_tags(Some(sdk_tags(&want.tags)));
-        let attempt = move || async move {
-            let made = Call::new(cx, doing("create", name, "dynamodb:CreateTable"))
-                .absent_on(IN_USE)
-                .find(|| request.clone().send())
-                .await?;
-            if let Some(made) = made {
-                return Ok(made.table_description);
-            }
-            match self.describe(cx, name).await? {
-                Some(table) if table.table_status() != Some(&TableStatus::Deleting) => Ok(None),
-                Some(table) => Err(unsettled(name, &table)),
-                None => Err(Fault::transient("table_gone", format!("table {name} was deleted meanwhile"))),
-            }
-        };
-        let patience = POLLS.each_within(Duration::from_mins(2));
-        cx.wait(&patience, &format!("waiting for the name of table {name}"), attempt).await
-    }
-
-    async fn make_as_wanted(&self, cx: &Cx, name: &str, want: &TableSpec) -> Result<Outputs, Fault> {
-        if let Some(made) = self.make(cx, name, want).await? {
-            if made.table_status() != Some(&TableStatus::Active) {
-                self.active(cx, name).await?;
-            }
-            if want.point_in_time_recovery {
-                self.set_backups(cx, name, true).await?;
-            }
-            if let Some(attribute) = &want.ttl_attribute {
-                self.set_ttl(cx, name, attribute, true).await?;
-            }
-        } else if let Some(found) = self.found(cx, name, Some(want)).await? {
-            check_ours(&self.aws, name, &found)?;
-            self.reconcile(cx, name, &found.spec, want).await?;
-        }
+        self.reconcile_ttl(cx, have, want).await?;
         Ok(self.outputs(name))
     }
 
-    async fn remove(&self, cx: &Cx, name: &str) -> Result<(), Fault> {
-        let Some(table) = self.describe(cx, name).await? else { return Ok(()) };
+    async fn delete(&self, cx: &CallContext<'_>, _: &Found<TableSpec>) -> Result<(), Fault> {
+        let Some(table) = self.describe(cx).await? else { return Ok(()) };
         if table.table_status() != Some(&TableStatus::Deleting) {
             if table.deletion_protection_enabled() == Some(true) {
-                self.apply(cx, name, &[Change::Protection(false)]).await?;
+                self.apply(cx, &[Change::Protection(false)]).await?;
             }
             // In use while it is changing: that passes.
-            let request = self.client.delete_table().table_name(name);
-            Call::new(cx, doing("delete", name, "dynamodb:DeleteTable"))
-                .patient(PATIENCE)
-                .absent_on(NOT_FOUND)
-                .find(|| request.clone().send())
-                .await?;
+            let request = self.client.delete_table().table_name(cx.name);
+            let call = cx.call("delete", "dynamodb:DeleteTable").patient(PATIENCE);
+            call.find(|| request.clone().send()).await?;
         }
         let look = move || async move {
-            match self.describe(cx, name).await? {
-                Some(table) => Err(unsettled(name, &table)),
+            match self.describe(cx).await? {
+                Some(table) => Err(unsettled(cx.name, &table)),
                 None => Ok(()),
             }
         };
-        cx.wait(&POLLS, &format!("waiting until table {name} is gone"), look).await
+        cx.wait(&POLLS, &format!("waiting until table {} is gone", cx.name), look).await
     }
-}
-
-impl Resource for Table {
-    type Spec = TableSpec;
-
-    fn new(aws: Arc<Aws>) -> Self {
-        // Retries are ours alone: the SDK takes a limit of the account for a throttle, since both have one code.
-        let config = aws_sdk_dynamodb::config::Builder::from(&aws.config)
-            .retry_config(RetryConfig::disabled())
-            .build();
-        Self { client: Client::from_conf(config), aws }
-    }
-
-    async fn read(
-        &self,
-        cx: &Cx,
-        name: &str,
-        want: Option<&TableSpec>,
-    ) -> Result<Option<Found<TableSpec>>, Fault> {
-        self.found(cx, name, want).await
-    }
-
-    async fn create(&self, cx: &Cx, name: &str, want: &TableSpec) -> Result<Outputs, Fault> {
-        Box::pin(self.make_as_wanted(cx, name, want)).await
-    }
-
-    async fn update(
-        &self,
-        cx: &Cx,
-        name: &str,
-        have: &Found<TableSpec>,
-        want: &TableSpec,
-        _: &[FieldDiff],
-    ) -> Result<Outputs, Fault> {
-        self.reconcile(cx, name, &have.spec, want).await?;
-        Ok(self.outputs(name))
-    }
-
-    async fn delete(&self, cx: &Cx, name: &str, _: &Found<TableSpec>) -> Result<(), Fault> {
-        self.remove(cx, name).await
-    }
-}
-
-fn doing(verb: &'static str, name: &str, operation: &'static str) -> Doing {
-    Doing::new(verb, format!("table {name}"), operation).with_rules(errors::RULES)
 }
 
 /// A table that is not as it will be.
@@ -322,12 +259,8 @@ fn on_demand(max_write_units: u32) -> OnDemandThroughput {
     OnDemandThroughput::builder().max_write_request_units(i64::from(max_write_units)).build()
 }
 
-fn sdk_tags(tags: &Tags) -> Vec<Tag> {
-    tags.iter()
-        .map(|(name, value)| {
-            Tag::builder().key(name).value(value).build().expect("a tag with its key and its value")
-        })
-        .collect()
+fn table_tags(tags: &Tags) -> Vec<Tag> {
+    sdk_tags(tags, |key, value| Tag::builder().key(key).value(value).build())
 }
 
 #[cfg(test)]

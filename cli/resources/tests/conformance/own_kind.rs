@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex};
 
 use futures::FutureExt as _;
 use hitctl_config::Target;
-use hitctl_engine::{Action, Change as PlannedChange, Cx, Fault, Graph, Keep, Outputs};
+use hitctl_engine::{Action, Change as PlannedChange, Fault, Graph, Keep, Outputs};
 use hitctl_resources::aws::fault::{
     Doing, ErrorClass, ErrorResponse, ErrorRule, fault_of, is_transient, rule,
 };
-use hitctl_resources::aws::{Aws, Found, Resource, Typed, check_ours, managed_tags};
+use hitctl_resources::aws::{Aws, CallContext, Found, Read, Resource, Typed, check_ours, managed_tags};
 use hitctl_resources::{
     EffectContext, HomeRegion, IrreversibleEffect, KINDS, Kind, Naming, Operation, Price, REGISTRY, Registry,
     RequiredConfirmation, Scope, Spec, Tags, Usage,
@@ -51,35 +51,33 @@ impl Topics {
 impl Resource for Topics {
     type Spec = TopicSpec;
 
+    const RULES: &'static [ErrorRule] =
+        &[rule("NotFound", "topic", ErrorClass::Retryable, "the topic is not visible yet", "")];
+
     fn new(aws: Arc<Aws>) -> Self {
         Self { aws }
     }
 
-    async fn read(
-        &self,
-        _: &Cx,
-        name: &str,
-        want: Option<&TopicSpec>,
-    ) -> Result<Option<Found<TopicSpec>>, Fault> {
-        let live = TOPICS.lock().unwrap().get(name).map(|(_, spec)| spec.clone());
+    async fn read(&self, cx: &CallContext<'_>, want: Option<&TopicSpec>) -> Read<TopicSpec> {
+        let live = TOPICS.lock().unwrap().get(cx.name).map(|(_, spec)| spec.clone());
         Ok(live.map(|live| {
             let tags = managed_tags(&live.tags, want.map(|want| &want.tags));
-            let outputs = self.outputs(name);
+            let outputs = self.outputs(cx.name);
             Found { tags: Some(live.tags.clone()), spec: TopicSpec { tags, ..live }, outputs }
         }))
     }
 
-    async fn create(&self, cx: &Cx, name: &str, want: &TopicSpec) -> Result<Outputs, Fault> {
-        if let Some(found) = self.read(cx, name, Some(want)).await? {
-            check_ours(&self.aws, name, &found)?;
+    async fn create(&self, cx: &CallContext<'_>, want: &TopicSpec) -> Result<Outputs, Fault> {
+        if let Some(found) = self.read(cx, Some(want)).await? {
+            check_ours(&self.aws, cx.name, &found)?;
         }
         let region = self.aws.place.region.clone();
-        TOPICS.lock().unwrap().insert(name.to_owned(), (region, want.clone()));
-        Ok(self.outputs(name))
+        TOPICS.lock().unwrap().insert(cx.name.to_owned(), (region, want.clone()));
+        Ok(self.outputs(cx.name))
     }
 
-    async fn delete(&self, _: &Cx, name: &str, _: &Found<TopicSpec>) -> Result<(), Fault> {
-        TOPICS.lock().unwrap().remove(name);
+    async fn delete(&self, cx: &CallContext<'_>, _: &Found<TopicSpec>) -> Result<(), Fault> {
+        TOPICS.lock().unwrap().remove(cx.name);
         Ok(())
     }
 }
@@ -103,8 +101,7 @@ const KIND: Kind = Kind {
         })
     },
     prices: &[PUBLISHES],
-    errors: &[rule("NotFound", "topic", ErrorClass::Retryable, "the topic is not visible yet", "")],
-    driver: Typed::<Topics>::driver,
+    aws: Typed::<Topics>::KIND,
 };
 
 /// The kinds of hitctl, and the topic.
@@ -221,7 +218,7 @@ fn own_kind_has_its_errors_and_prices() {
     let kind = registry.kind("topic").unwrap();
     assert_eq!(registry.0.len(), KINDS.len() + 1);
     assert!((Usage::default().and(kind.prices[0], 2.0).usd() - 1.0).abs() < 1e-9);
-    let rules: &'static [ErrorRule] = kind.errors;
+    let rules: &'static [ErrorRule] = kind.aws.errors;
     let response = ErrorResponse {
         code: Some("NotFound".to_owned()),
         message: Some("Topic does not exist".to_owned()),

@@ -45,41 +45,11 @@ pub(super) const RULES: &[ErrorRule] = &[
     rule("ForbiddenException", "", Denied, "", ""),
     rule("PublicPolicyException", "", Final, "the account blocks functions that anybody may call", PUBLIC),
     // Not visible yet (IAM is eventually consistent).
-    rule(
-        "InvalidParameterValueException",
-        "cannot be assumed by Lambda",
-        Retryable,
-        "IAM has not spread the role yet",
-        IAM_PROPAGATION,
-    ),
-    rule(
-        "InvalidParameterValueException",
-        "does not have permissions",
-        Retryable,
-        "IAM has not spread the role yet",
-        IAM_PROPAGATION,
-    ),
-    rule(
-        "InvalidParameterValueException",
-        "is not authorized to",
-        Retryable,
-        "IAM has not spread the role yet",
-        IAM_PROPAGATION,
-    ),
-    rule(
-        "InvalidParameterValueException",
-        "ensure the role can perform",
-        Retryable,
-        "IAM has not spread the role yet",
-        IAM_PROPAGATION,
-    ),
-    rule(
-        "InvalidParameterValueException",
-        "KMS key is invalid for CreateGrant",
-        Retryable,
-        "IAM has not spread the role yet",
-        IAM_PROPAGATION,
-    ),
+    unpropagated_role("cannot be assumed by Lambda"),
+    unpropagated_role("does not have permissions"),
+    unpropagated_role("is not authorized to"),
+    unpropagated_role("ensure the role can perform"),
+    unpropagated_role("KMS key is invalid for CreateGrant"),
     rule(
         "InvalidParameterValueException",
         "visibility timeout",
@@ -139,6 +109,12 @@ pub(super) const RULES: &[ErrorRule] = &[
     rule("RequestTimeout", "", Retryable, "AWS got the call too slowly", ""),
     rule("RequestTimeoutException", "", Retryable, "AWS got the call too slowly", ""),
 ];
+
+/// The rule for a role that Lambda cannot use yet.
+const fn unpropagated_role(text: &'static str) -> ErrorRule {
+    let message = "IAM has not spread the role yet";
+    rule("InvalidParameterValueException", text, Retryable, message, IAM_PROPAGATION)
+}
 
 const RENEW: &str =
     "log in again (`aws sso login`, or new keys), then run the same command: it continues where it stopped";

@@ -6,77 +6,72 @@
 mod statement;
 
 use aws_sdk_lambda::Client;
-use aws_sdk_lambda::config::retry::RetryConfig;
 use aws_sdk_lambda::types::FunctionUrlAuthType;
-use hitctl_engine::{Cx, Fault, FaultKind};
+use hitctl_engine::{Cx, Fault};
 use tokio::sync::Mutex;
 
-use crate::aws::account::Aws;
-use crate::aws::fault::{Doing, ToFault as _};
-use crate::aws::lambda::wait::{CONFLICT, NOT_FOUND, READ, WRITE};
+use crate::aws::call::{Call, NOT_FOUND};
+use crate::aws::fault::Doing;
+use crate::aws::lambda::Qualified;
+use crate::aws::lambda::wait::{CONFLICT, READ, WRITE};
 pub(crate) use statement::{Grant, Statement, sole_text};
 
 /// One writer of function policies at a time, in this process.
 static TURN: Mutex<()> = Mutex::const_new(());
 
-/// The policy of a function, or of an alias of it: each has one of its own.
+/// The policy of a function, or of an alias of it: each has one of its own. The client leaves all trying again to
+/// [`Cx::wait`], which looks at what is there in between.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Policy<'a> {
     pub(crate) client: &'a Client,
-    pub(crate) function: &'a str,
-    pub(crate) qualifier: Option<&'a str>,
+    pub(crate) of: Qualified<'a>,
 }
 
 impl Policy<'_> {
-    fn qualifier(&self) -> Option<String> {
-        self.qualifier.map(str::to_owned)
+    fn call<'c>(&self, cx: &'c Cx, verb: &'static str, operation: &'static str) -> Call<'c> {
+        Call::new(cx, Doing::new(verb, self.what(), operation))
     }
 
     fn what(&self) -> String {
-        match self.qualifier {
-            Some(qualifier) => format!("the policy of function {}:{qualifier}", self.function),
-            None => format!("the policy of function {}", self.function),
-        }
+        format!("the policy of function {}", self.of)
     }
 
     /// Its statements; none where there is no policy, or no function.
     pub(crate) async fn read(&self, cx: &Cx) -> Result<Vec<Statement>, Fault> {
-        cx.wait(&READ, "reading the function's policy", || self.get()).await
+        let call = self.call(cx, "read", "lambda:GetPolicy");
+        self.statements(call.waiting(&READ, "reading the function's policy")).await
     }
 
-    async fn get(&self) -> Result<Vec<Statement>, Fault> {
-        let call = self.client.get_policy().function_name(self.function).set_qualifier(self.qualifier());
-        match call.send().await {
-            Ok(answer) => {
-                let all = Statement::all(answer.policy().unwrap_or_default())?;
-                Ok(all.into_iter().filter(|it| it.is_of(self.function, self.qualifier)).collect())
-            }
-            Err(error) if error.is(NOT_FOUND) => Ok(Vec::new()),
-            Err(error) => Err(error.fault(&Doing::new("read", self.what(), "lambda:GetPolicy"))),
-        }
+    async fn get(&self, cx: &Cx) -> Result<Vec<Statement>, Fault> {
+        self.statements(self.call(cx, "read", "lambda:GetPolicy").once()).await
+    }
+
+    async fn statements(&self, call: Call<'_>) -> Result<Vec<Statement>, Fault> {
+        let Qualified { function, qualifier } = self.of;
+        let request = self.client.get_policy().function_name(function).set_qualifier(self.of.qualifier());
+        let Some(found) = call.find(|| request.clone().send()).await? else { return Ok(Vec::new()) };
+        let all = Statement::all(found.policy().unwrap_or_default())?;
+        Ok(all.into_iter().filter(|it| it.is_of(function, qualifier)).collect())
     }
 
     /// Adds what is not in it as wanted, and returns once all is.
     pub(crate) async fn grant(&self, cx: &Cx, grants: &[Grant]) -> Result<(), Fault> {
         let _turn = TURN.lock().await;
         cx.wait(&WRITE, "letting the function be called", || async {
-            let there = self.get().await?;
+            let there = self.get(cx).await?;
             let missing = absent(grants, &there);
             for grant in &missing {
                 if there.iter().any(|statement| statement.grant.sid == grant.sid) {
-                    self.remove(&grant.sid).await?;
+                    self.remove(cx, &grant.sid).await?;
                 }
-                self.add(grant).await?;
+                self.add(cx, grant).await?;
             }
             if missing.is_empty() {
                 return Ok(());
             }
-            match absent(grants, &self.get().await?).first() {
+            match absent(grants, &self.get(cx).await?).first() {
                 None => Ok(()),
-                Some(grant) => {
-                    let why = format!("statement {} is not in it yet", grant.sid);
-                    Err(Fault::transient("not_in_policy", format!("failed to change {}: {why}", self.what())))
-                }
+                Some(grant) => Err(self.not_yet(&grant.sid)),
             }
         })
         .await
@@ -92,27 +87,29 @@ impl Policy<'_> {
             [&id, &other].into_iter().find(|sid| absent(&[of(sid)], there).is_empty()).cloned()
         };
         cx.wait(&WRITE, "letting the function be called", || async {
-            let there = self.get().await?;
+            let there = self.get(cx).await?;
             let has = |there: &[Statement], sid: &str| there.iter().any(|one| one.grant.sid == sid);
             let kept = if let Some(kept) = exact(&there) {
                 kept
             } else {
                 let free = if has(&there, &id) { &other } else { &id };
                 if has(&there, free) {
-                    self.remove(free).await?;
+                    self.remove(cx, free).await?;
                 }
-                self.add(&Grant { sid: free.clone(), ..grant.clone() }).await?;
-                exact(&self.get().await?).ok_or_else(|| {
-                    let why = format!("statement {free} is not in it yet");
-                    Fault::transient("not_in_policy", format!("failed to change {}: {why}", self.what()))
-                })?
+                self.add(cx, &Grant { sid: free.clone(), ..grant.clone() }).await?;
+                exact(&self.get(cx).await?).ok_or_else(|| self.not_yet(free))?
             };
             for old in [&id, &other].into_iter().filter(|sid| **sid != kept && has(&there, sid)) {
-                self.remove(old).await?;
+                self.remove(cx, old).await?;
             }
             Ok(())
         })
         .await
+    }
+
+    fn not_yet(&self, sid: &str) -> Fault {
+        let why = format!("statement {sid} is not in it yet");
+        Fault::transient("not_in_policy", format!("failed to change {}: {why}", self.what()))
     }
 
     /// Removes the statement of that id, and of the other one of its [`ids`].
@@ -131,19 +128,19 @@ impl Policy<'_> {
         let _turn = TURN.lock().await;
         cx.wait(&WRITE, "no longer letting the function be called", || async {
             for sid in sids {
-                self.remove(sid).await?;
+                self.remove(cx, sid).await?;
             }
             Ok(())
         })
         .await
     }
 
-    async fn add(&self, grant: &Grant) -> Result<(), Fault> {
-        let call = self
+    async fn add(&self, cx: &Cx, grant: &Grant) -> Result<(), Fault> {
+        let request = self
             .client
             .add_permission()
-            .function_name(self.function)
-            .set_qualifier(self.qualifier())
+            .function_name(self.of.function)
+            .set_qualifier(self.of.qualifier())
             .statement_id(&grant.sid)
             .action(&grant.action)
             .principal(&grant.principal)
@@ -151,38 +148,18 @@ impl Policy<'_> {
             .set_source_account(grant.source_account.clone())
             .set_function_url_auth_type(grant.url_auth_type.as_deref().map(FunctionUrlAuthType::from))
             .set_invoked_via_function_url(grant.via_url.then_some(true));
-        match call.send().await {
-            Ok(_) => Ok(()),
-            // Whether it is there as wanted is looked at afterwards.
-            Err(error) if error.is(CONFLICT) && error.says("already exist") => Ok(()),
-            Err(error) => {
-                let fault = error.fault(&Doing::new("add to", self.what(), "lambda:AddPermission"));
-                Err(if error.is(NOT_FOUND) { not_visible(fault) } else { fault })
-            }
-        }
+        // Whether what is there already is as wanted is looked at afterwards.
+        let call = self.call(cx, "add to", "lambda:AddPermission").once();
+        let call = call.again_on(NOT_FOUND).absent_if(CONFLICT, "already exist");
+        call.find(|| request.clone().send()).await.map(drop)
     }
 
-    async fn remove(&self, sid: &str) -> Result<(), Fault> {
-        let call = self.client.remove_permission().function_name(self.function).statement_id(sid);
-        match call.set_qualifier(self.qualifier()).send().await {
-            Ok(_) => Ok(()),
-            Err(error) if error.is(NOT_FOUND) => Ok(()),
-            Err(error) => {
-                Err(error.fault(&Doing::new("remove from", self.what(), "lambda:RemovePermission")))
-            }
-        }
+    async fn remove(&self, cx: &Cx, sid: &str) -> Result<(), Fault> {
+        let request = self.client.remove_permission().function_name(self.of.function).statement_id(sid);
+        let request = request.set_qualifier(self.of.qualifier());
+        let call = self.call(cx, "remove from", "lambda:RemovePermission").once();
+        call.find(|| request.clone().send()).await.map(drop)
     }
-}
-
-/// Of what was just made, "not found" means that it is not visible everywhere yet.
-pub(crate) fn not_visible(fault: Fault) -> Fault {
-    Fault { kind: FaultKind::Transient, ..fault }
-}
-
-/// A client that leaves all trying again to [`Cx::wait`], which looks at what is there in between.
-pub(crate) fn client(aws: &Aws) -> Client {
-    let config = aws_sdk_lambda::config::Builder::from(&aws.config).retry_config(RetryConfig::disabled());
-    Client::from_conf(config.build())
 }
 
 /// The two ids that a statement may have: it is exchanged by adding the new one under the id that is free.

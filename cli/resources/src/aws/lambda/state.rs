@@ -7,8 +7,8 @@ use aws_sdk_lambda::operation::get_function_configuration::GetFunctionConfigurat
 use aws_sdk_lambda::types::{LastUpdateStatus, State};
 use hitctl_engine::{Cx, Fault, Wait};
 
-use crate::aws::fault::{Doing, ToFault as _};
-use crate::aws::lambda::wait::NOT_FOUND;
+use crate::aws::call::Call;
+use crate::aws::fault::Doing;
 
 /// For a function, an update or a version to be ready: at once for small code, as long as Lambda's own waiters at most.
 pub(crate) const SETTLING: Wait = Wait::up_to(Duration::from_mins(5)).every(Duration::from_millis(150));
@@ -107,18 +107,17 @@ pub(crate) async fn wait_until_ready(
         Until::Active => "waiting for Lambda to make it ready",
         Until::Updated(_) => "waiting for Lambda to carry out the change",
     };
-    cx.wait(&SETTLING, waiting, || async {
-        let ask = client.get_function_configuration().function_name(name);
-        match ask.set_qualifier(qualifier.map(str::to_owned)).send().await {
-            Ok(answer) => verdict(&what, &answer.into(), until),
-            // Reads may lag behind the creation.
-            Err(error) if error.is(NOT_FOUND) => {
-                Err(Fault::transient("not_visible", "it is not visible yet"))
-            }
-            Err(error) => Err(error.fault(&doing)),
-        }
-    })
-    .await
+    let request = client.get_function_configuration().function_name(name);
+    let request = request.set_qualifier(qualifier.map(str::to_owned));
+    // Reads may lag behind the creation.
+    let unseen = || Fault::transient("not_visible", "it is not visible yet");
+    Call::new(cx, doing)
+        .waiting(&SETTLING, waiting)
+        .until(
+            || request.clone().send(),
+            |found| found.map_or_else(|| Err(unseen()), |found| verdict(&what, &found.into(), until)),
+        )
+        .await
 }
 
 #[cfg(test)]

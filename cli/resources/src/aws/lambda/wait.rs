@@ -4,8 +4,6 @@ use std::time::Duration;
 
 use hitctl_engine::Wait;
 
-/// The error code of a resource that does not exist.
-pub(crate) const NOT_FOUND: &str = "ResourceNotFoundException";
 /// The error code of a resource that exists already, or is being changed.
 pub(crate) const CONFLICT: &str = "ResourceConflictException";
 

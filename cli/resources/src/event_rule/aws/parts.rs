@@ -1,13 +1,12 @@
 //! What a rule and its targets come to as a spec, and what is said when not all of a call was done.
 
 use aws_sdk_eventbridge::operation::describe_rule::DescribeRuleOutput;
-use aws_sdk_eventbridge::types::{
-    DeadLetterConfig, PutTargetsResultEntry, RemoveTargetsResultEntry, RetryPolicy, RuleState, Target,
-};
+use aws_sdk_eventbridge::types::{DeadLetterConfig, RetryPolicy, RuleState, Target};
 use hitctl_engine::{Fault, FaultKind};
 use serde_json::Value as Json;
 
 use crate::aws::fault::Doing;
+use crate::aws::number;
 use crate::event_rule::spec::EventRuleSpec;
 use crate::tags::Tags;
 
@@ -16,38 +15,16 @@ const RETRIES: u32 = 185;
 /// for so many seconds.
 const AGE_S: u32 = 86_400;
 
-/// Part of a call that was not done.
-#[derive(Debug, Default)]
-pub(super) struct Undone {
-    target: String,
-    code: String,
-    message: String,
-}
-
-macro_rules! undone_from {
-    ($($entry:ty),*) => {$(
-        impl From<&$entry> for Undone {
-            fn from(entry: &$entry) -> Self {
-                let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
-                Self {
-                    target: text(entry.target_id()),
-                    code: text(entry.error_code()),
-                    message: text(entry.error_message()),
-                }
-            }
-        }
-    )*};
-}
-
-undone_from!(PutTargetsResultEntry, RemoveTargetsResultEntry);
+/// Part of a call that was not done: the target, the code and the message.
+pub(super) type Undone<'a> = (Option<&'a str>, Option<&'a str>, Option<&'a str>);
 
 /// Whether all of a call was done: its answer says so in what it lists, and not by a code.
-pub(super) fn all_done(doing: &Doing, undone: impl Iterator<Item = Undone>) -> Result<(), Fault> {
-    let Some(first) = undone.into_iter().next() else { return Ok(()) };
-    let Undone { target, code, message } = first;
+pub(super) fn all_done<'a>(doing: &Doing, mut undone: impl Iterator<Item = Undone<'a>>) -> Result<(), Fault> {
+    let Some((target, code, message)) = undone.next() else { return Ok(()) };
+    let target = target.unwrap_or_default();
     let said = crate::aws::fault::ErrorResponse {
-        code: Some(code),
-        message: (!message.is_empty()).then_some(message),
+        code: Some(code.unwrap_or_default().to_owned()),
+        message: message.filter(|message| !message.is_empty()).map(str::to_owned),
         ..crate::aws::fault::ErrorResponse::default()
     };
     let part = Doing { what: format!("{} (target {target})", doing.what), ..doing.clone() };
@@ -59,7 +36,6 @@ pub(super) fn all_done(doing: &Doing, undone: impl Iterator<Item = Undone>) -> R
 
 /// Our target, as it should be.
 pub(super) fn target(want: &EventRuleSpec) -> Target {
-    let number = |number: u32| i32::try_from(number).unwrap_or(i32::MAX);
     let retries = RetryPolicy::builder()
         .maximum_retry_attempts(number(want.max_retries))
         .maximum_event_age_in_seconds(number(want.max_age_s))

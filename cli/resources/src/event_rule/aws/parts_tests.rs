@@ -1,5 +1,6 @@
 //! What a rule and its targets are read as, and what is said of what was not done.
 
+use aws_sdk_eventbridge::types::PutTargetsResultEntry;
 use serde_json::json;
 
 use super::*;
@@ -65,7 +66,9 @@ fn what_was_not_done_is_told_by_its_target_and_tried_again_where_that_helps() {
     let of = |code: &str| {
         let entry =
             PutTargetsResultEntry::builder().target_id("hitctl").error_code(code).error_message("No.");
-        all_done(&doing, [Undone::from(&entry.build())].into_iter())
+        let entry = entry.build();
+        let undone = (entry.target_id(), entry.error_code(), entry.error_message());
+        all_done(&doing, [undone].into_iter())
     };
     assert_eq!(all_done(&doing, std::iter::empty()), Ok(()));
     let fault = of("AccessDeniedException").unwrap_err();

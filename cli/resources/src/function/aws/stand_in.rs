@@ -6,19 +6,17 @@
 
 use aws_sdk_iam::Client;
 use aws_sdk_iam::primitives::DateTimeFormat;
-use aws_sdk_iam::types::Tag;
 use hitctl_config::names;
 use hitctl_engine::{Cx, Fault, FaultKind, Owner};
 
 use crate::aws::account::Aws;
-use crate::aws::call::Call;
+use crate::aws::call::{Call, NOT_FOUND};
 use crate::aws::fault::Doing;
 use crate::aws::owner::owner_of;
+use crate::role::aws::iam_tags;
 use crate::role::{errors, policy};
 use crate::tags::Tags;
 
-/// IAM's code for a role that does not exist.
-const NOT_FOUND: &[&str] = &["NoSuchEntity"];
 /// IAM's code for a role that exists already.
 const EXISTS: &[&str] = &["EntityAlreadyExists"];
 
@@ -47,19 +45,14 @@ impl<'a> StandIn<'a> {
             .create_role()
             .role_name(&self.name)
             .assume_role_policy_document(policy::trust("lambda.amazonaws.com"))
-            .set_tags(Some(tags.iter().map(|(name, value)| tag(name, value)).collect()));
-        let created = Call::new(cx, self.doing("create", "iam:CreateRole"))
-            .absent_on(EXISTS)
-            .find(|| request.clone().send())
-            .await?;
-        if created.is_some() {
+            .set_tags(Some(iam_tags(tags)));
+        let call = self.call(cx, "create", "iam:CreateRole").absent_on(EXISTS);
+        if call.find(|| request.clone().send()).await?.is_some() {
             return Ok(());
         }
         let request = self.client.get_role().role_name(&self.name);
-        let answer = Call::new(cx, self.doing("read", "iam:GetRole"))
-            .again_on(NOT_FOUND)
-            .send(|| request.clone().send())
-            .await?;
+        let call = self.call(cx, "read", "iam:GetRole").again_on(NOT_FOUND);
+        let answer = call.send(|| request.clone().send()).await?;
         let there = answer.role.map(|role| role.tags.unwrap_or_default()).unwrap_or_default();
         let there = there.iter().map(|tag| (tag.key().to_owned(), tag.value().to_owned())).collect();
         match owner_of(Some(&there), &self.aws.tags) {
@@ -76,31 +69,23 @@ impl<'a> StandIn<'a> {
     /// Deletes it, if it exists.
     pub(super) async fn delete(&self, cx: &Cx) -> Result<(), Fault> {
         let request = self.client.delete_role().role_name(&self.name);
-        Call::new(cx, self.doing("delete", "iam:DeleteRole"))
-            .absent_on(NOT_FOUND)
-            .find(|| request.clone().send())
-            .await
-            .map(drop)
+        self.call(cx, "delete", "iam:DeleteRole").find(|| request.clone().send()).await.map(drop)
     }
 
-    fn doing(&self, verb: &'static str, operation: &'static str) -> Doing {
-        Doing::new(verb, format!("role {}", self.name), operation).with_rules(errors::RULES)
+    fn call<'c>(&self, cx: &'c Cx, verb: &'static str, operation: &'static str) -> Call<'c> {
+        call(cx, verb, &self.name, operation)
     }
+}
+
+fn call<'c>(cx: &'c Cx, verb: &'static str, role: &str, operation: &'static str) -> Call<'c> {
+    Call::new(cx, Doing::new(verb, format!("role {role}"), operation).with_rules(errors::RULES))
 }
 
 /// When the role of that ARN was created, in UTC: `2026-11-21T09:20:16Z`. `None` where there is no such role.
 pub(super) async fn created(aws: &Aws, cx: &Cx, arn: &str) -> Result<Option<String>, Fault> {
     let name = arn.rsplit('/').next().unwrap_or_default();
     let request = Client::new(&aws.config).get_role().role_name(name);
-    let answer =
-        Call::new(cx, Doing::new("read", format!("role {name}"), "iam:GetRole").with_rules(errors::RULES))
-            .absent_on(NOT_FOUND)
-            .find(|| request.clone().send())
-            .await?;
+    let answer = call(cx, "read", name, "iam:GetRole").find(|| request.clone().send()).await?;
     let role = answer.and_then(|answer| answer.role);
     Ok(role.and_then(|role| role.create_date().fmt(DateTimeFormat::DateTime).ok()))
-}
-
-fn tag(name: &str, value: &str) -> Tag {
-    Tag::builder().key(name).value(value).build().expect("a tag with its key and its value")
 }

@@ -4,15 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_apigatewayv2::Client;
-use hitctl_engine::{Fault, FaultKind, Wait};
+use hitctl_engine::Wait;
 
 use crate::aws::account::Aws;
-use crate::aws::fault::Doing;
+use crate::aws::call::{Call, CallContext, NOT_FOUND};
 
 /// The stage that has no name in URLs.
 pub(super) const STAGE: &str = "$default";
-/// The code of what is not there.
-pub(super) const NOT_FOUND: &str = "NotFoundException";
 
 /// For a read of all of it.
 pub(super) const READ: Wait = Wait::up_to(Duration::from_mins(1));
@@ -35,23 +33,23 @@ pub(crate) struct HttpApis {
     pub(super) reader: Client,
 }
 
-impl HttpApis {
-    /// What a call on that API is for.
-    pub(super) fn doing(verb: &'static str, part: &str, api_id: &str, operation: &'static str) -> Doing {
-        let what = match part {
-            "" => format!("HTTP API {api_id}"),
-            part => format!("{part} of HTTP API {api_id}"),
-        };
-        Doing::new(verb, what, operation)
+/// One API, with the surroundings of the calls on it.
+#[derive(Clone, Copy)]
+pub(super) struct ApiCalls<'a> {
+    pub(super) apis: &'a HttpApis,
+    pub(super) cx: &'a CallContext<'a>,
+    pub(super) id: &'a str,
+}
+
+impl<'a> ApiCalls<'a> {
+    /// One attempt of a call on a part of the API, or on the API itself where the part is empty.
+    pub(super) fn call(&self, verb: &'static str, part: &str, operation: &'static str) -> Call<'a> {
+        let of = if part.is_empty() { "" } else { " of " };
+        self.cx.call_on(verb, format!("{part}{of}HTTP API {}", self.id), operation).once()
     }
-}
 
-/// What was not found in an API that was found: it is not visible everywhere yet, or is being deleted.
-pub(super) fn not_visible(fault: Fault) -> Fault {
-    Fault { kind: FaultKind::Transient, ..fault }
-}
-
-/// What was not found was there a moment ago: it is looked at again.
-pub(super) fn fault(is_not_found: bool, fault: Fault) -> Fault {
-    if is_not_found { not_visible(fault) } else { fault }
+    /// The same of an API that was found: what does not exist in it is not visible everywhere yet, or is being deleted.
+    pub(super) fn call_in(&self, verb: &'static str, part: &str, operation: &'static str) -> Call<'a> {
+        self.call(verb, part, operation).again_on(NOT_FOUND)
+    }
 }

@@ -1,12 +1,12 @@
 //! Which API is ours. Names are not unique, so that the tags decide.
 
-use aws_sdk_apigatewayv2::operation::create_api::CreateApiOutput;
 use aws_sdk_apigatewayv2::types;
 use hitctl_engine::Fault;
 
-use super::client::{HttpApis, NOT_FOUND};
-use crate::aws::cors::{CorsSettings, list, seconds};
-use crate::aws::fault::{Doing, ToFault as _};
+use super::client::{ApiCalls, HttpApis};
+use crate::aws::call::CallContext;
+use crate::aws::cors::{CorsSettings, list};
+use crate::aws::number;
 use crate::aws::owner::{is_ours, split_by_tags};
 use crate::cors::Cors;
 use crate::http_api::spec::HttpApiSpec;
@@ -39,18 +39,6 @@ impl From<types::Api> for Api {
     }
 }
 
-impl From<CreateApiOutput> for Api {
-    fn from(api: CreateApiOutput) -> Self {
-        Self {
-            cors: cors_of(api.cors_configuration.as_ref()),
-            is_open: api.disable_execute_api_endpoint != Some(true),
-            id: api.api_id.unwrap_or_default(),
-            endpoint: api.api_endpoint.unwrap_or_default(),
-            tags: api.tags.unwrap_or_default().into_iter().collect(),
-        }
-    }
-}
-
 fn cors_of(cors: Option<&types::Cors>) -> Cors {
     cors.map_or_else(CorsSettings::default, |cors| CorsSettings {
         origins: cors.allow_origins(),
@@ -70,18 +58,18 @@ pub(super) fn cors_for(cors: &Cors) -> types::Cors {
         .set_allow_methods(Some(list(&cors.allow_methods)))
         .set_allow_headers(Some(list(&cors.allow_headers)))
         .set_expose_headers(Some(list(&cors.expose_headers)))
-        .max_age(seconds(cors.max_age_s))
+        .max_age(number(cors.max_age_s))
         .allow_credentials(false)
         .build()
 }
 
 impl HttpApis {
     /// The API of that name that is ours, if there is one.
-    pub(super) async fn find(&self, name: &str) -> Result<Option<Api>, Fault> {
-        let namesakes = self.namesakes(name).await?;
+    pub(super) async fn find(&self, cx: &CallContext<'_>) -> Result<Option<Api>, Fault> {
+        let namesakes = self.namesakes(cx).await?;
         let (mut ours, mut others) = split_by_tags(&self.aws, namesakes, |api| &api.tags);
         if ours.len() > 1 {
-            return Err(self.too_many(name, &ours));
+            return Err(self.too_many(cx.name, &ours));
         }
         if let Some(api) = ours.pop() {
             return Ok(Some(api));
@@ -89,7 +77,7 @@ impl HttpApis {
         // The only one of that name may be ours by tags that the list does not show yet, or may be taken over.
         match others.pop() {
             Some(api) if others.is_empty() => {
-                let Some(tags) = self.tags_of(&api.id).await? else { return Ok(None) };
+                let Some(tags) = self.tags_of(cx, &api.id).await? else { return Ok(None) };
                 let is_it = is_ours(&self.aws, Some(&tags)) || self.aws.adopt;
                 Ok(is_it.then_some(Api { tags, ..api }))
             }
@@ -97,35 +85,29 @@ impl HttpApis {
         }
     }
 
-    /// Every HTTP API of that name, of all pages.
-    async fn namesakes(&self, name: &str) -> Result<Vec<Api>, Fault> {
-        let doing = Doing::new("look for", format!("HTTP API {name}"), "apigateway:GetApis");
-        let mut found = Vec::new();
-        let mut next = None;
-        loop {
-            let call = self.reader.get_apis().max_results(PAGE).set_next_token(next);
-            let page = call.send().await.map_err(|error| error.fault(&doing))?;
-            let is_namesake = |api: &types::Api| {
-                api.name() == Some(name) && api.protocol_type() == Some(&types::ProtocolType::Http)
-            };
-            found.extend(page.items.unwrap_or_default().into_iter().filter(is_namesake).map(Api::from));
-            next = page.next_token.filter(|token| !token.is_empty());
-            if next.is_none() {
-                return Ok(found);
-            }
-        }
+    /// Every HTTP API of that name.
+    async fn namesakes(&self, cx: &CallContext<'_>) -> Result<Vec<Api>, Fault> {
+        let request = self.reader.get_apis().max_results(PAGE);
+        let call = cx.call("look for", "apigateway:GetApis").once().absent_on(&[]);
+        let all = call
+            .pages(|next| request.clone().set_next_token(next).send(), |page| (page.items, page.next_token))
+            .await?;
+        let is_namesake = |api: &types::Api| {
+            api.name() == Some(cx.name) && api.protocol_type() == Some(&types::ProtocolType::Http)
+        };
+        Ok(all.into_iter().flatten().filter(is_namesake).map(Api::from).collect())
     }
 
     pub(super) fn arn(&self, api_id: &str) -> String {
         self.aws.place.location().api_gateway_arn(&format!("/apis/{api_id}"))
     }
 
-    async fn tags_of(&self, api_id: &str) -> Result<Option<Tags>, Fault> {
-        match self.reader.get_tags().resource_arn(self.arn(api_id)).send().await {
-            Ok(answer) => Ok(Some(answer.tags.unwrap_or_default().into_iter().collect())),
-            Err(error) if error.is(NOT_FOUND) => Ok(None),
-            Err(error) => Err(error.fault(&Self::doing("read", "the tags", api_id, "apigateway:GetTags"))),
-        }
+    async fn tags_of(&self, cx: &CallContext<'_>, api_id: &str) -> Result<Option<Tags>, Fault> {
+        let request = self.reader.get_tags().resource_arn(self.arn(api_id));
+        let calls = ApiCalls { apis: self, cx, id: api_id };
+        let call = calls.call("read", "the tags", "apigateway:GetTags");
+        let found = call.find(|| request.clone().send()).await?;
+        Ok(found.map(|found| found.tags.unwrap_or_default().into_iter().collect()))
     }
 
     fn too_many(&self, name: &str, apis: &[Api]) -> Fault {
@@ -140,19 +122,24 @@ impl HttpApis {
     }
 
     /// Makes the API itself. To be called only after [`find`](Self::find) found none.
-    pub(super) async fn make(&self, name: &str, want: &HttpApiSpec) -> Result<Api, Fault> {
-        let call = self
+    pub(super) async fn make(&self, cx: &CallContext<'_>, want: &HttpApiSpec) -> Result<Api, Fault> {
+        let request = self
             .client
             .create_api()
-            .name(name)
+            .name(cx.name)
             .protocol_type(types::ProtocolType::Http)
             .cors_configuration(cors_for(&want.cors))
             .disable_execute_api_endpoint(false)
             .set_tags(Some(want.tags.clone().into_iter().collect()));
-        let made = call.send().await.map_err(|error| {
-            error.fault(&Doing::new("create", format!("HTTP API {name}"), "apigateway:CreateApi"))
-        })?;
+        let call = cx.call("create", "apigateway:CreateApi").once();
+        let made = call.send(|| request.clone().send()).await?;
         // What was asked for is in force: nothing of the answer but the id and the address is needed.
-        Ok(Api { tags: want.tags.clone(), cors: want.cors.clone(), is_open: true, ..Api::from(made) })
+        Ok(Api {
+            id: made.api_id.unwrap_or_default(),
+            endpoint: made.api_endpoint.unwrap_or_default(),
+            tags: want.tags.clone(),
+            cors: want.cors.clone(),
+            is_open: true,
+        })
     }
 }

@@ -9,9 +9,8 @@ use hitctl_config::contract;
 use hitctl_engine::Fault;
 use serde_json::Value as Json;
 
-use super::client::{HttpApis, NOT_FOUND, fault};
+use super::client::ApiCalls;
 use super::parts::{Integration, Parts, Route, marked};
-use crate::aws::fault::ToFault as _;
 use crate::http_api::spec::Ingest;
 
 /// What the integration does (API Gateway's guide, "Integration subtype reference").
@@ -158,38 +157,36 @@ impl Parts {
     }
 }
 
-impl HttpApis {
+impl ApiCalls<'_> {
     /// Brings the integration to what is wanted, and returns what routes to it say.
-    pub(super) async fn reconcile_ingest(
-        &self,
-        api_id: &str,
-        parts: &Parts,
-        want: &Ingest,
-    ) -> Result<String, Fault> {
+    pub(super) async fn reconcile_ingest(&self, parts: &Parts, want: &Ingest) -> Result<String, Fault> {
+        let part = "the way to the queue";
         let role = want.role_arn.get().cloned();
         let Some((there, it)) = parts.ingest() else {
-            let call = self
+            let request = self
+                .apis
                 .client
                 .create_integration()
-                .api_id(api_id)
+                .api_id(self.id)
                 .integration_type(types::IntegrationType::AwsProxy)
                 .integration_subtype(SUBTYPE)
                 .payload_format_version(PAYLOAD)
                 .description(DESCRIPTION)
                 .set_credentials_arn(role)
                 .set_request_parameters(Some(parameters(want)));
-            let doing = Self::doing("create", "the way to the queue", api_id, "apigateway:CreateIntegration");
-            let made = call.send().await.map_err(|error| fault(error.is(NOT_FOUND), error.fault(&doing)))?;
+            let call = self.call_in("create", part, "apigateway:CreateIntegration");
+            let made = call.send(|| request.clone().send()).await?;
             return Ok(format!("integrations/{}", made.integration_id.unwrap_or_default()));
         };
         let route = want.route.clone();
         if parts.ingest_spec().map(|have| Ingest { route, ..have }).as_ref() != Some(want) {
             // A parameter is removed by setting it to nothing.
             let nothing = it.others().map(|name| (name.to_owned(), String::new()));
-            let call = self
+            let request = self
+                .apis
                 .client
                 .update_integration()
-                .api_id(api_id)
+                .api_id(self.id)
                 .integration_id(&there.id)
                 .integration_type(types::IntegrationType::AwsProxy)
                 .integration_subtype(SUBTYPE)
@@ -197,8 +194,8 @@ impl HttpApis {
                 .description(DESCRIPTION)
                 .set_credentials_arn(role)
                 .set_request_parameters(Some(parameters(want).into_iter().chain(nothing).collect()));
-            let doing = Self::doing("change", "the way to the queue", api_id, "apigateway:UpdateIntegration");
-            call.send().await.map_err(|error| fault(error.is(NOT_FOUND), error.fault(&doing)))?;
+            let call = self.call_in("change", part, "apigateway:UpdateIntegration");
+            call.send(|| request.clone().send()).await?;
         }
         Ok(there.target())
     }

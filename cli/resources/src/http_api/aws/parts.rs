@@ -6,10 +6,9 @@ use aws_sdk_apigatewayv2::types;
 use futures::future::try_join3;
 use hitctl_engine::Fault;
 
-use super::client::{HttpApis, NOT_FOUND, STAGE, not_visible};
+use super::client::{ApiCalls, STAGE};
 use super::find::Api;
 use super::ingest::ToQueue;
-use crate::aws::fault::ToFault as _;
 use crate::aws::tags::managed_tags;
 use crate::http_api::spec::{HttpApiSpec, Reader, Throttle};
 
@@ -199,65 +198,41 @@ fn function_in(uri: &str) -> &str {
     inner.unwrap_or(uri)
 }
 
-impl HttpApis {
+impl ApiCalls<'_> {
     /// What is in that API: three calls at once.
-    pub(super) async fn parts(&self, api_id: &str) -> Result<Parts, Fault> {
-        let (integrations, routes, stage) =
-            try_join3(self.integrations(api_id), self.routes(api_id), self.stage(api_id)).await?;
-        Ok(Parts { integrations, routes, stage })
+    pub(super) async fn parts(&self) -> Result<Parts, Fault> {
+        // The API is in the list: its parts are not found only because it is being made or deleted.
+        let request = self.apis.reader.get_integrations().api_id(self.id).max_results(PAGE);
+        let call = self.call_in("read", "the integrations", "apigateway:GetIntegrations");
+        let integrations = call
+            .pages(|next| request.clone().set_next_token(next).send(), |page| (page.items, page.next_token));
+        let request = self.apis.reader.get_routes().api_id(self.id).max_results(PAGE);
+        let call = self.call_in("read", "the routes", "apigateway:GetRoutes");
+        let routes = call
+            .pages(|next| request.clone().set_next_token(next).send(), |page| (page.items, page.next_token));
+        let (integrations, routes, stage) = try_join3(integrations, routes, self.stage()).await?;
+        Ok(Parts {
+            integrations: integrations.into_iter().flatten().map(Integration::from).collect(),
+            routes: routes.into_iter().flatten().map(Route::from).collect(),
+            stage,
+        })
     }
 
-    async fn integrations(&self, api_id: &str) -> Result<Vec<Integration>, Fault> {
-        let doing = Self::doing("read", "the integrations", api_id, "apigateway:GetIntegrations");
-        let mut found = Vec::new();
-        let mut next = None;
-        loop {
-            let call = self.reader.get_integrations().api_id(api_id).max_results(PAGE).set_next_token(next);
-            let page = call.send().await.map_err(|error| seen(error.is(NOT_FOUND), error.fault(&doing)))?;
-            found.extend(page.items.unwrap_or_default().into_iter().map(Integration::from));
-            next = page.next_token.filter(|token| !token.is_empty());
-            if next.is_none() {
-                return Ok(found);
-            }
-        }
+    async fn stage(&self) -> Result<Option<Stage>, Fault> {
+        let request = self.apis.reader.get_stage().api_id(self.id).stage_name(STAGE);
+        let call = self.call("read", "the stage", "apigateway:GetStage");
+        let found = call.find(|| request.clone().send()).await?;
+        Ok(found.map(|stage| Stage {
+            auto_deploy: stage.auto_deploy == Some(true),
+            throttle: stage.default_route_settings.as_ref().map_or_else(none, throttle_of),
+            exceptions: stage
+                .route_settings
+                .into_iter()
+                .flatten()
+                .map(|(route, settings)| (route, throttle_of(&settings)))
+                .collect(),
+        }))
     }
-
-    async fn routes(&self, api_id: &str) -> Result<Vec<Route>, Fault> {
-        let doing = Self::doing("read", "the routes", api_id, "apigateway:GetRoutes");
-        let mut found = Vec::new();
-        let mut next = None;
-        loop {
-            let call = self.reader.get_routes().api_id(api_id).max_results(PAGE).set_next_token(next);
-            let page = call.send().await.map_err(|error| seen(error.is(NOT_FOUND), error.fault(&doing)))?;
-            found.extend(page.items.unwrap_or_default().into_iter().map(Route::from));
-            next = page.next_token.filter(|token| !token.is_empty());
-            if next.is_none() {
-                return Ok(found);
-            }
-        }
-    }
-
-    async fn stage(&self, api_id: &str) -> Result<Option<Stage>, Fault> {
-        match self.reader.get_stage().api_id(api_id).stage_name(STAGE).send().await {
-            Ok(stage) => Ok(Some(Stage {
-                auto_deploy: stage.auto_deploy == Some(true),
-                throttle: stage.default_route_settings.as_ref().map_or_else(none, throttle_of),
-                exceptions: stage
-                    .route_settings
-                    .unwrap_or_default()
-                    .into_iter()
-                    .map(|(route, settings)| (route, throttle_of(&settings)))
-                    .collect(),
-            })),
-            Err(error) if error.is(NOT_FOUND) => Ok(None),
-            Err(error) => Err(error.fault(&Self::doing("read", "the stage", api_id, "apigateway:GetStage"))),
-        }
-    }
-}
-
-/// The API is in the list: its parts are not found only because it is being made or deleted.
-fn seen(is_not_found: bool, fault: Fault) -> Fault {
-    if is_not_found { not_visible(fault) } else { fault }
 }
 
 #[cfg(test)]

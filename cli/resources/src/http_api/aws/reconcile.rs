@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use aws_sdk_apigatewayv2::types;
 use futures::future::BoxFuture;
 use futures::{FutureExt as _, StreamExt as _, stream};
-use hitctl_engine::{Cx, Event, Fault};
+use hitctl_engine::{Event, Fault};
 
-use super::client::{HttpApis, NOT_FOUND, STAGE, fault};
+use super::client::{ApiCalls, STAGE};
 use super::find::{Api, cors_for};
 use super::parts::{Integration, PAYLOAD, Parts, READER, Route, TIMEOUT_MS};
-use crate::aws::fault::ToFault as _;
+use crate::aws::number;
 use crate::aws::tags::tags_to_apply;
 use crate::http_api::spec::{HttpApiSpec, Throttle};
 
@@ -67,19 +67,12 @@ fn left<'a>(
     routes.iter().filter(is_left)
 }
 
-impl HttpApis {
+impl ApiCalls<'_> {
     /// Brings the API with these parts to what is wanted.
-    pub(super) async fn reconcile(
-        &self,
-        cx: &Cx,
-        api: &Api,
-        parts: &Parts,
-        want: &HttpApiSpec,
-    ) -> Result<(), Fault> {
-        let id = api.id.as_str();
+    pub(super) async fn reconcile(&self, api: &Api, parts: &Parts, want: &HttpApiSpec) -> Result<(), Fault> {
         self.reconcile_api(api, want).await?;
         let wanted = want.function_arn.get().map(String::as_str).unwrap_or_default();
-        let target = self.reconcile_integration(id, parts.integration(Some(wanted)), (wanted, None)).await?;
+        let target = self.reconcile_integration(parts.integration(Some(wanted)), (wanted, None)).await?;
         let keys: BTreeSet<&str> = want.routes.iter().map(String::as_str).collect();
         let of_reader = want.reader.iter().flat_map(|reader| &reader.routes).map(String::as_str);
         let of_queue = want.ingest.iter().map(|ingest| ingest.route.as_str());
@@ -87,15 +80,15 @@ impl HttpApis {
         let spared: Vec<&str> = keys.iter().copied().chain(of_reader).chain(of_queue).collect();
         if let Some(reader) = &want.reader {
             let wanted = reader.function_arn.get().map(String::as_str).unwrap_or_default();
-            let target = self.reconcile_integration(id, parts.reader(), (wanted, Some(READER))).await?;
+            let target = self.reconcile_integration(parts.reader(), (wanted, Some(READER))).await?;
             let keys = reader.routes.iter().map(String::as_str).collect();
-            self.reconcile_routes(id, &changes(&keys, &spared, &parts.routes, &target), &target).await?;
+            self.reconcile_routes(&changes(&keys, &spared, &parts.routes, &target), &target).await?;
         }
-        self.reconcile_routes(id, &changes(&keys, &spared, &parts.routes, &target), &target).await?;
+        self.reconcile_routes(&changes(&keys, &spared, &parts.routes, &target), &target).await?;
         if let Some(ingest) = &want.ingest {
-            let target = self.reconcile_ingest(id, parts, ingest).await?;
+            let target = self.reconcile_ingest(parts, ingest).await?;
             let key = BTreeSet::from([ingest.route.as_str()]);
-            self.reconcile_routes(id, &changes(&key, &[], &parts.routes, &target), &target).await?;
+            self.reconcile_routes(&changes(&key, &[], &parts.routes, &target), &target).await?;
         }
         let reader = parts.reader().filter(|_| want.reader.is_none());
         let ingest = parts.ingest().map(|(ingest, _)| ingest).filter(|_| want.ingest.is_none());
@@ -103,47 +96,42 @@ impl HttpApis {
             let routes = left(&keys, &spared, &parts.routes, &integration.target()).collect();
             (integration, routes)
         });
-        self.remove_integrations(cx, id, removed.collect()).await?;
+        self.remove_integrations(removed.collect()).await?;
         let ours: Vec<String> = parts.integrations.iter().map(Integration::target).chain([target]).collect();
         let wanted = keys.iter().copied().chain(spared).collect();
-        self.reconcile_stage(id, parts, &want.throttle, &stale_settings(parts, &wanted, &ours)).await
+        self.reconcile_stage(parts, &want.throttle, &stale_settings(parts, &wanted, &ours)).await
     }
 
     /// Removes integrations, each after the routes that still lead to it and after the requests in flight.
-    async fn remove_integrations(
-        &self,
-        cx: &Cx,
-        api_id: &str,
-        removed: Vec<(&Integration, Vec<&Route>)>,
-    ) -> Result<(), Fault> {
+    async fn remove_integrations(&self, removed: Vec<(&Integration, Vec<&Route>)>) -> Result<(), Fault> {
         if removed.is_empty() {
             return Ok(());
         }
         for (integration, routes) in &removed {
             let todo = RouteChanges { remove: routes.clone(), ..RouteChanges::default() };
-            self.reconcile_routes(api_id, &todo, &integration.target()).await?;
+            self.reconcile_routes(&todo, &integration.target()).await?;
         }
         let why = "waiting for in-flight requests to a removed integration";
-        cx.send(Event::Waiting { address: cx.address().clone(), attempt: 1, why: why.to_owned() });
-        cx.pause(self.aws.drain, why).await?;
+        self.cx.send(Event::Waiting { address: self.cx.address().clone(), attempt: 1, why: why.to_owned() });
+        self.cx.pause(self.apis.aws.drain, why).await?;
         for (integration, _) in removed {
-            self.remove_integration(api_id, integration).await?;
+            self.remove_integration(integration).await?;
         }
         Ok(())
     }
 
     async fn reconcile_api(&self, api: &Api, want: &HttpApiSpec) -> Result<(), Fault> {
-        let id = api.id.as_str();
         if !api.is_open || api.cors != want.cors {
-            let call = self.client.update_api().api_id(id).disable_execute_api_endpoint(false);
-            let call = call.cors_configuration(cors_for(&want.cors)).send().await;
-            call.map_err(|error| error.fault(&Self::doing("change", "", id, "apigateway:UpdateApi")))?;
+            let request = self.apis.client.update_api().api_id(self.id).disable_execute_api_endpoint(false);
+            let request = request.cors_configuration(cors_for(&want.cors));
+            self.call("change", "", "apigateway:UpdateApi").send(|| request.clone().send()).await?;
         }
         let add = tags_to_apply(&api.tags, &want.tags);
         if !add.is_empty() {
             let add = add.into_iter().collect();
-            let call = self.client.tag_resource().resource_arn(self.arn(id)).set_tags(Some(add)).send().await;
-            call.map_err(|error| error.fault(&Self::doing("tag", "", id, "apigateway:TagResource")))?;
+            let request =
+                self.apis.client.tag_resource().resource_arn(self.apis.arn(self.id)).set_tags(Some(add));
+            self.call("tag", "", "apigateway:TagResource").send(|| request.clone().send()).await?;
         }
         Ok(())
     }
@@ -151,117 +139,95 @@ impl HttpApis {
     /// Returns what routes to it say.
     async fn reconcile_integration(
         &self,
-        api_id: &str,
         there: Option<&Integration>,
         (wanted, description): (&str, Option<&str>),
     ) -> Result<String, Fault> {
+        let part = "the integration";
         let Some(there) = there else {
-            let call = self
+            let request = self
+                .apis
                 .client
                 .create_integration()
-                .api_id(api_id)
+                .api_id(self.id)
                 .integration_type(types::IntegrationType::AwsProxy)
                 .integration_method("POST")
                 .integration_uri(wanted)
                 .payload_format_version(PAYLOAD)
                 .timeout_in_millis(TIMEOUT_MS)
                 .set_description(description.map(str::to_owned));
-            let doing = Self::doing("create", "the integration", api_id, "apigateway:CreateIntegration");
-            let made = call.send().await.map_err(|error| fault(error.is(NOT_FOUND), error.fault(&doing)))?;
+            let call = self.call_in("create", part, "apigateway:CreateIntegration");
+            let made = call.send(|| request.clone().send()).await?;
             return Ok(format!("integrations/{}", made.integration_id.unwrap_or_default()));
         };
         if there.function_arn() != wanted {
-            let call = self
+            let request = self
+                .apis
                 .client
                 .update_integration()
-                .api_id(api_id)
+                .api_id(self.id)
                 .integration_id(&there.id)
                 .integration_type(types::IntegrationType::AwsProxy)
                 .integration_method("POST")
                 .integration_uri(wanted)
                 .payload_format_version(PAYLOAD)
                 .timeout_in_millis(TIMEOUT_MS);
-            let doing = Self::doing("change", "the integration", api_id, "apigateway:UpdateIntegration");
-            call.send().await.map_err(|error| fault(error.is(NOT_FOUND), error.fault(&doing)))?;
+            let call = self.call_in("change", part, "apigateway:UpdateIntegration");
+            call.send(|| request.clone().send()).await?;
         }
         Ok(there.target())
     }
 
-    async fn reconcile_routes(
-        &self,
-        api_id: &str,
-        todo: &RouteChanges<'_>,
-        target: &str,
-    ) -> Result<(), Fault> {
-        let make = todo.make.iter().map(|key| self.make_route(api_id, key, target).boxed());
-        let change = todo.change.iter().map(|route| self.change_route(api_id, route, target).boxed());
-        let remove = todo.remove.iter().map(|route| self.remove_route(api_id, route).boxed());
+    async fn reconcile_routes(&self, todo: &RouteChanges<'_>, target: &str) -> Result<(), Fault> {
+        let make = todo.make.iter().map(|key| self.make_route(key, target).boxed());
+        let change = todo.change.iter().map(|route| self.change_route(route, target).boxed());
+        let remove = todo.remove.iter().map(|route| self.remove_route(route).boxed());
         let calls: Vec<BoxFuture<'_, Result<(), Fault>>> = make.chain(change).chain(remove).collect();
         // Every one is heard out, so that none is under way any more when what failed is looked at again.
         let answers: Vec<_> = stream::iter(calls).buffer_unordered(ROUTES_AT_ONCE).collect().await;
         answers.into_iter().collect()
     }
 
-    async fn make_route(&self, api_id: &str, key: &str, target: &str) -> Result<(), Fault> {
-        let doing = Self::doing("create", &format!("route {key}"), api_id, "apigateway:CreateRoute");
-        let call = self.client.create_route().api_id(api_id).route_key(key).target(target);
-        let call = call.authorization_type(types::AuthorizationType::None).send().await;
-        call.map(drop).map_err(|error| fault(error.is(NOT_FOUND), error.fault(&doing)))
+    async fn make_route(&self, key: &str, target: &str) -> Result<(), Fault> {
+        let request = self.apis.client.create_route().api_id(self.id).route_key(key).target(target);
+        let request = request.authorization_type(types::AuthorizationType::None);
+        let call = self.call_in("create", &format!("route {key}"), "apigateway:CreateRoute");
+        call.send(|| request.clone().send()).await.map(drop)
     }
 
-    async fn change_route(&self, api_id: &str, route: &Route, target: &str) -> Result<(), Fault> {
-        let doing = Self::doing("change", &format!("route {}", route.key), api_id, "apigateway:UpdateRoute");
-        let call = self.client.update_route().api_id(api_id).route_id(&route.id).target(target);
-        let call = call.authorization_type(types::AuthorizationType::None).send().await;
-        call.map(drop).map_err(|error| fault(error.is(NOT_FOUND), error.fault(&doing)))
+    async fn change_route(&self, route: &Route, target: &str) -> Result<(), Fault> {
+        let request = self.apis.client.update_route().api_id(self.id).route_id(&route.id).target(target);
+        let request = request.authorization_type(types::AuthorizationType::None);
+        let call = self.call_in("change", &format!("route {}", route.key), "apigateway:UpdateRoute");
+        call.send(|| request.clone().send()).await.map(drop)
     }
 
-    async fn remove_route(&self, api_id: &str, route: &Route) -> Result<(), Fault> {
-        let doing = Self::doing("delete", &format!("route {}", route.key), api_id, "apigateway:DeleteRoute");
-        match self.client.delete_route().api_id(api_id).route_id(&route.id).send().await {
-            Ok(_) => Ok(()),
-            Err(error) if error.is(NOT_FOUND) => Ok(()),
-            Err(error) => Err(error.fault(&doing)),
-        }
+    async fn remove_route(&self, route: &Route) -> Result<(), Fault> {
+        let request = self.apis.client.delete_route().api_id(self.id).route_id(&route.id);
+        let call = self.call("delete", &format!("route {}", route.key), "apigateway:DeleteRoute");
+        call.find(|| request.clone().send()).await.map(drop)
     }
 
     /// Removes an integration; its routes are gone already.
-    async fn remove_integration(&self, api_id: &str, there: &Integration) -> Result<(), Fault> {
-        let doing = Self::doing("delete", "an integration", api_id, "apigateway:DeleteIntegration");
-        match self.client.delete_integration().api_id(api_id).integration_id(&there.id).send().await {
-            Ok(_) => Ok(()),
-            Err(error) if error.is(NOT_FOUND) => Ok(()),
-            Err(error) => Err(error.fault(&doing)),
-        }
+    async fn remove_integration(&self, there: &Integration) -> Result<(), Fault> {
+        let request = self.apis.client.delete_integration().api_id(self.id).integration_id(&there.id);
+        let call = self.call("delete", "an integration", "apigateway:DeleteIntegration");
+        call.find(|| request.clone().send()).await.map(drop)
     }
 
-    /// Deletes the settings of a route that is not there any more.
-    async fn delete_settings(&self, api_id: &str, route: &str) -> Result<(), Fault> {
-        let what = format!("the settings of route {route}");
-        let doing = Self::doing("delete", &what, api_id, "apigateway:DeleteRouteSettings");
-        let call = self.client.delete_route_settings().api_id(api_id).stage_name(STAGE).route_key(route);
-        match call.send().await {
-            Ok(_) => Ok(()),
-            Err(error) if error.is(NOT_FOUND) => Ok(()),
-            Err(error) => Err(error.fault(&doing)),
-        }
-    }
-
-    async fn reconcile_stage(
-        &self,
-        api_id: &str,
-        parts: &Parts,
-        want: &Throttle,
-        stale: &[String],
-    ) -> Result<(), Fault> {
+    async fn reconcile_stage(&self, parts: &Parts, want: &Throttle, stale: &[String]) -> Result<(), Fault> {
         let Some(there) = &parts.stage else {
-            let call = self.client.create_stage().api_id(api_id).stage_name(STAGE).auto_deploy(true);
-            let doing = Self::doing("create", "the stage", api_id, "apigateway:CreateStage");
-            let call = call.default_route_settings(settings(want)).send().await;
-            return call.map(drop).map_err(|error| fault(error.is(NOT_FOUND), error.fault(&doing)));
+            let request = self.apis.client.create_stage().api_id(self.id).stage_name(STAGE).auto_deploy(true);
+            let request = request.default_route_settings(settings(want));
+            let call = self.call_in("create", "the stage", "apigateway:CreateStage");
+            return call.send(|| request.clone().send()).await.map(drop);
         };
+        // The settings of routes that are not there any more.
         for route in stale {
-            self.delete_settings(api_id, route).await?;
+            let request =
+                self.apis.client.delete_route_settings().api_id(self.id).stage_name(STAGE).route_key(route);
+            let part = format!("the settings of route {route}");
+            let call = self.call("delete", &part, "apigateway:DeleteRouteSettings");
+            call.find(|| request.clone().send()).await?;
         }
         let mut there = there.clone();
         there.exceptions.retain(|(route, _)| !stale.contains(route));
@@ -269,17 +235,18 @@ impl HttpApis {
             return Ok(());
         }
         let exceptions = there.exceptions.iter().map(|(route, _)| (route.clone(), settings(want)));
-        let call = self
+        let request = self
+            .apis
             .client
             .update_stage()
-            .api_id(api_id)
+            .api_id(self.id)
             .stage_name(STAGE)
             .auto_deploy(true)
             .default_route_settings(settings(want))
             // An exception cannot be taken back by leaving it out, but it can be made the same as the rule.
             .set_route_settings((!there.exceptions.is_empty()).then(|| exceptions.collect()));
-        let doing = Self::doing("change", "the stage", api_id, "apigateway:UpdateStage");
-        call.send().await.map(drop).map_err(|error| fault(error.is(NOT_FOUND), error.fault(&doing)))
+        let call = self.call_in("change", "the stage", "apigateway:UpdateStage");
+        call.send(|| request.clone().send()).await.map(drop)
     }
 }
 
@@ -300,7 +267,7 @@ fn stale_settings(parts: &Parts, wanted: &BTreeSet<&str>, ours: &[String]) -> Ve
 fn settings(throttle: &Throttle) -> types::RouteSettings {
     types::RouteSettings::builder()
         .throttling_rate_limit(throttle.rate_per_second)
-        .throttling_burst_limit(i32::try_from(throttle.burst).unwrap_or(i32::MAX))
+        .throttling_burst_limit(number(throttle.burst))
         .build()
 }
 

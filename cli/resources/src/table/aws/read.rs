@@ -7,40 +7,32 @@ use aws_sdk_dynamodb::types::{
     BillingMode, KeyType, OnDemandThroughput, PointInTimeRecoveryStatus, TableDescription, TableStatus,
 };
 use futures::future::try_join3;
-use hitctl_engine::{Cx, Fault};
+use hitctl_engine::Fault;
 
-use super::{NOT_FOUND, Table, doing};
-use crate::aws::call::Call;
-use crate::aws::resource::Found;
+use super::Table;
+use crate::aws::call::CallContext;
+use crate::aws::resource::{Found, Read};
 use crate::aws::tags::{managed_tags, read_tags};
 use crate::table::spec::TableSpec;
 use crate::tags::Tags;
 
 impl Table {
     /// The table, with its name in any state.
-    pub(super) async fn describe(&self, cx: &Cx, name: &str) -> Result<Option<TableDescription>, Fault> {
-        let request = self.client.describe_table().table_name(name);
-        let found = Call::new(cx, doing("read", name, "dynamodb:DescribeTable"))
-            .absent_on(NOT_FOUND)
-            .find(|| request.clone().send())
-            .await?;
+    pub(super) async fn describe(&self, cx: &CallContext<'_>) -> Result<Option<TableDescription>, Fault> {
+        let request = self.client.describe_table().table_name(cx.name);
+        let found = cx.call("read", "dynamodb:DescribeTable").find(|| request.clone().send()).await?;
         Ok(found.and_then(|found| found.table))
     }
 
     /// The table as its spec. One that is being deleted is as good as gone; one that is being made is there.
-    pub(super) async fn found(
-        &self,
-        cx: &Cx,
-        name: &str,
-        want: Option<&TableSpec>,
-    ) -> Result<Option<Found<TableSpec>>, Fault> {
-        let Some(table) = self.describe(cx, name).await? else { return Ok(None) };
+    pub(super) async fn found(&self, cx: &CallContext<'_>, want: Option<&TableSpec>) -> Read<TableSpec> {
+        let Some(table) = self.describe(cx).await? else { return Ok(None) };
         if table.table_status() == Some(&TableStatus::Deleting) {
             return Ok(None);
         }
         // The time to live also of a table that wants none: it would delete what that table is there to keep.
         let (backups, ttl_attribute, tags) =
-            try_join3(self.backups(cx, name), self.ttl(cx, name), self.tags(cx, name, &table)).await?;
+            try_join3(self.backups(cx), self.ttl(cx), self.tags(cx, &table)).await?;
         let spec = TableSpec {
             partition_key: partition_key(&table),
             point_in_time_recovery: backups,
@@ -49,40 +41,29 @@ impl Table {
             ttl_attribute,
             tags: managed_tags(&tags, want.map(|want| &want.tags)),
         };
-        Ok(Some(Found { spec, outputs: self.outputs(name), tags: Some(tags) }))
+        Ok(Some(Found { spec, outputs: self.outputs(cx.name), tags: Some(tags) }))
     }
 
-    async fn backups(&self, cx: &Cx, name: &str) -> Result<bool, Fault> {
-        let request = self.client.describe_continuous_backups().table_name(name);
-        let found = Call::new(cx, doing("read the backups of", name, "dynamodb:DescribeContinuousBackups"))
-            .absent_on(NOT_FOUND)
-            .find(|| request.clone().send())
-            .await?;
-        Ok(found.is_some_and(|found| has_backups(&found)))
+    async fn backups(&self, cx: &CallContext<'_>) -> Result<bool, Fault> {
+        let request = self.client.describe_continuous_backups().table_name(cx.name);
+        let call = cx.call("read the backups of", "dynamodb:DescribeContinuousBackups");
+        Ok(call.find(|| request.clone().send()).await?.is_some_and(|found| has_backups(&found)))
     }
 
-    async fn tags(&self, cx: &Cx, name: &str, table: &TableDescription) -> Result<Tags, Fault> {
+    async fn tags(&self, cx: &CallContext<'_>, table: &TableDescription) -> Result<Tags, Fault> {
         let made = table.creation_date_time().and_then(|made| SystemTime::try_from(*made).ok());
-        read_tags(cx, &format!("table {name}"), made, || self.tags_now(cx, name)).await
-    }
-
-    async fn tags_now(&self, cx: &Cx, name: &str) -> Result<Tags, Fault> {
-        let mut tags = Tags::new();
-        let mut next = None;
-        loop {
-            let request =
-                self.client.list_tags_of_resource().resource_arn(self.arn(name)).set_next_token(next);
-            let page = Call::new(cx, doing("read the tags of", name, "dynamodb:ListTagsOfResource"))
-                .absent_on(NOT_FOUND)
-                .find(|| request.clone().send())
+        let request = &self.client.list_tags_of_resource().resource_arn(self.arn(cx.name));
+        read_tags(cx, &format!("table {}", cx.name), made, || async move {
+            let found = cx
+                .call("read the tags of", "dynamodb:ListTagsOfResource")
+                .pages(
+                    |next| request.clone().set_next_token(next).send(),
+                    |page| (page.tags, page.next_token),
+                )
                 .await?;
-            let Some(page) = page else { return Ok(tags) };
-            tags.extend(page.tags().iter().map(|tag| (tag.key().to_owned(), tag.value().to_owned())));
-            next = page.next_token;
-            if next.is_none() {
-                return Ok(tags);
-            }
-        }
+            Ok(found.into_iter().flatten().map(|tag| (tag.key, tag.value)).collect())
+        })
+        .await
     }
 }
 

@@ -6,10 +6,10 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::{TimeToLiveDescription, TimeToLiveSpecification, TimeToLiveStatus};
-use hitctl_engine::{Cx, Fault, FaultKind, Wait};
+use hitctl_engine::{Fault, FaultKind, Wait};
 
-use super::{IN_USE, NOT_FOUND, PATIENCE, POLLS, Table, doing};
-use crate::aws::call::Call;
+use super::{IN_USE, PATIENCE, POLLS, Table};
+use crate::aws::call::{CallContext, NOT_FOUND};
 use crate::table::spec::TableSpec;
 
 /// What is said of a change that is not taken: also of one that is made already, by a call whose answer was lost.
@@ -21,72 +21,63 @@ const LAG: Wait = Wait { longest: POLLS.longest, ..Wait::up_to(Duration::from_mi
 
 impl Table {
     /// The attribute by which items expire, if they do.
-    pub(super) async fn ttl(&self, cx: &Cx, name: &str) -> Result<Option<String>, Fault> {
-        let request = self.client.describe_time_to_live().table_name(name);
-        let found = Call::new(cx, doing("read the time to live of", name, "dynamodb:DescribeTimeToLive"))
-            .absent_on(NOT_FOUND)
-            .find(|| request.clone().send())
-            .await?;
+    pub(super) async fn ttl(&self, cx: &CallContext<'_>) -> Result<Option<String>, Fault> {
+        let request = self.client.describe_time_to_live().table_name(cx.name);
+        let call = cx.call("read the time to live of", "dynamodb:DescribeTimeToLive");
+        let found = call.find(|| request.clone().send()).await?;
         Ok(found.and_then(|found| found.time_to_live_description).and_then(attribute))
     }
 
     /// Makes items expire by that attribute, or no longer.
     pub(super) async fn set_ttl(
         &self,
-        cx: &Cx,
-        name: &str,
+        cx: &CallContext<'_>,
         attribute: &str,
         enabled: bool,
     ) -> Result<(), Fault> {
-        let change = TimeToLiveSpecification::builder()
-            .attribute_name(attribute)
-            .enabled(enabled)
-            .build()
-            .expect("its required fields are set");
-        let request = self.client.update_time_to_live().table_name(name).time_to_live_specification(change);
+        let change = TimeToLiveSpecification::builder().attribute_name(attribute).enabled(enabled);
+        let change = change.build().expect("its required fields are set");
+        let request =
+            self.client.update_time_to_live().table_name(cx.name).time_to_live_specification(change);
         let gone_or_busy = [NOT_FOUND, IN_USE].concat();
-        let done = Call::new(cx, doing("set the time to live of", name, "dynamodb:UpdateTimeToLive"))
-            .patient(PATIENCE)
-            .again_on(&gone_or_busy)
-            .send(|| request.clone().send())
-            .await;
-        match done {
+        let call = cx.call("set the time to live of", "dynamodb:UpdateTimeToLive").patient(PATIENCE);
+        match call.again_on(&gone_or_busy).send(|| request.clone().send()).await {
             Err(fault) if fault.code == REFUSED => {
-                self.was_set(cx, name, enabled.then_some(attribute), &fault).await
+                self.was_set(cx, enabled.then_some(attribute), &fault).await
             }
-            done => done.map(|_| ()),
+            done => done.map(drop),
         }
     }
 
     /// After a refusal: whether it is as wanted by now. Where AWS says that it is so already, what is read lags behind.
-    async fn was_set(&self, cx: &Cx, name: &str, want: Option<&str>, fault: &Fault) -> Result<(), Fault> {
+    async fn was_set(&self, cx: &CallContext<'_>, want: Option<&str>, fault: &Fault) -> Result<(), Fault> {
         let look = move || async move {
-            if self.ttl(cx, name).await?.as_deref() == want {
+            if self.ttl(cx).await?.as_deref() == want {
                 return Ok(());
             }
             let kind = if is_already(fault) { FaultKind::Transient } else { fault.kind };
             Err(Fault { kind, ..fault.clone() })
         };
-        cx.wait(&LAG, &format!("waiting for the time to live of table {name}"), look).await
+        cx.wait(&LAG, &format!("waiting for the time to live of table {}", cx.name), look).await
     }
 
     /// Makes the time to live be as wanted, where it is not.
     pub(super) async fn reconcile_ttl(
         &self,
-        cx: &Cx,
-        name: &str,
+        cx: &CallContext<'_>,
         have: &TableSpec,
         want: &TableSpec,
     ) -> Result<(), Fault> {
         match (&have.ttl_attribute, &want.ttl_attribute) {
             (have, want) if have == want => Ok(()),
-            (None, Some(attribute)) => self.set_ttl(cx, name, attribute, true).await,
-            (Some(attribute), None) => self.set_ttl(cx, name, attribute, false).await,
+            (None, Some(attribute)) => self.set_ttl(cx, attribute, true).await,
+            (Some(attribute), None) => self.set_ttl(cx, attribute, false).await,
             (Some(old), Some(new)) => {
                 // Off first, and that is the one change of this hour.
-                self.set_ttl(cx, name, old, false).await?;
+                self.set_ttl(cx, old, false).await?;
                 let message = format!(
-                    "the items of table {name} no longer expire by {old}, and do not expire by {new} yet: AWS takes one such change an hour"
+                    "the items of table {} no longer expire by {old}, and do not expire by {new} yet: AWS takes one such change an hour",
+                    cx.name
                 );
                 Err(Fault::fatal("ttl_attribute", message)
                     .hinted("run the same command again in an hour; it continues where it stopped"))
