@@ -168,7 +168,7 @@ impl Failure {
             if failure.hint.is_some() { failure } else { failure.hinted(hint) }
         };
         let failure = Self::several(outcome.failed.iter().map(one)).unwrap_or_else(|| {
-            let left = super::human::plural(outcome.skipped.len() as u64, "change");
+            let left = super::format::plural(outcome.skipped.len() as u64, "change");
             Self::interrupted(format!("interrupted, with {left} not made")).hinted(hint)
         });
         let exit = match failure.exit {

@@ -9,7 +9,7 @@ use super::plan::PlanView;
 use crate::failure::Failure;
 use crate::render::View;
 use crate::style::{Style, Tone};
-use crate::{human, text, words};
+use crate::{format, progress_text, text};
 
 /// A deploy that was carried out, or a part of it.
 #[derive(Clone, Debug, Serialize)]
@@ -135,14 +135,20 @@ impl Applied {
         let mut out = String::new();
         let mut push = |verb: &str, tone: Tone, address: &Address, note: &str, took_ms: Option<u64>| {
             let name = text::clean(plan.name_of(address)).into_owned();
-            let line =
-                words::Line { verb, tone: Some(tone), subject: address.as_str(), name: &name, note, took_ms };
+            let line = progress_text::Line {
+                verb,
+                tone: Some(tone),
+                subject: address.as_str(),
+                name: &name,
+                note,
+                took_ms,
+            };
             for line in line.render("  ", style) {
                 let _ = writeln!(out, "{line}");
             }
         };
         for done in &self.done {
-            push(done.action.done(), words::tone(done.action), &done.address, "", Some(done.took_ms));
+            push(done.action.done(), progress_text::tone(done.action), &done.address, "", Some(done.took_ms));
         }
         for failed in &self.failed {
             push("failed", Tone::Bad, &failed.address, &text::clean(&failed.error.message), None);
@@ -152,7 +158,7 @@ impl Applied {
                 "skipped",
                 Tone::Warn,
                 &skipped.address,
-                &words::skipped_because(skipped.because.as_ref()),
+                &progress_text::skipped_because(skipped.because.as_ref()),
                 None,
             );
         }
@@ -198,7 +204,7 @@ impl View for DeployView {
             return self.applied.unfinished(plan, style);
         }
         let mut out = plan.warnings_text(style);
-        let took = human::took(plan.took());
+        let took = format::took(plan.took());
         let head = if self.applied.done.is_empty() {
             "Nothing to change.".to_owned()
         } else {
@@ -252,7 +258,7 @@ impl View for DestroyView {
     fn render(&self, style: Style) -> String {
         let plan = &self.plan;
         let mut out = if self.applied.is_ok() {
-            let took = human::took(plan.took());
+            let took = format::took(plan.took());
             let head = if self.applied.done.is_empty() {
                 format!("Nothing to remove in {}.", plan.whereabouts())
             } else {

@@ -5,10 +5,10 @@ use std::fmt::Write as _;
 use hitctl_counts::pages::Refused;
 use serde::Serialize;
 
-use crate::human::plural;
+use crate::format::plural;
 use crate::render::View;
 use crate::style::Style;
-use crate::{human, text};
+use crate::{format, text};
 
 /// More of a kind than this are only counted, for people.
 const MOST_SHOWN: usize = 20;
@@ -53,7 +53,7 @@ impl View for PathsView {
         list(&mut out, "-", self.removed.iter().map(|path| text::clean(path).into_owned()));
         let strays = self.strays.iter().map(|stray| {
             let hits = if stray.hits == 1 { "hit" } else { "hits" };
-            format!("{}  {} {hits}, but no page", text::clean(&stray.path), human::number(stray.hits, style))
+            format!("{}  {} {hits}, but no page", text::clean(&stray.path), format::number(stray.hits, style))
         });
         list(&mut out, "?", strays);
         let refused = self.refused.iter();
@@ -68,7 +68,7 @@ impl View for PathsView {
         if !self.removed.is_empty() {
             parts.push(format!("{} {would}removed", paths(self.removed.len())));
         }
-        parts.push(format!("{} there already", human::number(self.kept, style)));
+        parts.push(format!("{} there already", format::number(self.kept, style)));
         let _ = writeln!(out, "{}.", parts.join(", "));
         out
     }

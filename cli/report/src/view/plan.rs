@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 
 use crate::render::View;
 use crate::style::{Style, Tone};
-use crate::{human, text, words};
+use crate::{format, progress_text, text};
 
 /// What stands for a value that is not known yet.
 const UNKNOWN: &str = "(known after deploy)";
@@ -241,7 +241,7 @@ impl View for PlanView {
         }
         let kept = self.changes.iter().filter(|row| !row.notable).count() as u64;
         if kept > 0 && !changes.is_empty() {
-            let line = format!("    {} as wanted", human::plural(kept, "resource"));
+            let line = format!("    {} as wanted", format::plural(kept, "resource"));
             let _ = writeln!(out, "{}", style.paint(Tone::Dim, line));
         }
         if !changes.is_empty() {
@@ -263,8 +263,9 @@ impl View for PlanView {
 
 impl ChangeRow {
     fn render(&self, out: &mut String, wide: usize, brief: bool, style: Style) {
-        let tone = words::tone(self.action);
-        let head = style.paint(tone, format!("{} {:<7}", words::sign(self.action, style), self.action));
+        let tone = progress_text::tone(self.action);
+        let head =
+            style.paint(tone, format!("{} {:<7}", progress_text::sign(self.action, style), self.action));
         let name = text::clean(&self.name);
         let why = format!("({})", text::clean(&self.why));
         // sign, verb, address, name and why on one line where they fit.
@@ -318,7 +319,7 @@ fn value(json: &Json, columns: usize, style: Style) -> String {
     if json.as_str() == Some(UNKNOWN) {
         return UNKNOWN.to_owned();
     }
-    human::value(json, columns, style).replace(&format!("\"{UNKNOWN}\""), UNKNOWN)
+    format::value(json, columns, style).replace(&format!("\"{UNKNOWN}\""), UNKNOWN)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::failure::Exit;
 use crate::render::View;
 use crate::style::{Style, Tone};
-use crate::{human, text};
+use crate::{format, text};
 
 /// Hits that were sent.
 #[derive(Clone, Debug, Serialize)]
@@ -105,7 +105,7 @@ impl SendView {
 impl View for SendView {
     fn render(&self, style: Style) -> String {
         let count = |n: u64, noun: &str| {
-            format!("{} {noun}{}", human::number(n, style), if n == 1 { "" } else { "s" })
+            format!("{} {noun}{}", format::number(n, style), if n == 1 { "" } else { "s" })
         };
         let (hits, messages) = (count(self.hits, "hit"), count(self.messages, "message"));
         let mut out = format!("Sent {hits} in {messages} to {}.\n", text::clean(&self.queue));
@@ -131,7 +131,7 @@ impl View for SendView {
 
 impl View for EmitView {
     fn render(&self, style: Style) -> String {
-        let number = human::number(self.events, style);
+        let number = format::number(self.events, style);
         let noun = if self.events == 1 { "event" } else { "events" };
         let mut out = format!("Put {number} {noun} on the bus {}.\n", text::clean(&self.bus));
         for failed in &self.failed {

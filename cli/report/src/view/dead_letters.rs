@@ -5,10 +5,10 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use crate::failure::Exit;
-use crate::human::plural;
+use crate::format::plural;
 use crate::render::View;
 use crate::style::{Style, Tone};
-use crate::{human, text};
+use crate::{format, text};
 
 /// The longest part of a letter that people are shown, in characters; scripts get all of it.
 const MOST_OF_BODY: usize = 200;
@@ -136,12 +136,12 @@ impl View for DeadLettersView {
         }
         let shown = self.messages.len() as u64;
         let of = if self.about > shown {
-            format!(" of about {}", human::number(self.about, style))
+            format!(" of about {}", format::number(self.about, style))
         } else {
             String::new()
         };
         let letters = if shown == 1 { "dead letter" } else { "dead letters" };
-        let sum = format!("{}{of} {letters} in {queue}", human::number(shown, style));
+        let sum = format!("{}{of} {letters} in {queue}", format::number(shown, style));
         let _ = writeln!(out, "\n{}", text::wrap(&sum, 0, style));
         let next = format!("hitctl dlq redrive --env {}", text::clean(&self.env));
         let _ = writeln!(out, "next  {}", style.paint(Tone::Link, next));
