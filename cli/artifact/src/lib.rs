@@ -86,7 +86,7 @@ async fn from_source(
         // Said before anything is unpacked or waited for.
         recipe::choose(request.target, &Facts::default(), false)?;
     }
-    let _lock = lock::Lock::take(&request.source.lock_file(&request.env), request.limit, sink, stop).await?;
+    let _lock = lock::take(&request.source.lock_file(&request.env), request.limit, sink, stop).await?;
     // What another build just did need not be done again.
     let record = Record::of(request);
     if let Some(artifact) = record.fresh() {

@@ -200,6 +200,15 @@ impl Failure {
         self
     }
 
+    /// The same; an error becomes a part of the work where another part of it is done.
+    #[must_use]
+    pub fn partial_if(mut self, has_done: bool) -> Self {
+        if has_done && self.exit == Exit::Error {
+            self.exit = Exit::Partial;
+        }
+        self
+    }
+
     /// This one and all that failed besides.
     pub fn all(&self) -> impl Iterator<Item = &Self> {
         std::iter::once(self).chain(

@@ -25,7 +25,7 @@ mod test_styles;
 mod text;
 mod view;
 
-pub use console::{Answer, Console, ConsoleOptions};
+pub use console::{Console, ConsoleOptions};
 pub use failure::{EXIT_CODES, Exit, Failure};
 pub use format::plural;
 pub use notifier::Notifier;

@@ -122,7 +122,7 @@ impl Consumer for Plain {
                 self.line(at, "skipped", address.as_str(), "", &why, None);
             }
             Event::Interrupted { in_flight } => {
-                self.say(&format!("{}\n", progress_text::interrupted(in_flight)))
+                self.say(&format!("{}\n", progress_text::interrupted(in_flight)));
             }
         }
     }

@@ -13,6 +13,7 @@ use hitctl_stack::address;
 use jiff::{SignedDuration, Timestamp};
 
 use self::letter::{Form, Letter};
+use crate::deployment::context::RunContext;
 use crate::deployment::ingest;
 use crate::session::Session;
 
@@ -92,7 +93,8 @@ async fn dead_letters(loaded: &Loaded, cloud: &dyn Cloud) -> Result<Queue, Failu
 }
 
 async fn list(session: &Session, loaded: &Loaded, args: &List) -> Result<Exit, Failure> {
-    let cloud = session.cloud(loaded, Access::Read, &Sink::none()).await?;
+    let run = RunContext { session, config: loaded, sink: &Sink::none() };
+    let cloud = run.cloud(Access::Read).await?;
     let queue = dead_letters(loaded, &*cloud).await?;
     let limit = args.limit as usize;
     let mut seen: BTreeMap<String, Message> = BTreeMap::new();
@@ -147,13 +149,8 @@ async fn look(
 ) -> Result<(), Failure> {
     while seen.len() < limit && !session.stop.is_cancelled() {
         let before = seen.len();
-        seen.extend(
-            queue
-                .receive(hidden_s(limit as u64))
-                .await?
-                .into_iter()
-                .map(|message| (message.id.clone(), message)),
-        );
+        let came = queue.receive(hidden_s(limit as u64)).await?;
+        seen.extend(came.into_iter().map(|message| (message.id.clone(), message)));
         if seen.len() == before {
             break;
         }
@@ -183,7 +180,8 @@ async fn reasons(
 }
 
 async fn purge(session: &Session, loaded: &Loaded, args: &Purge) -> Result<Exit, Failure> {
-    let cloud = ingest::open(session, loaded, &address::dead_letter_queue(), &Sink::none()).await?;
+    let run = RunContext { session, config: loaded, sink: &Sink::none() };
+    let cloud = ingest::open(run, &address::dead_letter_queue()).await?;
     let queue = dead_letters(loaded, &*cloud).await?;
     let purged = queue.depth().await?.all();
     if purged > 0 {

@@ -45,8 +45,7 @@ pub(crate) async fn plan_deploy(context: &DeployContext<'_>, code: &Code) -> Res
 }
 
 fn checked(context: &DeployContext<'_>, graph: &Graph, live: &Snapshot) -> Result<PlanRun, Failure> {
-    let plan = hitctl_engine::plan(graph, live, &context.session.mask())
-        .map_err(|error| Failure::new("plan", error.to_string()))?;
+    let plan = difference(context, graph, live)?;
     let findings = hitctl_engine::check(&plan);
     let (errors, findings): (Vec<_>, Vec<_>) =
         findings.into_iter().partition(|finding| finding.severity == Severity::Error);
@@ -56,6 +55,23 @@ fn checked(context: &DeployContext<'_>, graph: &Graph, live: &Snapshot) -> Resul
     let now_ms = u64::try_from(jiff::Timestamp::now().as_millisecond()).unwrap_or(0);
     let (losses, findings) = irreversible::split(&plan, findings, context.config.target, now_ms);
     Ok(PlanRun { plan, findings, losses })
+}
+
+/// The plan from what is live to what is wanted.
+pub(crate) fn difference(
+    context: &DeployContext<'_>,
+    graph: &Graph,
+    live: &Snapshot,
+) -> Result<Plan, Failure> {
+    hitctl_engine::plan(graph, live, &context.session.mask())
+        .map_err(|error| Failure::new("plan", error.to_string()))
+}
+
+/// Reads what is live of the env, without a build.
+pub(crate) async fn look(context: &DeployContext<'_>) -> Result<(Graph, Snapshot), Failure> {
+    let graph = design(context.config, context.cloud.place(), None)?;
+    let live = survey(context, &graph).await?;
+    Ok((graph, live))
 }
 
 /// Reads what is live.

@@ -61,8 +61,7 @@ impl View for ChangesView {
 
 impl View for ImportView {
     fn render(&self, style: Style) -> String {
-        let paths =
-            |n: u64| format!("{} {}", format::number(n, style), if n == 1 { "path" } else { "paths" });
+        let paths = |n: u64| format::count(n, "path", style);
         let hits = format::number(self.hits, style);
         match (self.counted, self.already) {
             (0, 0) => "There is nothing in it to import.\n".to_owned(),

@@ -7,40 +7,20 @@ use crate::style::{Style, Tone};
 use crate::text;
 
 /// What would be counted.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct ExplainView {
-    path: String,
-    counted: bool,
-    key: Option<String>,
-    why: Option<String>,
-    message: Option<String>,
+    /// The path as it was given.
+    pub path: String,
+    /// Whether the view would be counted.
+    pub counted: bool,
+    /// What it would be counted under; none where the path would be refused.
+    pub key: Option<String>,
+    /// A stable word for why it would not be counted.
+    pub why: Option<String>,
+    /// Why, in words.
+    pub message: Option<String>,
     /// What else it depends on.
-    notes: Vec<String>,
-}
-
-impl ExplainView {
-    /// A view that would be counted, under `key`.
-    pub fn counted(path: &str, key: &str) -> Self {
-        let (path, key) = (path.to_owned(), Some(key.to_owned()));
-        Self { path, counted: true, key, why: None, message: None, notes: Vec::new() }
-    }
-
-    /// With what else it depends on.
-    #[must_use]
-    pub fn noting(self, notes: Vec<String>) -> Self {
-        Self { notes, ..self }
-    }
-
-    /// A view that would be answered and not counted: a stable word, and why in words.
-    pub fn ignored(path: &str, key: &str, why: &str, message: &str) -> Self {
-        Self { key: Some(key.to_owned()), ..Self::refused(path, why, message) }
-    }
-
-    /// A path that would be refused: a stable word, and why in words.
-    pub fn refused(path: &str, why: &str, message: &str) -> Self {
-        let (why, message) = (Some(why.to_owned()), Some(message.to_owned()));
-        Self { path: path.to_owned(), counted: false, key: None, why, message, notes: Vec::new() }
-    }
+    pub notes: Vec<String>,
 }
 
 impl View for ExplainView {
@@ -67,23 +47,35 @@ mod tests {
 
     #[test]
     fn explain() {
-        let counted = ExplainView::counted("//a//b/?x=1", "/a/b");
+        let counted = ExplainView {
+            path: "//a//b/?x=1".to_owned(),
+            counted: true,
+            key: Some("/a/b".to_owned()),
+            ..ExplainView::default()
+        };
+        let refused = |path: &str, key: Option<&str>, why: &str, message: &str| ExplainView {
+            path: path.to_owned(),
+            key: key.map(str::to_owned),
+            why: Some(why.to_owned()),
+            message: Some(message.to_owned()),
+            ..ExplainView::default()
+        };
         assert_eq!(Report::human(&counted, WIDE), "//a//b/?x=1  is counted as  /a/b\n");
         assert_eq!(
             counted.json(),
             r#"{"v":1,"path":"//a//b/?x=1","counted":true,"key":"/a/b","why":null,"message":null,"notes":[]}"#
         );
-        let robot = ExplainView::ignored("/a", "/a", "bot", "the user agent names a robot: `curl`");
+        let robot = refused("/a", Some("/a"), "bot", "the user agent names a robot: `curl`");
         assert_eq!(
             Report::human(&robot, WIDE),
             "/a  is not counted: the user agent names a robot: `curl` (bot)\n"
         );
-        let noted = counted.noting(vec!["unless the same visitor looked at it".to_owned()]);
+        let noted = ExplainView { notes: vec!["unless the same visitor looked at it".to_owned()], ..counted };
         assert_eq!(
             Report::human(&noted, WIDE),
             "//a//b/?x=1  is counted as  /a/b\n  unless the same visitor looked at it\n"
         );
-        let refused = ExplainView::refused("/a\0", "bad_path", "a path must not have control characters");
+        let refused = refused("/a\0", None, "bad_path", "a path must not have control characters");
         insta::assert_snapshot!(Report::human(&refused, NARROW), @r"
         /a\u{0}  is not counted: a path must not
           have control characters (bad_path)

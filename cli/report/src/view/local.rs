@@ -91,8 +91,7 @@ impl InvalidationsView {
     /// How often; when and what, the last time.
     fn facts(&self, style: Style) -> [(&'static str, String); 3] {
         let InvalidationRow { distribution, paths, at, .. } = &self.last;
-        let many = if self.asked == 1 { "" } else { "s" };
-        let times = format!("{} invalidation{many}", format::number(self.asked, style));
+        let times = format::count(self.asked, "invalidation", style);
         let shown: Vec<_> = paths.iter().take(PATHS_SHOWN).map(|path| text::clean(path)).collect();
         let more = match paths.len().saturating_sub(PATHS_SHOWN) {
             0 => String::new(),

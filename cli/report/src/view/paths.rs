@@ -52,8 +52,7 @@ impl View for PathsView {
         list(&mut out, "+", self.added.iter().map(|path| text::clean(path).into_owned()));
         list(&mut out, "-", self.removed.iter().map(|path| text::clean(path).into_owned()));
         let strays = self.strays.iter().map(|stray| {
-            let hits = if stray.hits == 1 { "hit" } else { "hits" };
-            format!("{}  {} {hits}, but no page", text::clean(&stray.path), format::number(stray.hits, style))
+            format!("{}  {}, but no page", text::clean(&stray.path), format::count(stray.hits, "hit", style))
         });
         list(&mut out, "?", strays);
         let refused = self.refused.iter();

@@ -118,18 +118,6 @@ impl ReportView {
         self
     }
 
-    /// With what was not counted.
-    #[must_use]
-    pub fn dropping(self, dropped: BTreeMap<String, BTreeMap<String, u64>>) -> Self {
-        Self { dropped, ..self }
-    }
-
-    /// With the addresses that are kept.
-    #[must_use]
-    pub fn naming(self, addresses: Vec<AddressRow>) -> Self {
-        Self { addresses, ..self }
-    }
-
     /// The report as one page of HTML that needs nothing else: no script, no other file.
     pub fn page(&self) -> String {
         page::render(self)
@@ -154,9 +142,7 @@ impl ReportView {
 
     fn summary(&self, style: Style) -> String {
         let today = self.today();
-        let some = |n: u64, noun: &str| {
-            format!("{} {noun}{}", format::number(n, style), if n == 1 { "" } else { "s" })
-        };
+        let some = |n: u64, noun: &str| format::count(n, noun, style);
         let visitors = |n: u64| self.uniques.map_or(String::new(), |_| format!(", {}", some(n, "visitor")));
         let line = format!(
             "{} {}: {}{} on {}; today {}{}",
