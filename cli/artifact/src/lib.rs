@@ -82,7 +82,7 @@ async fn from_source(
     if let Some(artifact) = Record::of(request).fresh() {
         return Ok(artifact);
     }
-    if toolchain::find_cargo(&request.env).is_none() {
+    if toolchain::find_tool("cargo", &request.env).is_none() {
         // Said before anything is unpacked or waited for.
         recipe::choose(request.target, &Facts::default(), false)?;
     }

@@ -63,13 +63,8 @@ pub async fn toolchain_facts(env: &BTreeMap<String, String>, cwd: &Path, stop: &
     facts
 }
 
-/// Where cargo is, if anywhere.
-pub(super) fn find_cargo(env: &BTreeMap<String, String>) -> Option<PathBuf> {
-    find_tool("cargo", env)
-}
-
 /// Finds a tool on the `PATH`, else where rustup installs, which a shell that is still open may not know.
-fn find_tool(name: &str, env: &BTreeMap<String, String>) -> Option<PathBuf> {
+pub(super) fn find_tool(name: &str, env: &BTreeMap<String, String>) -> Option<PathBuf> {
     let path = env.get("PATH").map_or("", String::as_str);
     let home = cargo::cargo_home(env).map(|home| home.join("bin"));
     find(name, path, home.as_slice())

@@ -133,11 +133,6 @@ impl Console {
         &self.notifier
     }
 
-    /// How results look: for commands that choose between a long and a short form.
-    pub fn style(&self) -> Style {
-        self.out
-    }
-
     /// Whether `--json` was given.
     pub fn is_json(&self) -> bool {
         self.notifier.json

@@ -70,13 +70,8 @@ pub async fn run(session: &mut Session, command: Command) -> Result<Exit, Failur
         Command::Purge(_) => session.load_for_writing("delete the dead letters of").await?,
     };
     if !loaded.app.has_dead_letters() {
-        let env = &loaded.env;
-        return Err(Failure::new(
-            "no_queue",
-            format!("env {env} has no dead letters: it has no queue and no events"),
-        )
-        .hinted(format!("set `queue.enabled = true` in hitctl.toml, then run `hitctl deploy --env {env}`"))
-        .exits(Exit::Usage));
+        let lacks = "has no dead letters: it has no queue and no events";
+        return Err(ingest::disabled("no_queue", &loaded, lacks, "queue.enabled"));
     }
     match command {
         Command::List(args) => list(session, &loaded, &args).await,

@@ -46,12 +46,7 @@ const LARGEST: u64 = 64 * 1024 * 1024;
 pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
     let loaded = session.load_for_writing("send events to").await?;
     if !loaded.app.events.enabled {
-        let env = &loaded.env;
-        return Err(Failure::new("no_events", format!("env {env} counts no events"))
-            .hinted(format!(
-                "set `events.enabled = true` in hitctl.toml, then run `hitctl deploy --env {env}`"
-            ))
-            .exits(Exit::Usage));
+        return Err(ingest::disabled("no_events", &loaded, "counts no events", "events.enabled"));
     }
     let bus = &loaded.app.events.bus;
     let events = match (&args.detail, &args.source, &args.detail_type, &args.file) {

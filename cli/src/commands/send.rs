@@ -9,7 +9,7 @@ use futures::StreamExt as _;
 use hit_counter::trigger::Sources;
 use hitctl_cloud::{Entry, Queue, unique};
 use hitctl_config::contract::MAX_COUNT;
-use hitctl_config::{Loaded, names};
+use hitctl_config::names;
 use hitctl_counts::fields;
 use hitctl_engine::{Event, Fault, Phase};
 use hitctl_report::{Exit, Failure, RefusedLine, SendView, plural};
@@ -77,7 +77,9 @@ fn prefix(text: &str) -> Result<String, String> {
 /// Sends.
 pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
     let loaded = session.load_for_writing("send hits to").await?;
-    enabled(&loaded)?;
+    if !loaded.app.queue.enabled {
+        return Err(ingest::disabled("no_queue", &loaded, "has no queue to send to", "queue.enabled"));
+    }
     let prefix = args.id_prefix.clone().unwrap_or_else(unique);
     let app = &loaded.app;
     let keep_query = &app.counter.keep_query;
@@ -126,17 +128,6 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
     let exit = view.exit();
     session.console.result(&view);
     Ok(exit)
-}
-
-/// Refuses where there is no queue by the configuration.
-fn enabled(loaded: &Loaded) -> Result<(), Failure> {
-    if loaded.app.queue.enabled {
-        return Ok(());
-    }
-    let env = &loaded.env;
-    Err(Failure::new("no_queue", format!("env {env} has no queue to send to"))
-        .hinted(format!("set `queue.enabled = true` in hitctl.toml, then run `hitctl deploy --env {env}`"))
-        .exits(Exit::Usage))
 }
 
 async fn send(run: RunContext<'_>, hits: &[Hit], view: &mut SendView) -> Result<(), Failure> {

@@ -7,6 +7,7 @@ use hitctl_report::{Exit, Failure, SnippetView};
 use hitctl_stack::address;
 
 use crate::deployment::context::{RunContext, with_progress};
+use crate::deployment::ingest::not_deployed;
 use crate::deployment::plan::look;
 use crate::session::Session;
 
@@ -80,11 +81,7 @@ async fn url(run: RunContext<'_>) -> Result<String, Failure> {
     let (_, live) = look(&run.in_cloud(&*cloud)).await?;
     let url = |address| live.live(&address)?.outputs.get("url").cloned();
     let found = url(address::api()).or_else(|| url(address::function_url()));
-    found.ok_or_else(|| {
-        let env = &run.config.env;
-        Failure::new("not_deployed", format!("there is no counter with a URL in env {env}"))
-            .hinted(format!("run `hitctl deploy --env {env}` first"))
-    })
+    found.ok_or_else(|| not_deployed("counter with a URL", &run.config.env))
 }
 
 /// What stays as it is in a value of a query string. The slash does: the address is for people, too.

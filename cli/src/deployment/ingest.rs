@@ -4,6 +4,7 @@ use std::io::Read as _;
 use std::path::Path;
 
 use hitctl_cloud::{Access, Cloud};
+use hitctl_config::Loaded;
 use hitctl_engine::Address;
 use hitctl_report::{Exit, Failure};
 
@@ -28,9 +29,21 @@ pub(crate) async fn deployed(context: &DeployContext<'_>, address: &Address) -> 
     if live.live(address).is_some() {
         return Ok(());
     }
-    let (env, kind) = (&context.config.env, address.kind().replace('_', " "));
-    Err(Failure::new("not_deployed", format!("there is no {kind} in env {env}"))
-        .hinted(format!("run `hitctl deploy --env {env}` first")))
+    Err(not_deployed(&address.kind().replace('_', " "), &context.config.env))
+}
+
+/// The failure where something of the env is not there.
+pub(crate) fn not_deployed(what: &str, env: &str) -> Failure {
+    Failure::new("not_deployed", format!("there is no {what} in env {env}"))
+        .hinted(format!("run `hitctl deploy --env {env}` first"))
+}
+
+/// The refusal where the configuration lacks what a command needs; `key` switches it on.
+pub(crate) fn disabled(code: &str, loaded: &Loaded, lacks: &str, key: &str) -> Failure {
+    let env = &loaded.env;
+    Failure::new(code, format!("env {env} {lacks}"))
+        .hinted(format!("set `{key} = true` in hitctl.toml, then run `hitctl deploy --env {env}`"))
+        .exits(Exit::Usage)
 }
 
 /// A whole file, or stdin for `-`.

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use hitctl_engine::{Event, Finding, Graph, Outcome, Phase, Plan, Severity, Snapshot};
-use hitctl_report::{Exit, Failure, Loss};
+use hitctl_report::{Failure, Loss};
 use hitctl_stack::Code;
 use tokio_util::sync::CancellationToken;
 
@@ -79,7 +79,7 @@ pub(crate) async fn survey(context: &DeployContext<'_>, graph: &Graph) -> Result
     let DeployContext { session, drivers, sink, .. } = context;
     let reading = hitctl_engine::survey(graph, drivers, sink, &session.stop);
     let live = sink.phase(Phase::Survey, "reading what is deployed", reading).await;
-    live.map_err(|error| Failure::faults("failed to read what is deployed", &error, Exit::Error))
+    live.map_err(|error| Failure::unread(&error))
 }
 
 /// Carries out a plan.
