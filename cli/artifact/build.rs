@@ -8,27 +8,27 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-#[path = "src/listing.rs"]
-mod listing;
+#[path = "src/source_files.rs"]
+mod source_files;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let manifest_dir = PathBuf::from(variable("CARGO_MANIFEST_DIR")?);
     let out = PathBuf::from(variable("OUT_DIR")?);
     let root = manifest_dir.ancestors().nth(2).ok_or("the crate is not two folders below the workspace")?;
-    for watched in ["Cargo.toml", "Cargo.lock"].iter().chain(&listing::FOLDERS) {
+    for watched in ["Cargo.toml", "Cargo.lock"].iter().chain(&source_files::FOLDERS) {
         println!("cargo::rerun-if-changed={}", root.join(watched).display());
     }
-    println!("cargo::rerun-if-changed=src/listing.rs");
+    println!("cargo::rerun-if-changed=src/source_files.rs");
     println!("cargo::rerun-if-changed=build.rs");
 
     let manifest = out.join("carried.Cargo.toml");
     fs::write(&manifest, members_only(&read(&root.join("Cargo.toml"))?)?)?;
     let lock = out.join("carried.Cargo.lock");
-    let roots = [listing::PACKAGE, "hitctl-config"];
-    fs::write(&lock, listing::prune_lock(&read(&root.join("Cargo.lock"))?, &roots))?;
+    let roots = [source_files::PACKAGE, "hitctl-config"];
+    fs::write(&lock, source_files::prune_lock(&read(&root.join("Cargo.lock"))?, &roots))?;
 
     let mut files = vec![("Cargo.lock".to_owned(), lock), ("Cargo.toml".to_owned(), manifest)];
-    for name in listing::list(root)? {
+    for name in source_files::list(root)? {
         let path = root.join(&name);
         files.push((name, path));
     }
@@ -45,7 +45,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 /// The workspace's manifest with the packed folders as its only members.
 fn members_only(manifest: &str) -> Result<String, Box<dyn Error>> {
-    let members = format!("members = {:?}", listing::FOLDERS);
+    let members = format!("members = {:?}", source_files::FOLDERS);
     let mut replaced = 0;
     let mut out = String::new();
     for line in manifest.lines() {

@@ -1,10 +1,11 @@
 //! Events like those that AWS sends, made for one path. Pure. The shapes are those of AWS's documentation: of Lambda with SQS,
 //! of EventBridge, of CloudFront's events for Lambda@Edge, and of S3's events on EventBridge.
 
+use hit_counter::path::percent_encoded;
 use hitctl_config::event_pattern::Pattern;
 use hitctl_config::{App, Location, names};
 use jiff::Timestamp;
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Value as Json, json};
 
 /// What a generated event says of its browser: that of a person, so that it counts, and of hitctl.
 const AGENT: &str = "Mozilla/5.0 (hitctl; invoke) Gecko";
@@ -26,7 +27,7 @@ pub(crate) struct Making<'a> {
 
 /// The event that the HTTP API would send for `GET /counter?path=PATH`.
 pub(crate) fn http(path: &str, read_only: bool) -> Json {
-    let query = format!("path={}{}", encode(path), if read_only { "&ro=1" } else { "" });
+    let query = format!("path={}{}", percent_encoded(path, b"-._~"), if read_only { "&ro=1" } else { "" });
     json!({
         "version": "2.0",
         "routeKey": "ANY /counter",
@@ -86,9 +87,9 @@ impl Making<'_> {
         let pattern = &events.pattern;
         let word = |name: &str| pattern.get(name).and_then(made_up);
         let mut event = self.event(
-            word("source").unwrap_or_else(|| "cli".into()),
-            word("detail-type").unwrap_or_else(|| "hitctl invoke".into()),
-            pattern.get("detail").and_then(made_up).filter(Json::is_object).unwrap_or_else(|| json!({})),
+            &word("source").unwrap_or_else(|| "cli".into()),
+            &word("detail-type").unwrap_or_else(|| "hitctl invoke".into()),
+            &pattern.get("detail").and_then(made_up).filter(Json::is_object).unwrap_or_else(|| json!({})),
         );
         if let Some(resource) = word("resources") {
             event["resources"] = json!([resource]);
@@ -116,9 +117,9 @@ impl Making<'_> {
         let key =
             if key.is_empty() || key.ends_with('/') { format!("{key}index.html") } else { key.to_owned() };
         let mut event = self.event(
-            "aws.s3".into(),
-            "Object Created".into(),
-            json!({
+            &"aws.s3".into(),
+            &"Object Created".into(),
+            &json!({
                 "version": "0",
                 "bucket": { "name": bucket },
                 "object": {
@@ -162,23 +163,18 @@ impl Making<'_> {
     }
 
     /// An event as EventBridge delivers it.
-    fn event(&self, source: Json, detail_type: Json, detail: Json) -> Json {
-        let mut event = Map::new();
-        let id = self.id(1);
-        for (name, value) in [
-            ("version", "0".into()),
-            ("id", id.into()),
-            ("detail-type", detail_type),
-            ("source", source),
-            ("account", self.location.account.into()),
-            ("time", self.seconds().into()),
-            ("region", self.location.region.into()),
-            ("resources", json!([])),
-            ("detail", detail),
-        ] {
-            event.insert(name.to_owned(), value);
-        }
-        Json::Object(event)
+    fn event(&self, source: &Json, detail_type: &Json, detail: &Json) -> Json {
+        json!({
+            "version": "0",
+            "id": self.id(1),
+            "detail-type": detail_type,
+            "source": source,
+            "account": self.location.account,
+            "time": self.seconds(),
+            "region": self.location.region,
+            "resources": [],
+            "detail": detail,
+        })
     }
 
     /// The id of the nth of several things, in the form that AWS gives ids.
@@ -231,20 +227,6 @@ fn put(event: &mut Json, pointer: &str, value: Json) {
         at = &mut at[name];
     }
     *at = value;
-}
-
-/// Percent-encodes everything but the unreserved characters of RFC 3986.
-fn encode(text: &str) -> String {
-    use std::fmt::Write as _;
-    text.bytes().fold(String::with_capacity(text.len()), |mut out, byte| {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            // Writing to a string does not fail.
-            let _infallible = write!(out, "%{byte:02X}");
-        }
-        out
-    })
 }
 
 /// An event that lets the function read its table, and count nothing.

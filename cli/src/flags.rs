@@ -17,6 +17,20 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     Ok(Duration::from_secs(u64::from(number) * seconds))
 }
 
+/// An id takes no more characters.
+const LONGEST_ID: usize = 100;
+
+/// Reads an id that messages and imports are known by.
+pub(crate) fn id_argument(text: &str) -> Result<String, String> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "-_.:".contains(c);
+    match text {
+        "" => Err("it is empty".to_owned()),
+        _ if text.len() > LONGEST_ID => Err(format!("it has more than {LONGEST_ID} characters")),
+        _ if !text.chars().all(fits) => Err("it takes letters, digits and - _ . : only".to_owned()),
+        _ => Ok(text.to_owned()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

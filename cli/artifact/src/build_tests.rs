@@ -289,9 +289,8 @@ async fn a_folder_that_cannot_be_written_is_named() {
     let shop = Workshop::new();
     let out = shop.path("out");
     fs::write(&out, "a file").unwrap();
-    let fault = build(&shop.request(X86).out_dir(out.clone()), &Sink::none(), &CancellationToken::new())
-        .await
-        .unwrap_err();
+    let request = BuildRequest { out_dir: out.clone(), ..shop.request(X86) };
+    let fault = build(&request, &Sink::none(), &CancellationToken::new()).await.unwrap_err();
     assert_eq!(fault.message, format!("failed to create the folder {}", out.display()));
     assert_eq!(fs::read(&out).unwrap(), b"a file");
 
@@ -306,7 +305,7 @@ async fn a_folder_that_cannot_be_written_is_named() {
 async fn what_is_given_needs_no_toolchain() {
     let shop = Workshop::new();
     fs::remove_dir_all(shop.path("bin")).unwrap();
-    let request = shop.request(X86).given(Some(shop.path("bootstrap")));
+    let request = BuildRequest { given: Some(shop.path("bootstrap")), ..shop.request(X86) };
     let artifact = build(&request, &Sink::none(), &CancellationToken::new()).await.unwrap();
     assert_eq!((artifact.arch, artifact.built), (Arch::X86_64, false));
     assert!(artifact.zip.starts_with(shop.path("cache/out")));

@@ -10,10 +10,10 @@ use hitctl_engine::{Event, Fault, Phase, Sink};
 use serde_json::Value as Json;
 use tokio_util::sync::CancellationToken;
 
-use super::listing::PACKAGE;
+use super::compiler_output::Complaints;
 use super::process::{Command, Line, Stopped, run};
 use super::recipe::{Facts, Recipe};
-use super::words::Complaints;
+use super::source_files::PACKAGE;
 
 /// The profile of the top-level `Cargo.toml`: small first, then fast.
 const PROFILE: &str = "lambda";

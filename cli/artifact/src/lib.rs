@@ -1,8 +1,8 @@
 //! From the function's sources to a zip that Lambda takes: compiled, checked and packed.
 //!
 //! ```text
-//! given?  ----------------------------------> check -> (pack)          given
-//! nothing changed?  ------------------------> the zip of last time     record
+//! given?  ----------------------------------> check -> (pack)          prebuilt
+//! nothing changed?  ------------------------> the zip of last time     build_cache
 //! toolchain -> recipe -> cargo -> inspect -> pack -> write, remember
 //! ```
 //!
@@ -10,22 +10,22 @@
 //! installed, and what to do with it), `cargo` and `process` (the call), `inspect` (the ELF file), `pack` (the zip).
 //! The environment is passed in; nothing here prints, and nothing here knows of AWS or of the cloud on this machine.
 
+mod build_cache;
 mod cargo;
+mod compiler_output;
 #[cfg(test)]
 mod fixtures;
-mod given;
 mod inspect;
-mod listing;
 mod lock;
 mod pack;
+mod prebuilt;
 mod process;
 mod recipe;
-mod record;
 mod request;
 mod source;
+mod source_files;
 mod store;
 mod toolchain;
-mod words;
 
 use std::path::Path;
 
@@ -38,8 +38,8 @@ pub use request::{Artifact, BuildRequest, Target};
 pub use source::{Source, cache_dir};
 pub use toolchain::toolchain_facts;
 
+use build_cache::Record;
 use inspect::Place;
-use record::Record;
 
 /// How the function would be compiled here: in words, or what is missing for it.
 pub fn how(facts: &Facts, target: Target, source: &Source) -> Result<String, Fault> {
@@ -56,7 +56,7 @@ pub async fn build(request: &BuildRequest, sink: &Sink, stop: &CancellationToken
         match request.given.clone() {
             Some(path) => {
                 let out_dir = request.out_dir.clone();
-                blocking(move || given::take(&path, place, &out_dir)).await
+                blocking(move || prebuilt::take(&path, place, &out_dir)).await
             }
             None => from_source(request, place, sink, stop).await,
         }
@@ -82,11 +82,11 @@ async fn from_source(
     if let Some(artifact) = Record::of(request).fresh() {
         return Ok(artifact);
     }
-    if toolchain::find_cargo(&request.env).is_none() {
+    if toolchain::find_tool("cargo", &request.env).is_none() {
         // Said before anything is unpacked or waited for.
         recipe::choose(request.target, &Facts::default(), false)?;
     }
-    let _lock = lock::Lock::take(&request.source.lock_file(&request.env), request.limit, sink, stop).await?;
+    let _lock = lock::take(&request.source.lock_file(&request.env), request.limit, sink, stop).await?;
     // What another build just did need not be done again.
     let record = Record::of(request);
     if let Some(artifact) = record.fresh() {
@@ -123,7 +123,7 @@ fn finish(binary: &Path, place: Place, record: &Record) -> Result<Artifact, Faul
     })?;
     let arch = inspect::inspect(&content, "the compiled function", place)?;
     let zip = pack::pack(&content)?;
-    given::within_limit("the function's zip", zip.len() as u64)?;
+    prebuilt::within_limit("the function's zip", zip.len() as u64)?;
     let sha256 = pack::write_if_changed(&record.zip, &zip)?;
     let artifact = Artifact { zip: record.zip.clone(), bytes: zip.len() as u64, sha256, arch, built: true };
     record.remember(&artifact)?;

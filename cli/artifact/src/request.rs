@@ -46,18 +46,6 @@ impl BuildRequest {
         // A first build on a slow machine takes a few minutes; half an hour means that something hangs.
         Self { target, source, given: None, out_dir, env, limit: Duration::from_mins(30) }
     }
-
-    /// Takes a ready zip or executable instead of building.
-    #[must_use]
-    pub fn given(self, file: Option<PathBuf>) -> Self {
-        Self { given: file, ..self }
-    }
-
-    /// Writes the zip elsewhere.
-    #[must_use]
-    pub fn out_dir(self, folder: PathBuf) -> Self {
-        Self { out_dir: folder, ..self }
-    }
 }
 
 /// A function, ready to be deployed.

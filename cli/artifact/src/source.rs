@@ -9,7 +9,7 @@ use std::{fs, io};
 use hitctl_config::project;
 use hitctl_engine::Fault;
 
-use super::listing::{self, Locked};
+use super::source_files::{self, Locked};
 use super::store::{self, Hasher};
 
 /// The function's sources as they were when this program was built: relative path and content, sorted.
@@ -120,7 +120,7 @@ impl Source {
         let unreadable = |path: &Path, error: io::Error| {
             Fault::fatal("source_unreadable", format!("failed to read {}", path.display())).caused_by(error)
         };
-        for name in listing::list(root).map_err(|error| unreadable(root, error))? {
+        for name in source_files::list(root).map_err(|error| unreadable(root, error))? {
             let path = root.join(&name);
             let content = fs::read(&path).map_err(|error| unreadable(&path, error))?;
             into.field(&name, &content);
@@ -185,7 +185,7 @@ impl Source {
             Self::Checkout { root } => fs::read_to_string(root.join(LOCK_FILE)).unwrap_or_default(),
             Self::Carried { .. } => String::from_utf8_lossy(carried(LOCK_FILE)).into_owned(),
         };
-        let pruned = listing::prune_lock(&lock, &[listing::PACKAGE]);
+        let pruned = source_files::prune_lock(&lock, &[source_files::PACKAGE]);
         pruned.lines().any(|line| line == "name = \"cc\"")
     }
 }
@@ -219,10 +219,10 @@ fn carried(name: &str) -> &'static [u8] {
 /// Whether a lock file is whole, holds the function, and has no package that is not in the `other` one, to the checksum.
 fn keeps_versions(lock: &[u8], other: &[u8]) -> bool {
     let (Ok(lock), Ok(other)) = (std::str::from_utf8(lock), std::str::from_utf8(other)) else { return false };
-    let packages: Vec<Locked> = lock.split(listing::BLOCK).skip(1).map(Locked::parse).collect();
-    let identities: BTreeSet<&str> = other.split(listing::BLOCK).skip(1).map(identity).collect();
-    packages.iter().any(|package| package.name == listing::PACKAGE)
-        && lock.split(listing::BLOCK).skip(1).map(identity).all(|package| identities.contains(package))
+    let packages: Vec<Locked> = lock.split(source_files::BLOCK).skip(1).map(Locked::parse).collect();
+    let identities: BTreeSet<&str> = other.split(source_files::BLOCK).skip(1).map(identity).collect();
+    packages.iter().any(|package| package.name == source_files::PACKAGE)
+        && lock.split(source_files::BLOCK).skip(1).map(identity).all(|package| identities.contains(package))
         && packages
             .iter()
             .flat_map(|package| &package.dependencies)

@@ -92,13 +92,16 @@ fn the_carried_sources_are_those_of_the_checkout() {
     assert!(manifest.contains("[profile.lambda]"), "{manifest}");
 }
 
-/// The folders of [`listing::FOLDERS`] must be all that the function is made of.
+/// The folders of [`source_files::FOLDERS`] must be all that the function is made of.
 #[test]
 fn no_other_folder_of_the_checkout_is_needed() {
-    for folder in listing::FOLDERS {
+    for folder in source_files::FOLDERS {
         let manifest = fs::read_to_string(checkout().join(folder).join("Cargo.toml")).unwrap();
         for line in manifest.lines().filter(|line| line.contains("path = \"..")) {
-            assert!(listing::FOLDERS.iter().any(|known| line.contains(&format!("\"../{known}\""))), "{line}");
+            assert!(
+                source_files::FOLDERS.iter().any(|known| line.contains(&format!("\"../{known}\""))),
+                "{line}"
+            );
         }
         for line in manifest.lines().filter(|line| line.starts_with("hitctl-")) {
             assert!(line.starts_with("hitctl-config = { path"), "{folder} must not need {line}");
@@ -192,7 +195,7 @@ checksum = \"cc\"
 
 #[test]
 fn a_lock_file_is_pruned_to_what_a_package_needs() {
-    insta::assert_snapshot!(listing::prune_lock(LOCK, &["app"]), @r#"
+    insta::assert_snapshot!(source_files::prune_lock(LOCK, &["app"]), @r#"
     # generated
     version = 4
 
@@ -216,7 +219,7 @@ fn a_lock_file_is_pruned_to_what_a_package_needs() {
     source = "registry+https://example.org/index"
     checksum = "cc"
     "#);
-    assert_eq!(listing::prune_lock(LOCK, &["app", "other"]), LOCK);
+    assert_eq!(source_files::prune_lock(LOCK, &["app", "other"]), LOCK);
 }
 
 #[test]
@@ -224,7 +227,7 @@ fn cargo_may_strike_packages_out_of_the_lock_file_and_change_nothing_else() {
     let whole = LOCK.replace("\"app\"", "\"hit-counter\"");
     let keeps = |lock: &str| keeps_versions(lock.as_bytes(), whole.as_bytes());
     assert!(keeps(&whole));
-    let struck = listing::prune_lock(&whole, &["hit-counter"]);
+    let struck = source_files::prune_lock(&whole, &["hit-counter"]);
     assert!(keeps(&struck));
     assert!(keeps(&struck.replace("left 2.0.0", "left")));
     for (from, to) in

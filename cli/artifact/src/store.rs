@@ -1,6 +1,5 @@
 //! Files of ours, written whole or not at all, and the hashes that tell whether they changed.
 
-use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::Path;
@@ -21,22 +20,13 @@ impl Hasher {
     }
 
     pub(super) fn hex(self) -> String {
-        to_hex(&self.0.finalize())
+        hex::encode(self.0.finalize())
     }
 }
 
 /// SHA-256 of some bytes, in hex.
 pub(super) fn sha256(bytes: &[u8]) -> String {
-    to_hex(&Sha256::digest(bytes))
-}
-
-fn to_hex(bytes: &[u8]) -> String {
-    let mut hex = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        // Writing to a string cannot fail.
-        let _written = write!(hex, "{byte:02x}");
-    }
-    hex
+    hex::encode(Sha256::digest(bytes))
 }
 
 /// Makes a folder and those above it.

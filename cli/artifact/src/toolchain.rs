@@ -44,9 +44,14 @@ const RELEVANT: [&str; 13] = [
 /// Nothing that is missing or broken is an error here.
 pub async fn toolchain_facts(env: &BTreeMap<String, String>, cwd: &Path, stop: &CancellationToken) -> Facts {
     let tools = Tools { env, cwd, stop };
-    let (rust, cargo, zigbuild, cc) =
-        tokio::join!(tools.rust(), tools.tool("cargo", &["-V"]), tools.zigbuild(), tools.cc());
-    let mut facts = Facts { zigbuild: zigbuild.ok().flatten(), cc, ..rust };
+    let version = &["--version"];
+    let (rust, cargo, zigbuild, cc) = tokio::join!(
+        tools.rust(),
+        tools.tool("cargo", &["-V"]),
+        tools.tool("cargo-zigbuild", version),
+        tools.tool("cc", version)
+    );
+    let mut facts = Facts { zigbuild: zigbuild.ok().flatten(), cc: cc.ok().flatten(), ..rust };
     match cargo {
         Ok(cargo) => facts.cargo = cargo,
         Err(said) => drop(facts.broken.insert("cargo".to_owned(), said)),
@@ -58,13 +63,8 @@ pub async fn toolchain_facts(env: &BTreeMap<String, String>, cwd: &Path, stop: &
     facts
 }
 
-/// Where cargo is, if anywhere.
-pub(super) fn find_cargo(env: &BTreeMap<String, String>) -> Option<PathBuf> {
-    find_tool("cargo", env)
-}
-
 /// Finds a tool on the `PATH`, else where rustup installs, which a shell that is still open may not know.
-fn find_tool(name: &str, env: &BTreeMap<String, String>) -> Option<PathBuf> {
+pub(super) fn find_tool(name: &str, env: &BTreeMap<String, String>) -> Option<PathBuf> {
     let path = env.get("PATH").map_or("", String::as_str);
     let home = cargo::cargo_home(env).map(|home| home.join("bin"));
     find(name, path, home.as_slice())
@@ -122,10 +122,6 @@ impl Tools<'_> {
         facts
     }
 
-    async fn zigbuild(&self) -> Result<Option<Tool>, String> {
-        self.tool("cargo-zigbuild", &["--version"]).await
-    }
-
     /// zig by itself, else as a Python package, both as cargo-zigbuild finds it.
     async fn zig(&self) -> Option<Tool> {
         let own = self.env.get("CARGO_ZIGBUILD_ZIG_PATH").map(PathBuf::from);
@@ -136,11 +132,6 @@ impl Tools<'_> {
         let path = find_tool("python3", self.env)?;
         let version = self.ask(&path, &["-I", "-c", ZIGLANG, "version"], TOOL_LIMIT).await.ok()?;
         Some(Tool { version: format!("zig {} (ziglang)", version.trim()), path })
-    }
-
-    /// rustc links by `cc`.
-    async fn cc(&self) -> Option<Tool> {
-        self.tool("cc", &["--version"]).await.ok().flatten()
     }
 
     fn musl_cc(&self) -> BTreeMap<String, PathBuf> {

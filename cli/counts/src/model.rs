@@ -6,7 +6,7 @@ use hitctl_config::contract::KEY_SITE;
 use serde::{Deserialize, Serialize, Serializer};
 
 /// The counts of one path. What is exported is what is here, in this order.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct CountRow {
     /// The key.
     pub path: String,
@@ -47,14 +47,20 @@ impl Tally {
 impl CountRow {
     /// A path that was never hit.
     pub fn zero(path: &str) -> Self {
+        Self { path: path.to_owned(), ..Self::default() }
+    }
+
+    /// What was counted at one time, such as `2026-09-20T10:00:00Z`.
+    pub(crate) fn at(path: &str, time: &str, tally: Tally) -> Self {
+        let (day, month) = (time[..10].to_owned(), time[..7].to_owned());
         Self {
             path: path.to_owned(),
-            hits: 0,
-            uniques: 0,
-            first: None,
-            last: None,
-            days: BTreeMap::new(),
-            months: BTreeMap::new(),
+            hits: tally.hits,
+            uniques: tally.uniques,
+            first: Some(day.clone()),
+            last: Some(time.to_owned()),
+            days: BTreeMap::from([(day, tally)]),
+            months: BTreeMap::from([(month, tally)]),
         }
     }
 

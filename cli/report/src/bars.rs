@@ -9,9 +9,9 @@ use hitctl_engine::{Action, Address, Event, Phase};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
 
 use super::progress::{Consumer, TICK};
+use super::progress_text::{self, Line};
 use super::style::{Style, Tone};
 use super::text;
-use super::words::{self, Line};
 
 /// Nothing is drawn before.
 const QUIET: Duration = Duration::from_millis(250);
@@ -148,7 +148,7 @@ impl<T: TermLike + Clone + Send + 'static> Bars<T> {
         let row = self.rows.iter().position(|row| row.subject == *subject).map(|at| self.rows.remove(at));
         let (what, name) = match (&row, subject) {
             (Some(row), _) => (row.what.clone(), row.name.clone()),
-            (None, Subject::Phase(phase)) => (words::phase_subject(*phase, ""), String::new()),
+            (None, Subject::Phase(phase)) => (progress_text::phase_subject(*phase, ""), String::new()),
             (None, Subject::Resource(address)) => (address.to_string(), String::new()),
         };
         let line = Line { verb, tone: Some(tone), subject: &what, name: &name, note, took_ms };
@@ -157,12 +157,12 @@ impl<T: TermLike + Clone + Send + 'static> Bars<T> {
 
     fn end_phase(&mut self, phase: Phase, ok: bool, took_ms: u64) {
         let subject = Subject::Phase(phase);
-        let (_, done, _) = words::phase(phase);
+        let (_, done, _) = progress_text::phase(phase);
         match (phase, ok) {
             // Its resources have said all there is.
             (Phase::Apply, _) => self.rows.retain(|row| row.subject != subject),
             (_, true) => self.end(&subject, done, Tone::Good, "", Some(took_ms)),
-            (_, false) => self.end(&subject, words::not_done(phase), Tone::Bad, "", Some(took_ms)),
+            (_, false) => self.end(&subject, progress_text::not_done(phase), Tone::Bad, "", Some(took_ms)),
         }
     }
 }
@@ -176,8 +176,14 @@ impl<T: TermLike + Clone + Send + 'static> Consumer for Bars<T> {
             | Event::Started { action: Action::Keep, .. }
             | Event::Finished { action: Action::Keep, .. } => {}
             Event::PhaseStarted { phase, detail } => {
-                let (doing, ..) = words::phase(*phase);
-                self.begin(Subject::Phase(*phase), doing, words::phase_subject(*phase, detail), "", at);
+                let (doing, ..) = progress_text::phase(*phase);
+                self.begin(
+                    Subject::Phase(*phase),
+                    doing,
+                    progress_text::phase_subject(*phase, detail),
+                    "",
+                    at,
+                );
             }
             Event::PhaseNote { phase, note } => {
                 self.note(&Subject::Phase(*phase), text::clean(note).into_owned());
@@ -187,22 +193,22 @@ impl<T: TermLike + Clone + Send + 'static> Consumer for Bars<T> {
                 self.begin(resource(address), action.doing(), address.to_string(), name, at);
             }
             Event::Waiting { address, attempt, why } => {
-                self.note(&resource(address), words::waiting(*attempt, why));
+                self.note(&resource(address), progress_text::waiting(*attempt, why));
             }
             Event::Finished { address, action, took_ms } => {
-                self.end(&resource(address), action.done(), words::tone(*action), "", Some(*took_ms));
+                self.end(&resource(address), action.done(), progress_text::tone(*action), "", Some(*took_ms));
             }
             Event::Failed { address, fault, .. } => {
                 self.end(&resource(address), "failed", Tone::Bad, &text::clean(&fault.message), None);
             }
             Event::Skipped { address, because, .. } => {
-                let why = words::skipped_because(because.as_ref());
+                let why = progress_text::skipped_because(because.as_ref());
                 self.end(&resource(address), "skipped", Tone::Warn, &why, None);
             }
             Event::Interrupted { in_flight } => {
                 // Whoever pressed Ctrl-C wants to know at once that it was heard.
                 self.reveal();
-                let said = text::wrap(&words::interrupted(in_flight), 2, self.style);
+                let said = text::wrap(&progress_text::interrupted(in_flight), 2, self.style);
                 self.leave(said.lines().map(|line| self.style.paint(Tone::Warn, line)).collect());
             }
         }

@@ -4,6 +4,7 @@
 //! is remembered until [`Console::end`].
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::io::{self, BufRead, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -63,7 +64,7 @@ pub struct ConsoleOptions<'a> {
 
 /// What became of a question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answer {
+enum Answer {
     /// Agreed.
     Yes,
     /// Not agreed, or no answer before the end of the input.
@@ -132,11 +133,6 @@ impl Console {
         &self.notifier
     }
 
-    /// How results look: for commands that choose between a long and a short form.
-    pub fn style(&self) -> Style {
-        self.out
-    }
-
     /// Whether `--json` was given.
     pub fn is_json(&self) -> bool {
         self.notifier.json
@@ -144,41 +140,35 @@ impl Console {
 
     /// Starts to show what happens: bars on a terminal, plain lines elsewhere, NDJSON with `--json -v`.
     pub fn progress(&self) -> Progress {
-        if self.notifier.json {
-            return match self.notifier.verbose {
-                0 => Progress::none(),
-                _ => Progress::start(JsonLines::new(self.notifier.stderr.clone()), &self.notifier.slot),
-            };
+        let Notifier { stderr, slot, style, .. } = self.notifier.clone();
+        match (self.notifier.json, self.notifier.verbose) {
+            (true, 0) => Progress::none(),
+            (true, _) => Progress::start(JsonLines::new(stderr), &slot),
+            _ if self.notifier.quiet => Progress::none(),
+            _ if self.animate => {
+                let term = StreamTerm::new(stderr, style.width.unwrap_or(USUAL_WIDTH));
+                Progress::start(Bars::new(term, style), &slot)
+            }
+            (false, verbose) => Progress::start(Plain::new(stderr, verbose > 0), &slot),
         }
-        if self.notifier.quiet {
-            return Progress::none();
-        }
-        if self.animate {
-            let term = StreamTerm::new(
-                self.notifier.stderr.clone(),
-                self.notifier.style.width.unwrap_or(USUAL_WIDTH),
-            );
-            return Progress::start(Bars::new(term, self.notifier.style), &self.notifier.slot);
-        }
-        Progress::start(
-            Plain::new(self.notifier.stderr.clone(), self.notifier.verbose > 0),
-            &self.notifier.slot,
-        )
     }
 
     /// Shows what a command has found out. Ends a running progress first.
     pub fn result(&self, report: &dyn Report) {
-        let text = if self.notifier.json { report.json() + "\n" } else { report.human(self.out) };
+        if self.notifier.json { self.answer(report.json()) } else { self.print(&report.human(self.out)) }
+    }
+
+    /// Writes the one JSON object.
+    fn answer(&self, json: impl Display) {
         self.answered.store(true, Ordering::Relaxed);
-        self.print(&text);
+        self.print(&format!("{json}\n"));
     }
 
     /// Writes a text to stdout as it is: scripts, manuals, exports; with `--json` as the `text` of the one object. A
     /// terminal is spared what it would obey.
     pub fn text(&self, text: &str) {
         if self.notifier.json {
-            self.answered.store(true, Ordering::Relaxed);
-            self.print(&format!("{}\n", json!({ "v": 1, "text": text })));
+            self.answer(json!({ "v": 1, "text": text }));
         } else if self.out.tty {
             self.print(&text::clean_lines(text));
         } else {
@@ -190,14 +180,8 @@ impl Console {
     pub fn wrote(&self, file: &Path, talk: &str) {
         self.talk(talk);
         if self.notifier.json {
-            self.answered.store(true, Ordering::Relaxed);
-            self.print(&format!("{}\n", json!({ "v": 1, "file": file })));
+            self.answer(json!({ "v": 1, "file": file }));
         }
-    }
-
-    /// Shows log lines: all in one object with `--json`.
-    pub fn log(&self, lines: &[LogLine]) {
-        self.result(&super::view::LogsView { lines: lines.to_vec() });
     }
 
     /// Shows a log line as it comes: one object a line with `--json`. `false` when nobody reads any more.
@@ -250,15 +234,9 @@ impl Console {
     }
 
     /// Asks a question that is answered by y or N.
-    pub async fn confirm(&self, question: &str) -> Answer {
+    async fn confirm(&self, question: &str) -> Answer {
         let is_yes = |answer: &str| matches!(answer.to_ascii_lowercase().as_str(), "y" | "yes");
         self.ask(&format!("{} [y/N] ", text::clean_lines(question)), is_yes).await
-    }
-
-    /// Asks for a name to be typed.
-    pub async fn confirm_typed(&self, expected: &str) -> Answer {
-        let name = self.notifier.style.paint(Tone::Strong, text::clean(expected));
-        self.ask(&format!("Type {name} to go on: "), |answer| answer == expected).await
     }
 
     /// Asks, unless `yes` (`-y`) answers already. Ends the program with 3 when nobody agrees.
@@ -266,16 +244,8 @@ impl Console {
         if yes {
             return Ok(());
         }
-        match self.confirm(question).await {
-            Answer::Yes => Ok(()),
-            Answer::No => Err(declined()),
-            Answer::Interrupted => Err(Failure::interrupted("interrupted; nothing was changed")),
-            Answer::CannotAsk => {
-                Err(Failure::new("confirmation_needed", format!("{NOT_INTERACTIVE}: {question}"))
-                    .hinted("run the same command with `--yes` to agree beforehand")
-                    .exits(Exit::Confirm))
-            }
-        }
+        let hint = "run the same command with `--yes` to agree beforehand";
+        decided(self.confirm(question).await, question, hint)
     }
 
     /// Has a loss of data confirmed by its name: `given` (`--confirm NAME`) or typed. `-y` does not cover it. Ends the
@@ -295,16 +265,9 @@ impl Console {
             let text = text::wrap(&text::clean_lines(warning), 0, self.notifier.style);
             self.complain(&self.notifier.style.paint(Tone::Warn, text));
         }
-        match self.confirm_typed(expected).await {
-            Answer::Yes => Ok(()),
-            Answer::No => Err(declined()),
-            Answer::Interrupted => Err(Failure::interrupted("interrupted; nothing was changed")),
-            Answer::CannotAsk => {
-                Err(Failure::new("confirmation_needed", format!("{NOT_INTERACTIVE}: {warning}"))
-                    .hinted(format!("run the same command with `--confirm {expected}`"))
-                    .exits(Exit::Confirm))
-            }
-        }
+        let name = self.notifier.style.paint(Tone::Strong, text::clean(expected));
+        let answer = self.ask(&format!("Type {name} to go on: "), |answer| answer == expected).await;
+        decided(answer, warning, &format!("run the same command with `--confirm {expected}`"))
     }
 
     /// Reads all of stdin, but no more than one byte over `max`, so that the caller can tell that it is too long. Fails
@@ -386,8 +349,16 @@ enum Line {
     CannotAsk,
 }
 
-fn declined() -> Failure {
-    Failure::new("declined", "not confirmed; nothing was changed").exits(Exit::Confirm)
+/// What a question came to; `hint` says how it can be answered beforehand.
+fn decided(answer: Answer, asked: &str, hint: &str) -> Result<(), Failure> {
+    Err(match answer {
+        Answer::Yes => return Ok(()),
+        Answer::No => Failure::new("declined", "not confirmed; nothing was changed").exits(Exit::Confirm),
+        Answer::Interrupted => Failure::interrupted("interrupted; nothing was changed"),
+        Answer::CannotAsk => Failure::new("confirmation_needed", format!("{NOT_INTERACTIVE}: {asked}"))
+            .hinted(hint)
+            .exits(Exit::Confirm),
+    })
 }
 
 #[cfg(test)]

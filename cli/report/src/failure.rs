@@ -143,19 +143,14 @@ impl Failure {
             .unwrap_or_else(|| Self::new("plan", "the plan must not be applied"))
     }
 
-    /// What could not be read. `exit` is how the program ends unless a fault says otherwise.
-    pub fn faults(doing: &str, error: &SurveyError, exit: Exit) -> Self {
-        let one = |fault: &Fault| {
-            let failure = Self::from(fault);
-            let exit = if failure.exit == Exit::Error { exit } else { failure.exit };
-            failure.exits(exit)
-        };
-        let failures = Self::several(error.faults.values().map(one));
-        match failures {
-            Some(failure) if error.interrupted => failure.exits(Exit::Interrupted),
-            Some(failure) => failure,
-            None if error.interrupted => Self::interrupted("interrupted; nothing was changed"),
-            None => Self::new("not_read", doing).exits(exit),
+    /// Everything that could not be read of what is deployed.
+    pub fn unread(error: &SurveyError) -> Self {
+        let failure = Self::several(error.faults.values().map(Self::from));
+        match (failure, error.interrupted) {
+            (Some(failure), true) => failure.exits(Exit::Interrupted),
+            (Some(failure), false) => failure,
+            (None, true) => Self::interrupted("interrupted; nothing was changed"),
+            (None, false) => Self::new("not_read", "failed to read what is deployed"),
         }
     }
 
@@ -170,7 +165,7 @@ impl Failure {
             if failure.hint.is_some() { failure } else { failure.hinted(hint) }
         };
         let failure = Self::several(outcome.failed.iter().map(one)).unwrap_or_else(|| {
-            let left = super::human::plural(outcome.skipped.len() as u64, "change");
+            let left = super::format::plural(outcome.skipped.len() as u64, "change");
             Self::interrupted(format!("interrupted, with {left} not made")).hinted(hint)
         });
         let exit = match failure.exit {
@@ -199,6 +194,15 @@ impl Failure {
     #[must_use]
     pub fn exits(mut self, exit: Exit) -> Self {
         self.exit = exit;
+        self
+    }
+
+    /// The same; an error becomes a part of the work where another part of it is done.
+    #[must_use]
+    pub fn partial_if(mut self, has_done: bool) -> Self {
+        if has_done && self.exit == Exit::Error {
+            self.exit = Exit::Partial;
+        }
         self
     }
 
@@ -285,11 +289,11 @@ fn render_group(group: &[&Failure], style: Style) -> String {
     for failure in group {
         line("error:", Tone::Bad, 0, &failure.message);
     }
-    let ids: Vec<&str> = group.iter().filter_map(|failure| failure.request_id.as_deref()).collect();
     let cause = group[0].cause.as_deref();
     // A cause that names the request already needs no help.
-    let ids: Vec<&str> =
-        ids.into_iter().filter(|id| !cause.is_some_and(|cause| cause.contains(id))).collect();
+    let is_named = |id: &str| cause.is_some_and(|cause| cause.contains(id));
+    let ids = group.iter().filter_map(|failure| failure.request_id.as_deref());
+    let ids: Vec<&str> = ids.filter(|id| !is_named(id)).collect();
     let requests = match ids.as_slice() {
         [] => String::new(),
         [id] => format!("request {id}"),

@@ -6,10 +6,10 @@ use std::time::Duration;
 use hitctl_engine::{Action, Address, Event, Phase};
 
 use super::progress::Consumer;
+use super::progress_text::{self, Line};
 use super::style::Style;
 use super::term::Shared;
 use super::text;
-use super::words::{self, Line};
 
 /// Something that goes on and on gets a line this often, so that nobody takes the program for dead.
 const HEARTBEAT: Duration = Duration::from_secs(10);
@@ -49,7 +49,7 @@ impl Plain {
 
     fn subject(&self, phase: Phase) -> String {
         let known = self.phases.iter().rev().find(|(known, _)| *known == phase);
-        known.map_or_else(|| words::phase_subject(phase, ""), |(_, subject)| subject.clone())
+        known.map_or_else(|| progress_text::phase_subject(phase, ""), |(_, subject)| subject.clone())
     }
 
     fn name(&self, address: &Address) -> &str {
@@ -57,7 +57,7 @@ impl Plain {
     }
 
     fn phase(&mut self, phase: Phase, event: &Event, at: Duration) {
-        let (doing, done, _) = words::phase(phase);
+        let (doing, done, _) = progress_text::phase(phase);
         let subject = self.subject(phase);
         match event {
             // The build is the one part that takes long before anything else is said.
@@ -75,7 +75,7 @@ impl Plain {
             Event::PhaseEnded { ok, took_ms, .. }
                 if phase != Phase::Apply && (phase != Phase::Survey || !ok || self.verbose) =>
             {
-                let word = if *ok { done } else { words::not_done(phase) };
+                let word = if *ok { done } else { progress_text::not_done(phase) };
                 self.line(at, word, &subject, "", "", Some(*took_ms));
             }
             _ => {}
@@ -99,7 +99,7 @@ impl Consumer for Plain {
     fn event(&mut self, event: &Event, at: Duration) {
         match event {
             Event::PhaseStarted { phase, detail } => {
-                self.phases.push((*phase, words::phase_subject(*phase, detail)));
+                self.phases.push((*phase, progress_text::phase_subject(*phase, detail)));
                 self.phase(*phase, event, at);
             }
             Event::PhaseNote { phase, .. } | Event::PhaseEnded { phase, .. } => self.phase(*phase, event, at),
@@ -118,10 +118,12 @@ impl Consumer for Plain {
                 self.line(at, "failed", address.as_str(), "", &text::clean(&fault.message), None);
             }
             Event::Skipped { address, because, .. } => {
-                let why = words::skipped_because(because.as_ref());
+                let why = progress_text::skipped_because(because.as_ref());
                 self.line(at, "skipped", address.as_str(), "", &why, None);
             }
-            Event::Interrupted { in_flight } => self.say(&format!("{}\n", words::interrupted(in_flight))),
+            Event::Interrupted { in_flight } => {
+                self.say(&format!("{}\n", progress_text::interrupted(in_flight)));
+            }
         }
     }
 
@@ -135,7 +137,7 @@ fn since(at: Duration) -> String {
     if at < Duration::from_mins(1) {
         format!("+{}.{}s", at.as_secs(), at.subsec_millis() / 100)
     } else {
-        format!("+{}", super::human::took(u64::try_from(at.as_millis()).unwrap_or(u64::MAX)))
+        format!("+{}", super::format::took(u64::try_from(at.as_millis()).unwrap_or(u64::MAX)))
     }
 }
 

@@ -6,22 +6,28 @@
 use std::borrow::Cow;
 
 use hitctl_config::is_unsafe_to_show as is_unsafe;
-use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::style::Style;
+
+/// How many columns `text` takes; colour codes take none.
+pub(crate) use console::measure_text_width as width;
 
 /// One line without anything that a terminal would obey: control characters become `\n`, `\u{1b}` and so on, and so do
 /// invisible characters and those that change the direction of writing.
 pub(crate) fn clean(text: &str) -> Cow<'_, str> {
-    if !text.chars().any(is_unsafe) {
+    escaped(text, |c| !is_unsafe(c))
+}
+
+fn escaped(text: &str, keeps: impl Fn(char) -> bool) -> Cow<'_, str> {
+    if text.chars().all(&keeps) {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len() + 8);
     for c in text.chars() {
-        if is_unsafe(c) {
-            out.extend(c.escape_default());
-        } else {
+        if keeps(c) {
             out.push(c);
+        } else {
+            out.extend(c.escape_default());
         }
     }
     Cow::Owned(out)
@@ -40,78 +46,26 @@ pub(crate) fn guard(text: &str) -> Cow<'_, str> {
     if text.chars().all(keeps) {
         return Cow::Borrowed(text);
     }
-    let mut out = String::with_capacity(text.len() + 8);
-    let mut rest = text;
-    while let Some(c) = rest.chars().next() {
-        let taken = match colour_code(rest) {
-            Some(length) => {
-                out.push_str(&rest[..length]);
-                length
-            }
-            None if keeps(c) => {
-                out.push(c);
-                c.len_utf8()
-            }
-            None => {
-                out.extend(c.escape_default());
-                c.len_utf8()
-            }
-        };
-        rest = &rest[taken..];
+    let mut parts = text.split('\u{1b}');
+    let mut out = escaped(parts.next().unwrap_or_default(), keeps).into_owned();
+    for part in parts {
+        out.push_str(if begins_colour(part) { "\u{1b}" } else { "\\u{1b}" });
+        out.push_str(&escaped(part, keeps));
     }
     Cow::Owned(out)
 }
 
-/// The length of the colour code `ESC [ .. m` that a text begins with.
-fn colour_code(text: &str) -> Option<usize> {
-    let parameters = text.strip_prefix("\u{1b}[")?;
-    let end = parameters.find(|c: char| !c.is_ascii_digit() && c != ';')?;
-    parameters[end..].starts_with('m').then_some(end + 3)
-}
-
-/// How many columns `text` takes; colour codes take none.
-pub(crate) fn width(text: &str) -> usize {
-    if !text.contains('\u{1b}') {
-        return UnicodeWidthStr::width(text);
-    }
-    let mut columns = 0;
-    let mut chars = text.chars();
-    while let Some(c) = chars.next() {
-        if c == '\u{1b}' {
-            // Only our own colours come here: ESC [ .. m.
-            for c in chars.by_ref() {
-                if c.is_ascii_alphabetic() {
-                    break;
-                }
-            }
-        } else {
-            columns += c.width().unwrap_or(0);
-        }
-    }
-    columns
+/// Whether an escape before `text` sets a colour: `ESC [ .. m`.
+fn begins_colour(text: &str) -> bool {
+    let end =
+        text.strip_prefix('[').map(|rest| rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == ';'));
+    end.is_some_and(|end| end.starts_with('m'))
 }
 
 /// `text` in at most `columns` columns, its end cut off when it does not fit. For text without colour codes.
 pub(crate) fn truncate(text: &str, columns: usize, style: Style) -> Cow<'_, str> {
-    if width(text) <= columns {
-        return Cow::Borrowed(text);
-    }
-    let mark = style.ellipsis();
-    let room = columns.saturating_sub(width(mark));
-    let mut out = String::new();
-    let mut used = 0;
-    for c in text.chars() {
-        let w = c.width().unwrap_or(0);
-        if used + w > room {
-            break;
-        }
-        used += w;
-        out.push(c);
-    }
-    if columns >= width(mark) {
-        out.push_str(mark);
-    }
-    Cow::Owned(out)
+    let mark = Some(style.ellipsis()).filter(|mark| width(mark) <= columns);
+    console::truncate_str(text, columns, mark.unwrap_or_default())
 }
 
 /// `text` with spaces after it up to `columns`.

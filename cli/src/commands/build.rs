@@ -3,6 +3,7 @@
 use hitctl_report::{BuildView, Exit, Failure};
 
 use crate::deployment::build::{FunctionArgs, build};
+use crate::deployment::context::with_progress;
 use crate::session::Session;
 
 /// Compile the counter function for the environment's target, check the binary, and write a zip that is the same bytes on
@@ -17,10 +18,7 @@ pub struct Args {
 /// Builds.
 pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
     let loaded = session.load()?;
-    let progress = session.console.progress();
-    let built = build(session, &loaded, args.function, &progress.sink()).await;
-    progress.finish();
-    let artifact = built?;
+    let artifact = with_progress(session, &loaded, async |run| build(run, args.function).await).await?;
     session.console.result(&BuildView {
         zip: artifact.zip,
         bytes: artifact.bytes,

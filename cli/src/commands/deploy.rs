@@ -4,17 +4,17 @@ use std::time::Instant;
 
 use clap::builder::FalseyValueParser;
 use hitctl_cloud::{Access, Cloud, DriverOptions};
-use hitctl_config::{Loaded, Paths};
-use hitctl_engine::{Action, Done, Drivers, Sink};
+use hitctl_config::Paths;
+use hitctl_engine::{Action, Done, Drivers};
 use hitctl_report::{DeployView, Exit, Failure};
 use hitctl_stack::{Code, address};
 
 use crate::deployment::build::{FunctionArgs, build, package};
-use crate::deployment::context::DeployContext;
+use crate::deployment::context::{DeployContext, RunContext, with_progress};
 use crate::deployment::lock::{DeployLock, LockArgs};
 use crate::deployment::plan::{PlanRun, apply, plan_deploy};
 use crate::deployment::view::{outputs, plan_view, url};
-use crate::deployment::{context, irreversible, smoke};
+use crate::deployment::{irreversible, smoke};
 use crate::elapsed::millis;
 use crate::session::Session;
 
@@ -50,19 +50,14 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
     let mut loaded = session.load_for_writing("deploy to").await?;
     irreversible::check_name(&loaded, args.confirm.as_deref())?;
     loaded.app.function.publish &= !args.no_publish;
-    let progress = session.console.progress();
-    let prepared = Box::pin(prepare(session, &loaded, &args, &progress.sink())).await;
-    progress.finish();
-    let prepared = prepared?;
+    let prepared = with_progress(session, &loaded, async |run| Box::pin(prepare(run, &args)).await).await?;
     if !prepared.planned.losses.is_empty() {
         let view = plan_view("deploy", &loaded, prepared.cloud.place(), &prepared.planned, started);
         session.console.preview(&view.brief());
         irreversible::confirm(session, &loaded, &prepared.planned.losses, args.confirm.as_deref()).await?;
     }
-    let progress = session.console.progress();
-    let deployed = Box::pin(deploy(session, &loaded, prepared, &args, started, &progress.sink())).await;
-    progress.finish();
-    let (view, failure) = deployed?;
+    let deploying = async |run: RunContext<'_>| Box::pin(deploy(run, prepared, &args, started)).await;
+    let (view, failure) = with_progress(session, &loaded, deploying).await?;
     session.console.result(&view);
     failure.map_or(Ok(Exit::Done), Err)
 }
@@ -76,12 +71,9 @@ struct Prepared {
 }
 
 /// Opens the cloud, builds the function, and plans.
-async fn prepare(session: &Session, loaded: &Loaded, args: &Args, sink: &Sink) -> Result<Prepared, Failure> {
+async fn prepare(run: RunContext<'_>, args: &Args) -> Result<Prepared, Failure> {
     // Neither needs the other, and each may take a while the first time.
-    let (cloud, artifact) = tokio::try_join!(
-        context::open(session, loaded, Access::Write, sink),
-        build(session, loaded, args.function.clone(), sink),
-    )?;
+    let (cloud, artifact) = tokio::try_join!(run.open(Access::Write), build(run, args.function.clone()),)?;
     let code = Code { sha256: artifact.sha256.clone(), arch: artifact.arch };
     let drivers = cloud.drivers(DriverOptions {
         code: Some(package(&artifact)),
@@ -89,22 +81,21 @@ async fn prepare(session: &Session, loaded: &Loaded, args: &Args, sink: &Sink) -
         called_at_the_end: !args.no_smoke,
         tags: None,
     });
-    let context = DeployContext::new(session, loaded, &*cloud, sink).with_drivers(drivers.clone());
+    let context = run.in_cloud(&*cloud).with_drivers(drivers.clone());
     let planned = plan_deploy(&context, &code).await?;
     Ok(Prepared { cloud, code, drivers, planned })
 }
 
 /// Carries out a deploy, and gives back what became of it and what failed.
 async fn deploy(
-    session: &Session,
-    loaded: &Loaded,
+    run: RunContext<'_>,
     prepared: Prepared,
     args: &Args,
     started: Instant,
-    sink: &Sink,
 ) -> Result<(DeployView, Option<Failure>), Failure> {
     let Prepared { cloud, code, drivers, mut planned } = prepared;
-    let context = DeployContext::new(session, loaded, &*cloud, sink).with_drivers(drivers);
+    let loaded = run.config;
+    let context = run.in_cloud(&*cloud).with_drivers(drivers);
     let lock = DeployLock::take(&context, &planned.plan, "deploy", args.lock).await?;
     if lock.waited {
         planned = match again(&context, &code, &planned).await {
@@ -115,7 +106,7 @@ async fn deploy(
             }
         };
     }
-    let view = plan_view("deploy", loaded, cloud.place(), &planned, started);
+    let mut view = plan_view("deploy", loaded, cloud.place(), &planned, started);
     let guarded = context.clone().with_drivers(lock.drivers(&context.drivers));
     let outcome = apply(&guarded, &planned.plan, lock.stop()).await;
     let mut failure = Failure::outcome(&outcome, AGAIN);
@@ -124,12 +115,13 @@ async fn deploy(
     }
     // Until then, lest the live URL answers with the build of another deploy.
     failure = lock.end(Some(&outcome)).await.or(failure);
-    let view = view.outputs(outputs(loaded, &outcome.outputs)).took_ms(millis(started));
+    view.outputs = outputs(loaded, &outcome.outputs);
+    view.took_ms = millis(started);
     let mut view = DeployView::new(view, &outcome);
     let made = |done: &Done| done.address == address::hits_table() && done.action == Action::Create;
     if loaded.app.counter.paths == Paths::Strict && outcome.done.iter().any(made) {
         // Until then nothing is counted.
-        view = view.next(format!("hitctl paths sync DIR --env {}", loaded.env));
+        view.next = format!("hitctl paths sync DIR --env {}", loaded.env);
     }
     Ok((view, failure))
 }

@@ -9,12 +9,12 @@ use hitctl_engine::{Action, Graph, Outcome, Plan, Sink};
 use hitctl_report::{Confirmation, DestroyView, Exit, Failure, Left, Loss};
 use hitctl_stack::address;
 
-use crate::deployment::context::DeployContext;
+use crate::deployment::context::{DeployContext, RunContext, with_progress};
 use crate::deployment::design::design_removal;
 use crate::deployment::lock::{DeployLock, LockArgs};
 use crate::deployment::plan::{PlanRun, apply, plan};
 use crate::deployment::view::plan_view;
-use crate::deployment::{context, counts, irreversible};
+use crate::deployment::{counts, irreversible};
 use crate::elapsed::millis;
 use crate::files::write_new;
 use crate::session::Session;
@@ -46,19 +46,15 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
 pub(super) async fn destroy(session: &mut Session, loaded: &Loaded, args: Args) -> Result<Exit, Failure> {
     let started = Instant::now();
     irreversible::check_name(loaded, args.confirm.as_deref())?;
-    let progress = session.console.progress();
-    let sink = progress.sink();
-    let planned = async {
+    let planning = async |run: RunContext<'_>| {
         // Nothing is started for what is not there, or what nobody agrees to.
-        let cloud = context::open(session, loaded, Access::Remove, &sink).await?;
+        let cloud = run.open(Access::Remove).await?;
         let graph = graph(loaded, &*cloud, args.delete_data)?;
-        let planned = plan(&DeployContext::new(session, loaded, &*cloud, &sink), &graph).await?;
+        let planned = plan(&run.in_cloud(&*cloud), &graph).await?;
         Ok::<_, Failure>((cloud, planned))
-    }
-    .await;
-    progress.finish();
-    let (cloud, planned) = planned?;
-    let view = plan_view("destroy", loaded, cloud.place(), &planned, started);
+    };
+    let (cloud, planned) = with_progress(session, loaded, planning).await?;
+    let mut view = plan_view("destroy", loaded, cloud.place(), &planned, started);
     let PlanRun { plan, losses, .. } = planned;
     let left = left(&plan);
     if plan.is_empty() {
@@ -73,23 +69,22 @@ pub(super) async fn destroy(session: &mut Session, loaded: &Loaded, args: Args) 
     let cloud = if cloud.is_running() {
         cloud
     } else {
-        let progress = session.console.progress();
-        let cloud = session.cloud(loaded, Access::Write, &progress.sink()).await;
-        progress.finish();
-        cloud?
+        with_progress(session, loaded, async |run| run.cloud(Access::Write).await).await?
     };
-    let progress = session.console.progress();
-    let sink = progress.sink();
-    let context = DeployContext::new(session, loaded, &*cloud, &sink);
-    let lock = DeployLock::take(&context, &plan, "destroy", args.lock).await;
-    progress.finish();
-    let lock = lock?;
-    let carried_out = carry_out(&context, plan, &losses, &lock, &args).await;
+    let locking = async |run: RunContext<'_>| {
+        DeployLock::take(&run.in_cloud(&*cloud), &plan, "destroy", args.lock).await
+    };
+    let lock = with_progress(session, loaded, locking).await?;
+    let quiet = RunContext { session, config: loaded, sink: &Sink::none() };
+    let carried_out = carry_out(&quiet.in_cloud(&*cloud), plan, &losses, &lock, &args).await;
     let outcome = carried_out.as_ref().ok();
     let lost = lock.end(outcome).await;
     let outcome = carried_out?;
     let next = format!("hitctl deploy --env {}", loaded.env);
-    session.console.result(&DestroyView::new(view.took_ms(millis(started)), &outcome, left).next(next));
+    view.took_ms = millis(started);
+    let mut view = DestroyView::new(view, &outcome, left);
+    view.next = Some(next);
+    session.console.result(&view);
     lost.or_else(|| Failure::outcome(&outcome, "Run the same command again; it continues where it stopped."))
         .map_or(Ok(Exit::Done), Err)
 }
@@ -112,8 +107,7 @@ async fn carry_out(
     if lock.waited {
         // Whoever had the lease has changed something. What may be lost was agreed to before.
         let graph = graph(config, *cloud, args.delete_data)?;
-        let quiet = DeployContext { sink: &Sink::none(), ..context.clone() };
-        let planned = crate::deployment::plan::plan(&quiet, &graph).await?;
+        let planned = crate::deployment::plan::plan(context, &graph).await?;
         if !irreversible::covers(agreed, &planned.losses) {
             return Err(irreversible::changed_meanwhile());
         }
@@ -123,13 +117,11 @@ async fn carry_out(
         let file = export(session, config, *cloud, args.export.clone()).await?;
         session.console.talk(&format!("exported the counts to {}", file.display()));
     }
-    let progress = session.console.progress();
-    let sink = progress.sink();
-    let drivers = lock.drivers(&context.drivers);
-    let guarded = DeployContext { sink: &sink, ..context.clone() }.with_drivers(drivers);
-    let outcome = apply(&guarded, &plan, lock.stop()).await;
-    progress.finish();
-    Ok(outcome)
+    let applying = async |run: RunContext<'_>| {
+        let guarded = run.in_cloud(*cloud).with_drivers(lock.drivers(&context.drivers));
+        apply(&guarded, &plan, lock.stop()).await
+    };
+    Ok(with_progress(session, config, applying).await)
 }
 
 /// Whether the table of counts is deleted by it.

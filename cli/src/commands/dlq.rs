@@ -13,6 +13,7 @@ use hitctl_stack::address;
 use jiff::{SignedDuration, Timestamp};
 
 use self::letter::{Form, Letter};
+use crate::deployment::context::RunContext;
 use crate::deployment::ingest;
 use crate::session::Session;
 
@@ -69,13 +70,8 @@ pub async fn run(session: &mut Session, command: Command) -> Result<Exit, Failur
         Command::Purge(_) => session.load_for_writing("delete the dead letters of").await?,
     };
     if !loaded.app.has_dead_letters() {
-        let env = &loaded.env;
-        return Err(Failure::new(
-            "no_queue",
-            format!("env {env} has no dead letters: it has no queue and no events"),
-        )
-        .hinted(format!("set `queue.enabled = true` in hitctl.toml, then run `hitctl deploy --env {env}`"))
-        .exits(Exit::Usage));
+        let lacks = "has no dead letters: it has no queue and no events";
+        return Err(ingest::disabled("no_queue", &loaded, lacks, "queue.enabled"));
     }
     match command {
         Command::List(args) => list(session, &loaded, &args).await,
@@ -92,7 +88,8 @@ async fn dead_letters(loaded: &Loaded, cloud: &dyn Cloud) -> Result<Queue, Failu
 }
 
 async fn list(session: &Session, loaded: &Loaded, args: &List) -> Result<Exit, Failure> {
-    let cloud = session.cloud(loaded, Access::Read, &Sink::none()).await?;
+    let run = RunContext { session, config: loaded, sink: &Sink::none() };
+    let cloud = run.cloud(Access::Read).await?;
     let queue = dead_letters(loaded, &*cloud).await?;
     let limit = args.limit as usize;
     let mut seen: BTreeMap<String, Message> = BTreeMap::new();
@@ -147,13 +144,8 @@ async fn look(
 ) -> Result<(), Failure> {
     while seen.len() < limit && !session.stop.is_cancelled() {
         let before = seen.len();
-        seen.extend(
-            queue
-                .receive(hidden_s(limit as u64))
-                .await?
-                .into_iter()
-                .map(|message| (message.id.clone(), message)),
-        );
+        let came = queue.receive(hidden_s(limit as u64)).await?;
+        seen.extend(came.into_iter().map(|message| (message.id.clone(), message)));
         if seen.len() == before {
             break;
         }
@@ -183,7 +175,8 @@ async fn reasons(
 }
 
 async fn purge(session: &Session, loaded: &Loaded, args: &Purge) -> Result<Exit, Failure> {
-    let cloud = ingest::open(session, loaded, &address::dead_letter_queue(), &Sink::none()).await?;
+    let run = RunContext { session, config: loaded, sink: &Sink::none() };
+    let cloud = ingest::open(run, &address::dead_letter_queue()).await?;
     let queue = dead_letters(loaded, &*cloud).await?;
     let purged = queue.depth().await?.all();
     if purged > 0 {

@@ -8,7 +8,7 @@ use hitctl_artifact as artifact;
 use hitctl_artifact::{Arch, Tool, toolchain_facts};
 use hitctl_cloud::{Access, Cloud};
 use hitctl_config::{Loaded, Target};
-use hitctl_engine::Sink;
+use hitctl_engine::{Fault, Sink};
 use hitctl_local::Client;
 use hitctl_report::{Check, CheckStatus, DoctorView, Exit, Failure};
 use hitctl_resources::Place;
@@ -39,7 +39,7 @@ pub async fn run(session: &mut Session, _: Args) -> Result<Exit, Failure> {
             Some(loaded)
         }
         Err(failure) => {
-            checks.push(fail("configuration", failure.message.clone(), failure.hint.clone()));
+            checks.push(failed("configuration", &failure));
             None
         }
     };
@@ -57,7 +57,7 @@ pub async fn run(session: &mut Session, _: Args) -> Result<Exit, Failure> {
             &cache,
             "Free space, or set XDG_CACHE_HOME to a directory that can be written.",
         ),
-        Err(failure) => fail("cache directory", failure.message.clone(), failure.hint.clone()),
+        Err(failure) => failed("cache directory", &failure),
     });
     let view = DoctorView { checks };
     let exit = if view.worst() == CheckStatus::Fail { Exit::Error } else { Exit::Done };
@@ -69,7 +69,7 @@ pub async fn run(session: &mut Session, _: Args) -> Result<Exit, Failure> {
 async fn toolchain(session: &Session, loaded: Option<&Loaded>) -> Vec<Check> {
     let source = match source(session, false) {
         Ok(source) => source,
-        Err(failure) => return vec![fail("sources", failure.message.clone(), failure.hint.clone())],
+        Err(failure) => return vec![failed("sources", &failure)],
     };
     let facts = toolchain_facts(&session.env, &source.neutral_dir(), &session.stop).await;
     let tool = |name: &str, tool: Option<&Tool>, hint: &str| match tool {
@@ -93,7 +93,7 @@ async fn toolchain(session: &Session, loaded: Option<&Loaded>) -> Vec<Check> {
     for (name, target, needed) in builds {
         checks.push(match artifact::how(&facts, target, &source) {
             Ok(how) => ok(name, how),
-            Err(fault) if needed => fail(name, fault.message, fault.hint),
+            Err(fault) if needed => failed(name, &fault),
             Err(fault) => warn(name, fault.message, fault.hint),
         });
     }
@@ -120,11 +120,8 @@ async fn account(session: &Session, loaded: &Loaded) -> Vec<Check> {
         Ok(Ok(cloud)) => cloud,
         Ok(Err(failure)) => {
             let cause = failure.cause.as_ref().map(|cause| format!("\n{cause}")).unwrap_or_default();
-            return vec![fail(
-                "AWS credentials",
-                format!("{}{cause}", failure.message),
-                failure.hint.clone(),
-            )];
+            let detail = format!("{}{cause}", failure.message);
+            return vec![Check { detail, ..failed("AWS credentials", &failure) }];
         }
         Err(_) => {
             let hint = "Check the network and the proxy, and any `credential_process` of the profile.";
@@ -154,7 +151,7 @@ async fn cloudfront(loaded: &Loaded, cloud: &dyn Cloud) -> Vec<Check> {
             let one = |problem: Problem| check(problem.is_error)(name, problem.message, problem.hint);
             checked.problems.into_iter().map(one).collect()
         }
-        Ok(Err(failure)) => vec![fail(name, failure.message.clone(), failure.hint.clone())],
+        Ok(Err(failure)) => vec![failed(name, &failure)],
         Err(_) => vec![warn(name, format!("no response within {} s", PATIENCE.as_secs()), None)],
     }
 }
@@ -184,7 +181,7 @@ async fn concurrency(loaded: &Loaded, cloud: &dyn Cloud) -> Check {
 async fn local_cloud(session: &Session, loaded: &Loaded) -> Vec<Check> {
     let dir = match session.local_places(loaded) {
         Ok(places) => places.state_dir(),
-        Err(failure) => return vec![fail("state directory", failure.message.clone(), failure.hint.clone())],
+        Err(failure) => return vec![failed("state directory", &failure)],
     };
     let running = match Client::connect(&dir).await {
         Ok(Some(client)) => client.status().await.map(Some),
@@ -197,7 +194,7 @@ async fn local_cloud(session: &Session, loaded: &Loaded) -> Vec<Check> {
         }
         Ok(Some(status)) => warn("local cloud", status.notices.join("\n"), None),
         Ok(None) => ok("local cloud", "does not run; `hitctl deploy --env local` starts it".to_owned()),
-        Err(fault) => fail("local cloud", fault.message, fault.hint),
+        Err(fault) => failed("local cloud", &fault),
     };
     vec![
         cloud,
@@ -226,6 +223,10 @@ fn ok(name: &str, detail: String) -> Check {
 
 fn warn(name: &str, detail: String, hint: Option<String>) -> Check {
     Check { status: CheckStatus::Warn, hint, ..ok(name, detail) }
+}
+
+fn failed(name: &str, fault: &Fault) -> Check {
+    fail(name, fault.message.clone(), fault.hint.clone())
 }
 
 fn fail(name: &str, detail: String, hint: Option<String>) -> Check {

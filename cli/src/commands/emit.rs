@@ -6,12 +6,12 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use hitctl_cloud::BusEvent;
-use hitctl_config::Loaded;
-use hitctl_engine::{Event, Phase, Sink};
+use hitctl_engine::{Event, Phase};
 use hitctl_report::{EmitView, Exit, FailedEvent, Failure, plural};
 use hitctl_stack::address;
 use serde_json::Value as Json;
 
+use crate::deployment::context::{RunContext, with_progress};
 use crate::deployment::ingest;
 use crate::elapsed::millis;
 use crate::session::Session;
@@ -46,12 +46,7 @@ const LARGEST: u64 = 64 * 1024 * 1024;
 pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
     let loaded = session.load_for_writing("send events to").await?;
     if !loaded.app.events.enabled {
-        let env = &loaded.env;
-        return Err(Failure::new("no_events", format!("env {env} counts no events"))
-            .hinted(format!(
-                "set `events.enabled = true` in hitctl.toml, then run `hitctl deploy --env {env}`"
-            ))
-            .exits(Exit::Usage));
+        return Err(ingest::disabled("no_events", &loaded, "counts no events", "events.enabled"));
     }
     let bus = &loaded.app.events.bus;
     let events = match (&args.detail, &args.source, &args.detail_type, &args.file) {
@@ -79,10 +74,7 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
             "{which} not match `events.pattern`: nobody will count what the rule does not take"
         ));
     }
-    let progress = session.console.progress();
-    let view = put(session, &loaded, &events, &progress.sink()).await;
-    progress.finish();
-    let view = view?;
+    let view = with_progress(session, &loaded, async |run| put(run, &events).await).await?;
     let exit = match (view.failed.is_empty(), view.events) {
         (true, _) => Exit::Done,
         (false, 0) => Exit::Error,
@@ -92,24 +84,13 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
     Ok(exit)
 }
 
-async fn put(
-    session: &Session,
-    loaded: &Loaded,
-    events: &[BusEvent],
-    sink: &Sink,
-) -> Result<EmitView, Failure> {
+async fn put(run: RunContext<'_>, events: &[BusEvent]) -> Result<EmitView, Failure> {
+    let RunContext { session, config: loaded, sink } = run;
     let started = Instant::now();
-    let cloud = ingest::open(session, loaded, &address::event_rule(), sink).await?;
+    let cloud = ingest::open(run, &address::event_rule()).await?;
     let name = &loaded.app.events.bus;
     let bus = cloud.bus(name)?;
-    let mut view = EmitView {
-        env: loaded.env.clone(),
-        bus: name.clone(),
-        events: 0,
-        ids: Vec::new(),
-        failed: Vec::new(),
-        took_ms: 0,
-    };
+    let mut view = EmitView { env: loaded.env.clone(), bus: name.clone(), ..EmitView::default() };
     let detail = format!("sending {}", plural(events.len() as u64, "event"));
     sink.send(Event::PhaseStarted { phase: Phase::Send, detail });
     let mut index = 0;
@@ -137,12 +118,11 @@ async fn put(
         if all_failed {
             break;
         }
-        let note = format!("{} of {} events", view.events, events.len());
-        sink.send(Event::PhaseNote { phase: Phase::Send, note });
+        run.note(Phase::Send, format!("{} of {} events", view.events, events.len()));
     }
     let ok = index == events.len() && view.failed.is_empty();
-    sink.send(Event::PhaseEnded { phase: Phase::Send, ok, took_ms: millis(started) });
     view.took_ms = millis(started);
+    sink.send(Event::PhaseEnded { phase: Phase::Send, ok, took_ms: view.took_ms });
     let rest = format!("{} of {} events were taken, the first ones", view.events, events.len());
     if index < events.len() && session.stop.is_cancelled() {
         return Err(Failure::interrupted("interrupted; the rest was not sent").hinted(rest));

@@ -61,15 +61,19 @@ pub fn run(session: &mut Session, args: &Args) -> Result<Exit, Failure> {
         prefetched: args.prefetch,
         opted_out: args.gpc,
     };
-    let explained = match rules(&app).judge(&view) {
+    let words = |code: &str, why: &dyn ToString| (Some(code.to_owned()), Some(why.to_string()));
+    let mut explained = ExplainView { path: args.path.clone(), ..ExplainView::default() };
+    match rules(&app).judge(&view) {
         Verdict::Counted { key, followed } => {
-            ExplainView::counted(&args.path, key.as_str()).noting(notes(&app, followed, view.agent))
+            (explained.counted, explained.key) = (true, Some(key.into_string()));
+            explained.notes = notes(&app, followed, view.agent);
         }
         Verdict::Ignored { key, why } => {
-            ExplainView::ignored(&args.path, key.as_str(), why.code(), &why.to_string())
+            explained.key = Some(key.into_string());
+            (explained.why, explained.message) = words(why.code(), &why);
         }
-        Verdict::Refused { why } => ExplainView::refused(&args.path, why.code(), &why.to_string()),
-    };
+        Verdict::Refused { why } => (explained.why, explained.message) = words(why.code(), &why),
+    }
     session.console.result(&explained);
     Ok(Exit::Done)
 }

@@ -4,12 +4,11 @@ use std::path::PathBuf;
 
 use hitctl_cloud::{Access, DriverOptions};
 use hitctl_config::{Loaded, names};
-use hitctl_engine::Sink;
 use hitctl_report::{DeploymentRow, DeploymentsView, Exit, Failure};
 use hitctl_stack::address;
 
 use crate::commands::destroy;
-use crate::deployment::context::DeployContext;
+use crate::deployment::context::{RunContext, with_progress};
 use crate::deployment::design::design_removal;
 use crate::deployment::lock::LockArgs;
 use crate::deployment::plan::survey;
@@ -78,14 +77,12 @@ fn as_deployed(loaded: &Loaded, deployment: &str) -> Result<Loaded, Failure> {
 
 /// Every app and env of which something is there: found by tags, and then looked at, since tags outlive what bore them.
 pub(super) async fn found(session: &Session, loaded: &Loaded) -> Result<Vec<DeploymentRow>, Failure> {
-    let progress = session.console.progress();
-    let rows = look(session, loaded, &progress.sink()).await;
-    progress.finish();
-    rows
+    with_progress(session, loaded, look).await
 }
 
-async fn look(session: &Session, loaded: &Loaded, sink: &Sink) -> Result<Vec<DeploymentRow>, Failure> {
-    let cloud = session.cloud(loaded, Access::Read, sink).await?;
+async fn look(run: RunContext<'_>) -> Result<Vec<DeploymentRow>, Failure> {
+    let RunContext { session, config: loaded, sink } = run;
+    let cloud = run.cloud(Access::Read).await?;
     let mut rows = Vec::new();
     for (app, env) in cloud.deployments(sink, &session.stop).await? {
         let mut other = loaded.clone();
@@ -93,7 +90,7 @@ async fn look(session: &Session, loaded: &Loaded, sink: &Sink) -> Result<Vec<Dep
         let graph = design_removal(&other, cloud.place())?;
         let tags = names::tags(&other.app.app, &other.env);
         let drivers = cloud.drivers(DriverOptions { tags: Some(tags), ..DriverOptions::default() });
-        let context = DeployContext::new(session, &other, &*cloud, sink).with_drivers(drivers);
+        let context = RunContext { config: &other, ..run }.in_cloud(&*cloud).with_drivers(drivers);
         let live = survey(&context, &graph).await?;
         let ours = |live: &&hitctl_engine::Live| live.owner == hitctl_engine::Owner::Ours;
         let resources = live.iter().filter_map(|(_, live)| live).filter(ours).count();

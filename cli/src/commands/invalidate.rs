@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use hitctl_cloud::{Access, Distribution, MAX_INVALIDATION_PATHS, unique};
-use hitctl_config::{Loaded, check_invalidation_path, names};
-use hitctl_engine::{Cx, Phase, Sink};
+use hitctl_config::{check_invalidation_path, names};
+use hitctl_engine::Phase;
 use hitctl_report::{Exit, Failure, InvalidateView, plural};
 
-use crate::deployment::context;
+use crate::deployment::context::{RunContext, with_progress};
 use crate::elapsed::millis;
 use crate::flags::duration;
 use crate::session::Session;
@@ -56,25 +56,22 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
         let message = format!("expected at most {MAX_INVALIDATION_PATHS} paths, found {}", paths.len());
         return Err(Failure::usage(message).hinted("use a path that ends with `*`, such as `/*`"));
     }
-    let progress = session.console.progress();
-    let view = invalidate(session, &loaded, &id, paths, args.wait, &progress.sink()).await;
-    progress.finish();
-    session.console.result(&view?);
+    let invalidating = async |run: RunContext<'_>| invalidate(run, &id, paths, args.wait).await;
+    session.console.result(&with_progress(session, &loaded, invalidating).await?);
     Ok(Exit::Done)
 }
 
 async fn invalidate(
-    session: &Session,
-    loaded: &Loaded,
+    run: RunContext<'_>,
     id: &str,
     paths: Vec<String>,
     wait: Option<Duration>,
-    sink: &Sink,
 ) -> Result<InvalidateView, Failure> {
     let started = Instant::now();
-    let cloud = context::open(session, loaded, Access::Write, sink).await?;
+    let loaded = run.config;
+    let cloud = run.open(Access::Write).await?;
     let distribution = cloud.distribution(id)?;
-    let cx = Cx::new(Distribution::address(), sink.clone(), session.stop.clone());
+    let cx = run.cx(Distribution::address());
     // The function's reference is that of a window, in which CloudFront would take a second invalidation for the first. A user
     // who asks again means a new one; only the repetitions of one call share their reference.
     let reference = format!("hitctl-{}-{}", names::function(&loaded.app.app, &loaded.env), unique());
@@ -86,7 +83,7 @@ async fn invalidate(
             None => Ok(made),
         }
     };
-    let made = sink.phase(Phase::Send, detail, asked).await?;
+    let made = run.sink.phase(Phase::Send, detail, asked).await?;
     Ok(InvalidateView {
         env: loaded.env.clone(),
         distribution: id.to_owned(),

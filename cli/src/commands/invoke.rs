@@ -4,12 +4,13 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use hitctl_cloud::{Access, unique};
-use hitctl_config::{Loaded, Location, Target, names};
+use hitctl_config::{App, Loaded, Location, Target, names};
 use hitctl_report::{EventView, Exit, Failure, InvokeView};
 use hitctl_stack::address;
 use jiff::Timestamp;
 use serde_json::Value as Json;
 
+use crate::deployment::context::{RunContext, with_progress};
 use crate::deployment::ingest;
 use crate::events::{self, Making};
 use crate::session::Session;
@@ -76,20 +77,15 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
         return Err(Failure::usage("--count is for `--event sqs`: other events come one by one"));
     }
     if args.print {
-        let account = match loaded.target {
-            Target::Local => hitctl_local::ACCOUNT,
-            Target::Aws => loaded.app.account.as_deref().unwrap_or(SOME_ACCOUNT),
+        let App { account, region, .. } = &loaded.app;
+        let (account, region) = match loaded.target {
+            Target::Local => (hitctl_local::ACCOUNT, hitctl_local::REGION),
+            Target::Aws => {
+                (account.as_deref().unwrap_or(SOME_ACCOUNT), region.as_deref().unwrap_or(SOME_REGION))
+            }
         };
-        let region = match loaded.target {
-            Target::Local => hitctl_local::REGION,
-            Target::Aws => loaded.app.region.as_deref().unwrap_or(SOME_REGION),
-        };
-        let event = generated(
-            session,
-            &loaded,
-            &args,
-            Location { partition: names::partition(region), region, account },
-        )?;
+        let location = Location { partition: names::partition(region), region, account };
+        let event = generated(session, &loaded, &args, location)?;
         session.console.result(&EventView { event });
         return Ok(Exit::Done);
     }
@@ -98,26 +94,22 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
     if given.is_none() && args.event == Some(Kind::S3) {
         site_bucket(&loaded)?;
     }
-    let progress = session.console.progress();
-    let answer = async {
-        let sink = progress.sink();
+    let invoking = async |run: RunContext<'_>| {
         // Nothing is started for a function that is not there.
-        let mut cloud = session.cloud(&loaded, Access::Read, &sink).await?;
+        let mut cloud = run.cloud(Access::Read).await?;
         if !cloud.is_running() {
-            ingest::deployed(session, &loaded, &*cloud, &address::counter(), &sink).await?;
-            cloud = session.cloud(&loaded, Access::Write, &sink).await?;
+            ingest::deployed(&run.in_cloud(&*cloud), &address::counter()).await?;
+            cloud = run.cloud(Access::Write).await?;
         }
         let (app, env) = (&loaded.app.app, &loaded.env);
         let function = if args.reader { names::reader(app, env) } else { names::function(app, env) };
         let event = match given {
             Some(event) => event,
-            None => generated(session, &loaded, &args, cloud.place().location())?,
+            None => generated(run.session, &loaded, &args, cloud.place().location())?,
         };
         Ok::<_, Failure>(cloud.invoke(&function, &event).await?)
-    }
-    .await;
-    progress.finish();
-    let answer = answer?;
+    };
+    let answer = with_progress(session, &loaded, invoking).await?;
     let view = InvokeView::new(&answer.payload, answer.function_error, answer.duration_ms, answer.log_tail);
     let failed = view.is_failure();
     session.console.result(&view);

@@ -121,16 +121,7 @@ fn view(state_dir: PathBuf, status: Option<(Status, Vec<Invalidation>)>) -> Loca
             invalidations: asked(invalidations),
             notices: status.notices,
         },
-        None => LocalStatusView {
-            running: false,
-            pid: None,
-            control: None,
-            table: None,
-            state_dir,
-            resources: 0,
-            invalidations: None,
-            notices: Vec::new(),
-        },
+        None => LocalStatusView { state_dir, ..LocalStatusView::default() },
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hitctl_cloud::{Access, Cloud};
 use hitctl_config::names;
-use hitctl_report::{Exit, Failure, LogLine};
+use hitctl_report::{Exit, Failure, LogLine, LogsView};
 
 use crate::flags::duration;
 use crate::session::Session;
@@ -55,7 +55,7 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
             if lines.is_empty() {
                 session.console.talk(NOTHING);
             }
-            session.console.log(&lines);
+            session.console.result(&LogsView { lines });
             return Ok(Exit::Done);
         } else {
             lines.extend(more);

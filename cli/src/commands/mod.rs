@@ -128,41 +128,23 @@ impl Command {
             | Self::Doctor(_)
             | Self::Completions(_)
             | Self::Man(_)
+            | Self::Paths(paths::Command::List)
+            | Self::Local(local::Command::Status)
             | Self::ExitCodes => false,
+            Self::Rollback(args) => !args.list,
+            Self::Invoke(args) => !args.print,
+            Self::Gc(args) => args.deployment.is_some(),
+            Self::Counts(command) => command.writes(),
+            Self::Paths(paths::Command::Sync(args)) => !args.dry_run,
             Self::Deploy(_)
             | Self::Destroy(_)
             | Self::Send(_)
             | Self::Emit(_)
             | Self::Invalidate(_)
+            // Listing hides the messages from others for a while, and shows them again at its end.
+            | Self::Dlq(_)
+            | Self::Local(_)
             | Self::Tune(_) => true,
-            Self::Rollback(args) => !args.list,
-            Self::Invoke(args) => !args.print,
-            Self::Gc(args) => args.deployment.is_some(),
-            Self::Dlq(command) => match command {
-                // Listing hides the messages from others for a while, and shows them again at its end.
-                dlq::Command::List(_) | dlq::Command::Redrive(_) | dlq::Command::Purge(_) => true,
-            },
-            Self::Counts(command) => match command {
-                counts::Command::List(_) | counts::Command::Get(_) | counts::Command::Export(_) => false,
-                counts::Command::Add(_)
-                | counts::Command::Set(_)
-                | counts::Command::Reset(_)
-                | counts::Command::Merge(_)
-                | counts::Command::Rename(_)
-                | counts::Command::Delete(_) => true,
-                counts::Command::Import(args) => !args.dry_run,
-            },
-            Self::Paths(command) => match command {
-                paths::Command::List => false,
-                paths::Command::Sync(args) => !args.dry_run,
-            },
-            Self::Local(command) => match command {
-                local::Command::Status => false,
-                local::Command::Start
-                | local::Command::Stop
-                | local::Command::Reset(_)
-                | local::Command::Serve(_) => true,
-            },
         }
     }
 }

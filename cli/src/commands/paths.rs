@@ -8,10 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::{StreamExt as _, TryStreamExt as _};
 use hitctl_cloud::{Access, CountEdit, Counts};
 use hitctl_counts::pages::Pages;
-use hitctl_engine::{Event, Fault, Phase, Sink};
+use hitctl_engine::{Fault, Phase, Sink};
 use hitctl_report::{Exit, Failure, PathListView, PathsView, Stray, plural};
 
-use crate::deployment::{context, counts};
+use crate::deployment::context::{RunContext, with_progress};
+use crate::deployment::counts;
 use crate::session::Session;
 
 /// How many paths are written at the same time: enough to hide the way to AWS, few enough for hits to go on.
@@ -58,8 +59,9 @@ pub async fn run(session: &mut Session, command: Command) -> Result<Exit, Failur
         _ => session.load()?,
     };
     let session = &*session;
+    let run = RunContext { session, config: &loaded, sink: &Sink::none() };
     let Command::Sync(args) = command else {
-        let cloud = session.cloud(&loaded, Access::Read, &Sink::none()).await?;
+        let cloud = run.cloud(Access::Read).await?;
         let counts = counts::of(&*cloud, &loaded, &session.stop)?;
         let paths = counts.all().await?.into_iter().map(|row| row.path).collect();
         session.console.result(&PathListView { paths });
@@ -70,28 +72,17 @@ pub async fn run(session: &mut Session, command: Command) -> Result<Exit, Failur
         return Err(Failure::usage(format!("there is no page in {}", args.source))
             .hinted("name the directory of the built site, where its HTML files are, or its sitemap"));
     }
-    let cloud = if args.dry_run {
-        session.cloud(&loaded, Access::Read, &Sink::none()).await?
-    } else {
-        context::open(session, &loaded, Access::Read, &Sink::none()).await?
-    };
+    let cloud = if args.dry_run { run.cloud(Access::Read).await? } else { run.open(Access::Read).await? };
     let counts = counts::of(&*cloud, &loaded, &session.stop)?;
-    let progress = session.console.progress();
-    let sink = progress.sink();
     let detail = format!("comparing {}", plural(pages.keys.len() as u64, "page"));
-    let synced = sink.phase(Phase::Paths, detail, sync(session, &counts, pages, &args, &sink)).await;
-    progress.finish();
-    session.console.result(&synced?);
+    let syncing = async |run: RunContext<'_>| {
+        run.sink.phase(Phase::Paths, detail, sync(run, &counts, pages, &args)).await
+    };
+    session.console.result(&with_progress(session, &loaded, syncing).await?);
     Ok(Exit::Done)
 }
 
-async fn sync(
-    session: &Session,
-    counts: &Counts,
-    pages: Pages,
-    args: &Sync,
-    sink: &Sink,
-) -> Result<PathsView, Failure> {
+async fn sync(run: RunContext<'_>, counts: &Counts, pages: Pages, args: &Sync) -> Result<PathsView, Failure> {
     let there: BTreeMap<String, u64> =
         counts.all().await?.into_iter().map(|row| (row.path, row.hits)).collect();
     let new: Vec<&String> = pages.keys.iter().filter(|key| !there.contains_key(*key)).collect();
@@ -115,7 +106,7 @@ async fn sync(
     let making = new
         .iter()
         .map(|path| async move { counts.make(path).await.map(|made| made.then(|| (*path).clone())) });
-    view.added = each(session, making, new.len(), "new", sink).await?;
+    view.added = each(run, making, new.len(), "new").await?;
     // A page that was hit meanwhile, where any path is taken, is there already.
     view.kept += (new.len() - view.added.len()) as u64;
     let removing = idle.iter().map(|stray| async move {
@@ -124,7 +115,7 @@ async fn sync(
             counts.change(&stray.path, |hits| Ok(hits.filter(|hits| *hits == 0).map(|_| CountEdit::Delete)));
         change.await.map(|change| change.new.is_none().then(|| stray.path.clone()))
     });
-    view.removed = each(session, removing, idle.len(), "removed", sink).await?;
+    view.removed = each(run, removing, idle.len(), "removed").await?;
     if !view.removed.is_empty() {
         counts.give_back().await?;
     }
@@ -134,30 +125,28 @@ async fn sync(
 /// Does all of it, some at the same time, and gives back those that it was done to, in order. Begins nothing after the user
 /// asked to stop, or after one failed.
 async fn each(
-    session: &Session,
+    run: RunContext<'_>,
     work: impl Iterator<Item = impl Future<Output = Result<Option<String>, Fault>>>,
     all: usize,
     what: &str,
-    sink: &Sink,
 ) -> Result<Vec<String>, Failure> {
+    let stop = &run.session.stop;
     let mut done = 0_u64;
     let mut changed = BTreeSet::new();
     let mut running = futures::stream::iter(work)
-        .take_while(|_| std::future::ready(!session.stop.is_cancelled()))
+        .take_while(|_| std::future::ready(!stop.is_cancelled()))
         .buffer_unordered(AT_ONCE);
     let left = |failure: Failure, done: u64| {
-        let exit = if done > 0 && failure.exit == Exit::Error { Exit::Partial } else { failure.exit };
-        failure.hinted("run the command again; it continues where it stopped").exits(exit)
+        failure.hinted("run the command again; it continues where it stopped").partial_if(done > 0)
     };
     while let Some(path) = running.try_next().await.map_err(|fault| left(Failure::from(fault), done))? {
         done += 1;
         changed.extend(path);
         if done.is_multiple_of(NOTE_EVERY) {
-            let note = format!("{done} of {all} {what} paths");
-            sink.send(Event::PhaseNote { phase: Phase::Paths, note });
+            run.note(Phase::Paths, format!("{done} of {all} {what} paths"));
         }
     }
-    if session.stop.is_cancelled() {
+    if stop.is_cancelled() {
         return Err(left(Failure::interrupted("interrupted; the rest was not changed"), done));
     }
     Ok(changed.into_iter().collect())

@@ -7,7 +7,7 @@ use hitctl_report::{Exit, Failure};
 use hitctl_stack::Code;
 
 use crate::deployment::build::{FunctionArgs, build, package};
-use crate::deployment::context::DeployContext;
+use crate::deployment::context::{RunContext, with_progress};
 use crate::deployment::plan::plan_deploy;
 use crate::deployment::view::{outputs, plan_view};
 use crate::session::Session;
@@ -30,28 +30,21 @@ pub struct Args {
 pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
     let started = Instant::now();
     let loaded = session.load()?;
-    let progress = session.console.progress();
-    let sink = progress.sink();
-    let planned = Box::pin(async {
-        let (cloud, artifact) = tokio::try_join!(
-            session.cloud(&loaded, Access::Read, &sink),
-            build(session, &loaded, args.function, &sink),
-        )?;
+    let planning = async |run: RunContext<'_>| {
+        let (cloud, artifact) = tokio::try_join!(run.cloud(Access::Read), build(run, args.function))?;
         let code = Code { sha256: artifact.sha256.clone(), arch: artifact.arch };
         let drivers = cloud.drivers(DriverOptions {
             code: Some(package(&artifact)),
             adopt: args.adopt,
             ..DriverOptions::default()
         });
-        let context = DeployContext::new(session, &loaded, &*cloud, &sink).with_drivers(drivers);
-        let planned = plan_deploy(&context, &code).await?;
+        let planned = plan_deploy(&run.in_cloud(&*cloud).with_drivers(drivers), &code).await?;
         Ok::<_, Failure>((cloud, planned))
-    })
-    .await;
-    progress.finish();
-    let (cloud, planned) = planned?;
+    };
+    let (cloud, planned) = Box::pin(with_progress(session, &loaded, planning)).await?;
     let changes = !planned.plan.is_empty();
-    let view = plan_view("plan", &loaded, cloud.place(), &planned, started);
-    session.console.result(&view.outputs(outputs(&loaded, &planned.plan.outputs())));
+    let mut view = plan_view("plan", &loaded, cloud.place(), &planned, started);
+    view.outputs = outputs(&loaded, &planned.plan.outputs());
+    session.console.result(&view);
     Ok(if changes && args.detailed_exitcode { Exit::Changes } else { Exit::Done })
 }

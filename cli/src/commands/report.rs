@@ -7,6 +7,7 @@ use hitctl_config::{Loaded, Visitors, names};
 use hitctl_counts::Numbers;
 use hitctl_report::{AddressRow, Exit, Failure, ReportView, Span};
 
+use crate::deployment::context::{RunContext, with_progress};
 use crate::deployment::counts;
 use crate::files::write_new;
 use crate::session::Session;
@@ -34,10 +35,7 @@ pub struct Args {
 /// Shows them.
 pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
     let loaded = session.load()?;
-    let progress = session.console.progress();
-    let view = look(session, &loaded, &args, &progress.sink()).await;
-    progress.finish();
-    let view = view?;
+    let view = with_progress(session, &loaded, async |run| look(run, &args).await).await?;
     match &args.html {
         None => session.console.result(&view),
         Some(file) => {
@@ -51,13 +49,9 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-async fn look(
-    session: &Session,
-    loaded: &Loaded,
-    args: &Args,
-    sink: &hitctl_engine::Sink,
-) -> Result<ReportView, Failure> {
-    let cloud = session.cloud(loaded, Access::Read, sink).await?;
+async fn look(run: RunContext<'_>, args: &Args) -> Result<ReportView, Failure> {
+    let RunContext { session, config: loaded, .. } = run;
+    let cloud = run.cloud(Access::Read).await?;
     let numbers = counts::numbers(&*cloud, loaded, &session.stop).await?;
     let addresses = match loaded.app.counter.visitors {
         Visitors::Raw => addresses(&*cloud, loaded, args.top).await?,
@@ -67,7 +61,7 @@ async fn look(
     let span = span(jiff::Timestamp::now(), args);
     let has_visitors = loaded.app.counter.visitors != Visitors::None;
     let report = ReportView::new(&loaded.app.app, &loaded.env, &span, has_visitors);
-    Ok(report.counting(counts, &site, &span).dropping(dropped).naming(addresses))
+    Ok(ReportView { dropped, addresses, ..report.counting(counts, &site, &span) })
 }
 
 /// The days and months up to a moment, in UTC, the oldest first.

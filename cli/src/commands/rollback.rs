@@ -3,17 +3,14 @@
 use std::time::Instant;
 
 use hitctl_cloud::{Access, Cloud, Version};
-use hitctl_config::Loaded;
-use hitctl_engine::{Cx, Sink};
 use hitctl_report::{Exit, Failure, RollbackView, VersionRow, VersionsView};
 use hitctl_stack::address;
 
-use crate::deployment::context::DeployContext;
-use crate::deployment::design::design;
+use crate::deployment::context::{DeployContext, RunContext, with_progress};
 use crate::deployment::lock::{DeployLock, LockArgs};
-use crate::deployment::plan::survey;
+use crate::deployment::plan::{difference, look};
+use crate::deployment::smoke;
 use crate::deployment::view::url;
-use crate::deployment::{context, smoke};
 use crate::elapsed::millis;
 use crate::session::Session;
 
@@ -40,12 +37,10 @@ pub struct Args {
 /// Rolls back.
 pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
     let loaded = if args.list { session.load()? } else { session.load_for_writing("roll back").await? };
-    let progress = session.console.progress();
-    let found = find(session, &loaded, &args, &progress.sink()).await;
-    progress.finish();
-    let (cloud, versions) = found?;
+    let (cloud, versions) = with_progress(session, &loaded, async |run| find(run, &args).await).await?;
     if args.list {
-        session.console.result(&VersionsView::new(&loaded.env, rows(session, &versions)));
+        let (env, versions) = (loaded.env.clone(), rows(session, &versions));
+        session.console.result(&VersionsView { env, versions });
         return Ok(Exit::Done);
     }
     let (from, to) = choose(&versions, args.to)?;
@@ -53,30 +48,20 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
         let question = format!("Let {} answer in place of {} in {}?", words(to), words(from), loaded.env);
         session.console.agree(&question, session.global.yes).await?;
     }
-    let progress = session.console.progress();
-    let sink = progress.sink();
-    let done = go(&DeployContext::new(session, &loaded, &*cloud, &sink), from, to, &args).await;
-    progress.finish();
-    let (view, failure) = done?;
+    let going = async |run: RunContext<'_>| go(&run.in_cloud(&*cloud), from, to, &args).await;
+    let (view, failure) = with_progress(session, &loaded, going).await?;
     session.console.result(&view);
     failure.map_or(Ok(Exit::Done), Err)
 }
 
 /// Opens the cloud and lists what there is to go back to.
-async fn find(
-    session: &Session,
-    loaded: &Loaded,
-    args: &Args,
-    sink: &Sink,
-) -> Result<(Box<dyn Cloud>, Vec<Version>), Failure> {
-    let cloud = context::open(session, loaded, Access::Read, sink).await?;
-    let versions = cloud.versions(&cx(session, sink)).await?;
+async fn find(run: RunContext<'_>, args: &Args) -> Result<(Box<dyn Cloud>, Vec<Version>), Failure> {
+    let cloud = run.open(Access::Read).await?;
+    let versions = cloud.versions(&run.cx(address::live())).await?;
     if versions.is_empty() && !args.list {
-        return Err(Failure::new("no_versions", format!("no version is published in {}", loaded.env))
-            .hinted(format!(
-                "`hitctl deploy --env {}` publishes one, unless `publish` is false",
-                loaded.env
-            )));
+        let env = &run.config.env;
+        return Err(Failure::new("no_versions", format!("no version is published in {env}"))
+            .hinted(format!("`hitctl deploy --env {env}` publishes one, unless `publish` is false")));
     }
     Ok((cloud, versions))
 }
@@ -91,13 +76,11 @@ async fn go(
     let env = &context.config.env;
     let started = Instant::now();
     let lock = DeployLock::hold(context, "rollback", args.lock).await?;
-    let (done, lost) = {
-        let done = match check_unchanged(context, from, to, lock.waited).await {
-            Ok(()) => switch(context, from, to, args.no_smoke).await,
-            Err(failure) => Err(failure),
-        };
-        (done, lock.end(None).await)
+    let done = match check_unchanged(context, from, to, lock.waited).await {
+        Ok(()) => switch(context, from, to, args.no_smoke).await,
+        Err(failure) => Err(failure),
     };
+    let lost = lock.end(None).await;
     let (url, failure) = done?;
     let view = RollbackView {
         env: env.clone(),
@@ -118,16 +101,15 @@ async fn check_unchanged(
     to: &Version,
     waited: bool,
 ) -> Result<(), Failure> {
-    let DeployContext { session, config, cloud, sink, .. } = context;
     if !waited {
         return Ok(());
     }
-    let versions = cloud.versions(&cx(session, sink)).await?;
+    let versions = context.cloud.versions(&context.run().cx(address::live())).await?;
     if choose(&versions, Some(to.number))?.0.number == from.number {
         return Ok(());
     }
     Err(Failure::new("changed_meanwhile", "another version was published while this waited")
-        .hinted(format!("look at `hitctl rollback --env {} --list`, then choose again", config.env)))
+        .hinted(format!("look at `hitctl rollback --env {} --list`, then choose again", context.config.env)))
 }
 
 /// Switches, and asks the live URL until that version answers: gives back the URL, and what it failed to do.
@@ -137,13 +119,10 @@ async fn switch(
     to: &Version,
     no_smoke: bool,
 ) -> Result<(Option<String>, Option<Failure>), Failure> {
-    let DeployContext { session, config, cloud, sink, .. } = context;
-    let graph = design(config, cloud.place(), None)?;
-    let live = survey(context, &graph).await?;
-    let plan = hitctl_engine::plan(&graph, &live, &session.mask())
-        .map_err(|error| Failure::new("plan", error.to_string()))?;
+    let (graph, live) = look(context).await?;
+    let plan = difference(context, &graph, &live)?;
     if from.number != to.number {
-        cloud.switch(&cx(session, sink), to).await?;
+        context.cloud.switch(&context.run().cx(address::live()), to).await?;
     }
     let url = url(&plan.outputs());
     let mut failure = None;
@@ -189,10 +168,6 @@ fn choose(versions: &[Version], to: Option<u64>) -> Result<(&Version, &Version),
 /// Whether a version is of an earlier role of the same name than the live one, so that every invocation of it would fail.
 fn is_dead(version: &Version, live: &Version) -> bool {
     matches!((&version.role_id, &live.role_id), (Some(id), Some(live)) if id != live)
-}
-
-fn cx(session: &Session, sink: &Sink) -> Cx {
-    Cx::new(address::live(), sink.clone(), session.stop.clone())
 }
 
 fn words(version: &Version) -> String {

@@ -9,16 +9,18 @@ use futures::StreamExt as _;
 use hit_counter::trigger::Sources;
 use hitctl_cloud::{Entry, Queue, unique};
 use hitctl_config::contract::MAX_COUNT;
-use hitctl_config::{Loaded, names};
+use hitctl_config::names;
 use hitctl_counts::fields;
-use hitctl_engine::{Event, Fault, Phase, Sink};
+use hitctl_engine::{Event, Fault, Phase};
 use hitctl_report::{Exit, Failure, RefusedLine, SendView, plural};
 use hitctl_stack::address;
 use jiff::Timestamp;
 
 use self::lines::{Hit, Making};
+use crate::deployment::context::{RunContext, with_progress};
 use crate::deployment::ingest;
 use crate::elapsed::millis;
+use crate::flags::id_argument;
 use crate::session::Session;
 
 /// Put hits on the queue, which the function counts from
@@ -69,16 +71,18 @@ fn hits(text: &str) -> Result<u64, String> {
 
 /// With the number of a line it has to stay an id.
 fn prefix(text: &str) -> Result<String, String> {
-    if text.len() > 80 { Err("it has more than 80 characters".to_owned()) } else { lines::id(text) }
+    if text.len() > 80 { Err("it has more than 80 characters".to_owned()) } else { id_argument(text) }
 }
 
 /// Sends.
 pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
     let loaded = session.load_for_writing("send hits to").await?;
-    enabled(&loaded)?;
+    if !loaded.app.queue.enabled {
+        return Err(ingest::disabled("no_queue", &loaded, "has no queue to send to", "queue.enabled"));
+    }
     let prefix = args.id_prefix.clone().unwrap_or_else(unique);
-    let keep_query = &loaded.app.counter.keep_query;
     let app = &loaded.app;
+    let keep_query = &app.counter.keep_query;
     let sources = Sources {
         event_key: app.events.key.clone(),
         event_amount: app.events.amount.clone(),
@@ -109,13 +113,16 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
         session.console.warn(&format!("{} more lines are bad", refused.len() - SHOWN));
     }
     let started = Instant::now();
-    let view = SendView::new(&loaded.env, &names::queue(&loaded.app.app, &loaded.env), &prefix, refused);
-    let mut view = view.counted_within(loaded.app.queue.window_s);
+    let mut view = SendView {
+        env: loaded.env.clone(),
+        queue: names::queue(&loaded.app.app, &loaded.env),
+        refused,
+        id_prefix: prefix.clone(),
+        window_s: loaded.app.queue.window_s,
+        ..SendView::default()
+    };
     if !hits.is_empty() {
-        let progress = session.console.progress();
-        let sent = send(session, &loaded, &hits, &mut view, &progress.sink()).await;
-        progress.finish();
-        sent?;
+        with_progress(session, &loaded, async |run| send(run, &hits, &mut view).await).await?;
     }
     view.took_ms = millis(started);
     let exit = view.exit();
@@ -123,36 +130,16 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
     Ok(exit)
 }
 
-/// Refuses where there is no queue by the configuration.
-fn enabled(loaded: &Loaded) -> Result<(), Failure> {
-    if loaded.app.queue.enabled {
-        return Ok(());
-    }
-    let env = &loaded.env;
-    Err(Failure::new("no_queue", format!("env {env} has no queue to send to"))
-        .hinted(format!("set `queue.enabled = true` in hitctl.toml, then run `hitctl deploy --env {env}`"))
-        .exits(Exit::Usage))
-}
-
-async fn send(
-    session: &Session,
-    loaded: &Loaded,
-    hits: &[Hit],
-    view: &mut SendView,
-    sink: &Sink,
-) -> Result<(), Failure> {
-    let cloud = ingest::open(session, loaded, &address::queue(), sink).await?;
+async fn send(run: RunContext<'_>, hits: &[Hit], view: &mut SendView) -> Result<(), Failure> {
+    let RunContext { session, sink, .. } = run;
+    let cloud = ingest::open(run, &address::queue()).await?;
     let queue = cloud.queue(&view.queue)?;
     queue.url().await?;
-    let (mut entries, mut hits_of) = (Vec::new(), Vec::new());
-    for hit in hits {
-        entries.push(Entry { body: hit.body(), ..Entry::default() });
-        hits_of.push((hit.line, hit.n));
-    }
+    let entries: Vec<Entry> = hits.iter().map(|hit| Entry { body: hit.body(), ..Entry::default() }).collect();
     let started = Instant::now();
     let detail = format!("sending {}", plural(entries.len() as u64, "message"));
     sink.send(Event::PhaseStarted { phase: Phase::Send, detail });
-    let fault = batches(session, &queue, &entries, &hits_of, view, sink).await;
+    let fault = batches(run, &queue, &entries, hits, view).await;
     let ok = fault.is_none() && !session.stop.is_cancelled();
     sink.send(Event::PhaseEnded { phase: Phase::Send, ok, took_ms: millis(started) });
     let again = format!(
@@ -174,14 +161,14 @@ async fn send(
 /// Sends batches, some at the same time. Begins none after the user asked to stop, or after one failed as a whole; gives back
 /// why that was.
 async fn batches(
-    session: &Session,
+    run: RunContext<'_>,
     queue: &Queue,
     entries: &[Entry],
-    hits_of: &[(u64, u64)],
+    hits: &[Hit],
     view: &mut SendView,
-    sink: &Sink,
 ) -> Option<Fault> {
-    let halt = session.stop.child_token();
+    let stop = &run.session.stop;
+    let halt = stop.child_token();
     let mut start = 0;
     let batches = Entry::batches(entries).into_iter().map(|batch| {
         let at = start;
@@ -191,10 +178,7 @@ async fn batches(
     let batches: Vec<_> = batches.collect();
     let mut sending = futures::stream::iter(batches)
         .take_while(|_| std::future::ready(!halt.is_cancelled()))
-        .map(|(at, batch)| {
-            let stop = &session.stop;
-            async move { (at, queue.send(batch, stop).await) }
-        })
+        .map(|(at, batch)| async move { (at, queue.send(batch, stop).await) })
         .buffer_unordered(AT_ONCE);
     let (mut whole, mut told) = (None, 0);
     while let Some((at, became)) = sending.next().await {
@@ -205,19 +189,18 @@ async fn batches(
             whole.get_or_insert(fault.clone());
             continue;
         }
-        for ((line, hits), one) in hits_of[at..].iter().zip(became) {
+        for (hit, one) in hits[at..].iter().zip(became) {
             match one {
                 Ok(()) => {
                     view.messages += 1;
-                    view.hits = view.hits.saturating_add(*hits);
+                    view.hits = view.hits.saturating_add(hit.n);
                 }
-                Err(fault) => view.failed.push(RefusedLine { line: *line, why: fault.message }),
+                Err(fault) => view.failed.push(RefusedLine { line: hit.line, why: fault.message }),
             }
         }
         if view.messages / NOTE_EVERY > told {
             told = view.messages / NOTE_EVERY;
-            let note = format!("{} of {} messages", view.messages, entries.len());
-            sink.send(Event::PhaseNote { phase: Phase::Send, note });
+            run.note(Phase::Send, format!("{} of {} messages", view.messages, entries.len()));
         }
     }
     whole

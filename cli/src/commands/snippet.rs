@@ -2,14 +2,13 @@
 
 use hit_counter::path;
 use hitctl_cloud::{Access, is_loopback};
-use hitctl_config::{Loaded, is_unsafe_to_show};
-use hitctl_engine::Sink;
+use hitctl_config::is_unsafe_to_show;
 use hitctl_report::{Exit, Failure, SnippetView};
 use hitctl_stack::address;
 
-use crate::deployment::context::DeployContext;
-use crate::deployment::design::design;
-use crate::deployment::plan::survey;
+use crate::deployment::context::{RunContext, with_progress};
+use crate::deployment::ingest::not_deployed;
+use crate::deployment::plan::look;
 use crate::session::Session;
 
 /// Print what to paste into your page and your README, with the URL of what is deployed; only reads
@@ -49,10 +48,7 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
         Failure::usage(format!("--path {:?} cannot be counted: {why}", args.path))
             .hinted("a path begins with `/`, such as /blog/hello")
     })?;
-    let progress = session.console.progress();
-    let found = url(session, &loaded, &progress.sink()).await;
-    progress.finish();
-    let url = found?;
+    let url = with_progress(session, &loaded, url).await?;
     if is_loopback(&url) {
         session.console.talk("this counter is on this machine: only pages that are opened here reach it");
     }
@@ -80,17 +76,12 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
 }
 
 /// Where the counter is. Nothing is started to find it out.
-async fn url(session: &Session, loaded: &Loaded, sink: &Sink) -> Result<String, Failure> {
-    let cloud = session.cloud(loaded, Access::Read, sink).await?;
-    let graph = design(loaded, cloud.place(), None)?;
-    let live = survey(&DeployContext::new(session, loaded, &*cloud, sink), &graph).await?;
+async fn url(run: RunContext<'_>) -> Result<String, Failure> {
+    let cloud = run.cloud(Access::Read).await?;
+    let (_, live) = look(&run.in_cloud(&*cloud)).await?;
     let url = |address| live.live(&address)?.outputs.get("url").cloned();
     let found = url(address::api()).or_else(|| url(address::function_url()));
-    found.ok_or_else(|| {
-        let env = &loaded.env;
-        Failure::new("not_deployed", format!("there is no counter with a URL in env {env}"))
-            .hinted(format!("run `hitctl deploy --env {env}` first"))
-    })
+    found.ok_or_else(|| not_deployed("counter with a URL", &run.config.env))
 }
 
 /// What stays as it is in a value of a query string. The slash does: the address is for people, too.

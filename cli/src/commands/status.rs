@@ -7,7 +7,7 @@ use hit_counter::share;
 use hitctl_cloud::{Access, Cloud, Depth};
 use hitctl_config::contract::ATTR_BUDGET_PATHS;
 use hitctl_config::{Loaded, Paths, Target};
-use hitctl_engine::{Action, Change, Cx, Sink, Snapshot};
+use hitctl_engine::{Action, Change, Snapshot};
 use hitctl_report::{DeploymentsView, Exit, Failure, LiveVersion, NewPaths, ResourceRow, StatusView};
 use hitctl_resources::{FunctionSpec, QueueSpec, Spec as _};
 use hitctl_stack as stack;
@@ -15,9 +15,9 @@ use hitctl_stack::{Code, address};
 use serde_json::Value as Json;
 
 use crate::commands::gc;
-use crate::deployment::context::DeployContext;
+use crate::deployment::context::{DeployContext, RunContext, with_progress};
 use crate::deployment::design::design;
-use crate::deployment::plan::survey;
+use crate::deployment::plan::{difference, look};
 use crate::deployment::view::url;
 use crate::deployment::{counts, distribution, quota};
 use crate::session::Session;
@@ -45,19 +45,17 @@ pub async fn run(session: &mut Session, args: Args) -> Result<Exit, Failure> {
         session.console.result(&DeploymentsView { target, deployments, only_left_behind: false });
         return Ok(Exit::Done);
     }
-    let progress = session.console.progress();
-    let seen = look(session, &loaded, &progress.sink()).await;
-    progress.finish();
-    let view = seen?;
+    let view = with_progress(session, &loaded, view).await?;
     let drifted = view.is_drifted();
     session.console.result(&view);
     Ok(if drifted && args.detailed_exitcode { Exit::Changes } else { Exit::Done })
 }
 
-async fn look(session: &Session, loaded: &Loaded, sink: &Sink) -> Result<StatusView, Failure> {
-    let cloud = session.cloud(loaded, Access::Read, sink).await?;
-    let graph = design(loaded, cloud.place(), None)?;
-    let live = survey(&DeployContext::new(session, loaded, &*cloud, sink), &graph).await?;
+async fn view(run: RunContext<'_>) -> Result<StatusView, Failure> {
+    let RunContext { session, config: loaded, .. } = run;
+    let cloud = run.cloud(Access::Read).await?;
+    let context = run.in_cloud(&*cloud);
+    let (_, live) = look(&context).await?;
     // What depends on the build, which a look does not make, is compared with the build that is live: `plan` builds.
     let code = live_code(&live, loaded);
     let graph = design(loaded, cloud.place(), code.as_ref())?;
@@ -66,8 +64,7 @@ async fn look(session: &Session, loaded: &Loaded, sink: &Sink) -> Result<StatusV
         cloud.foreign_access(&graph, &live, &session.stop),
     );
     let (graph, _) = fitted?;
-    let plan = hitctl_engine::plan(&graph, &live, &session.mask())
-        .map_err(|error| Failure::new("plan", error.to_string()))?;
+    let plan = difference(&context, &graph, &live)?;
     let mut resources: Vec<_> = plan.changes.iter().map(|change| row(change, &live)).collect();
     if cloud.is_running() {
         for queue in resources.iter_mut().filter(|row| row.present && row.kind == QueueSpec::KIND) {
@@ -89,7 +86,7 @@ async fn look(session: &Session, loaded: &Loaded, sink: &Sink) -> Result<StatusV
     warnings.extend(new_paths.iter().flat_map(NewPaths::warnings));
     warnings.extend(foreign.iter().map(|finding| format!("{}: {}", finding.address, finding.message)));
     let url = url(&plan.outputs());
-    let version = version(session, &*cloud, &live, sink).await?;
+    let version = version(&context, &live).await?;
     let distribution = distribution::check(loaded, &*cloud).await?;
     Ok(StatusView {
         env: loaded.env.clone(),
@@ -145,12 +142,7 @@ async fn depth(cloud: &dyn Cloud, name: &str) -> Result<Vec<(String, String)>, F
 
 /// Which version answers, where versions are published. It is that of the function as it is, unless somebody rolled back or
 /// a deploy did not come to its end; only then is it asked which ones there are.
-async fn version(
-    session: &Session,
-    cloud: &dyn Cloud,
-    live: &Snapshot,
-    sink: &Sink,
-) -> Result<Option<LiveVersion>, Failure> {
+async fn version(context: &DeployContext<'_>, live: &Snapshot) -> Result<Option<LiveVersion>, Failure> {
     let address = address::live();
     let Some(alias) = live.live(&address) else { return Ok(None) };
     let Some(number) = alias.outputs.get("version").and_then(|version| version.parse().ok()) else {
@@ -163,8 +155,7 @@ async fn version(
     let release = function("counter").map(|counter| stack::release(&counter, function("reader").as_ref()));
     let newest = match release {
         Some(release) if alias.spec.get("release").and_then(Json::as_str) != Some(&release) => {
-            let cx = Cx::new(address, sink.clone(), session.stop.clone());
-            let versions = cloud.versions(&cx).await?;
+            let versions = context.cloud.versions(&context.run().cx(address)).await?;
             versions.iter().find(|version| version.release == release).map(|version| version.number)
         }
         _ => None,

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use clap::builder::FalseyValueParser;
 use hitctl_artifact as artifact;
 use hitctl_artifact::{Artifact, BuildRequest, Source};
-use hitctl_config::{Loaded, Target};
-use hitctl_engine::Sink;
+use hitctl_config::Target;
 use hitctl_report::Failure;
 use hitctl_resources::CodePackage;
 
+use super::context::RunContext;
 use crate::session::Session;
 
 /// The origin of the function.
@@ -35,19 +35,15 @@ pub(crate) fn source(session: &Session, from_source: bool) -> Result<Source, Fai
 }
 
 /// Builds the function for the environment's target, or checks and packs the file that the user gave.
-pub(crate) async fn build(
-    session: &Session,
-    loaded: &Loaded,
-    args: FunctionArgs,
-    sink: &Sink,
-) -> Result<Artifact, Failure> {
+pub(crate) async fn build(run: RunContext<'_>, args: FunctionArgs) -> Result<Artifact, Failure> {
+    let RunContext { session, config: loaded, sink } = run;
     let target = match loaded.target {
         Target::Local => artifact::Target::Host,
         Target::Aws => artifact::Target::Lambda(loaded.app.function.arch),
     };
     let source = source(session, args.from_source)?;
-    let request = BuildRequest::new(target, source, session.env.clone())
-        .given(args.artifact.map(|path| session.cwd.join(path)));
+    let given = args.artifact.map(|path| session.cwd.join(path));
+    let request = BuildRequest { given, ..BuildRequest::new(target, source, session.env.clone()) };
     Ok(artifact::build(&request, sink, &session.stop).await?)
 }
 

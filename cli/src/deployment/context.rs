@@ -1,12 +1,75 @@
-//! The context that every step of a deployment needs.
+//! The contexts that the steps of a command need: before a cloud is open, and with it.
 
 use hitctl_cloud::{Access, Cloud, DriverOptions};
 use hitctl_config::{Loaded, Target};
-use hitctl_engine::{Drivers, Sink};
+use hitctl_engine::{Address, Cx, Drivers, Event, Phase, Sink};
 use hitctl_report::Failure;
 use hitctl_resources::Place;
 
 use crate::session::Session;
+
+/// An environment, for one command.
+#[derive(Clone, Copy)]
+pub(crate) struct RunContext<'a> {
+    /// The run of the program.
+    pub(crate) session: &'a Session,
+    /// The configuration in force.
+    pub(crate) config: &'a Loaded,
+    /// The consumer of progress events.
+    pub(crate) sink: &'a Sink,
+}
+
+/// Does a part of a command while its progress is shown.
+pub(crate) async fn with_progress<T>(
+    session: &Session,
+    config: &Loaded,
+    work: impl AsyncFnOnce(RunContext<'_>) -> T,
+) -> T {
+    let progress = session.console.progress();
+    let sink = progress.sink();
+    let done = work(RunContext { session, config, sink: &sink }).await;
+    progress.finish();
+    done
+}
+
+impl<'a> RunContext<'a> {
+    /// Opens the cloud of the env.
+    pub(crate) async fn cloud(self, access: Access) -> Result<Box<dyn Cloud>, Failure> {
+        self.session.cloud(self.config, access, self.sink).await
+    }
+
+    /// Opens the cloud of the env for what writes, and says, before the first write, where that will go.
+    pub(crate) async fn open(self, access: Access) -> Result<Box<dyn Cloud>, Failure> {
+        let (app, env) = (&self.config.app.app, &self.config.env);
+        let say = |place: &str| self.session.console.talk(&format!("app {app}, env {env}, {place}"));
+        if self.config.target == Target::Local {
+            // Said first: it may have to be started.
+            say("on this machine");
+            return self.cloud(access).await;
+        }
+        let cloud = self.cloud(access).await?;
+        let Place { account, region, endpoint, .. } = cloud.place();
+        let at = endpoint.as_ref().map(|endpoint| format!(", endpoint {endpoint}")).unwrap_or_default();
+        say(&format!("AWS account {account}, region {region}{at}"));
+        Ok(cloud)
+    }
+
+    /// The same in its cloud, with drivers that deploy no code.
+    pub(crate) fn in_cloud(self, cloud: &'a dyn Cloud) -> DeployContext<'a> {
+        let Self { session, config, sink } = self;
+        DeployContext { session, config, cloud, drivers: cloud.drivers(DriverOptions::default()), sink }
+    }
+
+    /// What a call on one resource needs.
+    pub(crate) fn cx(self, address: Address) -> Cx {
+        Cx::new(address, self.sink.clone(), self.session.stop.clone())
+    }
+
+    /// Tells how far a part of the run is.
+    pub(crate) fn note(self, phase: Phase, note: String) {
+        self.sink.send(Event::PhaseNote { phase, note });
+    }
+}
 
 /// An environment in its cloud, for one command.
 #[derive(Clone)]
@@ -24,14 +87,9 @@ pub(crate) struct DeployContext<'a> {
 }
 
 impl<'a> DeployContext<'a> {
-    /// A context whose drivers deploy no code.
-    pub(crate) fn new(
-        session: &'a Session,
-        config: &'a Loaded,
-        cloud: &'a dyn Cloud,
-        sink: &'a Sink,
-    ) -> Self {
-        Self { session, config, cloud, drivers: cloud.drivers(DriverOptions::default()), sink }
+    /// The same without its cloud.
+    pub(crate) fn run(&self) -> RunContext<'a> {
+        RunContext { session: self.session, config: self.config, sink: self.sink }
     }
 
     /// The same with other drivers.
@@ -39,25 +97,4 @@ impl<'a> DeployContext<'a> {
     pub(crate) fn with_drivers(self, drivers: Drivers) -> Self {
         Self { drivers, ..self }
     }
-}
-
-/// Opens the cloud of the env for what writes, and says, before the first write, where that will go.
-pub(crate) async fn open(
-    session: &Session,
-    loaded: &Loaded,
-    access: Access,
-    sink: &Sink,
-) -> Result<Box<dyn Cloud>, Failure> {
-    let say =
-        |place: &str| session.console.talk(&format!("app {}, env {}, {place}", loaded.app.app, loaded.env));
-    if loaded.target == Target::Local {
-        // Said first: it may have to be started.
-        say("on this machine");
-        return session.cloud(loaded, access, sink).await;
-    }
-    let cloud = session.cloud(loaded, access, sink).await?;
-    let Place { account, region, endpoint, .. } = cloud.place();
-    let at = endpoint.as_ref().map(|endpoint| format!(", endpoint {endpoint}")).unwrap_or_default();
-    say(&format!("AWS account {account}, region {region}{at}"));
-    Ok(cloud)
 }

@@ -5,46 +5,45 @@ use std::path::Path;
 
 use hitctl_cloud::{Access, Cloud};
 use hitctl_config::Loaded;
-use hitctl_engine::{Address, Sink};
+use hitctl_engine::Address;
 use hitctl_report::{Exit, Failure};
 
-use super::context::{self, DeployContext};
-use super::design::design;
-use super::plan::survey;
+use super::context::{DeployContext, RunContext};
+use super::plan::look;
 use crate::session::Session;
 
 /// Opens the cloud, and says which before the first write. The one on this machine is started only where that resource is
 /// deployed to it.
-pub(crate) async fn open(
-    session: &Session,
-    loaded: &Loaded,
-    address: &Address,
-    sink: &Sink,
-) -> Result<Box<dyn Cloud>, Failure> {
-    let cloud = context::open(session, loaded, Access::Read, sink).await?;
+pub(crate) async fn open(run: RunContext<'_>, address: &Address) -> Result<Box<dyn Cloud>, Failure> {
+    let cloud = run.open(Access::Read).await?;
     if cloud.is_running() {
         return Ok(cloud);
     }
-    deployed(session, loaded, &*cloud, address, sink).await?;
-    session.cloud(loaded, Access::Write, sink).await
+    deployed(&run.in_cloud(&*cloud), address).await?;
+    run.cloud(Access::Write).await
 }
 
 /// Whether that resource is there.
-pub(crate) async fn deployed(
-    session: &Session,
-    loaded: &Loaded,
-    cloud: &dyn Cloud,
-    address: &Address,
-    sink: &Sink,
-) -> Result<(), Failure> {
-    let graph = design(loaded, cloud.place(), None)?;
-    let live = survey(&DeployContext::new(session, loaded, cloud, sink), &graph).await?;
+pub(crate) async fn deployed(context: &DeployContext<'_>, address: &Address) -> Result<(), Failure> {
+    let (_, live) = look(context).await?;
     if live.live(address).is_some() {
         return Ok(());
     }
-    let (env, kind) = (&loaded.env, address.kind().replace('_', " "));
-    Err(Failure::new("not_deployed", format!("there is no {kind} in env {env}"))
-        .hinted(format!("run `hitctl deploy --env {env}` first")))
+    Err(not_deployed(&address.kind().replace('_', " "), &context.config.env))
+}
+
+/// The failure where something of the env is not there.
+pub(crate) fn not_deployed(what: &str, env: &str) -> Failure {
+    Failure::new("not_deployed", format!("there is no {what} in env {env}"))
+        .hinted(format!("run `hitctl deploy --env {env}` first"))
+}
+
+/// The refusal where the configuration lacks what a command needs; `key` switches it on.
+pub(crate) fn disabled(code: &'static str, loaded: &Loaded, lacks: &str, key: &str) -> Failure {
+    let env = &loaded.env;
+    Failure::new(code, format!("env {env} {lacks}"))
+        .hinted(format!("set `{key} = true` in hitctl.toml, then run `hitctl deploy --env {env}`"))
+        .exits(Exit::Usage)
 }
 
 /// A whole file, or stdin for `-`.

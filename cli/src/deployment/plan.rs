@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use hitctl_engine::{Change, Event, Finding, Graph, NOT_OURS, Outcome, Phase, Plan, Severity, Snapshot};
-use hitctl_report::{Exit, Failure, Loss};
+use hitctl_report::{Failure, Loss};
 use hitctl_stack::Code;
 use tokio_util::sync::CancellationToken;
 
@@ -45,8 +45,7 @@ pub(crate) async fn plan_deploy(context: &DeployContext<'_>, code: &Code) -> Res
 }
 
 fn checked(context: &DeployContext<'_>, graph: &Graph, live: &Snapshot) -> Result<PlanRun, Failure> {
-    let plan = hitctl_engine::plan(graph, live, &context.session.mask())
-        .map_err(|error| Failure::new("plan", error.to_string()))?;
+    let plan = difference(context, graph, live)?;
     let findings = hitctl_engine::check(&plan);
     let (mut errors, findings): (Vec<_>, Vec<_>) =
         findings.into_iter().partition(|finding| finding.severity == Severity::Error);
@@ -66,12 +65,29 @@ fn adopt_hint(change: &Change) -> String {
     format!("give `app` in hitctl.toml another name, or take {kind} {name} over with `hitctl deploy --adopt`")
 }
 
+/// The plan from what is live to what is wanted.
+pub(crate) fn difference(
+    context: &DeployContext<'_>,
+    graph: &Graph,
+    live: &Snapshot,
+) -> Result<Plan, Failure> {
+    hitctl_engine::plan(graph, live, &context.session.mask())
+        .map_err(|error| Failure::new("plan", error.to_string()))
+}
+
+/// Reads what is live of the env, without a build.
+pub(crate) async fn look(context: &DeployContext<'_>) -> Result<(Graph, Snapshot), Failure> {
+    let graph = design(context.config, context.cloud.place(), None)?;
+    let live = survey(context, &graph).await?;
+    Ok((graph, live))
+}
+
 /// Reads what is live.
 pub(crate) async fn survey(context: &DeployContext<'_>, graph: &Graph) -> Result<Snapshot, Failure> {
     let DeployContext { session, drivers, sink, .. } = context;
     let reading = hitctl_engine::survey(graph, drivers, sink, &session.stop);
     let live = sink.phase(Phase::Survey, "reading what is deployed", reading).await;
-    live.map_err(|error| Failure::faults("failed to read what is deployed", &error, Exit::Error))
+    live.map_err(|error| Failure::unread(&error))
 }
 
 /// Carries out a plan.

@@ -25,23 +25,14 @@ const MAX_BODY: usize = 64 * 1024;
 /// missing permission shows here.
 const READS: &[&str] = &["/counter?path=/&ro=1", "/v1/count?path=/"];
 
-/// How long the new build may take to answer, in all, and how long to wait before asking again.
-struct Patience {
-    budget: Duration,
-    pause: Duration,
-}
-
-impl Patience {
-    fn of(place: &Place) -> Self {
-        match &place.endpoint {
-            // A new API's name has to spread, and each question is throttled and paid for.
-            None if place.has_versions => {
-                Self { budget: Duration::from_mins(1), pause: Duration::from_millis(300) }
-            }
-            None => Self { budget: Duration::from_secs(10), pause: Duration::from_millis(50) },
-            // An emulator may be busy with others.
-            Some(_) => Self { budget: Duration::from_secs(30), pause: Duration::from_millis(50) },
-        }
+/// For how long the live URL is asked again where it does not answer, and how often.
+fn patience(place: &Place) -> (Duration, Duration) {
+    match &place.endpoint {
+        // A new API's name has to spread, and each question is throttled and paid for.
+        None if place.has_versions => (Duration::from_mins(1), Duration::from_millis(300)),
+        None => (Duration::from_secs(10), Duration::from_millis(50)),
+        // An emulator may be busy with others.
+        Some(_) => (Duration::from_secs(30), Duration::from_millis(50)),
     }
 }
 
@@ -89,7 +80,7 @@ fn is_elsewhere(url: &str, endpoint: &str) -> bool {
 async fn check(session: &Session, target: Target<'_>) -> Result<(), Failure> {
     let Some(url) = target.url else { return call(target).await };
     let web = Web::new(&session.env)?;
-    let Patience { budget, pause } = Patience::of(target.cloud.place());
+    let (budget, pause) = patience(target.cloud.place());
     let deadline = tokio::time::Instant::now() + budget;
     // A request that was answered well is not sent again: the HTTP API may let only one through each second.
     let mut passed = 0;

@@ -20,16 +20,17 @@ pub(crate) fn url(outputs: &BTreeMap<Address, Outputs>) -> Option<String> {
 }
 
 /// The outputs of a deployment, by name, for scripts.
-pub(crate) fn outputs(loaded: &Loaded, live: &BTreeMap<Address, Outputs>) -> Vec<(&'static str, String)> {
+pub(crate) fn outputs(loaded: &Loaded, live: &BTreeMap<Address, Outputs>) -> BTreeMap<String, String> {
     let (app, env) = (&loaded.app.app, &loaded.env);
-    let mut outputs: Vec<_> = url(live).map(|url| ("url", url)).into_iter().collect();
-    if live.contains_key(&address::counter()) {
-        outputs.push(("function", names::function(app, env)));
-    }
-    if live.contains_key(&address::hits_table()) {
-        outputs.push(("table", names::table(app, env)));
-    }
-    outputs
+    let named = |name: &str, address: &Address, value: String| {
+        live.contains_key(address).then(|| (name.to_owned(), value))
+    };
+    let outputs = [
+        url(live).map(|url| ("url".to_owned(), url)),
+        named("function", &address::counter(), names::function(app, env)),
+        named("table", &address::hits_table(), names::table(app, env)),
+    ];
+    outputs.into_iter().flatten().collect()
 }
 
 /// The view of a plan that was, or will be, carried out.
@@ -40,18 +41,14 @@ pub(crate) fn plan_view(
     PlanRun { plan, findings, losses }: &PlanRun,
     started: Instant,
 ) -> PlanView {
-    PlanView::new(command, &loaded.env, &loaded.target.to_string(), plan)
-        .losses(losses.clone())
-        .place(&place.account, &place.region)
-        .warnings(
-            findings
-                .iter()
-                .map(|finding| format!("{}: {}", finding.address, finding.message))
-                .chain(other_release(plan))
-                .collect(),
-        )
-        .estimate(costs(command, loaded))
-        .took_ms(millis(started))
+    let mut view = PlanView::new(command, &loaded.env, &loaded.target.to_string(), plan);
+    view.losses.clone_from(losses);
+    (view.account, view.region) = (Some(place.account.clone()), Some(place.region.clone()));
+    let warnings = findings.iter().map(|finding| format!("{}: {}", finding.address, finding.message));
+    view.warnings = warnings.chain(other_release(plan)).collect();
+    view.estimate = costs(command, loaded);
+    view.took_ms = millis(started);
+    view
 }
 
 /// The cost estimate, for commands that create resources on AWS.

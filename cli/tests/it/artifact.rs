@@ -85,12 +85,13 @@ fn building_again_does_nothing() {
 fn the_built_zip_can_be_given_back() {
     let first = built_function();
     let out = tempfile::tempdir().unwrap();
-    let request = here().given(Some(first.zip.clone())).out_dir(out.path().to_owned());
+    let request = BuildRequest { given: Some(first.zip.clone()), out_dir: out.path().to_owned(), ..here() };
     assert_eq!(run(&request).0.unwrap(), Artifact { built: false, ..first.clone() });
     // The executable by itself makes the very same zip.
     let file = out.path().join("bootstrap");
     fs::write(&file, bootstrap(first)).unwrap();
-    let packed = run(&here().given(Some(file)).out_dir(out.path().join("out"))).0.unwrap();
+    let request = BuildRequest { given: Some(file), out_dir: out.path().join("out"), ..here() };
+    let packed = run(&request).0.unwrap();
     assert_eq!(packed.sha256, first.sha256);
 }
 

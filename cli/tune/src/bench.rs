@@ -18,10 +18,10 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 
-use super::mark::Scratch;
+use super::cpu_quota::Share;
+use super::process_tag::Scratch;
 use super::request::Asks;
 use super::runtime::{RuntimeApi, Times};
-use super::share::Share;
 
 /// How many events a process gets after its first.
 pub const WARM_CALLS: u32 = 20;

@@ -1,16 +1,16 @@
 //! What the memory size brings: the function measured under several, what each costs, and which to take. `model`, `advice`,
-//! `lambda_report` and `request` are pure; `bench` measures on this machine, `copy` in an account.
+//! `lambda_report` and `request` are pure; `bench` measures on this machine, `function_copy` in an account.
 
 mod bench;
-mod copy;
+mod cpu_quota;
+mod function_copy;
 mod lambda_report;
-mod mark;
+mod process_tag;
 mod request;
 mod runtime;
-mod share;
 
 pub use bench::{Bench, WARM_CALLS};
-pub use copy::{Copy, code, deployed};
-pub use mark::Scratch;
+pub use cpu_quota::{Shares, vcpus};
+pub use function_copy::{Copy, code, deployed};
+pub use process_tag::Scratch;
 pub use request::Asks;
-pub use share::{Shares, vcpus};

@@ -1,7 +1,8 @@
 //! Reads counts from CSV: what `counts export` writes, and what spreadsheets make of it.
 
-use super::lines::{Line, Object, Row, count};
+use super::lines::{Line, Object, count};
 use super::records::records;
+use crate::model::CountRow;
 
 /// The columns of an export.
 const COLUMNS: [&str; 5] = ["path", "hits", "uniques", "first", "last"];
@@ -85,7 +86,7 @@ fn row(columns: &[String], cells: Vec<String>) -> Result<Object, String> {
     if filled > columns.len() {
         return Err(format!("expected at most {} cells, found {}", columns.len(), cells.len()));
     }
-    let mut row = Row::default();
+    let mut row = CountRow::default();
     let mut seen = (false, false);
     for (name, cell) in columns.iter().zip(cells) {
         match name.as_str() {

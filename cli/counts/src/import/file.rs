@@ -11,7 +11,8 @@ use super::csv::csv;
 use super::goatcounter;
 use super::json::json;
 use super::lines::{
-    ImportOptions, Line, LineErrors, Object, countable, month as month_of, reason as reason_of,
+    ImportOptions, Line, LineErrors, Object, checked, countable, dated, month as month_of,
+    reason as reason_of,
 };
 use super::reading::Reading;
 use super::records::records;
@@ -58,13 +59,13 @@ pub fn numbers(
         reading.lines += 1;
         let read = read.and_then(|object| match object {
             Object::Row(row) => {
-                let row = row.checked(&taking.keep_query)?;
+                let row = checked(row, &taking.keep_query)?;
                 let sum = rows.entry(row.path.clone()).or_insert_with(|| CountRow::zero(&row.path));
                 sum.add(row);
                 countable(sum)
             }
             Object::Site(read) => {
-                site.add(read.checked()?);
+                site.add(dated(read)?);
                 countable(&site)
             }
             Object::Dropped(read) => {

@@ -179,18 +179,7 @@ impl View {
 
     /// It as the count of a path.
     fn row(&self, path: &str, hits: u64, is_visitor: bool) -> CountRow {
-        let tally = Tally { hits, uniques: u64::from(is_visitor) };
-        let day = self.at.day().to_string();
-        let month = day[..7].to_owned();
-        CountRow {
-            hits,
-            uniques: tally.uniques,
-            first: Some(day.clone()),
-            last: Some(self.at.rfc3339()),
-            days: BTreeMap::from([(day, tally)]),
-            months: BTreeMap::from([(month, tally)]),
-            ..CountRow::zero(path)
-        }
+        CountRow::at(path, &self.at.rfc3339(), Tally { hits, uniques: u64::from(is_visitor) })
     }
 }
 

@@ -66,7 +66,8 @@ pub(crate) fn numbers(archive: &mut Archive, taking: &ImportOptions) -> Result<(
             Some(page) => match lines::page_key(&page.path, &taking.keep_query) {
                 Ok(path) => {
                     let row = rows.entry(path.clone()).or_insert_with(|| CountRow::zero(&path));
-                    row.add(of_hour(&path, &hour, views));
+                    // When in the hour the last one was is not known: at its beginning, at least.
+                    row.add(CountRow::at(&path, &hour, Tally { hits: views, uniques: 0 }));
                     lines::countable(row)
                         .map_err(|why| in_file(STATS, LineErrors::default().with(1, &why)))?;
                 }
@@ -140,18 +141,4 @@ fn stat(mut fields: Fields) -> Result<Stat, String> {
     let views = fields.count("count")?.ok_or_else(|| fields::missing("count"))?;
     let page = fields.count("path_id")?.ok_or_else(|| fields::missing("path_id"))?;
     Ok(Stat { page, hour: lines::moment(&hour)?.rfc3339(), views })
-}
-
-/// Returns the views of an hour as the count of a path. When the last one was in it is not known; at its beginning, at least.
-fn of_hour(path: &str, hour: &str, hits: u64) -> CountRow {
-    let (day, month) = (hour[..10].to_owned(), hour[..7].to_owned());
-    let tally = Tally { hits, uniques: 0 };
-    CountRow {
-        hits,
-        first: Some(day.clone()),
-        last: Some(hour.to_owned()),
-        days: BTreeMap::from([(day, tally)]),
-        months: BTreeMap::from([(month, tally)]),
-        ..CountRow::zero(path)
-    }
 }

@@ -3,12 +3,13 @@
 
 use std::collections::BTreeMap;
 
+use hitctl_config::contract::KEY_SITE;
 use serde_json::Value as Json;
 use serde_json::value::RawValue;
 
-use super::lines::{Line, Object, Row, Site};
+use super::lines::{Line, Object};
 use crate::fields::{self, Fields};
-use crate::model::{Dropped, Tally};
+use crate::model::{CountRow, Dropped, Tally};
 
 /// The fields of an object that stands for more than one path.
 const ALL: [&str; 3] = ["counts", "site", "dropped"];
@@ -71,7 +72,7 @@ fn value_of<'a>(json: &'a str, line: &mut dyn FnMut(&'a str) -> usize, found: &m
 
 fn row(json: &str) -> Result<Object, String> {
     let mut fields = Fields::parse(json)?;
-    Ok(Object::Row(Row {
+    Ok(Object::Row(CountRow {
         path: fields.text("path")?.ok_or_else(|| fields::missing("path"))?,
         hits: fields.count("hits")?.ok_or_else(|| fields::missing("hits"))?,
         uniques: fields.count("uniques")?.unwrap_or(0),
@@ -94,11 +95,13 @@ fn tallies(fields: &mut Fields, name: &str) -> Result<BTreeMap<String, Tally>, S
 
 fn site(json: &str) -> Result<Object, String> {
     let mut fields = Fields::parse(json)?;
-    Ok(Object::Site(Site {
-        uniques: fields.count("uniques")?.ok_or_else(|| fields::missing("uniques"))?,
-        days: counts(fields.object("days")?.unwrap_or_default())?,
-        months: counts(fields.object("months")?.unwrap_or_default())?,
-    }))
+    let uniques = fields.count("uniques")?.ok_or_else(|| fields::missing("uniques"))?;
+    let mut tallies = |name: &str| {
+        let uniques = counts(fields.object(name)?.unwrap_or_default())?.into_iter();
+        Ok::<_, String>(uniques.map(|(when, uniques)| (when, Tally { hits: 0, uniques })).collect())
+    };
+    let (days, months) = (tallies("days")?, tallies("months")?);
+    Ok(Object::Site(CountRow { uniques, days, months, ..CountRow::zero(KEY_SITE) }))
 }
 
 fn dropped(json: &str) -> Result<Object, String> {

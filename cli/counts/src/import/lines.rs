@@ -1,14 +1,12 @@
 //! The lines of a file of counts, whatever its format, and the rules that each has to meet.
 
-use std::collections::BTreeMap;
-
 use hit_counter::moment::Moment;
 use hit_counter::path;
-use hitctl_config::contract::{KEY_SITE, MAX_COUNT};
+use hitctl_config::contract::MAX_COUNT;
 use hitctl_engine::Fault;
 
 use crate::fields;
-use crate::model::{CountRow, Dropped, Tally};
+use crate::model::{CountRow, Dropped};
 
 /// More bad lines than this are only counted.
 const MOST_TOLD: usize = 20;
@@ -61,68 +59,37 @@ pub(crate) fn countable(row: &CountRow) -> Result<(), String> {
     Err(format!("expected at most {MAX_COUNT} hits of {:?} in all lines, found more", row.path))
 }
 
-/// A line as it was read.
-#[derive(Debug, Default)]
-pub(crate) struct Row {
-    pub path: String,
-    pub hits: u64,
-    pub uniques: u64,
-    pub first: Option<String>,
-    pub last: Option<String>,
-    pub days: BTreeMap<String, Tally>,
-    pub months: BTreeMap<String, Tally>,
-}
-
-/// The visitors of the site.
-#[derive(Debug, Default)]
-pub(crate) struct Site {
-    pub uniques: u64,
-    pub days: BTreeMap<String, u64>,
-    pub months: BTreeMap<String, u64>,
-}
-
 /// The kinds of lines.
 pub(crate) enum Object {
-    Row(Row),
-    Site(Site),
+    Row(CountRow),
+    Site(CountRow),
     Dropped(Dropped),
 }
 
 pub(crate) type Line = (usize, Result<Object, String>);
 
-impl Row {
-    /// The same by the rules of the function: the key, a day, and a time in UTC.
-    pub(crate) fn checked(self, keep_query: &[String]) -> Result<CountRow, String> {
-        if self.path.trim().is_empty() {
-            return Err("expected a path, found an empty one".to_owned());
-        }
-        let path = page_key(&self.path, keep_query)?;
-        let first = self.first.filter(|text| !text.is_empty()).map(|text| day(&text)).transpose()?;
-        let last = self.last.filter(|text| !text.is_empty()).map(|text| time(&text)).transpose()?;
-        let mut row =
-            CountRow { hits: self.hits, uniques: self.uniques, first, last, ..CountRow::zero(&path) };
-        for (day, tally) in self.days {
-            row.days.entry(of_century(&self::day(&day)?)?).or_default().add(tally);
-        }
-        for (month, tally) in self.months {
-            row.months.entry(self::month(&month)?).or_default().add(tally);
-        }
-        Ok(row)
+/// A row of a page as it may be counted.
+pub(crate) fn checked(row: CountRow, keep_query: &[String]) -> Result<CountRow, String> {
+    if row.path.trim().is_empty() {
+        return Err("expected a path, found an empty one".to_owned());
     }
+    let path = page_key(&row.path, keep_query)?;
+    dated(CountRow { path, ..row })
 }
 
-impl Site {
-    pub(crate) fn checked(self) -> Result<CountRow, String> {
-        let tally = |uniques| Tally { hits: 0, uniques };
-        let mut row = CountRow { uniques: self.uniques, ..CountRow::zero(KEY_SITE) };
-        for (day, uniques) in self.days {
-            row.days.entry(of_century(&self::day(&day)?)?).or_default().add(tally(uniques));
-        }
-        for (month, uniques) in self.months {
-            row.months.entry(self::month(&month)?).or_default().add(tally(uniques));
-        }
-        Ok(row)
+/// The same row with its times in the form in which they are kept.
+pub(crate) fn dated(row: CountRow) -> Result<CountRow, String> {
+    let CountRow { path, hits, uniques, first, last, days, months } = row;
+    let first = first.filter(|text| !text.is_empty()).map(|text| day(&text)).transpose()?;
+    let last = last.filter(|text| !text.is_empty()).map(|text| time(&text)).transpose()?;
+    let mut row = CountRow { path, hits, uniques, first, last, ..CountRow::default() };
+    for (day, tally) in days {
+        row.days.entry(of_century(&self::day(&day)?)?).or_default().add(tally);
     }
+    for (month, tally) in months {
+        row.months.entry(self::month(&month)?).or_default().add(tally);
+    }
+    Ok(row)
 }
 
 /// The key that a path is counted under, with the query parameters that belong to it.

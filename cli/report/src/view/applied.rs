@@ -2,14 +2,14 @@
 
 use std::fmt::Write as _;
 
-use hitctl_engine::{Action, Address, Outcome};
+use hitctl_engine::{Action, Address, Done, Outcome, Skipped};
 use serde::Serialize;
 
 use super::plan::PlanView;
 use crate::failure::Failure;
 use crate::render::View;
 use crate::style::{Style, Tone};
-use crate::{human, text, words};
+use crate::{format, progress_text, text};
 
 /// A deploy that was carried out, or a part of it.
 #[derive(Clone, Debug, Serialize)]
@@ -18,7 +18,8 @@ pub struct DeployView {
     plan: PlanView,
     #[serde(flatten)]
     applied: Applied,
-    next: String,
+    /// The command that the user is told to run next.
+    pub next: String,
 }
 
 /// A destroy that was carried out, or a part of it.
@@ -29,7 +30,8 @@ pub struct DestroyView {
     #[serde(flatten)]
     applied: Applied,
     left: Vec<Left>,
-    next: Option<String>,
+    /// The command that the user is told to run next.
+    pub next: Option<String>,
 }
 
 /// Something that a destroy leaves.
@@ -46,17 +48,10 @@ pub struct Left {
 /// What became of each change.
 #[derive(Clone, Debug, Serialize)]
 struct Applied {
-    done: Vec<DoneRow>,
+    done: Vec<Done>,
     failed: Vec<FailedRow>,
-    skipped: Vec<SkippedRow>,
+    skipped: Vec<Skipped>,
     interrupted: bool,
-}
-
-#[derive(Clone, Debug, Serialize)]
-struct DoneRow {
-    address: Address,
-    action: Action,
-    took_ms: u64,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -67,44 +62,18 @@ struct FailedRow {
     error: Failure,
 }
 
-#[derive(Clone, Debug, Serialize)]
-struct SkippedRow {
-    address: Address,
-    action: Action,
-    because: Option<Address>,
-}
-
 impl From<&Outcome> for Applied {
     fn from(outcome: &Outcome) -> Self {
+        let failed = |failed: &hitctl_engine::Failure| FailedRow {
+            address: failed.address.clone(),
+            name: failed.name.clone(),
+            action: failed.action,
+            error: Failure::from(&failed.fault),
+        };
         Self {
-            done: outcome
-                .done
-                .iter()
-                .map(|done| DoneRow {
-                    address: done.address.clone(),
-                    action: done.action,
-                    took_ms: done.took_ms,
-                })
-                .collect(),
-            failed: outcome
-                .failed
-                .iter()
-                .map(|failed| FailedRow {
-                    address: failed.address.clone(),
-                    name: failed.name.clone(),
-                    action: failed.action,
-                    error: Failure::from(&failed.fault),
-                })
-                .collect(),
-            skipped: outcome
-                .skipped
-                .iter()
-                .map(|skipped| SkippedRow {
-                    address: skipped.address.clone(),
-                    action: skipped.action,
-                    because: skipped.because.clone(),
-                })
-                .collect(),
+            done: outcome.done.clone(),
+            failed: outcome.failed.iter().map(failed).collect(),
+            skipped: outcome.skipped.clone(),
             interrupted: outcome.interrupted,
         }
     }
@@ -119,7 +88,17 @@ impl Applied {
         self.done.iter().any(|done| matches!(done.action, Action::Create | Action::Replace))
     }
 
-    /// `5 created, 1 updated`.
+    /// `Deployed env prod (..): 2 created in 3.2s.`, or what is said where nothing had to be done.
+    fn summary(&self, verb: &str, idle: String, plan: &PlanView, style: Style) -> String {
+        let head = if self.done.is_empty() {
+            idle
+        } else {
+            let (verb, took) = (style.paint(Tone::Good, verb), format::took(plan.took_ms));
+            format!("{verb} {}: {} in {took}.", plan.whereabouts(), self.total())
+        };
+        text::wrap(&head, 2, style) + "\n"
+    }
+
     fn total(&self) -> String {
         let count = |action: Action| {
             let n = self.done.iter().filter(|done| done.action == action).count();
@@ -134,27 +113,22 @@ impl Applied {
     fn rows(&self, plan: &PlanView, style: Style) -> String {
         let mut out = String::new();
         let mut push = |verb: &str, tone: Tone, address: &Address, note: &str, took_ms: Option<u64>| {
-            let name = text::clean(plan.name_of(address)).into_owned();
-            let line =
-                words::Line { verb, tone: Some(tone), subject: address.as_str(), name: &name, note, took_ms };
+            let name = &text::clean(plan.name_of(address));
+            let (tone, subject) = (Some(tone), address.as_str());
+            let line = progress_text::Line { verb, tone, subject, name, note, took_ms };
             for line in line.render("  ", style) {
                 let _ = writeln!(out, "{line}");
             }
         };
         for done in &self.done {
-            push(done.action.done(), words::tone(done.action), &done.address, "", Some(done.took_ms));
+            push(done.action.done(), progress_text::tone(done.action), &done.address, "", Some(done.took_ms));
         }
         for failed in &self.failed {
             push("failed", Tone::Bad, &failed.address, &text::clean(&failed.error.message), None);
         }
         for skipped in &self.skipped {
-            push(
-                "skipped",
-                Tone::Warn,
-                &skipped.address,
-                &words::skipped_because(skipped.because.as_ref()),
-                None,
-            );
+            let why = progress_text::skipped_because(skipped.because.as_ref());
+            push("skipped", Tone::Warn, &skipped.address, &why, None);
         }
         out
     }
@@ -176,18 +150,11 @@ impl DeployView {
     /// The view of a deploy: its plan and what became of it.
     pub fn new(plan: PlanView, outcome: &Outcome) -> Self {
         // What this is all about: hits, which pages send. Without a URL, a look.
-        let next = match plan.all_outputs().get("url") {
-            Some(_) => format!("hitctl snippet --env {}", plan.env()),
-            None => format!("hitctl status --env {}", plan.env()),
+        let next = match plan.outputs.get("url") {
+            Some(_) => format!("hitctl snippet --env {}", plan.env),
+            None => format!("hitctl status --env {}", plan.env),
         };
         Self { plan, applied: outcome.into(), next }
-    }
-
-    /// Replaces the command that the user is told to run next.
-    #[must_use]
-    pub fn next(mut self, command: impl Into<String>) -> Self {
-        self.next = command.into();
-        self
     }
 }
 
@@ -198,23 +165,13 @@ impl View for DeployView {
             return self.applied.unfinished(plan, style);
         }
         let mut out = plan.warnings_text(style);
-        let took = human::took(plan.took());
-        let head = if self.applied.done.is_empty() {
-            "Nothing to change.".to_owned()
-        } else {
-            format!(
-                "{} {}: {} in {took}.",
-                style.paint(Tone::Good, "Deployed"),
-                plan.whereabouts(),
-                self.applied.total()
-            )
-        };
-        let _ = writeln!(out, "{}", text::wrap(&head, 2, style));
-        if let Some(estimate) = plan.costs().filter(|_| self.applied.has_created()) {
+        let idle = "Nothing to change.".to_owned();
+        out.push_str(&self.applied.summary("Deployed", idle, plan, style));
+        if let Some(estimate) = plan.estimate.as_ref().filter(|_| self.applied.has_created()) {
             let _ = writeln!(out, "{}", text::headed("Cost:", &estimate.brief(), 2, style));
         }
         out.push('\n');
-        let outputs = plan.all_outputs();
+        let outputs = &plan.outputs;
         // The URL first: it is what this is all about.
         let url_first =
             outputs.get_key_value("url").into_iter().chain(outputs.iter().filter(|(name, _)| *name != "url"));
@@ -239,31 +196,14 @@ impl DestroyView {
     pub fn new(plan: PlanView, outcome: &Outcome, left: Vec<Left>) -> Self {
         Self { plan, applied: outcome.into(), left, next: None }
     }
-
-    /// Adds the command that the user is told to run next.
-    #[must_use]
-    pub fn next(mut self, command: impl Into<String>) -> Self {
-        self.next = Some(command.into());
-        self
-    }
 }
 
 impl View for DestroyView {
     fn render(&self, style: Style) -> String {
         let plan = &self.plan;
         let mut out = if self.applied.is_ok() {
-            let took = human::took(plan.took());
-            let head = if self.applied.done.is_empty() {
-                format!("Nothing to remove in {}.", plan.whereabouts())
-            } else {
-                format!(
-                    "{} {}: {} in {took}.",
-                    style.paint(Tone::Good, "Destroyed"),
-                    plan.whereabouts(),
-                    self.applied.total()
-                )
-            };
-            text::wrap(&head, 2, style) + "\n"
+            let idle = format!("Nothing to remove in {}.", plan.whereabouts());
+            self.applied.summary("Destroyed", idle, plan, style)
         } else {
             self.applied.unfinished(plan, style)
         };

@@ -11,7 +11,16 @@ use crate::render::Report;
 use crate::test_styles::{COLOUR, NARROW, WIDE, fits, visible};
 
 fn plan(command: &str) -> PlanView {
-    PlanView::new(command, "local", "local", &everything()).took_ms(3210)
+    let mut plan = PlanView::new(command, "local", "local", &everything());
+    plan.took_ms = 3210;
+    plan
+}
+
+fn offering(outputs: &[(&str, &str)]) -> PlanView {
+    let outputs = outputs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let mut plan = plan("deploy");
+    plan.outputs = outputs.collect();
+    plan
 }
 
 fn done(kind: &str, name: &str, action: Action) -> Done {
@@ -51,11 +60,8 @@ fn partial(interrupted: bool) -> Outcome {
 
 #[test]
 fn a_deploy_ends_with_the_url_and_the_next_command() {
-    let plan = plan("deploy").outputs([
-        ("table", "hits-local"),
-        ("function", "hits-local"),
-        ("url", "http://127.0.0.1:8700"),
-    ]);
+    let plan =
+        offering(&[("table", "hits-local"), ("function", "hits-local"), ("url", "http://127.0.0.1:8700")]);
     let view = DeployView::new(plan, &good());
     insta::assert_snapshot!(Report::human(&view, WIDE), @"
     Deployed env local (this machine): 2 created, 1 updated in 3.2s.
@@ -72,8 +78,7 @@ fn a_deploy_ends_with_the_url_and_the_next_command() {
 
 #[test]
 fn a_deploy_without_changes_is_short() {
-    let view =
-        DeployView::new(plan("deploy").outputs([("url", "http://127.0.0.1:8700")]), &Outcome::default());
+    let view = DeployView::new(offering(&[("url", "http://127.0.0.1:8700")]), &Outcome::default());
     insta::assert_snapshot!(Report::human(&view, WIDE), @"
     Nothing to change.
 
@@ -135,7 +140,8 @@ fn a_destroy_says_what_is_left() {
         name: "hits-local".to_owned(),
         why: "it holds the counts; `hitctl destroy --env local --delete-data` removes it too".to_owned(),
     }];
-    let view = DestroyView::new(plan("destroy"), &outcome, left).next("hitctl deploy --env local");
+    let mut view = DestroyView::new(plan("destroy"), &outcome, left);
+    view.next = Some("hitctl deploy --env local".to_owned());
     insta::assert_snapshot!(Report::human(&view, WIDE), @"
     Destroyed env local (this machine): 2 deleted in 3.2s.
 
@@ -166,7 +172,8 @@ fn a_destroy_says_what_is_left() {
 #[test]
 fn a_deploy_that_makes_something_says_what_it_will_cost() {
     let app = hitctl_config::load(None, None, &hitctl_config::Overrides::new()).unwrap().app;
-    let plan = plan("deploy").estimate(Some(hitctl_stack::cost::estimate(&app)));
+    let mut plan = plan("deploy");
+    plan.estimate = Some(hitctl_stack::cost::estimate(&app));
     let line = "Cost: 10,000 views a month: about 0.04 USD; a million: 3.88 USD; worst case: about 598 USD a month\n";
     let text = Report::human(&DeployView::new(plan.clone(), &good()), WIDE);
     assert!(text.contains(line), "{text}");

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::render::View;
 use crate::style::Style;
 use crate::table::{Column, Table};
-use crate::{human, text};
+use crate::{format, text};
 
 /// What a command did to the counts.
 #[derive(Clone, Debug, Serialize)]
@@ -50,7 +50,8 @@ impl View for ChangesView {
         }
         let mut table =
             Table::new([Column::text("PATH").flexible(), Column::number("BEFORE"), Column::number("NOW")]);
-        let hits = |hits: Option<u64>| hits.map_or_else(|| "-".to_owned(), |hits| human::number(hits, style));
+        let hits =
+            |hits: Option<u64>| hits.map_or_else(|| "-".to_owned(), |hits| format::number(hits, style));
         for change in &self.changed {
             table.row([text::clean(&change.path).into(), hits(change.old).into(), hits(change.new).into()]);
         }
@@ -60,8 +61,8 @@ impl View for ChangesView {
 
 impl View for ImportView {
     fn render(&self, style: Style) -> String {
-        let paths = |n: u64| format!("{} {}", human::number(n, style), if n == 1 { "path" } else { "paths" });
-        let hits = human::number(self.hits, style);
+        let paths = |n: u64| format::count(n, "path", style);
+        let hits = format::number(self.hits, style);
         match (self.counted, self.already) {
             (0, 0) => "There is nothing in it to import.\n".to_owned(),
             (counted, 0) if self.dry_run => {
@@ -91,14 +92,14 @@ impl View for ImportView {
 pub fn imported_lines(reading: &Reading) -> Vec<String> {
     let LeftOut { robots, events, refused } = reading.left_out;
     let left_out = [
-        (robots > 0).then(|| format!("{} of robots", human::plural(robots, "view"))),
-        (events > 0).then(|| human::plural(events, "event")),
-        (refused > 0).then(|| format!("{} of paths that cannot be counted", human::plural(refused, "view"))),
+        (robots > 0).then(|| format!("{} of robots", format::plural(robots, "view"))),
+        (events > 0).then(|| format::plural(events, "event")),
+        (refused > 0).then(|| format!("{} of paths that cannot be counted", format::plural(refused, "view"))),
     ];
     let left_out: Vec<String> = left_out.into_iter().flatten().collect();
     let lines = [
         (!reading.format.is_empty())
-            .then(|| format!("read {} of {}", human::plural(reading.lines, "record"), reading.format)),
+            .then(|| format!("read {} of {}", format::plural(reading.lines, "record"), reading.format)),
         (!left_out.is_empty()).then(|| format!("left out: {}", left_out.join(", "))),
         (!reading.not_kept.is_empty()).then(|| format!("cannot keep: {}", reading.not_kept.join(", "))),
     ];

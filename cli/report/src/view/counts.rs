@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::render::View;
 use crate::style::Style;
 use crate::table::{Column, Table};
-use crate::{human, text};
+use crate::{format, text};
 
 /// The counts of some paths.
 #[derive(Clone, Debug, Serialize)]
@@ -36,16 +36,16 @@ impl View for CountsView {
         let mut table = Table::new(columns);
         let time = |time: &Option<String>| text::clean(time.as_deref().unwrap_or_default()).into_owned();
         for row in &self.counts {
-            let mut cells = vec![text::clean(&row.path).into(), human::number(row.hits, style).into()];
-            cells.extend(visitors.then(|| human::number(row.uniques, style).into()));
+            let mut cells = vec![text::clean(&row.path).into(), format::number(row.hits, style).into()];
+            cells.extend(visitors.then(|| format::number(row.uniques, style).into()));
             cells.extend([time(&row.first).into(), time(&row.last).into()]);
             table.row(cells);
         }
         let mut out = table.render(0, style);
         if style.tty && self.counts.len() > 1 {
             let hits = self.counts.iter().map(|row| row.hits).fold(0, u64::saturating_add);
-            let paths = human::number(self.counts.len() as u64, style);
-            let _ = writeln!(out, "\n{} hits on {paths} paths", human::number(hits, style));
+            let paths = format::number(self.counts.len() as u64, style);
+            let _ = writeln!(out, "\n{} hits on {paths} paths", format::number(hits, style));
         }
         out
     }

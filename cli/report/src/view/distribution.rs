@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::render::View;
 use crate::style::{Style, Tone};
-use crate::{human, text};
+use crate::{format, text};
 
 /// The most paths of an invalidation that people are shown.
 const SHOWN: usize = 5;
@@ -101,7 +101,7 @@ impl View for InvalidateView {
             text::clean(&self.distribution),
             style.paint(tone, done),
             shown.join(" "),
-            human::plural(self.paths.len() as u64, "path"),
+            format::plural(self.paths.len() as u64, "path"),
         )
     }
 }

@@ -2,40 +2,48 @@
 //! people. A view is built by a command and never does anything.
 
 mod applied;
+mod build;
 mod changes;
+mod config;
 mod counts;
-mod dead;
+mod dead_letters;
 mod deployments;
 mod distribution;
+mod doctor;
+mod explain;
+mod facts;
 mod invoke;
+mod local;
 mod logs;
 mod page;
 mod paths;
 mod plan;
+mod policy;
 mod report;
 mod send;
-mod simple;
 mod snippet;
 mod status;
 mod tune;
 mod versions;
 
 pub use applied::{DeployView, DestroyView, Left};
+pub use build::BuildView;
 pub use changes::{ChangesView, ImportView, imported_lines};
+pub use config::{ConfigView, EnvListView, EnvRow, InitView};
 pub use counts::CountsView;
-pub use dead::{DeadLetterRow, DeadLettersView, PurgeView, RedriveView, Stuck};
+pub use dead_letters::{DeadLetterRow, DeadLettersView, PurgeView, RedriveView, Stuck};
 pub use deployments::{DeploymentRow, DeploymentsView};
 pub use distribution::{DistributionRow, InvalidateView};
+pub use doctor::{Check, CheckStatus, DoctorView};
+pub use explain::ExplainView;
 pub use invoke::{EventView, InvokeView};
+pub use local::{InvalidationRow, InvalidationsView, LocalStatusView};
 pub use logs::{LogLine, LogsView};
 pub use paths::{PathListView, PathsView, Stray};
 pub use plan::{Confirmation, Loss, PlanView};
+pub use policy::{PolicyView, PrivacyView};
 pub use report::{AddressRow, Point, ReportView, Span};
 pub use send::{EmitView, FailedEvent, RefusedLine, SendView};
-pub use simple::{
-    BuildView, Check, CheckStatus, ConfigView, DoctorView, EnvListView, EnvRow, ExplainView, InitView,
-    InvalidationRow, InvalidationsView, LocalStatusView, PolicyView, PrivacyView,
-};
 pub use snippet::SnippetView;
 pub use status::{LiveVersion, NewPaths, ResourceRow, StatusView};
 pub use tune::TuneView;

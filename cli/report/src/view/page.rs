@@ -7,7 +7,7 @@ use hit_counter::badge;
 
 use super::report::{Point, ReportView};
 use crate::style::Style;
-use crate::{human, text};
+use crate::{format, text};
 
 const STYLE: &str = include_str!("page.css");
 /// Numbers with commas, as on a terminal.
@@ -190,7 +190,7 @@ fn scaled(value: u64, most: u64) -> usize {
 }
 
 fn number(n: u64) -> String {
-    human::number(n, PEOPLE)
+    format::number(n, PEOPLE)
 }
 
 /// A text as it may stand in HTML, within quotes too.

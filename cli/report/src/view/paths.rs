@@ -5,10 +5,10 @@ use std::fmt::Write as _;
 use hitctl_counts::pages::Refused;
 use serde::Serialize;
 
-use crate::human::plural;
+use crate::format::plural;
 use crate::render::View;
 use crate::style::Style;
-use crate::{human, text};
+use crate::{format, text};
 
 /// More of a kind than this are only counted, for people.
 const MOST_SHOWN: usize = 20;
@@ -52,8 +52,7 @@ impl View for PathsView {
         list(&mut out, "+", self.added.iter().map(|path| text::clean(path).into_owned()));
         list(&mut out, "-", self.removed.iter().map(|path| text::clean(path).into_owned()));
         let strays = self.strays.iter().map(|stray| {
-            let hits = if stray.hits == 1 { "hit" } else { "hits" };
-            format!("{}  {} {hits}, but no page", text::clean(&stray.path), human::number(stray.hits, style))
+            format!("{}  {}, but no page", text::clean(&stray.path), format::count(stray.hits, "hit", style))
         });
         list(&mut out, "?", strays);
         let refused = self.refused.iter();
@@ -68,7 +67,7 @@ impl View for PathsView {
         if !self.removed.is_empty() {
             parts.push(format!("{} {would}removed", paths(self.removed.len())));
         }
-        parts.push(format!("{} there already", human::number(self.kept, style)));
+        parts.push(format!("{} there already", format::number(self.kept, style)));
         let _ = writeln!(out, "{}.", parts.join(", "));
         out
     }

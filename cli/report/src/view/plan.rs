@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 
 use crate::render::View;
 use crate::style::{Style, Tone};
-use crate::{human, text, words};
+use crate::{format, progress_text, text};
 
 /// What stands for a value that is not known yet.
 const UNKNOWN: &str = "(known after deploy)";
@@ -21,19 +21,26 @@ const LONGEST_VALUE: usize = 72;
 #[derive(Clone, Debug, Serialize)]
 pub struct PlanView {
     command: String,
-    env: String,
+    pub(super) env: String,
     target: String,
-    account: Option<String>,
-    region: Option<String>,
+    /// The AWS account.
+    pub account: Option<String>,
+    /// Its region.
+    pub region: Option<String>,
     changes: Vec<ChangeRow>,
     summary: Summary,
-    outputs: BTreeMap<String, String>,
-    warnings: Vec<String>,
+    /// What the deployed app offers: `url`, `function`, `table`.
+    pub outputs: BTreeMap<String, String>,
+    /// What the user should know.
+    pub warnings: Vec<String>,
+    /// What is lost for good.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    losses: Vec<Loss>,
+    pub losses: Vec<Loss>,
+    /// What it will cost.
     #[serde(skip_serializing_if = "Option::is_none")]
-    estimate: Option<Estimate>,
-    took_ms: u64,
+    pub estimate: Option<Estimate>,
+    /// How long it took, in milliseconds.
+    pub took_ms: u64,
     #[serde(skip)]
     brief: bool,
 }
@@ -102,77 +109,15 @@ impl PlanView {
         }
     }
 
-    /// Says where it is.
-    #[must_use]
-    pub fn place(mut self, account: &str, region: &str) -> Self {
-        (self.account, self.region) = (Some(account.to_owned()), Some(region.to_owned()));
-        self
-    }
-
-    /// Adds what the deployed app offers: `url`, `function`, `table`.
-    #[must_use]
-    pub fn outputs<K: Into<String>, V: Into<String>>(
-        mut self,
-        outputs: impl IntoIterator<Item = (K, V)>,
-    ) -> Self {
-        self.outputs.extend(outputs.into_iter().map(|(name, value)| (name.into(), value.into())));
-        self
-    }
-
-    /// Adds what the user should know.
-    #[must_use]
-    pub fn warnings(mut self, warnings: Vec<String>) -> Self {
-        self.warnings.extend(warnings);
-        self
-    }
-
-    /// Adds what is lost for good.
-    #[must_use]
-    pub fn losses(mut self, losses: Vec<Loss>) -> Self {
-        self.losses = losses;
-        self
-    }
-
-    /// Adds what it will cost.
-    #[must_use]
-    pub fn estimate(mut self, estimate: Option<Estimate>) -> Self {
-        self.estimate = estimate;
-        self
-    }
-
-    /// Says how long it took, in milliseconds.
-    #[must_use]
-    pub fn took_ms(mut self, took_ms: u64) -> Self {
-        self.took_ms = took_ms;
-        self
-    }
-
     /// Leaves out the fields of what is made anew or removed, for a plan that is carried out at once.
     #[must_use]
-    pub fn brief(mut self) -> Self {
-        self.brief = true;
-        self
+    pub fn brief(self) -> Self {
+        Self { brief: true, ..self }
     }
 
     /// Whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
         self.changes.iter().all(|change| change.action == Action::Keep)
-    }
-
-    pub(super) fn env(&self) -> &str {
-        &self.env
-    }
-
-    pub(super) fn took(&self) -> u64 {
-        self.took_ms
-    }
-
-    pub(super) fn all_outputs(&self) -> &BTreeMap<String, String> {
-        &self.outputs
-    }
-
-    pub(super) fn costs(&self) -> Option<&Estimate> {
-        self.estimate.as_ref()
     }
 
     pub(super) fn name_of(&self, address: &Address) -> &str {
@@ -231,17 +176,16 @@ impl PlanView {
 impl View for PlanView {
     fn render(&self, style: Style) -> String {
         let mut out = String::new();
-        let wide =
-            self.changes.iter().filter(|row| row.notable).map(|row| text::width(row.address.as_str())).max();
         let mut changes: Vec<&ChangeRow> = self.changes.iter().filter(|row| row.notable).collect();
+        let wide = changes.iter().map(|row| text::width(row.address.as_str())).max().unwrap_or(0);
         // What stays comes last, under what is done.
         changes.sort_by_key(|row| row.action == Action::Keep);
         for row in &changes {
-            row.render(&mut out, wide.unwrap_or(0), self.brief, style);
+            row.render(&mut out, wide, self.brief, style);
         }
-        let kept = self.changes.iter().filter(|row| !row.notable).count() as u64;
+        let kept = (self.changes.len() - changes.len()) as u64;
         if kept > 0 && !changes.is_empty() {
-            let line = format!("    {} as wanted", human::plural(kept, "resource"));
+            let line = format!("    {} as wanted", format::plural(kept, "resource"));
             let _ = writeln!(out, "{}", style.paint(Tone::Dim, line));
         }
         if !changes.is_empty() {
@@ -263,8 +207,9 @@ impl View for PlanView {
 
 impl ChangeRow {
     fn render(&self, out: &mut String, wide: usize, brief: bool, style: Style) {
-        let tone = words::tone(self.action);
-        let head = style.paint(tone, format!("{} {:<7}", words::sign(self.action, style), self.action));
+        let tone = progress_text::tone(self.action);
+        let head =
+            style.paint(tone, format!("{} {:<7}", progress_text::sign(self.action, style), self.action));
         let name = text::clean(&self.name);
         let why = format!("({})", text::clean(&self.why));
         // sign, verb, address, name and why on one line where they fit.
@@ -318,7 +263,7 @@ fn value(json: &Json, columns: usize, style: Style) -> String {
     if json.as_str() == Some(UNKNOWN) {
         return UNKNOWN.to_owned();
     }
-    human::value(json, columns, style).replace(&format!("\"{UNKNOWN}\""), UNKNOWN)
+    format::value(json, columns, style).replace(&format!("\"{UNKNOWN}\""), UNKNOWN)
 }
 
 #[cfg(test)]

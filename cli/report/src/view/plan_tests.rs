@@ -71,13 +71,16 @@ pub(in super::super) fn everything() -> Plan {
 }
 
 fn view() -> PlanView {
-    PlanView::new("plan", "test", "aws", &everything())
-        .place("123456789012", "eu-central-1")
-        .outputs([("table", "hits-test")])
-        .warnings(vec![
+    PlanView {
+        account: Some("123456789012".to_owned()),
+        region: Some("eu-central-1".to_owned()),
+        outputs: BTreeMap::from([("table".to_owned(), "hits-test".to_owned())]),
+        warnings: vec![
             "with reserved concurrency 1 a hit that arrives while another is served is refused".to_owned(),
-        ])
-        .took_ms(1234)
+        ],
+        took_ms: 1234,
+        ..PlanView::new("plan", "test", "aws", &everything())
+    }
 }
 
 #[test]
@@ -208,7 +211,7 @@ fn json_is_the_contract() {
 #[test]
 fn what_it_will_cost_comes_last() {
     let app = hitctl_config::load(None, None, &hitctl_config::Overrides::new()).unwrap().app;
-    let view = view().estimate(Some(hitctl_stack::cost::estimate(&app)));
+    let view = PlanView { estimate: Some(hitctl_stack::cost::estimate(&app)), ..view() };
     let text = Report::human(&view, WIDE);
     let end = text.find("Plan:").map(|at| &text[at..]).unwrap();
     insta::assert_snapshot!(end, @"

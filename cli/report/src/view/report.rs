@@ -10,7 +10,7 @@ use super::page;
 use crate::render::View;
 use crate::style::{Style, Tone};
 use crate::table::{Cell, Column, Table};
-use crate::{chart, human, text};
+use crate::{chart, format, text};
 
 /// How high a chart is, in lines.
 const LINES: usize = 6;
@@ -118,18 +118,6 @@ impl ReportView {
         self
     }
 
-    /// With what was not counted.
-    #[must_use]
-    pub fn dropping(self, dropped: BTreeMap<String, BTreeMap<String, u64>>) -> Self {
-        Self { dropped, ..self }
-    }
-
-    /// With the addresses that are kept.
-    #[must_use]
-    pub fn naming(self, addresses: Vec<AddressRow>) -> Self {
-        Self { addresses, ..self }
-    }
-
     /// The report as one page of HTML that needs nothing else: no script, no other file.
     pub fn page(&self) -> String {
         page::render(self)
@@ -154,9 +142,7 @@ impl ReportView {
 
     fn summary(&self, style: Style) -> String {
         let today = self.today();
-        let some = |n: u64, noun: &str| {
-            format!("{} {noun}{}", human::number(n, style), if n == 1 { "" } else { "s" })
-        };
+        let some = |n: u64, noun: &str| format::count(n, noun, style);
         let visitors = |n: u64| self.uniques.map_or(String::new(), |_| format!(", {}", some(n, "visitor")));
         let line = format!(
             "{} {}: {}{} on {}; today {}{}",
@@ -177,7 +163,7 @@ impl ReportView {
         let most = values.iter().copied().max().unwrap_or(0);
         let wide = [3, 2, 1].into_iter().find(|wide| 2 + wide * values.len() <= style.columns()).unwrap_or(1);
         let head =
-            format!("{title}, {} to {}, at most {}", first.time, last.time, human::number(most, style));
+            format!("{title}, {} to {}, at most {}", first.time, last.time, format::number(most, style));
         let mut out = format!("\n{}\n", text::wrap(&head, 0, style));
         for line in chart::columns(&values, LINES, wide, style) {
             let _ = writeln!(out, "  {}", style.paint(Tone::Good, line));
@@ -198,7 +184,7 @@ impl ReportView {
         columns.push(Column::text("").optional());
         let mut table = Table::new(columns);
         for row in &self.top {
-            let number = |n| Cell::from(human::number(n, style));
+            let number = |n| Cell::from(format::number(n, style));
             let mut cells = vec![Cell::from(text::clean(&row.path)), number(row.hits)];
             cells.extend(self.uniques.map(|_| number(row.uniques)));
             cells.push(Cell::toned(chart::bar(row.hits, most, BAR, style), Tone::Good));
@@ -216,7 +202,7 @@ impl ReportView {
             let bar = chart::bar(n, most, BAR, style);
             table.row([
                 text::clean(reason).into(),
-                human::number(n, style).into(),
+                format::number(n, style).into(),
                 Cell::toned(bar, Tone::Warn),
             ]);
         }
@@ -228,7 +214,11 @@ impl ReportView {
             Table::new([Column::text("ADDRESS"), Column::number("VIEWS"), Column::text("LAST").optional()]);
         for row in &self.addresses {
             let last = text::clean(row.last.as_deref().unwrap_or_default()).into_owned();
-            table.row([text::clean(&row.address).into(), human::number(row.hits, style).into(), last.into()]);
+            table.row([
+                text::clean(&row.address).into(),
+                format::number(row.hits, style).into(),
+                last.into(),
+            ]);
         }
         table.render(0, style)
     }

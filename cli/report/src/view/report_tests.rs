@@ -33,7 +33,8 @@ fn report() -> ReportView {
         ("2026-10".to_owned(), reasons(&[("bot", 40)])),
         ("2026-11".to_owned(), reasons(&[("bot", 25), ("dup", 9), ("gpc", 0)])),
     ]);
-    ReportView::new("blog", "prod", &span(), true).counting(counts, &site, &span()).dropping(dropped)
+    let report = ReportView::new("blog", "prod", &span(), true).counting(counts, &site, &span());
+    ReportView { dropped, ..report }
 }
 
 #[test]
@@ -109,8 +110,8 @@ fn visitors_of_the_site_are_not_the_sum_over_its_pages() {
 
 #[test]
 fn the_page_is_one_file_without_scripts_and_everything_in_it_is_escaped() {
-    let mut all =
-        report().naming(vec![AddressRow { address: "\"><b>".to_owned(), hits: 1, first: None, last: None }]);
+    let mut all = report();
+    all.addresses = vec![AddressRow { address: "\"><b>".to_owned(), hits: 1, first: None, last: None }];
     all.top = vec![row("/<script>alert(1)</script>", 7, 7, &[]), row("a\"b'c&d", 1, 1, &[])];
     let page = all.page();
     assert!(!page.contains("<script") && !page.contains("\"><b>"), "{page}");

@@ -7,10 +7,10 @@ use serde::Serialize;
 use crate::failure::Exit;
 use crate::render::View;
 use crate::style::{Style, Tone};
-use crate::{human, text};
+use crate::{format, text};
 
 /// Hits that were sent.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct SendView {
     /// The environment.
     pub env: String,
@@ -28,8 +28,9 @@ pub struct SendView {
     pub id_prefix: String,
     /// Milliseconds.
     pub took_ms: u64,
+    /// For how long messages are gathered before they are counted, in seconds.
     #[serde(skip)]
-    window_s: u32,
+    pub window_s: u32,
 }
 
 /// A line that was not sent.
@@ -42,7 +43,7 @@ pub struct RefusedLine {
 }
 
 /// Events that were put on a bus.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct EmitView {
     /// The environment.
     pub env: String,
@@ -70,28 +71,6 @@ pub struct FailedEvent {
 }
 
 impl SendView {
-    /// Nothing is sent yet.
-    pub fn new(env: &str, queue: &str, id_prefix: &str, refused: Vec<RefusedLine>) -> Self {
-        Self {
-            env: env.to_owned(),
-            queue: queue.to_owned(),
-            hits: 0,
-            messages: 0,
-            refused,
-            failed: Vec::new(),
-            id_prefix: id_prefix.to_owned(),
-            took_ms: 0,
-            window_s: 0,
-        }
-    }
-
-    /// For how long messages are gathered before they are counted, in seconds.
-    #[must_use]
-    pub fn counted_within(mut self, window_s: u32) -> Self {
-        self.window_s = window_s;
-        self
-    }
-
     /// How the program ends.
     pub fn exit(&self) -> Exit {
         match (self.failed.is_empty(), self.refused.is_empty()) {
@@ -104,9 +83,7 @@ impl SendView {
 
 impl View for SendView {
     fn render(&self, style: Style) -> String {
-        let count = |n: u64, noun: &str| {
-            format!("{} {noun}{}", human::number(n, style), if n == 1 { "" } else { "s" })
-        };
+        let count = |n: u64, noun: &str| format::count(n, noun, style);
         let (hits, messages) = (count(self.hits, "hit"), count(self.messages, "message"));
         let mut out = format!("Sent {hits} in {messages} to {}.\n", text::clean(&self.queue));
         for line in &self.failed {
@@ -131,9 +108,8 @@ impl View for SendView {
 
 impl View for EmitView {
     fn render(&self, style: Style) -> String {
-        let number = human::number(self.events, style);
-        let noun = if self.events == 1 { "event" } else { "events" };
-        let mut out = format!("Put {number} {noun} on the bus {}.\n", text::clean(&self.bus));
+        let events = format::count(self.events, "event", style);
+        let mut out = format!("Put {events} on the bus {}.\n", text::clean(&self.bus));
         for failed in &self.failed {
             let why = format!("{}: {}", text::clean(&failed.code), text::clean(&failed.message));
             let head = style.paint(Tone::Bad, format!("event {} was not taken:", failed.index));
@@ -157,7 +133,11 @@ mod tests {
         SendView {
             hits: 1_200,
             messages: 12,
-            ..SendView::new("prod", "hits-prod-hits", "monday", Vec::new()).counted_within(60)
+            env: "prod".to_owned(),
+            queue: "hits-prod-hits".to_owned(),
+            id_prefix: "monday".to_owned(),
+            window_s: 60,
+            ..SendView::default()
         }
     }
 

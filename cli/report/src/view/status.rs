@@ -9,7 +9,7 @@ use super::distribution::DistributionRow;
 use crate::render::View;
 use crate::style::{Style, Tone};
 use crate::table::{Cell, Column, Table};
-use crate::{human, text};
+use crate::{format, text};
 
 /// What is deployed.
 #[derive(Clone, Debug, Serialize)]
@@ -61,7 +61,7 @@ pub struct NewPaths {
 impl NewPaths {
     /// Returns warnings for the owner: new pages are not counted, or soon will not be.
     pub fn warnings(&self) -> Vec<String> {
-        let number = |n: u64| human::number(n, Style::PLAIN);
+        let number = |n: u64| format::number(n, Style::PLAIN);
         let is_near = |used: u64, most: u64| used >= most.saturating_mul(4) / 5;
         let mut warnings = Vec::new();
         let used = |used: u64, most: u64| format!("{} of {} new paths", number(used), number(most));
@@ -137,12 +137,12 @@ impl OnQueue {
         if self.all == 0 {
             return "empty".to_owned();
         }
-        let number = |n: u64| human::number(n, style);
+        let number = |n: u64| format::number(n, style);
         let mut parts = vec![format!("{} waiting", number(self.visible))];
         parts.extend(Some(self.in_flight).filter(|n| *n > 0).map(|n| format!("{} in flight", number(n))));
         parts.extend(Some(self.delayed).filter(|n| *n > 0).map(|n| format!("{} delayed", number(n))));
         parts.extend(
-            self.oldest_s.map(|age| format!("the oldest for {}", human::took(age.saturating_mul(1_000)))),
+            self.oldest_s.map(|age| format!("the oldest for {}", format::took(age.saturating_mul(1_000)))),
         );
         parts.join(", ")
     }
@@ -207,7 +207,7 @@ impl View for StatusView {
         let _ = writeln!(out, "\n  url   {}", style.paint(Tone::Link, url));
         let hits = self.hits.map_or_else(
             || style.paint(Tone::Dim, "(kept; not read while the local cloud does not run)"),
-            |hits| style.paint(Tone::Strong, human::number(hits, style)),
+            |hits| style.paint(Tone::Strong, format::number(hits, style)),
         );
         let _ = writeln!(out, "{}", text::headed("  hits ", &hits, 8, style));
         if let Some(queue) = self.on("queue.hits") {
@@ -216,7 +216,7 @@ impl View for StatusView {
         if let Some(dead) = self.on("queue.dlq") {
             let letters = match dead.all {
                 0 => "none".to_owned(),
-                n => style.paint(Tone::Warn, human::plural(n, "dead letter")),
+                n => style.paint(Tone::Warn, format::plural(n, "dead letter")),
             };
             let _ = writeln!(out, "{}", text::headed("  dead ", &letters, 8, style));
         }

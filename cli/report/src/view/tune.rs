@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::render::View;
 use crate::style::{Style, Tone};
 use crate::table::{Cell, Column, Table};
-use crate::{human, text};
+use crate::{format, text};
 
 /// The table of memory sizes, and which to take.
 #[derive(Clone, Debug, Serialize)]
@@ -77,7 +77,7 @@ impl View for TuneView {
             let _ = writeln!(out, "{}", text::headed(head, &text::clean_lines(body), 2, style));
         };
         line(&style.paint(Tone::Strong, "Recommended:"), &said);
-        let hits = human::number(self.hits, style);
+        let hits = format::number(self.hits, style);
         let asked = format!(
             "{} in env {}; a month of {hits} hits at prices of us-east-1 without free tiers, as of {}.",
             self.request, self.env, self.prices_as_of

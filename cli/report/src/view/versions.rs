@@ -12,8 +12,10 @@ use crate::text;
 /// The published versions, newest first.
 #[derive(Clone, Debug, Serialize)]
 pub struct VersionsView {
-    env: String,
-    versions: Vec<VersionRow>,
+    /// The environment.
+    pub env: String,
+    /// One a version.
+    pub versions: Vec<VersionRow>,
 }
 
 /// A published version.
@@ -48,13 +50,6 @@ pub struct RollbackView {
     pub took_ms: u64,
     /// The command that undoes it.
     pub next: String,
-}
-
-impl VersionsView {
-    /// The versions of an environment, newest first.
-    pub fn new(env: &str, versions: Vec<VersionRow>) -> Self {
-        Self { env: env.to_owned(), versions }
-    }
 }
 
 impl View for VersionsView {
@@ -120,9 +115,13 @@ mod tests {
         }
     }
 
+    fn view_of(versions: Vec<VersionRow>) -> VersionsView {
+        VersionsView { env: "test".to_owned(), versions }
+    }
+
     #[test]
     fn the_one_that_answers_is_marked() {
-        let view = VersionsView::new("test", vec![row(5, false), row(4, true), row(3, false)]);
+        let view = view_of(vec![row(5, false), row(4, true), row(3, false)]);
         insta::assert_snapshot!(view.human(WIDE), @"
            VERSION  BUILD         PUBLISHED
            5        0123456789ab  2026-11-21T09:20:16
@@ -130,9 +129,9 @@ mod tests {
            3        (unknown)     2026-11-21T09:20:16
         ");
         assert!(fits(&view.human(NARROW), NARROW));
-        let none = VersionsView::new("test", vec![row(5, false)]);
+        let none = view_of(vec![row(5, false)]);
         assert!(none.human(WIDE).ends_with("None of them answers: requests go to the function itself.\n"));
-        assert_eq!(VersionsView::new("test", Vec::new()).human(WIDE), "No version is published in test.\n");
+        assert_eq!(view_of(Vec::new()).human(WIDE), "No version is published in test.\n");
     }
 
     #[test]

@@ -76,6 +76,11 @@ pub(crate) fn sdk_tags<T, E: std::fmt::Debug>(
     tags.iter().map(|(key, value)| tag(key, value).expect("a tag with its key and its value")).collect()
 }
 
+/// Tags in the type of IAM, for the kinds that have roles.
+pub(crate) fn iam_tags(tags: &Tags) -> Vec<aws_sdk_iam::types::Tag> {
+    sdk_tags(tags, |key, value| aws_sdk_iam::types::Tag::builder().key(key).value(value).build())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

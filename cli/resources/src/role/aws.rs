@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use aws_sdk_iam::Client;
-use aws_sdk_iam::types::{Role as Description, Tag};
+use aws_sdk_iam::types::Role as Description;
 use hitctl_engine::{Fault, Outputs};
 
 use crate::aws::account::Aws;
@@ -11,7 +11,7 @@ use crate::aws::call::{CallContext, NOT_FOUND};
 use crate::aws::fault::ErrorRule;
 use crate::aws::owner::check_ours;
 use crate::aws::resource::{Found, Read, Resource, Written};
-use crate::aws::tags::{managed_tags, sdk_tags, tags_to_apply};
+use crate::aws::tags::{iam_tags, managed_tags, tags_to_apply};
 use crate::role::spec::RoleSpec;
 use crate::role::{errors, policy};
 use crate::tags::Tags;
@@ -162,9 +162,4 @@ impl Resource for Role {
         }
         Ok(())
     }
-}
-
-/// Tags as IAM takes them.
-pub(crate) fn iam_tags(tags: &Tags) -> Vec<Tag> {
-    sdk_tags(tags, |key, value| Tag::builder().key(key).value(value).build())
 }

@@ -7,11 +7,13 @@ use hitctl_cloud::Counts;
 use hitctl_config::{Bots, Loaded};
 use hitctl_counts::import::{Chunk, Format, ImportOptions, Mode, Reading, id_of};
 use hitctl_counts::{CountRow, Numbers, fields};
-use hitctl_engine::{Event, Phase, Sink};
+use hitctl_engine::Phase;
 use hitctl_report::{Exit, Failure, ImportView, imported_lines, plural};
 
+use crate::deployment::context::{RunContext, with_progress};
 use crate::deployment::counts::key;
 use crate::deployment::ingest;
+use crate::flags::id_argument;
 use crate::session::Session;
 
 /// Count what a file says, once: what `counts export` wrote, `path,hits`, or GoatCounter's export; also packed by gzip or zip
@@ -43,7 +45,7 @@ pub struct Import {
     #[arg(long)]
     pub dry_run: bool,
     /// What this import is known by when it is repeated [default: the SHA-256 of the content]
-    #[arg(long, value_name = "NAME", value_parser = id)]
+    #[arg(long, value_name = "NAME", value_parser = id_argument)]
     pub id: Option<String>,
     /// Confirm without a question that hits are lost by `--replace`: the name of the environment
     #[arg(long, value_name = "NAME")]
@@ -76,17 +78,6 @@ impl From<Input> for Option<Format> {
 
 /// The largest file, in bytes, unpacked: a hundred times the paths that a counter takes.
 const LARGEST: u64 = 256 * 1024 * 1024;
-
-/// An id is a part of a key.
-fn id(text: &str) -> Result<String, String> {
-    let fits = |c: char| c.is_ascii_alphanumeric() || "-_.:".contains(c);
-    match text {
-        "" => Err("it is empty".to_owned()),
-        _ if text.len() > 100 => Err("it has more than 100 characters".to_owned()),
-        _ if !text.chars().all(fits) => Err("it takes letters, digits and - _ . : only".to_owned()),
-        _ => Ok(text.to_owned()),
-    }
-}
 
 pub(super) async fn run(
     session: &Session,
@@ -126,12 +117,11 @@ pub(super) async fn run(
     if mode == Mode::Replace {
         confirm(session, counts, &loaded.env, &numbers, args.confirm.as_deref()).await?;
     }
-    let progress = session.console.progress();
-    let sink = progress.sink();
     let detail = format!("importing {}", plural(numbers.counts.len() as u64, "path"));
-    let importing = import(session, counts, view, &numbers, mode, &sink);
-    let imported = sink.phase(Phase::Import, detail, importing).await;
-    progress.finish();
+    let importing = async |run: RunContext<'_>| {
+        run.sink.phase(Phase::Import, detail, import(run, counts, view, &numbers, mode)).await
+    };
+    let imported = with_progress(session, loaded, importing).await;
     let imported = imported.map_err(|failure| match args.start_at {
         Some(_) if failure.code == "import_differs" => already_begun(args.path.as_deref()),
         _ => failure,
@@ -189,12 +179,11 @@ async fn confirm(
 }
 
 async fn import(
-    session: &Session,
+    run: RunContext<'_>,
     counts: &Counts,
     mut view: ImportView,
     numbers: &Numbers,
     mode: Mode,
-    sink: &Sink,
 ) -> Result<ImportView, Failure> {
     let paths = view.paths;
     for chunk in Chunk::all(numbers) {
@@ -207,17 +196,15 @@ async fn import(
                 ),
             };
             let hint = failure.hint.clone().filter(|_| done == 0).unwrap_or(hint);
-            let exit = if done > 0 && failure.exit == Exit::Error { Exit::Partial } else { failure.exit };
-            failure.hinted(hint).exits(exit)
+            failure.hinted(hint).partial_if(done > 0)
         };
-        if session.stop.is_cancelled() {
+        if run.session.stop.is_cancelled() {
             return Err(left(Failure::interrupted("interrupted; the rest was not imported")));
         }
         let counted =
             counts.import(&view.id, &chunk, mode).await.map_err(|fault| left(Failure::from(fault)))?;
         *(if counted { &mut view.counted } else { &mut view.already }) += chunk.paths();
-        let note = format!("{} of {paths} paths", view.counted + view.already);
-        sink.send(Event::PhaseNote { phase: Phase::Import, note });
+        run.note(Phase::Import, format!("{} of {paths} paths", view.counted + view.already));
     }
     Ok(view)
 }

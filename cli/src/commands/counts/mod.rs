@@ -7,7 +7,8 @@ mod write;
 use hitctl_cloud::Access;
 use hitctl_report::{Exit, Failure};
 
-use crate::deployment::{context, counts};
+use crate::deployment::context::RunContext;
+use crate::deployment::counts;
 use crate::session::Session;
 
 /// What to do with the counts.
@@ -35,24 +36,26 @@ pub enum Command {
     Export(read::Export),
 }
 
+impl Command {
+    pub(super) fn writes(&self) -> bool {
+        match self {
+            Self::List(_) | Self::Get(_) | Self::Export(_) => false,
+            Self::Import(args) => !args.dry_run,
+            _ => true,
+        }
+    }
+}
+
 /// Does it.
 pub async fn run(session: &mut Session, command: Command) -> Result<Exit, Failure> {
-    let reads = match &command {
-        Command::List(_) | Command::Get(_) | Command::Export(_) => true,
-        Command::Import(args) => args.dry_run,
-        _ => false,
-    };
+    let writes = command.writes();
     let loaded =
-        if reads { session.load()? } else { session.load_for_writing("change the counts of").await? };
-    let sink = hitctl_engine::Sink::none();
-    // Nothing is started for a table that is not there.
-    let cloud = if reads {
-        session.cloud(&loaded, Access::Read, &sink).await?
-    } else {
-        context::open(session, &loaded, Access::Read, &sink).await?
-    };
-    let counts = counts::of(&*cloud, &loaded, &session.stop)?;
+        if writes { session.load_for_writing("change the counts of").await? } else { session.load()? };
     let session = &*session;
+    let run = RunContext { session, config: &loaded, sink: &hitctl_engine::Sink::none() };
+    // Nothing is started for a table that is not there.
+    let cloud = if writes { run.open(Access::Read).await? } else { run.cloud(Access::Read).await? };
+    let counts = counts::of(&*cloud, &loaded, &session.stop)?;
     match command {
         Command::List(args) => read::list(session, &counts, &args).await,
         Command::Get(args) => read::get(session, &counts, &args).await,

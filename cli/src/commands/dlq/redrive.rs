@@ -6,13 +6,14 @@ use std::time::{Duration, Instant};
 
 use hitctl_cloud::{Cloud, Entry, Message, Queue};
 use hitctl_config::{Loaded, names};
-use hitctl_engine::{Event, Fault, Phase, Sink};
+use hitctl_engine::{Event, Fault, Phase};
 use hitctl_report::{Exit, Failure, RedriveView, Stuck, plural};
 use hitctl_stack::address;
 use serde_json::Value as Json;
 
 use super::letter::Letter;
 use super::{MOST_HIDDEN_S, dead_letters, hidden_s};
+use crate::deployment::context::{RunContext, with_progress};
 use crate::deployment::ingest;
 use crate::elapsed::millis;
 use crate::flags::duration;
@@ -46,7 +47,7 @@ fn hide(text: &str) -> Result<Duration, String> {
 
 /// Where letters go.
 struct Way<'a> {
-    session: &'a Session,
+    run: RunContext<'a>,
     cloud: &'a dyn Cloud,
     dead: &'a Queue,
     /// The queue of hits, where there is one.
@@ -58,24 +59,17 @@ struct Way<'a> {
 
 /// Redrives.
 pub(super) async fn run(session: &Session, loaded: &Loaded, args: Redrive) -> Result<Exit, Failure> {
-    let progress = session.console.progress();
-    let view = redrive(session, loaded, args, &progress.sink()).await;
-    progress.finish();
-    let view = view?;
+    let view = with_progress(session, loaded, async |run| redrive(run, args).await).await?;
     let exit = view.exit();
     session.console.result(&view);
     Ok(exit)
 }
 
-async fn redrive(
-    session: &Session,
-    loaded: &Loaded,
-    args: Redrive,
-    sink: &Sink,
-) -> Result<RedriveView, Failure> {
+async fn redrive(run: RunContext<'_>, args: Redrive) -> Result<RedriveView, Failure> {
+    let RunContext { session, config: loaded, sink } = run;
     let started = Instant::now();
     let (app, env) = (&loaded.app.app, &loaded.env);
-    let cloud = ingest::open(session, loaded, &address::dead_letter_queue(), sink).await?;
+    let cloud = ingest::open(run, &address::dead_letter_queue()).await?;
     let dead = dead_letters(loaded, &*cloud).await?;
     let hits = loaded.app.queue.enabled.then(|| cloud.queue(&names::queue(app, env))).transpose()?;
     if let Some(hits) = &hits {
@@ -86,12 +80,12 @@ async fn redrive(
         None => hidden_s(dead.depth().await?.all()),
     };
     let function = names::function(app, env);
-    let way = Way { session, cloud: &*cloud, dead: &dead, hits, function, hide_s };
+    let way = Way { run, cloud: &*cloud, dead: &dead, hits, function, hide_s };
     let detail = format!("redriving the letters of {}", dead.name());
     sink.send(Event::PhaseStarted { phase: Phase::Send, detail });
-    let mut view = RedriveView::new(env, dead.name());
+    let mut view = RedriveView { env: env.clone(), queue: dead.name().to_owned(), ..RedriveView::default() };
     let mut held = Vec::new();
-    let done = way.all(args.ids.into_iter().collect(), &mut view, &mut held, sink).await;
+    let done = way.all(args.ids.into_iter().collect(), &mut view, &mut held).await;
     // What stays is shown to others again, whatever happened.
     let released = dead.release(&held).await;
     view.took_ms = millis(started);
@@ -100,8 +94,7 @@ async fn redrive(
     let moved = view.to_queue + view.to_function;
     let hint = format!("{moved} went round again; run the command again for the rest");
     let partly = |failure: Failure| {
-        let exit = if moved > 0 && failure.exit == Exit::Error { Exit::Partial } else { failure.exit };
-        if moved > 0 { failure.hinted(hint.clone()).exits(exit) } else { failure }
+        if moved > 0 { failure.hinted(hint.clone()).partial_if(true) } else { failure }
     };
     done.map_err(|fault| partly(Failure::from(fault)))?;
     released.map_err(|fault| partly(Failure::from(fault)))?;
@@ -121,11 +114,10 @@ impl Way<'_> {
         mut wanted: BTreeSet<String>,
         view: &mut RedriveView,
         held: &mut Vec<Message>,
-        sink: &Sink,
     ) -> Result<(), Fault> {
         let picks = !wanted.is_empty();
         let mut seen = BTreeSet::new();
-        while !self.session.stop.is_cancelled() && (!picks || !wanted.is_empty()) {
+        while !self.run.session.stop.is_cancelled() && (!picks || !wanted.is_empty()) {
             let came = self.dead.receive(self.hide_s).await?;
             let fresh = |message: &Message| {
                 // One that was sent round again and failed at once comes back by another name, with the id that it had.
@@ -142,8 +134,7 @@ impl Way<'_> {
                 fresh.into_iter().partition(|message| !picks || wanted.remove(&message.id));
             held.extend(left);
             self.some(taken, view, held).await?;
-            let note = plural(view.to_queue + view.to_function, "letter");
-            sink.send(Event::PhaseNote { phase: Phase::Send, note });
+            self.run.note(Phase::Send, plural(view.to_queue + view.to_function, "letter"));
         }
         view.missing = wanted.into_iter().collect();
         Ok(())
@@ -161,19 +152,15 @@ impl Way<'_> {
         if let Some(hits) = &self.hits {
             let entries: Vec<Entry> = letters.iter().map(Letter::entry).collect();
             for batch in Entry::batches(&entries) {
-                became.extend(hits.send(batch, &self.session.stop).await);
+                became.extend(hits.send(batch, &self.run.session.stop).await);
             }
         } else {
             for (message, letter) in messages.iter().zip(&letters) {
                 became.push(self.call(message, letter).await);
             }
         }
-        let taken: Vec<&Message> = messages
-            .iter()
-            .zip(&became)
-            .filter(|(_, became)| became.is_ok())
-            .map(|(message, _)| message)
-            .collect();
+        let taken = messages.iter().zip(&became).filter(|(_, became)| became.is_ok());
+        let taken: Vec<&Message> = taken.map(|(message, _)| message).collect();
         let undeleted = match self.dead.delete(&taken).await {
             Ok(undeleted) => undeleted,
             Err(fault) => {

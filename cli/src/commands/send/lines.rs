@@ -11,12 +11,12 @@ use hitctl_report::RefusedLine;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
+use crate::flags::id_argument;
+
 /// How far ahead a time may be, as the function takes it.
 const AHEAD: SignedDuration = SignedDuration::from_mins(5);
 /// How long ago a time may be, as the function takes it.
 const AGO: SignedDuration = SignedDuration::from_hours(60 * 24);
-/// The longest id, in bytes.
-const LONGEST_ID: usize = 100;
 
 /// A hit, or many of one path.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -127,7 +127,7 @@ impl Making<'_> {
             hit.ip = Some(ip.parse().map_err(|_| format!("expected an address in \"ip\", found {found}"))?);
         }
         if let Some(id) = fields.text("id")? {
-            hit.id = self::id(&id).map_err(|why| format!("the id {id:?} cannot be used: {why}"))?;
+            hit.id = id_argument(&id).map_err(|why| format!("the id {id:?} cannot be used: {why}"))?;
         }
         hit.ua = fields.text("ua")?;
         Ok(hit)
@@ -195,17 +195,6 @@ fn time(text: &str, now: Timestamp) -> Result<Timestamp, String> {
         return Err(format!("expected a time at most 60 days ago in \"ts\", found {text}"));
     }
     Ok(ts)
-}
-
-/// What an id may be: it becomes a part of a key.
-pub(super) fn id(text: &str) -> Result<String, String> {
-    let fits = |c: char| c.is_ascii_alphanumeric() || "-_.:".contains(c);
-    match text {
-        "" => Err("it is empty".to_owned()),
-        _ if text.len() > LONGEST_ID => Err(format!("it has more than {LONGEST_ID} characters")),
-        _ if !text.chars().all(fits) => Err("it takes letters, digits and - _ . : only".to_owned()),
-        _ => Ok(text.to_owned()),
-    }
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use hitctl_cloud::{Access, Cloud, DriverOptions};
 use hitctl_config::{Loaded, names};
-use hitctl_engine::{Event, Fault, Phase, Sink};
+use hitctl_engine::{Fault, Phase};
 use hitctl_report::{Exit, Failure};
 use hitctl_resources::FunctionSpec;
 use hitctl_stack::cost;
@@ -15,8 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Args, Measured};
 use crate::deployment::build::package;
-use crate::deployment::context;
-use crate::deployment::context::DeployContext;
+use crate::deployment::context::{RunContext, with_progress};
 use crate::deployment::lock::DeployLock;
 use crate::session::Session;
 
@@ -37,33 +36,25 @@ pub(super) async fn measure(
         )
         .hinted("run `hitctl deploy` first, or measure with `--env local`"));
     }
-    let progress = session.console.progress();
-    let opened = open(session, loaded, &progress.sink()).await;
-    progress.finish();
-    let (cloud, of) = opened?;
+    let (cloud, of) = with_progress(session, loaded, open).await?;
     let starts = args.starts.unwrap_or(STARTS);
     let question = announce(session, loaded, &of, sizes, starts);
     session.console.agree(&question, session.global.yes).await?;
 
-    let progress = session.console.progress();
-    let sink = progress.sink();
-    let measured = async {
-        let context = DeployContext::new(session, loaded, &*cloud, &sink);
-        let lock = DeployLock::hold(&context, "tune", args.lock).await?;
-        let run = Run { session, loaded, cloud: &*cloud, of: &of, starts, hits: args.hits };
-        let measuring = Box::pin(run.measure(sizes, &sink, lock.stop()));
-        let rows = sink.phase(Phase::Measure, "measuring a copy of the function", measuring).await;
+    let measuring = async |run: RunContext<'_>| {
+        let lock = DeployLock::hold(&run.in_cloud(&*cloud), "tune", args.lock).await?;
+        let copies = Measuring { run, cloud: &*cloud, of: &of, starts, hits: args.hits };
+        let measuring = Box::pin(copies.measure(sizes, lock.stop()));
+        let rows = run.sink.phase(Phase::Measure, "measuring a copy of the function", measuring).await;
         let lost = lock.end(None).await;
         match (rows, lost) {
             (Ok(rows), None) => Ok(rows),
             (Ok(_), Some(failure)) | (Err(failure), _) => Err(failure),
         }
-    }
-    .await;
-    progress.finish();
+    };
+    let rows = with_progress(session, loaded, measuring).await?;
     let mut notes =
         vec!["reported by Lambda for a copy of the deployed function, which is deleted again".to_owned()];
-    let rows = measured?;
     if rows.iter().any(|row| row.warm_ms.is_none() || row.init_ms.is_none()) {
         notes.push("what stands as - was not reported; nothing was put in its place".to_owned());
     }
@@ -71,12 +62,9 @@ pub(super) async fn measure(
 }
 
 /// Opens the account, and looks at what is deployed.
-async fn open(
-    session: &Session,
-    loaded: &Loaded,
-    sink: &Sink,
-) -> Result<(Box<dyn Cloud>, FunctionSpec), Failure> {
-    let cloud = context::open(session, loaded, Access::Read, sink).await?;
+async fn open(run: RunContext<'_>) -> Result<(Box<dyn Cloud>, FunctionSpec), Failure> {
+    let RunContext { session, config: loaded, sink } = run;
+    let cloud = run.open(Access::Read).await?;
     let env = &loaded.env;
     let deployed = tune::deployed(&*cloud, loaded, sink, &session.stop).await?;
     let of = deployed.ok_or_else(|| {
@@ -113,38 +101,33 @@ fn announce(session: &Session, loaded: &Loaded, of: &FunctionSpec, sizes: &[u32]
 }
 
 /// What a run has at hand.
-struct Run<'a> {
-    session: &'a Session,
-    loaded: &'a Loaded,
+struct Measuring<'a> {
+    run: RunContext<'a>,
     cloud: &'a dyn Cloud,
     of: &'a FunctionSpec,
     starts: u32,
     hits: u64,
 }
 
-impl Run<'_> {
+impl Measuring<'_> {
     /// Makes the copy, measures it, and deletes it: also when anything fails, and after an interrupt.
-    async fn measure(
-        &self,
-        sizes: &[u32],
-        sink: &Sink,
-        stop: &CancellationToken,
-    ) -> Result<Vec<Figures>, Failure> {
-        let dir = Scratch::new(&self.session.cache_dir()?.join("tune")).map_err(|error| {
+    async fn measure(&self, sizes: &[u32], stop: &CancellationToken) -> Result<Vec<Figures>, Failure> {
+        let RunContext { session, config: loaded, sink } = self.run;
+        let dir = Scratch::new(&session.cache_dir()?.join("tune")).map_err(|error| {
             Failure::new("tune_io", "failed to prepare a directory for the function's code")
                 .caused_by(error)
                 .hinted("set XDG_CACHE_HOME to a directory that can be written")
         })?;
-        let name = names::function(&self.loaded.app.app, &self.loaded.env);
-        let artifact = tune::code(self.cloud, &self.session.env, &name, self.of, dir.path()).await?;
+        let name = names::function(&loaded.app.app, &loaded.env);
+        let artifact = tune::code(self.cloud, &session.env, &name, self.of, dir.path()).await?;
         let drivers =
             self.cloud.drivers(DriverOptions { code: Some(package(&artifact)), ..DriverOptions::default() });
-        let mut copy = Copy::new(self.cloud, self.loaded, drivers, sink, stop)?;
+        let mut copy = Copy::new(self.cloud, loaded, drivers, sink, stop)?;
         // Whoever made it is no more: the lease is ours.
         if copy.remove().await? {
-            self.session.console.talk(&format!("removed {}, which an earlier run left behind", copy.name()));
+            session.console.talk(&format!("removed {}, which an earlier run left behind", copy.name()));
         }
-        let rows = self.rows(&mut copy, sizes, sink, stop).await;
+        let rows = self.rows(&mut copy, sizes, stop).await;
         let removed = copy.remove().await;
         match (rows, removed) {
             (Ok(rows), Ok(_)) => Ok(rows),
@@ -161,21 +144,19 @@ impl Run<'_> {
         &self,
         copy: &mut Copy<'_>,
         sizes: &[u32],
-        sink: &Sink,
         stop: &CancellationToken,
     ) -> Result<Vec<Figures>, Failure> {
         let mut rows = Vec::new();
         for size in sizes {
             let mut seen = Vec::new();
             for start in 1..=self.starts {
-                let note = format!("{size} MB, start {start} of {}", self.starts);
-                sink.send(Event::PhaseNote { phase: Phase::Measure, note });
+                self.run.note(Phase::Measure, format!("{size} MB, start {start} of {}", self.starts));
                 going(stop)?;
                 copy.renew(self.of, *size).await?;
                 going(stop)?;
                 seen.push(copy.ask(WARM_CALLS).await?);
             }
-            rows.push(Figures::of(Some(*size), &seen, &self.loaded.app, self.hits));
+            rows.push(Figures::of(Some(*size), &seen, &self.run.config.app, self.hits));
         }
         going(stop)?;
         Ok(rows)

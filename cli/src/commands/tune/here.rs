@@ -1,7 +1,7 @@
 //! On this machine: fresh processes of the function, under the CPU share of each size.
 
 use hitctl_config::Loaded;
-use hitctl_engine::{Event, Phase, Sink};
+use hitctl_engine::Phase;
 use hitctl_report::Failure;
 use hitctl_stack::Code;
 use hitctl_stack::memory::Figures;
@@ -9,6 +9,7 @@ use hitctl_tune::{Asks, Bench, Shares, WARM_CALLS, vcpus};
 
 use super::{Args, Measured};
 use crate::deployment::build::build;
+use crate::deployment::context::{RunContext, with_progress};
 use crate::deployment::design::design;
 use crate::session::Session;
 
@@ -23,11 +24,10 @@ pub(super) async fn measure(
     sizes: &[u32],
 ) -> Result<Measured, Failure> {
     possible(sizes)?;
-    let progress = session.console.progress();
-    let sink = progress.sink();
-    let measured =
-        session.stop.run_until_cancelled(Box::pin(under(session, loaded, args, sizes, &sink))).await;
-    progress.finish();
+    let measuring = async |run: RunContext<'_>| {
+        run.session.stop.run_until_cancelled(Box::pin(under(run, args, sizes))).await
+    };
+    let measured = with_progress(session, loaded, measuring).await;
     measured.unwrap_or_else(|| Err(Failure::interrupted("interrupted; nothing is left behind")))
 }
 
@@ -41,14 +41,9 @@ fn possible(sizes: &[u32]) -> Result<(), Failure> {
     Err(Failure::usage(message).hinted("leave that size out, or measure it in an account"))
 }
 
-async fn under(
-    session: &Session,
-    loaded: &Loaded,
-    args: Args,
-    sizes: &[u32],
-    sink: &Sink,
-) -> Result<Measured, Failure> {
-    let artifact = build(session, loaded, args.function, sink).await?;
+async fn under(run: RunContext<'_>, args: Args, sizes: &[u32]) -> Result<Measured, Failure> {
+    let RunContext { session, config: loaded, sink } = run;
+    let artifact = build(run, args.function).await?;
     let place = hitctl_local::place();
     let code = Code { sha256: artifact.sha256.clone(), arch: artifact.arch };
     let graph = design(loaded, &place, Some(&code))?;
@@ -75,7 +70,7 @@ async fn under(
                 })?;
                 let mut seen = Vec::new();
                 for start in 1..=starts {
-                    note(sink, &format!("{size} MB, start {start} of {starts}"));
+                    run.note(Phase::Measure, format!("{size} MB, start {start} of {starts}"));
                     seen.push(bench.start(*size, Some(&share), WARM_CALLS).await?);
                 }
                 rows.push(Figures::of(Some(*size), &seen, &loaded.app, args.hits));
@@ -88,7 +83,7 @@ async fn under(
         } else {
             let mut seen = Vec::new();
             for start in 1..=starts {
-                note(sink, &format!("without a limit, start {start} of {starts}"));
+                run.note(Phase::Measure, format!("without a limit, start {start} of {starts}"));
                 seen.push(bench.start(loaded.app.function.memory_mb, None, WARM_CALLS).await?);
             }
             rows.push(Figures::of(None, &seen, &loaded.app, args.hits));
@@ -101,10 +96,6 @@ async fn under(
         Ok(Measured { asks: Asks::Counting, rows, notes })
     };
     sink.phase(Phase::Measure, "measuring the function on this machine", measured).await
-}
-
-fn note(sink: &Sink, text: &str) {
-    sink.send(Event::PhaseNote { phase: Phase::Measure, note: text.to_owned() });
 }
 
 #[cfg(test)]

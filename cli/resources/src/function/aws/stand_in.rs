@@ -13,7 +13,7 @@ use crate::aws::account::Aws;
 use crate::aws::call::{Call, NOT_FOUND};
 use crate::aws::fault::Doing;
 use crate::aws::owner::owner_of;
-use crate::role::aws::iam_tags;
+use crate::aws::tags::iam_tags;
 use crate::role::{errors, policy};
 use crate::tags::Tags;
 

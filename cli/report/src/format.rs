@@ -61,6 +61,11 @@ pub fn plural(n: u64, noun: &str) -> String {
     if n == 1 { format!("{n} {noun}") } else { format!("{n} {noun}s") }
 }
 
+/// As [`plural`], with the number as [`number`] writes it.
+pub(crate) fn count(n: u64, noun: &str, style: Style) -> String {
+    format!("{} {noun}{}", number(n, style), if n == 1 { "" } else { "s" })
+}
+
 /// A value of a spec on one line: strings quoted, lists inline, nothing spelled `(none)`, cut to `columns`.
 pub(crate) fn value(value: &Json, columns: usize, style: Style) -> String {
     let line = match value {

@@ -164,5 +164,5 @@ fn bootstrap(content: &[u8], path: &Path) -> Result<Vec<u8>, Fault> {
 }
 
 #[cfg(test)]
-#[path = "given_tests.rs"]
+#[path = "prebuilt_tests.rs"]
 mod tests;

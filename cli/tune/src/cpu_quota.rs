@@ -9,7 +9,7 @@ use std::{fs, io};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::mark::{self, Mark};
+use super::process_tag::{self, Mark};
 
 /// The memory that has one vCPU, in MB.
 pub(super) const MB_A_VCPU: f64 = 1_769.0;
@@ -100,7 +100,7 @@ impl Shares {
 
     /// Removes the groups of processes that are no more, with what still runs in them.
     fn sweep(&self) {
-        for dir in mark::left_in(&self.parent) {
+        for dir in process_tag::left_in(&self.parent) {
             drop(Share { dir });
         }
     }
@@ -241,7 +241,7 @@ mod tests {
             assert_eq!(shares.of(128).unwrap_err().kind(), io::ErrorKind::NotFound);
             assert!(shares.probe().is_err());
         }
-        assert_eq!(mark::left_in(dir.path()), Vec::<PathBuf>::new());
+        assert_eq!(process_tag::left_in(dir.path()), Vec::<PathBuf>::new());
         let names: Vec<_> = fs::read_dir(dir.path().join("user.slice")).unwrap().flatten().collect();
         assert_eq!(names.len(), 2, "{names:?}");
     }

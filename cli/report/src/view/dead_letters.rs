@@ -5,10 +5,10 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use crate::failure::Exit;
-use crate::human::plural;
+use crate::format::plural;
 use crate::render::View;
 use crate::style::{Style, Tone};
-use crate::{human, text};
+use crate::{format, text};
 
 /// The longest part of a letter that people are shown, in characters; scripts get all of it.
 const MOST_OF_BODY: usize = 200;
@@ -45,7 +45,7 @@ pub struct DeadLetterRow {
 }
 
 /// Dead letters that were sent round again.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct RedriveView {
     /// The environment.
     pub env: String,
@@ -86,20 +86,6 @@ pub struct PurgeView {
 }
 
 impl RedriveView {
-    /// Nothing is sent yet.
-    pub fn new(env: &str, queue: &str) -> Self {
-        Self {
-            env: env.to_owned(),
-            queue: queue.to_owned(),
-            to_queue: 0,
-            to_function: 0,
-            failed: Vec::new(),
-            missing: Vec::new(),
-            hidden: 0,
-            took_ms: 0,
-        }
-    }
-
     /// How the program ends.
     pub fn exit(&self) -> Exit {
         match (self.failed.is_empty() && self.missing.is_empty(), self.to_queue + self.to_function) {
@@ -136,12 +122,12 @@ impl View for DeadLettersView {
         }
         let shown = self.messages.len() as u64;
         let of = if self.about > shown {
-            format!(" of about {}", human::number(self.about, style))
+            format!(" of about {}", format::number(self.about, style))
         } else {
             String::new()
         };
         let letters = if shown == 1 { "dead letter" } else { "dead letters" };
-        let sum = format!("{}{of} {letters} in {queue}", human::number(shown, style));
+        let sum = format!("{}{of} {letters} in {queue}", format::number(shown, style));
         let _ = writeln!(out, "\n{}", text::wrap(&sum, 0, style));
         let next = format!("hitctl dlq redrive --env {}", text::clean(&self.env));
         let _ = writeln!(out, "next  {}", style.paint(Tone::Link, next));
@@ -257,9 +243,13 @@ mod tests {
         ");
     }
 
+    fn redriven() -> RedriveView {
+        RedriveView { env: "prod".to_owned(), queue: "hits-prod-dlq".to_owned(), ..RedriveView::default() }
+    }
+
     #[test]
     fn where_letters_went() {
-        let view = RedriveView { to_queue: 3, ..RedriveView::new("prod", "hits-prod-dlq") };
+        let view = RedriveView { to_queue: 3, ..redriven() };
         assert_eq!(view.exit(), Exit::Done);
         insta::assert_snapshot!(view.human(Style::PLAIN), @"
         Sent 3 dead letters back onto the queue of hits.
@@ -270,7 +260,7 @@ mod tests {
             to_function: 1,
             failed: vec![stuck],
             missing: vec!["m-2".to_owned()],
-            ..RedriveView::new("prod", "hits-prod-dlq")
+            ..redriven()
         };
         assert_eq!(view.exit(), Exit::Partial);
         insta::assert_snapshot!(view.human(Style::PLAIN), @"
@@ -282,7 +272,7 @@ mod tests {
         insta::assert_snapshot!(view.json(), @r#"{"v":1,"env":"prod","queue":"hits-prod-dlq","to_queue":0,"to_function":1,"failed":[{"id":"m-1","why":"the function failed"}],"missing":["m-2"],"hidden":0,"took_ms":0}"#);
         let nothing = RedriveView { to_function: 0, ..view };
         assert_eq!(nothing.exit(), Exit::Error);
-        let none = RedriveView::new("prod", "hits-prod-dlq");
+        let none = redriven();
         assert_eq!(none.human(Style::PLAIN), "There are no dead letters in hits-prod-dlq.\n");
         let hidden = RedriveView { hidden: 3, ..none };
         assert!(hidden.human(Style::PLAIN).contains("about 3: somebody else has them in hand"));

@@ -2,7 +2,7 @@
 
 use hitctl_engine::{Action, Address, Phase};
 
-use super::human;
+use super::format;
 use super::style::{Style, Tone};
 use super::text;
 
@@ -103,7 +103,7 @@ const NAME: usize = 22;
 impl Line<'_> {
     /// The line, or two where there is little room, each beginning with `mark` or as many blanks.
     pub(crate) fn render(&self, mark: &str, style: Style) -> Vec<String> {
-        let time = self.took_ms.map(|ms| format!("({})", human::took(ms))).unwrap_or_default();
+        let time = self.took_ms.map(|ms| format!("({})", format::took(ms))).unwrap_or_default();
         let verb = text::pad(self.verb, VERB);
         let verb = self.tone.map_or_else(|| verb.clone(), |tone| style.paint(tone, &verb));
         let start = text::width(mark) + VERB + 1;

@@ -1,0 +1,85 @@
+//! What would be counted.
+
+use serde::Serialize;
+
+use crate::render::View;
+use crate::style::{Style, Tone};
+use crate::text;
+
+/// What would be counted.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct ExplainView {
+    /// The path as it was given.
+    pub path: String,
+    /// Whether the view would be counted.
+    pub counted: bool,
+    /// What it would be counted under; none where the path would be refused.
+    pub key: Option<String>,
+    /// A stable word for why it would not be counted.
+    pub why: Option<String>,
+    /// Why, in words.
+    pub message: Option<String>,
+    /// What else it depends on.
+    pub notes: Vec<String>,
+}
+
+impl View for ExplainView {
+    fn render(&self, style: Style) -> String {
+        let path = text::clean(&self.path);
+        let clean = |text: &Option<String>| text::clean(text.as_deref().unwrap_or_default()).into_owned();
+        let line = if self.counted {
+            let key = style.paint(Tone::Strong, clean(&self.key));
+            format!("{path}  is {} as  {key}", style.paint(Tone::Good, "counted"))
+        } else {
+            let why = format!("{} ({})", clean(&self.message), clean(&self.why));
+            format!("{path}  is {}: {why}", style.paint(Tone::Warn, "not counted"))
+        };
+        let notes = self.notes.iter().map(|note| text::wrap(&format!("  {note}"), 4, style) + "\n");
+        text::wrap(&line, 2, style) + "\n" + &notes.collect::<String>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::render::Report;
+    use crate::test_styles::{NARROW, WIDE, fits};
+
+    #[test]
+    fn explain() {
+        let counted = ExplainView {
+            path: "//a//b/?x=1".to_owned(),
+            counted: true,
+            key: Some("/a/b".to_owned()),
+            ..ExplainView::default()
+        };
+        let refused = |path: &str, key: Option<&str>, why: &str, message: &str| ExplainView {
+            path: path.to_owned(),
+            key: key.map(str::to_owned),
+            why: Some(why.to_owned()),
+            message: Some(message.to_owned()),
+            ..ExplainView::default()
+        };
+        assert_eq!(Report::human(&counted, WIDE), "//a//b/?x=1  is counted as  /a/b\n");
+        assert_eq!(
+            counted.json(),
+            r#"{"v":1,"path":"//a//b/?x=1","counted":true,"key":"/a/b","why":null,"message":null,"notes":[]}"#
+        );
+        let robot = refused("/a", Some("/a"), "bot", "the user agent names a robot: `curl`");
+        assert_eq!(
+            Report::human(&robot, WIDE),
+            "/a  is not counted: the user agent names a robot: `curl` (bot)\n"
+        );
+        let noted = ExplainView { notes: vec!["unless the same visitor looked at it".to_owned()], ..counted };
+        assert_eq!(
+            Report::human(&noted, WIDE),
+            "//a//b/?x=1  is counted as  /a/b\n  unless the same visitor looked at it\n"
+        );
+        let refused = refused("/a\0", None, "bad_path", "a path must not have control characters");
+        insta::assert_snapshot!(Report::human(&refused, NARROW), @r"
+        /a\u{0}  is not counted: a path must not
+          have control characters (bad_path)
+        ");
+        assert!(fits(&Report::human(&refused, NARROW), NARROW));
+    }
+}
