@@ -1,7 +1,7 @@
 //! `hitctl explain`: the function's own rules, run here.
 
 use hit_counter::http::{FetchSite, Origins};
-use hit_counter::rules::{Rules, Verdict, View};
+use hit_counter::rules::{Judgement, Rules, View};
 use hit_counter::{bots, share};
 use hitctl_config::{App, Bots, Gpc, Paths, Visitors};
 use hitctl_report::{Exit, ExplainView, Failure};
@@ -62,13 +62,13 @@ pub fn run(session: &mut Session, args: &Args) -> Result<Exit, Failure> {
         opted_out: args.gpc,
     };
     let explained = match rules(&app).judge(&view) {
-        Verdict::Counted { key, followed } => {
+        Ok(Judgement { key, followed, ignored: None }) => {
             ExplainView::counted(&args.path, key.as_str()).noting(notes(&app, followed, view.agent))
         }
-        Verdict::Ignored { key, why } => {
+        Ok(Judgement { key, ignored: Some(why), .. }) => {
             ExplainView::ignored(&args.path, key.as_str(), why.code(), &why.to_string())
         }
-        Verdict::Refused { why } => ExplainView::refused(&args.path, why.code(), &why.to_string()),
+        Err(why) => ExplainView::refused(&args.path, why.code(), &why.to_string()),
     };
     session.console.result(&explained);
     Ok(Exit::Done)

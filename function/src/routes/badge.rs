@@ -140,7 +140,7 @@ impl<S: Store> Counter<S> {
             return Err(bad_param("visitors are not counted here, so there is no number of them"));
         }
         let path = the_path(&query)?;
-        let Tally { key, counts, ignored, forward } = if look.counts {
+        let tally = if look.counts {
             self.tally(request, Asked { path, is_picture: true, ..Asked::default() }, now)?
         } else {
             let key = self.setup.rules.key(path)?;
@@ -148,9 +148,9 @@ impl<S: Store> Counter<S> {
             Tally::of(key, counts)
         };
         let n = match look.show {
-            Show::Total => counts.hits,
-            Show::Today => counts.today,
-            Show::Unique => counts.uniques,
+            Show::Total => tally.counts.hits,
+            Show::Today => tally.counts.today,
+            Show::Unique => tally.counts.uniques,
         };
         let message = badge::message(n, look.abbreviated);
         let badge = Badge {
@@ -160,8 +160,6 @@ impl<S: Store> Counter<S> {
             ..Badge::new(look.label.as_deref().unwrap_or(look.show.label()), &message)
         };
         let cache = if look.counts { Cache::Never } else { Cache::FiveMinutes };
-        let outcome = Outcome::about(form.answer(&badge, cache), Some(key));
-        let counted = look.counts && ignored.is_none() && forward.is_none();
-        Ok(Outcome { counted, ignored, forward, ..outcome })
+        Ok(tally.outcome(form.answer(&badge, cache), look.counts))
     }
 }

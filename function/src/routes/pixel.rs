@@ -22,8 +22,6 @@ impl<S: Store> Counter<S> {
             return Ok(Outcome::about(Form::Pixel.empty(), Some(self.setup.rules.key(path)?)));
         }
         let tally = self.tally(request, Asked { path, is_picture: true, ..Asked::default() }, now)?;
-        let counted = tally.ignored.is_none() && tally.forward.is_none();
-        let outcome = Outcome::about(Form::Pixel.empty(), Some(tally.key));
-        Ok(Outcome { counted, ignored: tally.ignored, forward: tally.forward, ..outcome })
+        Ok(tally.outcome(Form::Pixel.empty(), true))
     }
 }
