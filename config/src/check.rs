@@ -80,16 +80,6 @@ fn expected(kind: Kind) -> &'static str {
 /// A value of another type than the key takes.
 pub(crate) fn wrong_type(kind: Kind, name: &str, found: &DeValue<'_>) -> Problem {
     let help = match (kind, found) {
-        (
-            Kind::Bool
-            | Kind::Integer { .. }
-            | Kind::IntegerOf(_)
-            | Kind::IntegerOrNone { .. }
-            | Kind::Positive { .. },
-            DeValue::String(text),
-        ) if text.parse::<f64>().is_ok() || *text == "true" || *text == "false" => {
-            Some(format!("write it without quotes: `{name} = {text}`"))
-        }
         (Kind::Text(_), DeValue::Integer(number)) => {
             Some(format!("write it in quotes: `{name} = \"{number}\"`"))
         }
@@ -98,6 +88,10 @@ pub(crate) fn wrong_type(kind: Kind, name: &str, found: &DeValue<'_>) -> Problem
         }
         (Kind::Texts { .. }, DeValue::String(text)) => {
             Some(format!("write it in brackets: `{name} = [{}]`", Value::String(text.to_string())))
+        }
+        (Kind::Word(_) | Kind::Text(_) | Kind::Variables | Kind::Pattern, _) => None,
+        (_, DeValue::String(text)) if text.parse::<f64>().is_ok() || ["true", "false"].contains(&&**text) => {
+            Some(format!("write it without quotes: `{name} = {text}`"))
         }
         _ => None,
     };
@@ -181,7 +175,8 @@ fn texts(
     if wrong.is_empty() { Ok(Value::Array(good)) } else { Err(wrong) }
 }
 
-fn integer(number: &DeInteger<'_>) -> Option<i64> {
+/// A whole number, if it is not too large.
+pub(crate) fn integer(number: &DeInteger<'_>) -> Option<i64> {
     i64::from_str_radix(number.as_str(), number.radix()).ok()
 }
 

@@ -6,7 +6,7 @@ use std::ops::Range;
 use toml::Value;
 use toml::de::{DeTable, DeValue};
 
-use crate::check::{Written, tame, type_of, wrong_type};
+use crate::check::{Written, integer, tame, type_of, wrong_type};
 use crate::event_pattern::{Pattern, Refusal, Step};
 use crate::keys::Kind;
 use crate::problem::Problem;
@@ -84,9 +84,9 @@ fn leaf(written: &Written<'_>, wrong: &mut Vec<Problem>) -> Option<Value> {
     let value = match written.get_ref() {
         DeValue::String(text) => Value::String(text.to_string()),
         DeValue::Boolean(value) => Value::Boolean(*value),
-        DeValue::Integer(number) => match i64::from_str_radix(number.as_str(), number.radix()) {
-            Ok(number) => Value::Integer(number),
-            Err(_) => return fail(written, wrong, "an integer that is too large"),
+        DeValue::Integer(number) => match integer(number) {
+            Some(number) => Value::Integer(number),
+            None => return fail(written, wrong, "an integer that is too large"),
         },
         DeValue::Float(number) => match number.as_str().parse::<f64>() {
             Ok(number) if number.is_finite() => Value::Float(number),

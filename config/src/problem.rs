@@ -37,12 +37,13 @@ pub struct Problem {
     pub help: Option<String>,
     /// The part of the file that it is about, as long as the file is not at hand.
     span: Option<Range<usize>>,
-    excerpt: Option<Box<Excerpt>>,
+    /// The line of the file, and carets under the part that is meant.
+    excerpt: String,
 }
 
 impl Problem {
     pub(crate) fn new(code: &'static str, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), at: None, help: None, span: None, excerpt: None }
+        Self { code, message: message.into(), at: None, help: None, span: None, excerpt: String::new() }
     }
 
     pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
@@ -62,12 +63,7 @@ impl Problem {
     /// The same with what the file has there.
     fn located(self, source: &Source<'_>) -> Self {
         let Some(span) = &self.span else { return self };
-        Self {
-            at: Some(source.at(span.start)),
-            excerpt: Some(Box::new(source.excerpt(span))),
-            span: None,
-            ..self
-        }
+        Self { at: Some(source.at(span.start)), excerpt: source.excerpt(span), span: None, ..self }
     }
 
     /// The finding as one that is no error.
@@ -82,24 +78,10 @@ impl fmt::Display for Problem {
         if let Some(at) = &self.at {
             write!(f, "{at}: ")?;
         }
-        f.write_str(&self.message)?;
-        let mut margin = String::from(" ");
-        if let (Some(at), Some(Excerpt { text, indent, width })) = (&self.at, self.excerpt.as_deref()) {
-            let number = at.line.to_string();
-            margin.push_str(&" ".repeat(number.len()));
-            let carets = "^".repeat(*width);
-            write!(f, "\n {number} | {text}\n {margin}| {:indent$}{carets}", "")?;
-        }
-        self.help.iter().try_for_each(|help| write!(f, "\n {margin}= {help}"))
+        write!(f, "{}{}", self.message, self.excerpt)?;
+        let margin = self.at.as_ref().map_or(0, |at| at.line.to_string().len()) + 2;
+        self.help.iter().try_for_each(|help| write!(f, "\n{:margin$}= {help}", ""))
     }
-}
-
-/// A line of a file and the part of it that is meant.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Excerpt {
-    text: String,
-    indent: usize,
-    width: usize,
 }
 
 /// Everything that is wrong with a configuration: at least one problem.
@@ -239,10 +221,12 @@ impl<'a> Source<'a> {
         At { file: self.file.clone(), line: line + 1, column }
     }
 
-    fn excerpt(&self, span: &Range<usize>) -> Excerpt {
+    /// The line that a part begins on, with its number, and carets below; as much of it as fits.
+    fn excerpt(&self, span: &Range<usize>) -> String {
         let from = self.text.floor_char_boundary(span.start);
         let to = self.text.floor_char_boundary(span.end.max(from));
-        let (_, start) = self.line(from);
+        let (number, start) = self.line(from);
+        let number = (number + 1).to_string();
         let line = self.text[start..].lines().next().unwrap_or_default();
         let end = start + line.len();
         let count = |range: Range<usize>| self.text[range].chars().count();
@@ -256,10 +240,9 @@ impl<'a> Source<'a> {
             c if is_unsafe_to_show(c) => '\u{fffd}',
             c => c,
         });
-        Excerpt {
-            text: shown.collect(),
-            indent: before - skip,
-            width: width.min(Self::WINDOW - (before - skip).min(Self::WINDOW - 1)),
-        }
+        let indent = before - skip;
+        let carets = "^".repeat(width.min(Self::WINDOW - indent.min(Self::WINDOW - 1)));
+        let (text, margin) = (shown.collect::<String>(), number.len());
+        format!("\n {number} | {text}\n {:margin$} | {:indent$}{carets}", "", "")
     }
 }

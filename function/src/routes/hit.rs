@@ -224,10 +224,8 @@ impl<S: Store> Counter<S> {
     /// client says of itself is never asked.
     fn visitor(&self, request: &Request) -> Option<Visitor> {
         let headers = &request.headers;
-        let through = match (&self.setup.origin_secret, headers.origin_secret.get()) {
-            (Some(secret), Some(given)) => is_same(secret, given),
-            _ => false,
-        };
+        let secrets = self.setup.origin_secret.as_deref().zip(headers.origin_secret.get());
+        let through = secrets.is_some_and(|(secret, given)| is_same(secret, given));
         let viewer = headers.viewer_address.get().filter(|_| through).and_then(Visitor::address_of_viewer);
         let address = viewer.or_else(|| request.source_address.get())?;
         Visitor::new(address, headers.user_agent.get().unwrap_or_default())
