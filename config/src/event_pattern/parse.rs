@@ -188,10 +188,7 @@ impl Reader {
             "prefix" => Text::Prefix(wanted),
             "suffix" => Text::Suffix(wanted),
             "equals-ignore-case" => Text::EqualsIgnoreCase(wanted.to_lowercase()),
-            _ => match wildcard::parse(&wanted) {
-                Ok(wildcard) => Text::Wildcard(wildcard),
-                Err(why) => return self.refuse(why),
-            },
+            _ => return wildcard::parse(&wanted).map(Text::Wildcard).or_else(|why| self.refuse(why)),
         })
     }
 
@@ -282,12 +279,8 @@ impl Reader {
             let bits: u8 = bits.parse().ok()?;
             Some(Test::Cidr { network, bits }).filter(|_| bits <= if network.is_ipv4() { 32 } else { 128 })
         });
-        match parts {
-            Some(cidr) => Ok(cidr),
-            None => {
-                self.refuse("`cidr` takes an address and its bits, such as `10.0.0.0/24` or `2001:db8::/32`")
-            }
-        }
+        let why = "`cidr` takes an address and its bits, such as `10.0.0.0/24` or `2001:db8::/32`";
+        parts.map_or_else(|| self.refuse(why), Ok)
     }
 }
 
