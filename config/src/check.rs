@@ -186,7 +186,7 @@ fn as_float(number: i64) -> f64 {
 }
 
 /// A whole number from 0 on, with separators: 10,240.
-pub(crate) fn grouped(number: impl Display) -> String {
+pub(crate) fn grouped(number: impl Display + Copy) -> String {
     let digits = number.to_string();
     let groups: Vec<_> = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy).collect();
     groups.join(",")
