@@ -1,5 +1,6 @@
 //! Checks one value against what its key takes: type, range, shape. Looks at no other key.
 
+use std::fmt::Display;
 use std::ops::Range;
 
 use toml::Spanned;
@@ -14,49 +15,40 @@ use crate::suggest::nearest;
 
 /// A value as it stands in the file.
 pub(crate) type Written<'i> = Spanned<DeValue<'i>>;
-/// A problem and its span.
-pub(crate) type Wrong = (Problem, Range<usize>);
 
 /// Reads the value of the key called `name`. Kinds that are tables have readers of their own.
-pub(crate) fn value(kind: Kind, name: &str, written: &Written<'_>) -> Result<Value, Vec<Wrong>> {
-    let wrong = |problem: Problem| vec![(problem, written.span())];
-    match (kind, written.get_ref()) {
-        (Kind::Bool, DeValue::Boolean(value)) => Ok(Value::Boolean(*value)),
+pub(crate) fn value(kind: Kind, name: &str, written: &Written<'_>) -> Result<Value, Vec<Problem>> {
+    let wrong = |problem: Problem| vec![problem.of(written.span())];
+    let within = |number: &DeInteger<'_>, min, max| integer(number).filter(|n| (min..=max).contains(n));
+    let in_range = match (kind, written.get_ref()) {
+        (Kind::Bool, DeValue::Boolean(value)) => Some(Value::Boolean(*value)),
         (Kind::Integer { min, max } | Kind::IntegerOrNone { min, max }, DeValue::Integer(number)) => {
-            integer(number).filter(|n| (min..=max).contains(n)).map(Value::Integer).ok_or_else(|| {
-                wrong(out_of_range(name, &format!("from {} to {}", grouped(min), grouped(max)), kind))
-            })
+            within(number, min, max).map(Value::Integer)
         }
         (Kind::IntegerOrNone { .. }, DeValue::String(word)) if word == "none" => {
-            Ok(Value::String(word.to_string()))
+            Some(Value::String(word.to_string()))
         }
         (Kind::IntegerOf(allowed), DeValue::Integer(number)) => {
-            let number = integer(number);
-            number
-                .filter(|n| allowed.contains(n))
-                .map(Value::Integer)
-                .ok_or_else(|| wrong(not_one_of(name, number, allowed)))
+            integer(number).filter(|n| allowed.contains(n)).map(Value::Integer)
         }
-        (Kind::Positive { max }, DeValue::Integer(number)) => {
-            let within = integer(number).filter(|n| (1..=max).contains(n));
-            within.map(Value::Integer).ok_or_else(|| wrong(not_positive(name, max)))
-        }
+        (Kind::Positive { max }, DeValue::Integer(number)) => within(number, 1, max).map(Value::Integer),
         (Kind::Positive { max }, DeValue::Float(number)) => {
-            let number = number.as_str().parse::<f64>().ok().filter(|n| *n > 0.0 && *n <= as_float(max));
-            number.map(Value::Float).ok_or_else(|| wrong(not_positive(name, max)))
+            let number = number.as_str().parse::<f64>().ok();
+            number.filter(|n| *n > 0.0 && *n <= as_float(max)).map(Value::Float)
         }
         (Kind::Word(words), DeValue::String(word)) if words.contains(&&**word) => {
-            Ok(Value::String(word.to_string()))
+            Some(Value::String(word.to_string()))
         }
-        (Kind::Word(words), DeValue::String(word)) => Err(wrong(unknown_word(name, word, words))),
+        (Kind::Word(words), DeValue::String(word)) => return Err(wrong(unknown_word(name, word, words))),
         (Kind::Text(shape), DeValue::String(text)) => {
-            text_of(shape, name, text).map(Value::String).map_err(wrong)
+            return text_of(shape, name, text).map(Value::String).map_err(wrong);
         }
         (Kind::Texts { shape, max }, DeValue::Array(items)) => {
-            texts(shape, max, name, items, &written.span())
+            return texts(shape, max, name, items, written.span());
         }
-        (_, found) => Err(wrong(wrong_type(kind, name, found))),
-    }
+        (_, found) => return Err(wrong(wrong_type(kind, name, found))),
+    };
+    in_range.ok_or_else(|| wrong(out_of_range(kind, name, written.get_ref())))
 }
 
 /// The words for a value's type.
@@ -88,22 +80,18 @@ fn expected(kind: Kind) -> &'static str {
 /// A value of another type than the key takes.
 pub(crate) fn wrong_type(kind: Kind, name: &str, found: &DeValue<'_>) -> Problem {
     let help = match (kind, found) {
-        (
-            Kind::Bool
-            | Kind::Integer { .. }
-            | Kind::IntegerOf(_)
-            | Kind::IntegerOrNone { .. }
-            | Kind::Positive { .. },
-            DeValue::String(text),
-        ) if text.parse::<f64>().is_ok() || *text == "true" || *text == "false" => {
-            Some(format!("write it without quotes: `{name} = {text}`"))
-        }
         (Kind::Text(_), DeValue::Integer(number)) => {
             Some(format!("write it in quotes: `{name} = \"{number}\"`"))
         }
-        (Kind::Word(_), DeValue::Boolean(_) | DeValue::Integer(_)) => Some(takes(kind)),
+        (Kind::Word(words), DeValue::Boolean(_) | DeValue::Integer(_)) => {
+            Some(format!("one of {}", quoted(words)))
+        }
         (Kind::Texts { .. }, DeValue::String(text)) => {
             Some(format!("write it in brackets: `{name} = [{}]`", Value::String(text.to_string())))
+        }
+        (Kind::Word(_) | Kind::Text(_) | Kind::Variables | Kind::Pattern, _) => None,
+        (_, DeValue::String(text)) if text.parse::<f64>().is_ok() || ["true", "false"].contains(&&**text) => {
+            Some(format!("write it without quotes: `{name} = {text}`"))
         }
         _ => None,
     };
@@ -111,28 +99,24 @@ pub(crate) fn wrong_type(kind: Kind, name: &str, found: &DeValue<'_>) -> Problem
         .maybe_help(help)
 }
 
-/// What a kind takes, in words.
-fn takes(kind: Kind) -> String {
-    match kind {
-        Kind::Word(words) => format!("one of {}", quoted(words)),
+/// A number that the key does not take.
+fn out_of_range(kind: Kind, name: &str, found: &DeValue<'_>) -> Problem {
+    let mut nearest = None;
+    let range = match kind {
+        Kind::Integer { min, max } => format!("from {} to {}", grouped(min), grouped(max)),
+        Kind::IntegerOrNone { min, max } => {
+            format!("from {} to {}, or \"none\"", grouped(min), grouped(max))
+        }
+        Kind::IntegerOf(allowed) => {
+            let number = if let DeValue::Integer(number) = found { integer(number) } else { None };
+            nearest = number.and_then(|n| allowed.iter().min_by_key(|candidate| candidate.abs_diff(n)));
+            format!("one of {}", allowed.iter().map(i64::to_string).collect::<Vec<_>>().join(", "))
+        }
+        Kind::Positive { max } => format!("above 0 and at most {}", grouped(max)),
         _ => expected(kind).to_owned(),
-    }
-}
-
-fn out_of_range(name: &str, range: &str, kind: Kind) -> Problem {
-    let or_none = if matches!(kind, Kind::IntegerOrNone { .. }) { ", or \"none\"" } else { "" };
-    Problem::new("out_of_range", format!("`{name}` must be {range}{or_none}"))
-}
-
-fn not_positive(name: &str, max: i64) -> Problem {
-    Problem::new("out_of_range", format!("`{name}` must be above 0 and at most {}", grouped(max)))
-}
-
-fn not_one_of(name: &str, number: Option<i64>, allowed: &[i64]) -> Problem {
-    let list: Vec<String> = allowed.iter().map(i64::to_string).collect();
-    let closest = number.and_then(|n| allowed.iter().min_by_key(|candidate| candidate.abs_diff(n)));
-    Problem::new("out_of_range", format!("`{name}` must be one of {}", list.join(", ")))
-        .maybe_help(closest.map(|closest| format!("the nearest is {closest}")))
+    };
+    Problem::new("out_of_range", format!("`{name}` must be {range}"))
+        .maybe_help(nearest.map(|nearest| format!("the nearest is {nearest}")))
 }
 
 fn unknown_word(name: &str, word: &str, words: &[&str]) -> Problem {
@@ -161,44 +145,38 @@ fn texts(
     max: usize,
     name: &str,
     items: &DeArray<'_>,
-    span: &Range<usize>,
-) -> Result<Value, Vec<Wrong>> {
+    span: Range<usize>,
+) -> Result<Value, Vec<Problem>> {
     let mut good: Vec<Value> = Vec::new();
-    let mut wrong: Vec<Wrong> = Vec::new();
+    let mut wrong: Vec<Problem> = Vec::new();
     for item in items {
-        let DeValue::String(text) = item.get_ref() else {
-            let found = type_of(item.get_ref());
-            wrong.push((
-                Problem::new("wrong_type", format!("`{name}`: expected strings, found {found}")),
-                item.span(),
-            ));
-            continue;
+        let read = match item.get_ref() {
+            DeValue::String(text) => text_of(shape, name, text),
+            found => {
+                let found = type_of(found);
+                Err(Problem::new("wrong_type", format!("`{name}`: expected strings, found {found}")))
+            }
         };
-        match text_of(shape, name, text) {
+        match read {
             Ok(text) if good.iter().any(|other| other.as_str() == Some(&text)) => {
-                wrong.push((
-                    Problem::new("duplicate", format!("`{name}` lists \"{text}\" twice")),
-                    item.span(),
-                ));
+                let message = format!("`{name}` lists \"{text}\" twice");
+                wrong.push(Problem::new("duplicate", message).of(item.span()));
             }
             Ok(text) => good.push(Value::String(text)),
-            Err(problem) => wrong.push((problem, item.span())),
+            Err(problem) => wrong.push(problem.of(item.span())),
         }
         // Enough to see that this is no list of ours; a longer one is not worth the time.
         if good.len() > max {
+            let message = format!("`{name}` takes at most {max} entries");
+            wrong.push(Problem::new("out_of_range", message).of(span));
             break;
         }
-    }
-    if good.len() > max {
-        wrong.push((
-            Problem::new("out_of_range", format!("`{name}` takes at most {max} entries")),
-            span.clone(),
-        ));
     }
     if wrong.is_empty() { Ok(Value::Array(good)) } else { Err(wrong) }
 }
 
-fn integer(number: &DeInteger<'_>) -> Option<i64> {
+/// A whole number, if it is not too large.
+pub(crate) fn integer(number: &DeInteger<'_>) -> Option<i64> {
     i64::from_str_radix(number.as_str(), number.radix()).ok()
 }
 
@@ -207,17 +185,11 @@ fn as_float(number: i64) -> f64 {
     i32::try_from(number).map_or(f64::MAX, f64::from)
 }
 
-/// A number with separators: 10,240.
-pub(crate) fn grouped(number: i64) -> String {
-    let digits = number.unsigned_abs().to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    if number < 0 { format!("-{text}") } else { text }
+/// A whole number from 0 on, with separators: 10,240.
+pub(crate) fn grouped(number: impl Display + Copy) -> String {
+    let digits = number.to_string();
+    let groups: Vec<_> = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy).collect();
+    groups.join(",")
 }
 
 /// A user's text, fit to be shown: short, and without control, reordering and invisible characters.

@@ -9,7 +9,7 @@ use sha2::Sha256;
 use toml::Value;
 use toml::de::DeValue;
 
-use crate::check::{Written, Wrong, tame, text_of, type_of, wrong_type};
+use crate::check::{Written, grouped, tame, text_of, type_of, wrong_type};
 use crate::contract;
 use crate::keys::Kind;
 use crate::problem::Problem;
@@ -46,42 +46,35 @@ const RESERVED_PREFIX: &str = "AWS_LAMBDA_";
 const OWN_PREFIX: &str = "HITCTL_";
 
 /// Reads the variables that `name` holds: the good ones by name, and what is wrong.
-pub(crate) fn read(name: &str, written: &Written<'_>) -> (Vec<(String, Entry)>, Vec<Wrong>) {
+pub(crate) fn read(name: &str, written: &Written<'_>) -> (Vec<(String, Entry)>, Vec<Problem>) {
     let DeValue::Table(table) = written.get_ref() else {
-        return (Vec::new(), vec![(wrong_type(Kind::Variables, name, written.get_ref()), written.span())]);
+        let problem = wrong_type(Kind::Variables, name, written.get_ref());
+        return (Vec::new(), vec![problem.of(written.span())]);
     };
     if table.len() > MOST {
         let problem = Problem::new("out_of_range", format!("`{name}` takes at most {MOST} variables"));
-        return (Vec::new(), vec![(problem, written.span())]);
+        return (Vec::new(), vec![problem.of(written.span())]);
     }
     let mut good = Vec::new();
     let mut wrong = Vec::new();
     for (variable, value) in table {
         if let Err(problem) = check_name(variable.get_ref()) {
-            wrong.push((problem, variable.span()));
+            wrong.push(problem.of(variable.span()));
         }
+        let shown = tame(variable.get_ref());
         match value.get_ref() {
             DeValue::String(text) if text.contains('\0') => {
-                let problem = Problem::new(
-                    "bad_value",
-                    format!("`{}` holds a NUL character", tame(variable.get_ref())),
-                );
-                wrong.push((problem, value.span()));
+                let message = format!("`{shown}` holds a NUL character");
+                wrong.push(Problem::new("bad_value", message).of(value.span()));
             }
             DeValue::String(text) => {
                 let entry = Entry { value: Value::String(text.to_string()), span: value.span() };
                 good.push((variable.get_ref().to_string(), entry));
             }
             found => {
-                let shown = tame(variable.get_ref());
-                let problem = Problem::new(
-                    "wrong_type",
-                    format!("`{shown}`: expected a string, found {}", type_of(found)),
-                );
-                wrong.push((
-                    problem.help("values of variables are strings: write it in quotes"),
-                    value.span(),
-                ));
+                let message = format!("`{shown}`: expected a string, found {}", type_of(found));
+                let problem = Problem::new("wrong_type", message).of(value.span());
+                wrong.push(problem.help("values of variables are strings: write it in quotes"));
             }
         }
     }
@@ -92,15 +85,15 @@ fn check_name(name: &str) -> Result<(), Problem> {
     if RESERVED.contains(&name) || name.starts_with(RESERVED_PREFIX) {
         return Err(Problem::new("reserved_variable", format!("Lambda keeps `{}` for itself", tame(name))));
     }
-    let own = match name {
+    let set = match name {
         contract::ENV_TABLE | contract::ENV_SEEN_TABLE => {
-            Some("it is the name of a table, which follows from `app` and the env")
+            "it is the name of a table, which follows from `app` and the env"
         }
-        contract::ENV_LOG_LEVEL => Some("set `log_level` in `[function]`"),
-        contract::ENV_BUILD => Some("it is the id of the build"),
-        contract::ENV_ROLE_ID => Some("it is the id of the function's role"),
-        contract::ENV_ALLOW_ORIGINS => Some("set `allow_origins` in `[http]`"),
-        contract::ENV_ORIGIN_SECRET => None,
+        contract::ENV_LOG_LEVEL => "set `log_level` in `[function]`",
+        contract::ENV_BUILD => "it is the id of the build",
+        contract::ENV_ROLE_ID => "it is the id of the function's role",
+        contract::ENV_ALLOW_ORIGINS => "set `allow_origins` in `[http]`",
+        contract::ENV_ORIGIN_SECRET => return Ok(()),
         name if name.starts_with(OWN_PREFIX) => {
             let message = format!("hitctl keeps `{}` for itself", tame(name));
             let help = format!(
@@ -109,14 +102,9 @@ fn check_name(name: &str) -> Result<(), Problem> {
             );
             return Err(Problem::new("reserved_variable", message).help(help));
         }
-        _ => None,
+        _ => return text_of(&shape::VARIABLE, "environment", name).map(drop),
     };
-    match own {
-        Some(help) => {
-            Err(Problem::new("reserved_variable", format!("hitctl sets `{name}` itself")).help(help))
-        }
-        None => text_of(&shape::VARIABLE, "environment", name).map(drop),
-    }
+    Err(Problem::new("reserved_variable", format!("hitctl sets `{name}` itself")).help(set))
 }
 
 /// Checks the size of all variables of an env together: the user's and, by name, the function's own. The second of the
@@ -135,14 +123,9 @@ pub(crate) fn check_size<'a>(
         return Ok(());
     }
     let origins = own.get_key_value(contract::ENV_ALLOW_ORIGINS).map_or(0, of_own);
-    let problem = Problem::new(
-        "out_of_range",
-        format!(
-            "the function's variables take {} bytes, and Lambda takes {}",
-            grouped(all),
-            grouped(MAX_BYTES)
-        ),
-    );
+    let (taken, most) = (grouped(all), grouped(MAX_BYTES));
+    let message = format!("the function's variables take {taken} bytes, and Lambda takes {most}");
+    let problem = Problem::new("out_of_range", message);
     Err(if origins > users {
         let help = "the function checks the origins and so has to be told them all: list fewer, or `*`";
         let help = format!("{} bytes are `allow_origins`; {help}", grouped(origins));
@@ -150,10 +133,6 @@ pub(crate) fn check_size<'a>(
     } else {
         (problem.help(format!("{} bytes are those under `[{KEY}]`", grouped(users))), KEY)
     })
-}
-
-fn grouped(bytes: usize) -> String {
-    crate::check::grouped(i64::try_from(bytes).unwrap_or(i64::MAX))
 }
 
 /// The key that secrets are fingerprinted with. It is known to one user of one machine only, so that nobody else can find

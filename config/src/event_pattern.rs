@@ -17,9 +17,8 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use regex_lite::Regex;
 use serde_json::{Number, Value};
-
-use wildcard::Wildcard;
 
 /// The longest pattern, in characters of its JSON (the service model of `PutRule`).
 pub const MAX_LENGTH: usize = 4096;
@@ -37,7 +36,7 @@ pub struct Pattern {
 type Combination = BTreeMap<String, Arc<[Test]>>;
 
 /// One of the alternatives of a field.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 enum Test {
     /// A value of JSON. "For numbers, EventBridge uses string representation. For example, 300, 300.0, and 3.0e2 are not
     /// considered equal" (user guide, "Considerations when creating event patterns"). An integer differs from a float here
@@ -57,18 +56,18 @@ enum Test {
 }
 
 /// A test of a string.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 enum Text {
     Prefix(String),
     PrefixIgnoreCase(String),
     Suffix(String),
     SuffixIgnoreCase(String),
     EqualsIgnoreCase(String),
-    Wildcard(Wildcard),
+    Wildcard(Regex),
 }
 
 /// What a value must not be. Any other matches, of any type.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 enum Not {
     Strings(Vec<String>),
     Numbers(Vec<Number>),
@@ -76,7 +75,7 @@ enum Not {
 }
 
 /// One end of a range.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug)]
 struct Bound {
     value: f64,
     included: bool,

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
@@ -112,17 +112,12 @@ impl Overrides {
 
     /// What is said of a key, if it counts.
     pub(crate) fn of(&self, path: &str, is_default: bool) -> Option<(String, Origin)> {
-        if path != "region" {
-            return None;
-        }
         let flag = || Some((self.region.clone()?, Origin::Flag("--region".to_owned())));
         let ambient = || {
-            self.ambient_region
-                .clone()
-                .filter(|_| is_default)
-                .map(|(value, name)| (value, Origin::Variable(name)))
+            let (value, name) = self.ambient_region.clone().filter(|_| is_default)?;
+            Some((value, Origin::Variable(name)))
         };
-        flag().or_else(ambient)
+        if path == "region" { flag().or_else(ambient) } else { None }
     }
 }
 
@@ -131,21 +126,17 @@ pub fn read(path: &Path) -> Result<String, Errors> {
     let shown = path.display();
     let problem =
         |code, what: String| Errors::from(Problem::new(code, format!("cannot read {shown}: {what}")));
-    let metadata = fs::metadata(path).map_err(|error| problem("not_readable", error.to_string()))?;
+    let unreadable = |error: io::Error| problem("not_readable", error.to_string());
     // Opening a pipe would wait for somebody to write to it.
-    if !metadata.is_file() {
+    if !fs::metadata(path).map_err(unreadable)?.is_file() {
         return Err(problem("not_readable", "it is not a file".to_owned()));
     }
     let mut bytes = Vec::new();
-    let file = File::open(path).map_err(|error| problem("not_readable", error.to_string()))?;
-    file.take(MAX_FILE_BYTES + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|error| problem("not_readable", error.to_string()))?;
+    let file = File::open(path).map_err(unreadable)?;
+    file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
     if bytes.len() as u64 > MAX_FILE_BYTES {
-        return Err(problem(
-            "too_large",
-            format!("it is larger than {} bytes", check::grouped(MAX_FILE_BYTES.cast_signed())),
-        ));
+        let most = check::grouped(MAX_FILE_BYTES);
+        return Err(problem("too_large", format!("it is larger than {most} bytes")));
     }
     String::from_utf8(bytes).map_err(|error| {
         let valid = error.utf8_error().valid_up_to();
@@ -174,42 +165,34 @@ pub fn load(
     check_syntax(&syntax, &source, text.len())?;
 
     let mut gathered = Gathered::default();
-    let layers = walk::walk(root.get_ref(), &source, &mut gathered);
+    let layers = walk::walk(root.get_ref(), &mut gathered);
     check_region(overrides, &mut gathered);
-    let (chosen, choice) = choose(env, &layers, &source, &mut gathered);
+    let (chosen, choice) = choose(env, &layers, &mut gathered);
 
-    let mut all: Vec<(Resolved, bool)> = layers
-        .envs
-        .iter()
-        .map(|(name, _)| (resolve(name, &layers, overrides, Some(&source)), true))
-        .collect();
+    let resolved = |name: &str| resolve(name, &layers, overrides, &source);
+    let mut all: Vec<(Resolved, bool)> = layers.envs.iter().map(|(name, _)| (resolved(name), true)).collect();
     for name in [LOCAL, TEST, &chosen] {
         if !all.iter().any(|(resolved, _)| resolved.name == name) {
-            all.push((resolve(name, &layers, overrides, Some(&source)), false));
+            all.push((resolved(name), false));
         }
     }
     // `test` in a file that neither declares nor means it says nothing about the file.
     for (resolved, _) in all.iter().filter(|(one, declared)| *declared || one.name != TEST || chosen == TEST)
     {
         let of_chosen = if resolved.name == chosen { rules::local_errors(resolved) } else { Vec::new() };
-        for (problem, span) in rules::errors(resolved).into_iter().chain(of_chosen) {
-            match span {
-                Some(span) => gathered.push_at(problem, &source, &span),
-                None => gathered.push(problem),
-            }
-        }
+        rules::errors(resolved).into_iter().chain(of_chosen).for_each(|problem| gathered.push(problem));
     }
-    gathered.into_result()?;
+    gathered.into_result(&source)?;
     finish(path, (&chosen, choice), &all, &source)
 }
 
 fn check_syntax(found: &[toml::de::Error], source: &Source<'_>, end: usize) -> Result<(), Errors> {
     let mut gathered = Gathered::default();
     for error in found {
-        let span = error.span().unwrap_or(end..end);
-        gathered.push_at(Problem::new("syntax", error.message().trim().replace('\n', "; ")), source, &span);
+        let problem = Problem::new("syntax", error.message().trim().replace('\n', "; "));
+        gathered.push(problem.of(error.span().unwrap_or(end..end)));
     }
-    gathered.into_result()
+    gathered.into_result(source)
 }
 
 fn finish(
@@ -236,11 +219,7 @@ fn finish(
     let Some((app, resolved)) = loaded else {
         return Err(Problem::new("internal", format!("the env `{chosen}` was lost")).into());
     };
-    let lints = rules::warnings(&resolved).into_iter().map(|(problem, span)| Lint {
-        code: problem.code,
-        message: problem.message,
-        at: span.map(|span| source.at(span.start)),
-    });
+    let lints = rules::warnings(&resolved).into_iter().map(|problem| problem.into_lint(source));
     Ok(Loaded {
         env: chosen.to_owned(),
         choice,
@@ -256,12 +235,7 @@ fn finish(
 
 /// Decides which env is meant. `local` and `test` are always there; any other has to be declared, so that a slip of the
 /// finger never becomes a stack of its own.
-fn choose(
-    env: Option<&str>,
-    layers: &Layers,
-    source: &Source<'_>,
-    gathered: &mut Gathered,
-) -> (String, Choice) {
+fn choose(env: Option<&str>, layers: &Layers, gathered: &mut Gathered) -> (String, Choice) {
     let default = layers.top.entries.get("default_env");
     let (name, choice, span) = match (env, default, layers.envs.as_slice()) {
         (Some(name), ..) => (name, Choice::Named, None),
@@ -278,10 +252,7 @@ fn choose(
         Ok(()) if layers.env(name).is_some() => return (name.to_owned(), choice),
         Ok(()) => unknown_env(name, layers),
     };
-    match span {
-        Some(span) => gathered.push_at(problem, source, span),
-        None => gathered.push(problem),
-    }
+    gathered.push(problem.of(span.cloned()));
     (LOCAL.to_owned(), choice)
 }
 
@@ -302,14 +273,10 @@ fn unknown_env(name: &str, layers: &Layers) -> Problem {
 
 fn check_region(overrides: &Overrides, gathered: &mut Gathered) {
     let flag = overrides.region.as_ref().map(|region| ("--region", region));
-    let ambient = overrides
-        .ambient_region
-        .as_ref()
-        .filter(|_| flag.is_none())
-        .map(|(value, name)| (name.as_str(), value));
-    for (name, region) in flag.into_iter().chain(ambient) {
-        if let Err(problem) = check::text_of(&shape::REGION, name, region) {
-            gathered.push(problem);
-        }
+    let ambient = overrides.ambient_region.as_ref().map(|(value, name)| (name.as_str(), value));
+    if let Some((name, region)) = flag.or(ambient)
+        && let Err(problem) = check::text_of(&shape::REGION, name, region)
+    {
+        gathered.push(problem);
     }
 }

@@ -2,7 +2,6 @@
 //! these names are how a resource is found again.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use sha2::{Digest as _, Sha256};
 
@@ -43,13 +42,10 @@ pub fn grant_role(function: &str) -> String {
     if plain.len() <= MAX_BASE {
         return plain;
     }
-    let hash = Sha256::digest(function).iter().take(4).fold(String::new(), |mut hex, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    });
+    let hash = Sha256::digest(function);
+    let hash = u32::from_be_bytes([hash[0], hash[1], hash[2], hash[3]]);
     let kept: String = function.chars().take(MAX_BASE - "-01234567-grant".len()).collect();
-    format!("{kept}-{hash}-grant")
+    format!("{kept}-{hash:08x}-grant")
 }
 
 /// The function.
@@ -109,10 +105,8 @@ pub fn log_group(app: &str, env: &str) -> String {
 
 /// The tags of everything that takes tags.
 pub fn tags(app: &str, env: &str) -> BTreeMap<String, String> {
-    [(TAG_APP, app), (TAG_ENV, env), (TAG_MANAGED, "true")]
-        .into_iter()
-        .map(|(key, value)| (key.to_owned(), value.to_owned()))
-        .collect()
+    let tags = [(TAG_APP, app), (TAG_ENV, env), (TAG_MANAGED, "true")];
+    tags.map(|(key, value)| (key.to_owned(), value.to_owned())).into()
 }
 
 /// Returns the name of a region's partition: `aws` for a code that fits none, as emulators may have.

@@ -6,29 +6,26 @@ use std::ops::Range;
 use toml::Value;
 use toml::de::{DeTable, DeValue};
 
-use crate::check::{Written, Wrong, tame, type_of, wrong_type};
+use crate::check::{Written, integer, tame, type_of, wrong_type};
 use crate::event_pattern::{Pattern, Refusal, Step};
 use crate::keys::Kind;
 use crate::problem::Problem;
 
 /// Reads the pattern that `name` holds.
-pub(crate) fn read(name: &str, written: &Written<'_>) -> Result<Value, Vec<Wrong>> {
+pub(crate) fn read(name: &str, written: &Written<'_>) -> Result<Value, Vec<Problem>> {
     let DeValue::Table(table) = written.get_ref() else {
-        return Err(vec![(wrong_type(Kind::Pattern, name, written.get_ref()), written.span())]);
+        return Err(vec![wrong_type(Kind::Pattern, name, written.get_ref()).of(written.span())]);
     };
     let mut wrong = Vec::new();
     if table.is_empty() {
-        wrong.push((
-            Problem::new("bad_value", format!("`{name}` is empty, and would match nothing")),
-            written.span(),
-        ));
+        wrong.push(empty(name).of(written.span()));
     }
     let value = fields(table, &mut wrong);
     // Of a pattern without the form of one there is no more to say.
     if wrong.is_empty()
         && let Some(refusal) = refused(&value)
     {
-        wrong.push((Problem::new("bad_pattern", refusal.message), place(written, &refusal.at)));
+        wrong.push(Problem::new("bad_pattern", refusal.message).of(place(written, &refusal.at)));
     }
     if wrong.is_empty() { Ok(Value::Table(value)) } else { Err(wrong) }
 }
@@ -51,7 +48,11 @@ fn place(written: &Written<'_>, at: &[Step]) -> Range<usize> {
     inner.map_or_else(|| written.span(), |inner| place(inner, &at[1..]))
 }
 
-fn fields(table: &DeTable<'_>, wrong: &mut Vec<Wrong>) -> toml::Table {
+fn empty(shown: &str) -> Problem {
+    Problem::new("bad_value", format!("`{shown}` is empty, and would match nothing"))
+}
+
+fn fields(table: &DeTable<'_>, wrong: &mut Vec<Problem>) -> toml::Table {
     let mut read = toml::Table::new();
     for (field, written) in table {
         let shown = tame(field.get_ref());
@@ -61,24 +62,15 @@ fn fields(table: &DeTable<'_>, wrong: &mut Vec<Wrong>) -> toml::Table {
                 Value::Array(items.iter().filter_map(|item| leaf(item, wrong)).collect())
             }
             DeValue::Table(_) | DeValue::Array(_) => {
-                wrong.push((
-                    Problem::new("bad_value", format!("`{shown}` is empty, and would match nothing")),
-                    written.span(),
-                ));
+                wrong.push(empty(&shown).of(written.span()));
                 continue;
             }
             found => {
-                let problem = Problem::new(
-                    "wrong_type",
-                    format!("`{shown}`: expected a list of what may match, found {}", type_of(found)),
-                );
-                let help = match found {
-                    DeValue::String(text) => {
-                        Some(format!("write it in brackets: `[{}]`", Value::String(tame(text))))
-                    }
-                    _ => None,
-                };
-                wrong.push((problem.maybe_help(help), written.span()));
+                let message =
+                    format!("`{shown}`: expected a list of what may match, found {}", type_of(found));
+                let help = |text| format!("write it in brackets: `[{}]`", Value::String(tame(text)));
+                let problem = Problem::new("wrong_type", message).maybe_help(found.as_str().map(help));
+                wrong.push(problem.of(written.span()));
                 continue;
             }
         };
@@ -88,13 +80,13 @@ fn fields(table: &DeTable<'_>, wrong: &mut Vec<Wrong>) -> toml::Table {
 }
 
 /// Anything that JSON can say.
-fn leaf(written: &Written<'_>, wrong: &mut Vec<Wrong>) -> Option<Value> {
+fn leaf(written: &Written<'_>, wrong: &mut Vec<Problem>) -> Option<Value> {
     let value = match written.get_ref() {
         DeValue::String(text) => Value::String(text.to_string()),
         DeValue::Boolean(value) => Value::Boolean(*value),
-        DeValue::Integer(number) => match i64::from_str_radix(number.as_str(), number.radix()) {
-            Ok(number) => Value::Integer(number),
-            Err(_) => return fail(written, wrong, "an integer that is too large"),
+        DeValue::Integer(number) => match integer(number) {
+            Some(number) => Value::Integer(number),
+            None => return fail(written, wrong, "an integer that is too large"),
         },
         DeValue::Float(number) => match number.as_str().parse::<f64>() {
             Ok(number) if number.is_finite() => Value::Float(number),
@@ -112,7 +104,7 @@ fn leaf(written: &Written<'_>, wrong: &mut Vec<Wrong>) -> Option<Value> {
     Some(value)
 }
 
-fn fail(written: &Written<'_>, wrong: &mut Vec<Wrong>, found: &str) -> Option<Value> {
-    wrong.push((Problem::new("wrong_type", format!("a pattern cannot match {found}")), written.span()));
+fn fail(written: &Written<'_>, wrong: &mut Vec<Problem>, found: &str) -> Option<Value> {
+    wrong.push(Problem::new("wrong_type", format!("a pattern cannot match {found}")).of(written.span()));
     None
 }

@@ -35,12 +35,15 @@ pub struct Problem {
     pub at: Option<At>,
     /// What to write instead.
     pub help: Option<String>,
-    excerpt: Option<Box<Excerpt>>,
+    /// The part of the file that it is about, as long as the file is not at hand.
+    span: Option<Range<usize>>,
+    /// The line of the file, and carets under the part that is meant.
+    excerpt: String,
 }
 
 impl Problem {
     pub(crate) fn new(code: &'static str, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), at: None, help: None, excerpt: None }
+        Self { code, message: message.into(), at: None, help: None, span: None, excerpt: String::new() }
     }
 
     pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
@@ -48,15 +51,25 @@ impl Problem {
         self
     }
 
-    pub(crate) fn maybe_help(mut self, help: Option<String>) -> Self {
-        self.help = help.or(self.help);
-        self
+    pub(crate) fn maybe_help(self, help: Option<String>) -> Self {
+        Self { help: help.or(self.help), ..self }
     }
 
-    pub(crate) fn at(mut self, source: &Source<'_>, span: &Range<usize>) -> Self {
-        self.at = Some(source.at(span.start));
-        self.excerpt = Some(Box::new(source.excerpt(span)));
-        self
+    /// The same about a part of the file, if the file has a part in it.
+    pub(crate) fn of(self, span: impl Into<Option<Range<usize>>>) -> Self {
+        Self { span: span.into(), ..self }
+    }
+
+    /// The same with what the file has there.
+    fn located(self, source: &Source<'_>) -> Self {
+        let Some(span) = &self.span else { return self };
+        Self { at: Some(source.at(span.start)), excerpt: source.excerpt(span), span: None, ..self }
+    }
+
+    /// The finding as one that is no error.
+    pub(crate) fn into_lint(self, source: &Source<'_>) -> Lint {
+        let at = self.span.map(|span| source.at(span.start));
+        Lint { code: self.code, message: self.message, at }
     }
 }
 
@@ -65,35 +78,10 @@ impl fmt::Display for Problem {
         if let Some(at) = &self.at {
             write!(f, "{at}: ")?;
         }
-        f.write_str(&self.message)?;
-        let mut margin = 2;
-        if let (Some(at), Some(excerpt)) = (&self.at, &self.excerpt) {
-            let number = at.line.to_string();
-            margin += number.len();
-            write!(f, "\n {number} | {}", excerpt.text)?;
-            write!(
-                f,
-                "\n {:margin$}| {:indent$}{}",
-                "",
-                "",
-                "^".repeat(excerpt.width),
-                indent = excerpt.indent,
-                margin = margin - 1
-            )?;
-        }
-        match &self.help {
-            Some(help) => write!(f, "\n {:margin$}= {help}", "", margin = margin - 1),
-            None => Ok(()),
-        }
+        write!(f, "{}{}", self.message, self.excerpt)?;
+        let margin = self.at.as_ref().map_or(0, |at| at.line.to_string().len()) + 2;
+        self.help.iter().try_for_each(|help| write!(f, "\n{:margin$}= {help}", ""))
     }
-}
-
-/// A line of a file and the part of it that is meant.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Excerpt {
-    text: String,
-    indent: usize,
-    width: usize,
 }
 
 /// Everything that is wrong with a configuration: at least one problem.
@@ -156,7 +144,7 @@ impl fmt::Display for Lint {
 #[derive(Debug, Default)]
 pub(crate) struct Gathered {
     problems: Vec<Problem>,
-    seen: BTreeSet<(Option<At>, String)>,
+    seen: BTreeSet<(Option<usize>, String)>,
     more: usize,
 }
 
@@ -168,11 +156,12 @@ impl Gathered {
         self.problems.len() < Self::MOST
     }
 
-    /// Adds a problem that is not about a place in the file.
+    /// Adds a problem.
     pub(crate) fn push(&mut self, problem: Problem) {
+        let start = problem.span.as_ref().map(|span| span.start);
         if !self.has_room() {
             self.more += 1;
-        } else if self.seen.insert((problem.at.clone(), problem.message.clone())) {
+        } else if self.seen.insert((start, problem.message.clone())) {
             self.problems.push(problem);
         }
     }
@@ -182,22 +171,15 @@ impl Gathered {
         self.more += 1;
     }
 
-    /// Adds a problem of a span of the file.
-    pub(crate) fn push_at(&mut self, problem: Problem, source: &Source<'_>, span: &Range<usize>) {
-        if self.has_room() {
-            self.push(problem.at(source, span));
-        } else {
-            self.more += 1;
-        }
-    }
-
     /// The problems in the order of the file, if there are any.
-    pub(crate) fn into_result(mut self) -> Result<(), Errors> {
+    pub(crate) fn into_result(self, source: &Source<'_>) -> Result<(), Errors> {
         if self.problems.is_empty() {
             return Ok(());
         }
-        self.problems.sort_by(|a, b| a.at.cmp(&b.at));
-        Err(Errors { problems: self.problems, more: self.more })
+        let mut problems: Vec<Problem> =
+            self.problems.into_iter().map(|problem| problem.located(source)).collect();
+        problems.sort_by(|a, b| a.at.cmp(&b.at));
+        Err(Errors { problems, more: self.more })
     }
 }
 
@@ -226,36 +208,25 @@ impl<'a> Source<'a> {
         self.secrets.push(span);
     }
 
-    fn is_secret(&self, offset: usize) -> bool {
-        self.secrets.iter().any(|span| span.contains(&offset))
-    }
-
     /// The line that an offset is on, from 0, and where that line starts.
     fn line(&self, offset: usize) -> (usize, usize) {
         let line = self.starts.partition_point(|start| *start <= offset).saturating_sub(1);
         (line, self.starts[line])
     }
 
-    /// The nearest offset, not above, at which a character begins.
-    fn floor(&self, offset: usize) -> usize {
-        let mut offset = offset.min(self.text.len());
-        while !self.text.is_char_boundary(offset) {
-            offset -= 1;
-        }
-        offset
-    }
-
     pub(crate) fn at(&self, offset: usize) -> At {
-        let offset = self.floor(offset);
+        let offset = self.text.floor_char_boundary(offset);
         let (line, start) = self.line(offset);
         let column = self.text[start..offset].chars().count() + 1;
         At { file: self.file.clone(), line: line + 1, column }
     }
 
-    fn excerpt(&self, span: &Range<usize>) -> Excerpt {
-        let from = self.floor(span.start);
-        let to = self.floor(span.end.max(from));
-        let (_, start) = self.line(from);
+    /// The line that a part begins on, with its number, and carets below; as much of it as fits.
+    fn excerpt(&self, span: &Range<usize>) -> String {
+        let from = self.text.floor_char_boundary(span.start);
+        let to = self.text.floor_char_boundary(span.end.max(from));
+        let (number, start) = self.line(from);
+        let number = (number + 1).to_string();
         let line = self.text[start..].lines().next().unwrap_or_default();
         let end = start + line.len();
         let count = |range: Range<usize>| self.text[range].chars().count();
@@ -264,15 +235,14 @@ impl<'a> Source<'a> {
         let skip = if before + width > Self::WINDOW { before.saturating_sub(Self::BEFORE) } else { 0 };
         // Whatever a terminal would obey, a tab included, takes one column here, so that the caret stays right.
         let shown = line.char_indices().skip(skip).take(Self::WINDOW).map(|(offset, c)| match c {
-            _ if self.is_secret(start + offset) => '*',
+            _ if self.secrets.iter().any(|span| span.contains(&(start + offset))) => '*',
             '\t' => ' ',
             c if is_unsafe_to_show(c) => '\u{fffd}',
             c => c,
         });
-        Excerpt {
-            text: shown.collect(),
-            indent: before - skip,
-            width: width.min(Self::WINDOW - (before - skip).min(Self::WINDOW - 1)),
-        }
+        let indent = before - skip;
+        let carets = "^".repeat(width.min(Self::WINDOW - indent.min(Self::WINDOW - 1)));
+        let (text, margin) = (shown.collect::<String>(), number.len());
+        format!("\n {number} | {text}\n {:margin$} | {:indent$}{carets}", "", "")
     }
 }

@@ -59,20 +59,20 @@ pub(crate) struct Resolved {
 }
 
 /// Resolves every key for the env called `name`.
-pub(crate) fn resolve(
-    name: &str,
-    layers: &Layers,
-    overrides: &Overrides,
-    source: Option<&Source<'_>>,
-) -> Resolved {
+pub(crate) fn resolve(name: &str, layers: &Layers, overrides: &Overrides, source: &Source<'_>) -> Resolved {
+    let from_file = |in_overlay, entry: &Entry| {
+        let at = source.at(entry.span.start);
+        let origin = if in_overlay { Origin::Env(name.to_owned(), at) } else { Origin::File(at) };
+        Setting { value: Some(entry.value.clone()), origin, span: Some(entry.span.clone()), bad: false }
+    };
+    let overlay = layers.env(name);
     let mut settings = BTreeMap::new();
     for key in KEYS.iter().filter(|key| !matches!(key.kind, Kind::Variables)) {
         let path = key.path();
-        let overlay = layers.env(name);
         let written = overlay.and_then(|layer| layer.entries.get(&path)).map(|entry| (true, entry));
         let written = written.or_else(|| layers.top.entries.get(&path).map(|entry| (false, entry)));
         let mut setting = match written {
-            Some((in_overlay, entry)) => from_file(name, in_overlay, entry, source),
+            Some((in_overlay, entry)) => from_file(in_overlay, entry),
             None => Setting { value: default(name, key), origin: Origin::Default, span: None, bad: false },
         };
         setting.bad = overlay.into_iter().chain([&layers.top]).any(|layer| layer.bad.contains(&path));
@@ -82,25 +82,12 @@ pub(crate) fn resolve(
         settings.insert(path, setting);
     }
     let prefix = format!("{}.", environment::KEY);
-    for (in_overlay, layer) in [(false, Some(&layers.top)), (true, layers.env(name))] {
-        let variables = layer
-            .into_iter()
-            .flat_map(|layer| layer.entries.iter())
-            .filter(|(path, _)| path.starts_with(&prefix));
-        for (path, entry) in variables {
-            settings.insert(path.clone(), from_file(name, in_overlay, entry, source));
-        }
+    for (in_overlay, layer) in [(false, Some(&layers.top)), (true, overlay)] {
+        let variables = layer.into_iter().flat_map(|layer| &layer.entries);
+        let variables = variables.filter(|(path, _)| path.starts_with(&prefix));
+        settings.extend(variables.map(|(path, entry)| (path.clone(), from_file(in_overlay, entry))));
     }
     Resolved { name: name.to_owned(), settings }
-}
-
-fn from_file(env: &str, in_overlay: bool, entry: &Entry, source: Option<&Source<'_>>) -> Setting {
-    let origin = match source.map(|source| source.at(entry.span.start)) {
-        Some(at) if in_overlay => Origin::Env(env.to_owned(), at),
-        Some(at) => Origin::File(at),
-        None => Origin::Default,
-    };
-    Setting { value: Some(entry.value.clone()), origin, span: Some(entry.span.clone()), bad: false }
 }
 
 /// The default of a key. The env `local` is this machine without saying so.
@@ -127,16 +114,19 @@ impl Resolved {
         self.setting(path).and_then(Value::as_str).unwrap_or_default()
     }
 
+    /// An integer, unless the key is unset or takes a word.
+    pub(crate) fn maybe_integer(&self, path: &str) -> Option<i64> {
+        self.setting(path)?.as_integer()
+    }
+
     pub(crate) fn integer(&self, path: &str) -> i64 {
-        self.setting(path).and_then(Value::as_integer).unwrap_or_default()
+        self.maybe_integer(path).unwrap_or_default()
     }
 
     /// A number that may be written with or without a point.
     pub(crate) fn number(&self, path: &str) -> f64 {
-        let value = self.setting(path);
-        let whole =
-            value.and_then(Value::as_integer).and_then(|number| i32::try_from(number).ok()).map(f64::from);
-        whole.or_else(|| value.and_then(Value::as_float)).unwrap_or_default()
+        let whole = self.maybe_integer(path).and_then(|number| i32::try_from(number).ok()).map(f64::from);
+        whole.or_else(|| self.setting(path)?.as_float()).unwrap_or_default()
     }
 
     pub(crate) fn flag(&self, path: &str) -> bool {
@@ -190,26 +180,20 @@ impl Resolved {
     pub(crate) fn nested(&self, shown: impl Fn(&str, &Value) -> Json) -> Map<String, Json> {
         let mut root = Map::new();
         for key in KEYS {
+            let path = key.path();
             let value = if let Kind::Variables = key.kind {
                 let value = |name: &str, text: &str| {
-                    shown(&format!("{}.{name}", environment::KEY), &Value::String(text.to_owned()))
+                    shown(&format!("{path}.{name}"), &Value::String(text.to_owned()))
                 };
-                Json::Object(
-                    self.variables().map(|(name, text)| (name.to_owned(), value(name, text))).collect(),
-                )
+                self.variables().map(|(name, text)| (name.to_owned(), value(name, text))).collect()
             } else {
-                let path = key.path();
                 self.setting(&path).map_or(Json::Null, |value| shown(&path, value))
             };
-            let table = if key.section.is_empty() {
-                &mut root
+            if key.section.is_empty() {
+                root.insert(key.name.to_owned(), value);
             } else {
-                match root.entry(key.section).or_insert_with(|| json!({})) {
-                    Json::Object(table) => table,
-                    _ => continue,
-                }
-            };
-            table.insert(key.name.to_owned(), value);
+                root.entry(key.section).or_insert_with(|| json!({}))[key.name] = value;
+            }
         }
         debug_assert!(SECTIONS.iter().all(|(section, _)| section.is_empty() || root.contains_key(*section)));
         root
@@ -232,15 +216,5 @@ impl Resolved {
 
 /// A TOML value as JSON. Dates are refused before.
 pub(crate) fn as_json(value: &Value) -> Json {
-    match value {
-        Value::String(text) => json!(text),
-        Value::Integer(number) => json!(number),
-        Value::Float(number) => json!(number),
-        Value::Boolean(value) => json!(value),
-        Value::Datetime(time) => json!(time.to_string()),
-        Value::Array(items) => Json::Array(items.iter().map(as_json).collect()),
-        Value::Table(table) => {
-            Json::Object(table.iter().map(|(name, value)| (name.clone(), as_json(value))).collect())
-        }
-    }
+    json!(value)
 }

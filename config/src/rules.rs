@@ -1,10 +1,6 @@
 //! What no key can decide alone: impossible combinations, which are errors, and odd ones, which are warnings. Each says
 //! why. Judges one env, resolved.
 
-use std::ops::Range;
-
-use toml::Value;
-
 use crate::check::tame;
 use crate::environment;
 use crate::local_environment::{LocalVariableError, check_local_variable};
@@ -33,77 +29,84 @@ const ITEM_WRITES: i64 = 1000;
 /// guide of `CloudFront`).
 const MAX_WILDCARDS: usize = 15;
 
-/// A finding and the part of the file that it is about, if the file has a part in it.
-pub(crate) type Finding = (Problem, Option<Range<usize>>);
+/// Findings about one env.
+struct Findings<'a> {
+    env: &'a Resolved,
+    found: Vec<Problem>,
+}
+
+impl<'a> Findings<'a> {
+    fn new(env: &'a Resolved) -> Self {
+        Self { env, found: Vec::new() }
+    }
+
+    /// Adds a warning about a key.
+    fn odd(&mut self, key: &str, code: &'static str, message: impl Into<String>) {
+        self.found.push(Problem::new(code, message).of(self.env.span(key)));
+    }
+
+    /// Adds an error about a key.
+    fn bad(&mut self, key: &str, message: impl Into<String>, help: impl Into<String>) {
+        self.found.push(Problem::new("bad_value", message).help(help).of(self.env.span(key)));
+    }
+}
 
 /// Impossible combinations.
-pub(crate) fn errors(env: &Resolved) -> Vec<Finding> {
-    let mut found = Vec::new();
-    let mut find = |problem: Problem, path: &str| found.push((problem, env.span(path)));
-
-    if env.is_good(&["app"]) {
-        let base = names::base(env.text("app"), &env.name);
-        if base.len() > MAX_BASE {
-            let problem = Problem::new(
-                "out_of_range",
-                format!(
-                    "the name `{base}` is {} characters long; Lambda and IAM take {MAX_BASE}",
-                    base.len()
-                ),
-            );
-            find(problem.help("shorten `app` or the name of the env"), "app");
-        }
+pub(crate) fn errors(env: &Resolved) -> Vec<Problem> {
+    let mut all = Findings::new(env);
+    let base = names::base(env.text("app"), &env.name);
+    if env.is_good(&["app"]) && base.len() > MAX_BASE {
+        let length = base.len();
+        let message =
+            format!("the name `{base}` is {length} characters long; Lambda and IAM take {MAX_BASE}");
+        let problem = Problem::new("out_of_range", message).help("shorten `app` or the name of the env");
+        all.found.push(problem.of(env.span("app")));
     }
     if env.name == "local" && env.is_good(&["target"]) && env.text("target") != "local" {
-        let problem = Problem::new("bad_value", "the env `local` is always this machine");
-        find(problem.help("give the env another name"), "target");
+        all.bad("target", "the env `local` is always this machine", "give the env another name");
     }
     if env.is_good(&["queue.batch_size", "queue.window_s"])
         && env.integer("queue.batch_size") > BATCH_WITHOUT_WINDOW
         && env.integer("queue.window_s") == 0
     {
-        let problem = Problem::new(
-            "bad_value",
+        all.bad(
+            env.first_written(&["queue.window_s", "queue.batch_size"]),
             format!("Lambda refuses batches above {BATCH_WITHOUT_WINDOW} without a window"),
+            format!("set `window_s` to 1 or more, or `batch_size` to {BATCH_WITHOUT_WINDOW} or less"),
         );
-        let help = format!("set `window_s` to 1 or more, or `batch_size` to {BATCH_WITHOUT_WINDOW} or less");
-        find(problem.help(help), env.first_written(&["queue.window_s", "queue.batch_size"]));
     }
+    let timeout = env.integer("function.timeout_s");
     if env.flag("queue.enabled")
         && env.is_good(&["queue.visibility_s", "function.timeout_s"])
-        && let Some(Value::Integer(visibility)) = env.setting("queue.visibility_s")
-        && *visibility < env.integer("function.timeout_s")
+        && env.maybe_integer("queue.visibility_s").is_some_and(|visibility| visibility < timeout)
     {
-        let timeout = env.integer("function.timeout_s");
-        let message = format!(
-            "Lambda refuses a queue whose `visibility_s` is below the function's `timeout_s` of {timeout}"
+        all.bad(
+            "queue.visibility_s",
+            format!(
+                "Lambda refuses a queue whose `visibility_s` is below the function's `timeout_s` of {timeout}"
+            ),
+            "leave the line out: it is six times the timeout and the window then",
         );
-        let help = "leave the line out: it is six times the timeout and the window then".to_owned();
-        find(Problem::new("bad_value", message).help(help), "queue.visibility_s");
     }
     if env.is_good(&["counter.visitors", "counter.i_know_this_is_personal_data"])
         && env.text("counter.visitors") == "raw"
         && !env.flag("counter.i_know_this_is_personal_data")
     {
-        let problem = Problem::new(
-            "bad_value",
-            "`visitors = \"raw\"` keeps addresses of people, which are personal data",
-        );
-        find(
-            problem.help("say so with `i_know_this_is_personal_data = true`, or use \"hash\""),
+        all.bad(
             "counter.visitors",
+            "`visitors = \"raw\"` keeps addresses of people, which are personal data",
+            "say so with `i_know_this_is_personal_data = true`, or use \"hash\"",
         );
     }
-    found.extend(impossible_sources(env));
-    let mut find = |problem: Problem, path: &str| found.push((problem, env.span(path)));
+    impossible_sources(&mut all);
     for origin in env.texts("http.allow_origins") {
         let sent = without_default_port(origin);
         if sent != origin {
-            let problem = Problem::new(
-                "bad_value",
+            all.bad(
+                "http.allow_origins",
                 format!("the origin \"{origin}\" never matches: browsers leave out the usual port"),
+                format!("did you mean \"{sent}\"?"),
             );
-            find(problem.help(format!("did you mean \"{sent}\"?")), "http.allow_origins");
         }
     }
     // What has a bad value has none here, and is told on its own.
@@ -111,14 +114,14 @@ pub(crate) fn errors(env: &Resolved) -> Vec<Finding> {
     if let Err((problem, key)) = environment::check_size(env.variables(), &own) {
         let first =
             || env.variables().find_map(|(name, _)| env.span(&format!("{}.{name}", environment::KEY)));
-        found.push((problem, env.span(key).or_else(first)));
+        all.found.push(problem.of(env.span(key).or_else(first)));
     }
-    found
+    all.found
 }
 
 /// Variables that a function may not have where it runs on this machine. Other envs of the same file may set them: Lambda
 /// allows them, and so this is asked of the chosen env only.
-pub(crate) fn local_errors(env: &Resolved) -> Vec<Finding> {
+pub(crate) fn local_errors(env: &Resolved) -> Vec<Problem> {
     if !env.is_good(&["target"]) || env.text("target") != "local" {
         return Vec::new();
     }
@@ -138,36 +141,33 @@ pub(crate) fn local_errors(env: &Resolved) -> Vec<Finding> {
             ),
         };
         let span = env.span(&format!("{}.{name}", environment::KEY));
-        Some((Problem::new("unsafe_variable", message).help(help), span))
+        Some(Problem::new("unsafe_variable", message).help(help).of(span))
     });
     refused.collect()
 }
 
 /// Queues, events and buckets that cannot be.
-fn impossible_sources(env: &Resolved) -> Vec<Finding> {
-    let mut found = Vec::new();
-    let mut find = |message: String, help: String, path: &str| {
-        found.push((Problem::new("bad_value", message).help(help), env.span(path)));
-    };
+fn impossible_sources(all: &mut Findings<'_>) {
+    let env = all.env;
+    let expose = env.text("http.expose");
+    let (app, is_set) = (env.text("app"), |key| env.setting(key).is_some());
     if env.is_good(&["queue.enabled", "queue.ingest", "http.expose"]) && env.text("queue.ingest") == "http" {
         if !env.flag("queue.enabled") {
             let help = "add `enabled = true` under [queue], or use `ingest = \"none\"`";
-            find("`ingest = \"http\"` needs the queue".to_owned(), help.to_owned(), "queue.ingest");
+            all.bad("queue.ingest", "`ingest = \"http\"` needs the queue", help);
         }
-        if env.text("http.expose") != "api" {
-            let help = "set `expose = \"api\"` under [http], or use `ingest = \"none\"`";
-            let message = format!(
-                "`ingest = \"http\"` needs the HTTP API: with `expose = \"{}\"` there is none",
-                env.text("http.expose")
+        if expose != "api" {
+            all.bad(
+                "queue.ingest",
+                format!("`ingest = \"http\"` needs the HTTP API: with `expose = \"{expose}\"` there is none"),
+                "set `expose = \"api\"` under [http], or use `ingest = \"none\"`",
             );
-            find(message, help.to_owned(), "queue.ingest");
         }
     }
-    let (app, is_set) = (env.text("app"), |key| env.setting(key).is_some());
     // A name that is too long by itself is reported by itself.
     let has_reader = names::base(app, &env.name).len() <= MAX_BASE
-        && env.text("http.expose") == "api"
-        && matches!(env.setting("function.reserved_concurrency"), Some(Value::Integer(_)));
+        && expose == "api"
+        && env.maybe_integer("function.reserved_concurrency").is_some();
     let names = [
         ("function.reserved_concurrency", has_reader, names::reader(app, &env.name)),
         ("queue.ingest", env.text("queue.ingest") == "http", names::ingest_role(app, &env.name)),
@@ -175,69 +175,67 @@ fn impossible_sources(env: &Resolved) -> Vec<Finding> {
         ("cloudfront.log_bucket", is_set("cloudfront.log_bucket"), names::bucket_rule(app, &env.name)),
     ];
     for (key, wanted, name) in names {
-        if wanted && env.is_good(&["app", key]) && name.len() > MAX_BASE {
-            let message = format!(
-                "the name `{name}` is {} characters long; IAM, Lambda and EventBridge take {MAX_BASE}",
-                name.len()
+        let length = name.len();
+        if wanted && env.is_good(&["app", key]) && length > MAX_BASE {
+            all.bad(
+                key,
+                format!("the name `{name}` is {length} characters long; IAM, Lambda and EventBridge take {MAX_BASE}"),
+                "shorten `app` or the name of the env",
             );
-            find(message, "shorten `app` or the name of the env".to_owned(), key);
         }
     }
+    let region = env.text("region");
     if env.is_good(&["region", "cloudfront.distribution_id"])
         && is_set("cloudfront.distribution_id")
-        && let Some(partition) = Partition::of_region(env.text("region"))
-        && partition.cloudfront.is_none()
+        && let Some(Partition { name, cloudfront: None, .. }) = Partition::of_region(region)
     {
-        let message =
-            format!("the partition `{}` of {} has no CloudFront", partition.name, env.text("region"));
-        find(message, "remove `distribution_id`".to_owned(), "cloudfront.distribution_id");
+        let message = format!("the partition `{name}` of {region} has no CloudFront");
+        all.bad("cloudfront.distribution_id", message, "remove `distribution_id`");
     }
     let buckets = ["cloudfront.site_bucket", "cloudfront.log_bucket"];
-    if env.is_good(&buckets) {
-        let [site, logs] = buckets.map(|key| env.text(key));
-        if !site.is_empty() && site == logs {
-            let message = format!(
-                "`site_bucket` and `log_bucket` are both `{site}`: each log would be taken for a page"
+    let [site, logs] = buckets.map(|key| env.text(key));
+    if env.is_good(&buckets) && !site.is_empty() {
+        if site == logs {
+            all.bad(
+                "cloudfront.log_bucket",
+                format!(
+                    "`site_bucket` and `log_bucket` are both `{site}`: each log would be taken for a page"
+                ),
+                "keep the logs in a bucket of their own",
             );
-            find(message, "keep the logs in a bucket of their own".to_owned(), "cloudfront.log_bucket");
         }
-        if !site.is_empty() && env.setting("cloudfront.distribution_id").is_none() {
-            let message =
-                "`site_bucket` needs a `distribution_id`: what is put there is invalidated in it".to_owned();
-            find(message, "add `distribution_id` under [cloudfront]".to_owned(), "cloudfront.site_bucket");
+        if !is_set("cloudfront.distribution_id") {
+            all.bad(
+                "cloudfront.site_bucket",
+                "`site_bucket` needs a `distribution_id`: what is put there is invalidated in it",
+                "add `distribution_id` under [cloudfront]",
+            );
         }
     }
     if env.is_good(&["cloudfront.invalidate"]) {
         let paths = env.texts("cloudfront.invalidate");
         let wildcards = paths.iter().filter(|path| path.ends_with('*')).count();
         if paths.is_empty() {
-            let message = "`invalidate` is empty: hits would invalidate nothing".to_owned();
-            find(message, "leave the line out: it is `[\"/*\"]` then".to_owned(), "cloudfront.invalidate");
+            let message = "`invalidate` is empty: hits would invalidate nothing";
+            all.bad("cloudfront.invalidate", message, "leave the line out: it is `[\"/*\"]` then");
         } else if wildcards > MAX_WILDCARDS {
-            let message = format!(
-                "`invalidate` has {wildcards} paths that end with `*`; CloudFront accepts {MAX_WILDCARDS} in progress at once"
-            );
-            find(
-                message,
-                "use one wildcard that covers several, such as `/*`".to_owned(),
+            all.bad(
                 "cloudfront.invalidate",
+                format!("`invalidate` has {wildcards} paths that end with `*`; CloudFront accepts {MAX_WILDCARDS} in progress at once"),
+                "use one wildcard that covers several, such as `/*`",
             );
         }
     }
-    found
 }
 
 /// Odd combinations of a configuration without errors.
-pub(crate) fn warnings(env: &Resolved) -> Vec<Finding> {
-    let mut found = Vec::new();
-    let mut find = |code: &'static str, message: String, path: &str| {
-        found.push((Problem::new(code, message), env.span(path)));
-    };
-
+pub(crate) fn warnings(env: &Resolved) -> Vec<Problem> {
+    let mut all = Findings::new(env);
     for (key, what) in [("http.allow_origins", "origins"), ("http.allow_methods", "methods")] {
         let listed = env.texts(key);
         if listed.len() > 1 && listed.contains(&"*") {
-            find("any_and_some", format!("`*` allows any: the other {what} beside it change nothing"), key);
+            let message = format!("`*` allows any: the other {what} beside it change nothing");
+            all.odd(key, "any_and_some", message);
         }
     }
     let region = env.text("region");
@@ -245,129 +243,108 @@ pub(crate) fn warnings(env: &Resolved) -> Vec<Finding> {
         && !REGIONS.contains(&region)
         && let Some(near) = nearest(region, REGIONS.iter().copied())
     {
-        find(
-            "unknown_region",
-            format!("`{region}` is no region known to this version; did you mean `{near}`?"),
-            "region",
-        );
+        let message = format!("`{region}` is no region known to this version; did you mean `{near}`?");
+        all.odd("region", "unknown_region", message);
     }
     if env.text("http.expose") == "api" && env.integer("function.timeout_s") > GATEWAY_PATIENCE_S {
         let message =
             format!("the HTTP API gives up after {GATEWAY_PATIENCE_S} s: a longer `timeout_s` only costs");
-        find("timeout_beyond_api", message, "function.timeout_s");
+        all.odd("function.timeout_s", "timeout_beyond_api", message);
     }
-    if let (true, Some(Value::Integer(reserved))) =
-        (env.text("http.expose") == "function-url", env.setting("function.reserved_concurrency"))
+    if env.text("http.expose") == "function-url"
+        && let Some(reserved) = env.maybe_integer("function.reserved_concurrency")
     {
         let message = format!(
             "with a function URL one function counts and reads, and `reserved_concurrency = {reserved}` makes it refuse badges while it \
              counts; set it to \"none\", or use `expose = \"api\"`, where reads have a function of their own"
         );
-        find("reserved_function_url", message, "function.reserved_concurrency");
+        all.odd("function.reserved_concurrency", "reserved_function_url", message);
     }
     if env.number("http.rate_per_second") > ACCOUNT_RATE {
         let message = "`rate_per_second` is above 10,000, which is what an account lets through by default";
-        find("rate_beyond_account", message.to_owned(), "http.rate_per_second");
+        all.odd("http.rate_per_second", "rate_beyond_account", message);
     }
     if env.integer("http.burst") > ACCOUNT_BURST {
         let message = "`burst` is above 5,000, which is what an account lets through by default";
-        find("burst_beyond_account", message.to_owned(), "http.burst");
+        all.odd("http.burst", "burst_beyond_account", message);
     }
-    found.extend(odd_sources(env));
-    found.extend(odd_counting(env));
-    found
+    odd_sources(&mut all);
+    odd_counting(&mut all);
+    all.found
 }
 
 /// Odd combinations of queues and events.
-fn odd_sources(env: &Resolved) -> Vec<Finding> {
-    let mut found = Vec::new();
-    let mut find = |code: &'static str, message: String, path: &str| {
-        found.push((Problem::new(code, message), env.span(path)));
-    };
+fn odd_sources(all: &mut Findings<'_>) {
+    let env = all.env;
     let queued = env.flag("queue.enabled");
-    let reserved = match env.setting("function.reserved_concurrency") {
-        Some(Value::Integer(reserved)) => Some(*reserved),
-        _ => None,
-    };
-    if queued || env.is_written("queue.max_receive_count") {
-        let receives = env.integer("queue.max_receive_count");
-        let concurrency = env.integer("queue.max_concurrency");
-        if receives < FEW_RECEIVES && reserved.is_some_and(|reserved| reserved < concurrency) {
-            let message = format!(
-                "the queue's pollers ask for {concurrency} invocations at once (Lambda takes no less than 2) and `reserved_concurrency` \
-                 lets {} through: the others are refused, each refusal is a receive, and fewer than {FEW_RECEIVES} receives turn good \
-                 hits into dead letters",
-                reserved.unwrap_or_default()
-            );
-            find("few_receives", message, "queue.max_receive_count");
-        }
+    let (receives, concurrency) =
+        (env.integer("queue.max_receive_count"), env.integer("queue.max_concurrency"));
+    if (queued || env.is_written("queue.max_receive_count"))
+        && receives < FEW_RECEIVES
+        && let Some(reserved) = env.maybe_integer("function.reserved_concurrency")
+        && reserved < concurrency
+    {
+        let message = format!(
+            "the queue's pollers ask for {concurrency} invocations at once (Lambda takes no less than 2) and `reserved_concurrency` \
+             lets {reserved} through: the others are refused, each refusal is a receive, and fewer than {FEW_RECEIVES} receives turn \
+             good hits into dead letters"
+        );
+        all.odd("queue.max_receive_count", "few_receives", message);
     }
-    if queued {
-        let (window, batch) = (env.integer("queue.window_s"), env.integer("queue.batch_size"));
-        if window > 0 && batch == 1 {
-            let message = format!(
-                "with a `batch_size` of 1 nothing is gathered in the `window_s` of {window}: it only delays"
-            );
-            find("window_of_one", message, "queue.window_s");
-        }
-        if batch > 1 && window == 0 {
-            let message =
-                "without a `window_s` most batches hold one hit, and each hit is a write".to_owned();
-            find("no_window", message, env.first_written(&["queue.window_s", "queue.batch_size"]));
-        }
+    if !queued {
+        return;
     }
-    if queued && let Some(Value::Integer(visibility)) = env.setting("queue.visibility_s") {
-        let wanted = 6 * env.integer("function.timeout_s") + env.integer("queue.window_s");
-        if *visibility < wanted {
-            let message = format!(
-                "`visibility_s` is {visibility}: AWS recommends six times `timeout_s` and the window, {wanted}; below that a hit \
-                 can come again while it is counted"
-            );
-            find("visibility", message, "queue.visibility_s");
-        }
+    let (window, batch) = (env.integer("queue.window_s"), env.integer("queue.batch_size"));
+    if window > 0 && batch == 1 {
+        let message = format!(
+            "with a `batch_size` of 1 nothing is gathered in the `window_s` of {window}: it only delays"
+        );
+        all.odd("queue.window_s", "window_of_one", message);
     }
-    found
+    if batch > 1 && window == 0 {
+        let key = env.first_written(&["queue.window_s", "queue.batch_size"]);
+        all.odd(key, "no_window", "without a `window_s` most batches hold one hit, and each hit is a write");
+    }
+    let wanted = 6 * env.integer("function.timeout_s") + window;
+    if let Some(visibility) = env.maybe_integer("queue.visibility_s")
+        && visibility < wanted
+    {
+        let message = format!(
+            "`visibility_s` is {visibility}: AWS recommends six times `timeout_s` and the window, {wanted}; below that a hit \
+             can come again while it is counted"
+        );
+        all.odd("queue.visibility_s", "visibility", message);
+    }
 }
 
 /// Odd combinations of what is counted: settings that change nothing, or less than it seems.
-fn odd_counting(env: &Resolved) -> Vec<Finding> {
-    let mut found = Vec::new();
-    let mut find = |code: &'static str, message: String, path: &str| {
-        found.push((Problem::new(code, message), env.span(path)));
-    };
+fn odd_counting(all: &mut Findings<'_>) {
+    let env = all.env;
     let paths = env.text("counter.paths");
-    if paths == "budget" {
-        let (a_day, most) = (env.integer("counter.new_paths_per_day"), env.integer("counter.max_paths"));
-        if a_day > most {
-            let message =
-                format!("`max_paths` is {most}, so that `new_paths_per_day` of {a_day} is never reached");
-            find(
-                "budget_beyond_paths",
-                message,
-                env.first_written(&["counter.new_paths_per_day", "counter.max_paths"]),
-            );
-        }
-    } else {
-        for key in ["counter.new_paths_per_day", "counter.max_paths"] {
-            if env.is_changed(key) {
-                let name = key.trim_start_matches("counter.");
-                find("no_budget", format!("`{name}` changes nothing with `paths = \"{paths}\"`"), key);
-            }
-        }
+    let budget = ["counter.new_paths_per_day", "counter.max_paths"];
+    let [a_day, most] = budget.map(|key| env.integer(key));
+    if paths == "budget" && a_day > most {
+        let message =
+            format!("`max_paths` is {most}, so that `new_paths_per_day` of {a_day} is never reached");
+        all.odd(env.first_written(&budget), "budget_beyond_paths", message);
+    }
+    for key in budget.into_iter().filter(|key| paths != "budget" && env.is_changed(key)) {
+        let name = key.trim_start_matches("counter.");
+        all.odd(key, "no_budget", format!("`{name}` changes nothing with `paths = \"{paths}\"`"));
     }
     let visitors = env.text("counter.visitors");
     if visitors != "raw" && env.is_changed("counter.ttl_days") {
         let message = format!(
             "`ttl_days` changes nothing with `visitors = \"{visitors}\"`: it is how long addresses are kept"
         );
-        find("ttl_without_raw", message, "counter.ttl_days");
+        all.odd("counter.ttl_days", "ttl_without_raw", message);
     }
     if visitors != "none" && env.is_written("counter.visitors") && env.text("http.expose") == "none" {
         let message = format!(
             "with `expose = \"none\"` no visitor comes to the function by itself: `visitors = \"{visitors}\"` counts only what \
              is sent to it with an address"
         );
-        find("visitors_unseen", message, "counter.visitors");
+        all.odd("counter.visitors", "visitors_unseen", message);
     }
     let writes = env.integer("table.max_write_units");
     if env.integer("counter.shards") > 1 && writes <= ITEM_WRITES {
@@ -375,11 +352,10 @@ fn odd_counting(env: &Resolved) -> Vec<Finding> {
             "`shards` make reading slower and gain nothing while `max_write_units` is {writes}: one item takes {ITEM_WRITES} \
              writes a second"
         );
-        find("shards_unneeded", message, "counter.shards");
+        all.odd("counter.shards", "shards_unneeded", message);
     }
     if env.flag("counter.public_stats") && env.text("http.expose") == "none" {
-        let message = "`public_stats` opens routes that `expose = \"none\"` keeps closed".to_owned();
-        find("stats_unseen", message, "counter.public_stats");
+        let message = "`public_stats` opens routes that `expose = \"none\"` keeps closed";
+        all.odd("counter.public_stats", "stats_unseen", message);
     }
-    found
 }

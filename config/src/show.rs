@@ -17,10 +17,7 @@ use crate::schema::{KEYS, SECTIONS};
 const WIDEST: usize = 44;
 
 /// One line of the output: what it says, and the remark beside it.
-struct Line {
-    text: String,
-    remark: String,
-}
+type Line = (String, String);
 
 impl Loaded {
     /// The settings in force as TOML, in the order of the documentation; with `origins`, beside each where it came from.
@@ -29,8 +26,7 @@ impl Loaded {
         let mut lines = Vec::new();
         for (section, _) in SECTIONS {
             if !section.is_empty() {
-                lines.push(Line::plain(String::new()));
-                lines.push(Line::plain(format!("[{section}]")));
+                lines.extend([plain(""), plain(format!("[{section}]"))]);
             }
             let keys = KEYS.iter().filter(|one| one.section == *section && one.scope != Scope::Env);
             lines.extend(keys.filter_map(|one| self.line(one, origins)));
@@ -38,20 +34,17 @@ impl Loaded {
                 lines.extend(self.variables(origins, key));
             }
         }
-        lines.push(Line::plain(String::new()));
-        lines.push(Line::plain(format!("[env.{}]", self.env)));
-        lines.extend(
-            KEYS.iter().filter(|one| one.scope == Scope::Env).filter_map(|one| self.line(one, origins)),
-        );
+        lines.extend([plain(""), plain(format!("[env.{}]", self.env))]);
+        let of_env = KEYS.iter().filter(|one| one.scope == Scope::Env);
+        lines.extend(of_env.filter_map(|one| self.line(one, origins)));
 
-        let width = lines.iter().filter(|line| !line.remark.is_empty()).map(|line| line.text.chars().count());
+        let width =
+            lines.iter().filter(|(_, remark)| !remark.is_empty()).map(|(text, _)| text.chars().count());
         let width = width.filter(|width| *width <= WIDEST).max().unwrap_or_default();
-        for Line { text, remark } in &lines {
-            let written = if remark.is_empty() {
-                writeln!(out, "{text}")
-            } else {
-                writeln!(out, "{text:width$}  # {remark}")
-            };
+        for (text, remark) in &lines {
+            let beside = if remark.is_empty() { String::new() } else { format!("  # {remark}") };
+            let width = if remark.is_empty() { 0 } else { width };
+            let written = writeln!(out, "{text:width$}{beside}");
             debug_assert!(written.is_ok(), "a string takes any text");
         }
         out
@@ -79,9 +72,7 @@ impl Loaded {
 
     fn summary(&self) -> String {
         let from = match &self.path {
-            Some(path) => {
-                format!("from {}", path.display().to_string().replace(is_unsafe_to_show, "\u{fffd}"))
-            }
+            Some(path) => format!("from {}", path.display()).replace(is_unsafe_to_show, "\u{fffd}"),
             None => "no hitctl.toml, so these are the defaults".to_owned(),
         };
         format!("env {}, target {}; {from}", self.env, self.target)
@@ -92,33 +83,35 @@ impl Loaded {
             return None;
         }
         let setting = self.resolved.get(&key.path())?;
-        let origin = if origins { setting.origin.to_string() } else { String::new() };
-        let Some(value) = &setting.value else {
-            return Some(Line { text: format!("# {} is not set", key.name), remark: String::new() });
-        };
-        Some(Line { text: format!("{} = {value}", key.name), remark: origin })
+        Some(match &setting.value {
+            Some(value) => (format!("{} = {value}", key.name), setting.remark(origins)),
+            None => plain(format!("# {} is not set", key.name)),
+        })
     }
 
     fn variables(&self, origins: bool, key: &FingerprintKey) -> Vec<Line> {
         let mut lines = Vec::new();
         for (name, secret) in self.resolved.variables() {
             if lines.is_empty() {
-                lines.push(Line::plain(String::new()));
-                lines.push(Line::plain(format!("[{}]", environment::KEY)));
+                lines.extend([plain(""), plain(format!("[{}]", environment::KEY))]);
             }
-            let setting: Option<&Setting> = self.resolved.get(&format!("{}.{name}", environment::KEY));
-            let remark = setting.filter(|_| origins).map(|setting| setting.origin.to_string());
-            let value = Value::String(key.fingerprint(secret));
-            lines.push(Line { text: format!("{name} = {value}"), remark: remark.unwrap_or_default() });
+            let setting = self.resolved.get(&format!("{}.{name}", environment::KEY));
+            let remark = setting.map(|setting| setting.remark(origins)).unwrap_or_default();
+            lines.push((format!("{name} = {}", Value::String(key.fingerprint(secret))), remark));
         }
         lines
     }
 }
 
-impl Line {
-    fn plain(text: String) -> Self {
-        Self { text, remark: String::new() }
+impl Setting {
+    /// Where the value came from, if that is asked.
+    fn remark(&self, origins: bool) -> String {
+        if origins { self.origin.to_string() } else { String::new() }
     }
+}
+
+fn plain(text: impl Into<String>) -> Line {
+    (text.into(), String::new())
 }
 
 fn is_variable(path: &str) -> bool {

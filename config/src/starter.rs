@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use crate::json_schema::SCHEMA_URL;
 use crate::load::{Overrides, load};
+use crate::problem::Problem;
 
 /// The settings of a short file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,15 +20,12 @@ pub struct Starter {
 impl Starter {
     /// Returns what is wrong with the values; none of them is in a file yet, so no place is named.
     pub fn check(&self) -> Result<(), String> {
-        match load(Some(("hitctl.toml".into(), self.text())), None, &Overrides::new()) {
-            Ok(_) => Ok(()),
-            Err(errors) => {
-                Err(errors.problems.first().map_or_else(String::new, |problem| match &problem.help {
-                    Some(help) => format!("{}; {help}", problem.message),
-                    None => problem.message.clone(),
-                }))
-            }
-        }
+        let loaded = load(Some(("hitctl.toml".into(), self.text())), None, &Overrides::new());
+        let words = |problem: &Problem| match &problem.help {
+            Some(help) => format!("{}; {help}", problem.message),
+            None => problem.message.clone(),
+        };
+        loaded.map(drop).map_err(|errors| errors.problems.first().map(words).unwrap_or_default())
     }
 
     /// Returns the text of the file.
@@ -52,10 +50,10 @@ impl Starter {
             quoted(&self.app)
         );
         if let Some(app) = &self.local_app {
+            let app = quoted(app);
             let _ = write!(
                 out,
-                "# The counter that runs here keeps its name, and with it its URL.\napp = {}\n",
-                quoted(app)
+                "# The counter that runs here keeps its name, and with it its URL.\napp = {app}\n"
             );
         }
         if !origins.is_empty() {

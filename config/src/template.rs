@@ -1,7 +1,7 @@
 //! The commented `hitctl.toml` that `init --full` writes: every key with what it means and its default.
 
 use crate::json_schema::SCHEMA_URL;
-use crate::keys::{Key, Kind, Scope, one_line};
+use crate::keys::{Key, Scope, one_line};
 use crate::schema::{KEYS, SECTIONS};
 
 /// How wide an explanation may be, in characters.
@@ -18,7 +18,7 @@ pub fn template() -> String {
         out.push('\n');
         if !section.is_empty() {
             explain(&mut out, &one_line(about));
-            out.push_str(&format_args!("[{section}]\n").to_string());
+            out.extend(["[", section, "]\n"]);
         }
         for key in KEYS.iter().filter(|key| key.section == *section && key.scope != Scope::Env) {
             setting(&mut out, key);
@@ -39,14 +39,9 @@ pub fn template() -> String {
 
 fn setting(out: &mut String, key: &Key) {
     explain(out, &key.description());
-    let value = key.sample();
     // Said from the start: a command that names no env never writes to AWS then.
     let mark = if key.name == "default_env" { "" } else { "#" };
-    let line = match key.kind {
-        Kind::Variables => format!("{mark}{} = {{}}\n", key.name),
-        _ => format!("{mark}{} = {value}\n", key.name),
-    };
-    out.push_str(&line);
+    out.extend([mark, key.name, " = ", &key.sample().to_string(), "\n"]);
 }
 
 /// Writes a comment, wrapped at words.

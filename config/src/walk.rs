@@ -4,13 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use toml::Value;
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeString, DeTable, DeValue};
+use toml::{Spanned, Value};
 
 use crate::check::{self, Written};
 use crate::keys::{Key, Kind, Scope};
 use crate::names::SUFFIXES;
-use crate::problem::{Gathered, Problem, Source};
+use crate::problem::{Gathered, Problem};
 use crate::schema::{KEYS, SECTIONS};
 use crate::suggest::nearest;
 use crate::{environment, pattern, shape};
@@ -65,43 +65,36 @@ pub(crate) fn is_called(declared: &str, name: &str) -> bool {
 const MOST_ENVS: usize = 100;
 
 /// Reads the whole file.
-pub(crate) fn walk(root: &DeTable<'_>, source: &Source<'_>, gathered: &mut Gathered) -> Layers {
+pub(crate) fn walk(root: &DeTable<'_>, gathered: &mut Gathered) -> Layers {
     let mut layers = Layers::default();
-    let mut walker = Walker { source, gathered, layer: &mut layers.top, env: None };
-    walker.table("", root, Some("env"));
+    Walker { gathered, layer: &mut layers.top, env: None }.table("", root, Some("env"));
     let Some((key, written)) = root.iter().find(|(key, _)| *key.get_ref() == "env") else {
         return layers;
     };
     let DeValue::Table(envs) = written.get_ref() else {
         let problem = check::wrong_type(Kind::Pattern, "env", written.get_ref()).help("write `[env.NAME]`");
-        gathered.push_at(problem, source, &written.span());
+        gathered.push(problem.of(written.span()));
         return layers;
     };
     if envs.len() > MOST_ENVS {
         let problem = Problem::new("out_of_range", format!("there are more than {MOST_ENVS} envs"));
-        gathered.push_at(problem, source, &key.span());
+        gathered.push(problem.of(key.span()));
         return layers;
     }
     for (name, written) in envs {
-        if let Some(layer) = overlay(name.get_ref(), &name.span(), written, source, gathered) {
-            layers.envs.push((name.get_ref().to_string(), layer));
-        }
+        let layer = overlay(name, written, gathered);
+        layers.envs.extend(layer.map(|layer| (name.get_ref().to_string(), layer)));
     }
     layers
 }
 
 /// Reads `[env.NAME]`.
-fn overlay(
-    name: &str,
-    span: &Range<usize>,
-    written: &Written<'_>,
-    source: &Source<'_>,
-    gathered: &mut Gathered,
-) -> Option<Layer> {
+fn overlay(key: &Spanned<DeString<'_>>, written: &Written<'_>, gathered: &mut Gathered) -> Option<Layer> {
+    let name: &str = key.get_ref();
     let DeValue::Table(table) = written.get_ref() else {
-        let problem =
-            check::wrong_type(Kind::Pattern, &format!("env.{}", check::tame(name)), written.get_ref());
-        gathered.push_at(problem.help("an env is a table: `[env.NAME]`"), source, &written.span());
+        let path = format!("env.{}", check::tame(name));
+        let problem = check::wrong_type(Kind::Pattern, &path, written.get_ref()).of(written.span());
+        gathered.push(problem.help("an env is a table: `[env.NAME]`"));
         return None;
     };
     let named = if is_pattern(name) {
@@ -109,16 +102,10 @@ fn overlay(
     } else {
         env_name(name)
     };
-    let fits = match named {
-        Ok(()) => true,
-        Err(problem) => {
-            gathered.push_at(problem, source, span);
-            false
-        }
-    };
+    let fits = named.map_err(|problem| gathered.push(problem.of(key.span())));
     let mut layer = Layer::default();
-    Walker { source, gathered, layer: &mut layer, env: Some(name) }.table("", table, None);
-    fits.then_some(layer)
+    Walker { gathered, layer: &mut layer, env: Some(name) }.table("", table, None);
+    fits.ok().map(|()| layer)
 }
 
 /// Checks the name of an env.
@@ -132,18 +119,13 @@ pub(crate) fn env_name(name: &str) -> Result<(), Problem> {
     }
 }
 
-struct Walker<'a, 's, 't> {
-    source: &'a Source<'s>,
+struct Walker<'a, 't> {
     gathered: &'a mut Gathered,
     layer: &'a mut Layer,
     env: Option<&'t str>,
 }
 
-impl Walker<'_, '_, '_> {
-    fn problem(&mut self, problem: Problem, span: &Range<usize>) {
-        self.gathered.push_at(problem, self.source, span);
-    }
-
+impl Walker<'_, '_> {
     /// Reads the table of a section, but for one name that somebody else reads.
     fn table(&mut self, section: &str, table: &DeTable<'_>, except: Option<&str>) {
         for (name, written) in table {
@@ -155,17 +137,17 @@ impl Walker<'_, '_, '_> {
             let is_section = section.is_empty()
                 && SECTIONS.iter().any(|(section, _)| !text.is_empty() && *section == text);
             match (known, written.get_ref()) {
-                (Some(key), _) if !self.may_stand(key) => self.misplaced(key, &name.span()),
+                (Some(key), _) if !self.may_stand(key) => self.gathered.push(misplaced(key).of(name.span())),
                 (Some(key), _) => self.key(key, written),
                 (None, DeValue::Table(inner)) if is_section => self.table(text, inner, None),
                 (None, found) if is_section => {
                     let problem = check::wrong_type(Kind::Pattern, text, found);
-                    self.problem(problem.help(format!("write `[{text}]`")), &written.span());
+                    self.gathered.push(problem.help(format!("write `[{text}]`")).of(written.span()));
                 }
                 (None, _) if !self.gathered.has_room() => self.gathered.count(),
                 (None, _) => {
                     let problem = self.unknown(section, text);
-                    self.problem(problem, &name.span());
+                    self.gathered.push(problem.of(name.span()));
                 }
             }
         }
@@ -177,17 +159,6 @@ impl Walker<'_, '_, '_> {
             Scope::Top => self.env.is_none(),
             Scope::Env => self.env.is_some(),
         }
-    }
-
-    fn misplaced(&mut self, key: &Key, span: &Range<usize>) {
-        let (place, help) = match key.scope {
-            Scope::Env => ("in an env", "write it below `[env.NAME]`".to_owned()),
-            Scope::Top | Scope::Anywhere => ("at the top", "move it above the first `[table]`".to_owned()),
-        };
-        self.problem(
-            Problem::new("misplaced_key", format!("`{}` belongs {place}", key.name)).help(help),
-            span,
-        );
     }
 
     fn key(&mut self, key: &Key, written: &Written<'_>) {
@@ -203,53 +174,52 @@ impl Walker<'_, '_, '_> {
             }
             Err(wrong) => {
                 self.layer.bad.insert(path);
-                for (problem, span) in wrong {
-                    self.problem(problem, &span);
-                }
+                wrong.into_iter().for_each(|problem| self.gathered.push(problem));
             }
         }
     }
 
     fn variables(&mut self, key: &Key, written: &Written<'_>) {
         let (good, wrong) = environment::read(key.name, written);
-        for (name, entry) in good {
-            self.layer.entries.insert(format!("{}.{name}", key.path()), entry);
-        }
-        for (problem, span) in wrong {
-            self.problem(problem, &span);
-        }
+        let named = good.into_iter().map(|(name, entry)| (format!("{}.{name}", key.path()), entry));
+        self.layer.entries.extend(named);
+        wrong.into_iter().for_each(|problem| self.gathered.push(problem));
     }
 
     /// A name that is no key here: what was meant, or where it belongs.
     fn unknown(&self, section: &str, name: &str) -> Problem {
-        let shown = check::tame(name);
-        let problem = |rest: String| Problem::new("unknown_key", format!("unknown key `{shown}`{rest}"));
+        let unknown = format!("unknown key `{}`{}", check::tame(name), within(section));
+        let problem = |rest: String| Problem::new("unknown_key", format!("{unknown}{rest}"));
         if let Some(key) = KEYS.iter().find(|key| key.name == name) {
-            let home = match key.section {
-                "" => "at the top, above the first `[table]`".to_owned(),
-                home => format!(
-                    "in `[{}{home}]`",
-                    self.env.map(|env| format!("env.{}.", check::tame(env))).unwrap_or_default()
-                ),
-            };
-            return problem(format!("{}; it belongs {home}", within(section)));
+            let env = || self.env.map(|env| format!("env.{}.", check::tame(env))).unwrap_or_default();
+            return problem(match key.section {
+                "" => "; it belongs at the top, above the first `[table]`".to_owned(),
+                home => format!("; it belongs in `[{}{home}]`", env()),
+            });
         }
-        let keys =
-            KEYS.iter().filter(|key| key.section == section && self.may_stand(key)).map(|key| key.name);
-        let tables =
-            SECTIONS.iter().map(|(table, _)| *table).filter(|table| section.is_empty() && !table.is_empty());
+        let keys = KEYS.iter().filter(|key| key.section == section && self.may_stand(key));
+        let tables = SECTIONS.iter().map(|(table, _)| *table);
+        let tables = tables.filter(|table| section.is_empty() && !table.is_empty());
         let env = (section.is_empty() && self.env.is_none()).then_some("env");
-        let here: Vec<&str> = keys.chain(tables).chain(env).collect();
+        let here: Vec<&str> = keys.map(|key| key.name).chain(tables).chain(env).collect();
         if let Some(near) = nearest(name, here.iter().copied()) {
-            return problem(format!("{}; did you mean `{near}`?", within(section)));
+            return problem(format!("; did you mean `{near}`?"));
         }
-        if let Some(key) = nearest(name, KEYS.iter().map(|key| key.name))
-            .and_then(|near| KEYS.iter().find(|key| key.name == near))
-        {
-            return problem(format!("{}; did you mean `{}`?", within(section), key.path()));
+        let near = nearest(name, KEYS.iter().map(|key| key.name));
+        match KEYS.iter().find(|key| Some(key.name) == near) {
+            Some(key) => problem(format!("; did you mean `{}`?", key.path())),
+            None => problem(String::new()).help(format!("known here: {}", here.join(", "))),
         }
-        problem(within(section)).help(format!("known here: {}", here.join(", ")))
     }
+}
+
+/// A key that stands where it may not.
+fn misplaced(key: &Key) -> Problem {
+    let (place, help) = match key.scope {
+        Scope::Env => ("in an env", "write it below `[env.NAME]`"),
+        Scope::Top | Scope::Anywhere => ("at the top", "move it above the first `[table]`"),
+    };
+    Problem::new("misplaced_key", format!("`{}` belongs {place}", key.name)).help(help)
 }
 
 fn within(section: &str) -> String {

@@ -92,7 +92,7 @@ impl Rest {
                 Err(Unanswered(why)) => why,
             };
             tries += 1;
-            if tries == TRIES || !wait(pause * 2_u32.pow(tries), deadline) {
+            if tries == TRIES || !sleep_within(pause * 2_u32.pow(tries), deadline) {
                 return Err(why);
             }
         }
@@ -102,9 +102,9 @@ impl Rest {
 /// Waits before another try; false if there is no time left for that.
 #[expect(
     clippy::disallowed_methods,
-    reason = "as the store's: waiting between tries, and not beyond the time that is left"
+    reason = "the one place where the function waits, and not beyond its time"
 )]
-fn wait(pause: Duration, deadline: Instant) -> bool {
+pub(crate) fn sleep_within(pause: Duration, deadline: Instant) -> bool {
     let fits = Instant::now() + pause < deadline;
     if fits {
         std::thread::sleep(pause);

@@ -153,14 +153,11 @@ impl<'a> Badge<'a> {
 
     /// The picture: a whole SVG document, whatever the texts are.
     pub fn svg(&self) -> String {
-        let square = match self.style {
-            Style::None => {
-                return r#"<svg xmlns="http://www.w3.org/2000/svg" width="1" height="1" aria-hidden="true"/>"#
-                    .to_owned();
-            }
-            Style::FlatSquare => true,
-            Style::Flat => false,
-        };
+        if self.style == Style::None {
+            return r#"<svg xmlns="http://www.w3.org/2000/svg" width="1" height="1" aria-hidden="true"/>"#
+                .to_owned();
+        }
+        let square = self.style == Style::FlatSquare;
         let (label, message) = (drawn(self.label), drawn(self.message));
         let left = Part::new(&label, 0, &self.label_color);
         let right = Part::new(&message, left.end(), &self.color);
@@ -207,15 +204,10 @@ impl<'a> Badge<'a> {
         if message.is_empty() {
             "n/a".clone_into(&mut message);
         }
-        let json = Object::new()
-            .number("schemaVersion", 1)
-            .text("label", &label)
-            .text("message", &message)
-            .text("color", self.color.shields());
-        if self.label_color == Color::grey() {
-            return json.end();
-        }
-        json.text("labelColor", self.label_color.shields()).end()
+        let json = Object::new().number("schemaVersion", 1).text("label", &label).text("message", &message);
+        let json = json.text("color", self.color.shields());
+        let is_usual = self.label_color == Color::grey();
+        if is_usual { json } else { json.text("labelColor", self.label_color.shields()) }.end()
     }
 }
 

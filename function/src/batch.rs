@@ -14,8 +14,9 @@ use piece::Counting;
 
 use crate::http::FetchSite;
 use crate::moment::Moment;
+use crate::path::Refusal;
 use crate::recent::Recent;
-use crate::rules::{Ignored, Rules, Verdict, View};
+use crate::rules::{Ignored, Judgement, Rules, View};
 use crate::setup::Setup;
 use crate::share::Share;
 use crate::store::{Paths, Store};
@@ -159,28 +160,21 @@ fn judge<S>(
     now: Moment,
 ) -> Result<(Vec<Piece>, Vec<Ignored>), Failed> {
     let rules = &tools.setup.rules;
-    let mut verdicts = Vec::with_capacity(hits.len());
-    for said in hits {
-        match verdict(rules, said) {
-            // A message is right as a whole or not at all, before anything of it is counted.
-            Verdict::Refused { why } => return Err(Failed::Malformed(why.to_string())),
-            other => verdicts.push(other),
-        }
-    }
+    // A message is right as a whole or not at all, before anything of it is counted.
+    let judged = hits.iter().map(|said| Ok((said, judge_hit(rules, said)?)));
+    let judged = judged.collect::<Result<Vec<_>, Refusal>>();
+    let judged = judged.map_err(|why| Failed::Malformed(why.to_string()))?;
     let mut ignored = Vec::new();
     let mut pieces = Vec::new();
-    for (number, chunk) in hits.chunks(HITS_IN_PIECE).enumerate() {
-        let mut parts = Vec::with_capacity(chunk.len());
+    let mut judged = judged.into_iter();
+    for number in 0..hits.len().div_ceil(HITS_IN_PIECE) {
+        let mut parts = Vec::new();
         let mut has_reload = false;
-        for (said, verdict) in chunk.iter().zip(verdicts.drain(..chunk.len())) {
-            let (key, followed) = match verdict {
-                Verdict::Counted { key, followed } => (key, followed),
-                Verdict::Ignored { why, .. } => {
-                    ignored.push(why);
-                    continue;
-                }
-                Verdict::Refused { .. } => continue,
-            };
+        for (said, Judgement { key, followed, ignored: why }) in judged.by_ref().take(HITS_IN_PIECE) {
+            if let Some(why) = why {
+                ignored.push(why);
+                continue;
+            }
             let agent = said.agent.get().unwrap_or_default();
             let visitor = said.address.get().filter(|_| followed).and_then(|ip| Visitor::new(ip, agent));
             let mut part = Part::new(key, said.at.unwrap_or(now), said.n, visitor);
@@ -214,15 +208,11 @@ fn judge<S>(
     Ok((pieces, ignored))
 }
 
-fn verdict(rules: &Rules, said: &Said) -> Verdict {
+fn judge_hit(rules: &Rules, said: &Said) -> Result<Judgement, Refusal> {
     // Who is silent about the agent is a program that vouches for its hits, and no robot.
     let is_trusted = said.by == By::Sender && said.agent.get().is_none();
     if is_trusted || said.by == By::Reader {
-        return match (rules.key(&said.path), said.ignored) {
-            (Ok(key), Some(why)) => Verdict::Ignored { key, why },
-            (Ok(key), None) => Verdict::Counted { key, followed: true },
-            (Err(why), _) => Verdict::Refused { why },
-        };
+        return Ok(Judgement { key: rules.key(&said.path)?, followed: true, ignored: said.ignored });
     }
     let view = View {
         path: &said.path,

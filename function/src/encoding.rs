@@ -1,4 +1,4 @@
-//! Hexadecimal digits and percent-encoding.
+//! Hexadecimal digits, percent-encoding and a hash.
 
 /// The two upper-case digits of a byte.
 pub(crate) fn upper_hex(byte: u8) -> [char; 2] {
@@ -32,4 +32,11 @@ fn hex_pair(digits: Option<&[u8]>) -> Option<u8> {
     let &[high, low] = digits? else { return None };
     let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|value| u8::try_from(value).ok());
     Some(digit(high)? << 4 | digit(low)?)
+}
+
+/// The 64-bit FNV-1a hash of bytes.
+pub(crate) fn fnv1a(bytes: impl Iterator<Item = u8>) -> u64 {
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
 }

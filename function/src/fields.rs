@@ -91,6 +91,11 @@ pub(crate) fn read_text(raw: &str) -> Option<Cow<'_, str>> {
     serde_json::from_str::<Text<'_>>(raw).ok().map(|text| text.0)
 }
 
+/// The text that a JSON pointer points to.
+pub(crate) fn text_at<'a>(json: &'a str, pointer: &str) -> Option<Cow<'a, str>> {
+    point(json, pointer).and_then(read_text)
+}
+
 /// A whole number.
 pub(crate) fn number(field: Field<'_>, name: &str) -> Result<Option<u64>, String> {
     let Some(raw) = is_there(field) else { return Ok(None) };

@@ -10,7 +10,7 @@ use crate::batch::{self, Counted, Failed, Part, Piece, Tools};
 use crate::gzip;
 use crate::moment::Moment;
 use crate::path::percent_encoded;
-use crate::rules::{Ignored, Verdict, View};
+use crate::rules::{Ignored, View};
 use crate::store::Store;
 use crate::trigger::{Object, is_near};
 use crate::visitor::Visitor;
@@ -84,22 +84,20 @@ pub fn count<S: Store>(
     now: Moment,
     counted: &mut Counted,
 ) -> Result<(), String> {
-    let name = format!("{}/{}#{}", object.bucket, object.key, object.version);
-    let (parts, pages) = (Vec::new(), HashSet::new());
+    let mut reader = Reader::new(tools.setup.rules.ignore_bots);
     let mut chunks = Chunks {
         tools,
         message: place,
-        name,
+        name: format!("{}/{}#{}", object.bucket, object.key, object.version),
         remembers,
         now,
         number: 0,
-        parts,
-        pages,
+        parts: Vec::new(),
+        pages: HashSet::new(),
         views: 0,
         ignored: None,
         far: 0,
     };
-    let mut reader = Reader::new(chunks.tools.setup.rules.ignore_bots);
     let mut bytes = 0;
     let mut line = Vec::new();
     let take = |line: &[u8], reader: &mut Reader, chunks: &mut Chunks<'_, '_, S>, counted: &mut Counted| {
@@ -133,18 +131,15 @@ pub fn count<S: Store>(
         counted.ignored += views;
         batch::ignore(chunks.tools.store, why, views, now, counted);
     }
-    if chunks.far > 0 {
-        let far = chunks.far;
+    let far = chunks.far;
+    if far > 0 {
         counted.notes.push(format!(
             "views of an access log were not counted: {far} are older than sixty days, or ahead of the clock"
         ));
     }
-    if bytes == 0 {
-        return Ok(());
-    }
-    match reader.finish()? {
-        0 => {}
-        lines => counted.notes.push(format!("{lines} lines of an access log could not be read")),
+    let unreadable = if bytes == 0 { 0 } else { reader.finish()? };
+    if unreadable > 0 {
+        counted.notes.push(format!("{unreadable} lines of an access log could not be read"));
     }
     Ok(())
 }
@@ -161,16 +156,14 @@ impl<S: Store> Chunks<'_, '_, S> {
         self.views += 1;
         self.pages.insert(key.as_str().to_owned());
         let view = View { path: &line.path, agent: line.agent.as_deref(), ..View::default() };
-        match self.tools.setup.rules.judge(&view) {
-            Verdict::Ignored { why, .. } => {
-                self.ignored.get_or_insert((why, 0)).1 += 1;
-            }
-            Verdict::Counted { key, .. } if is_near(line.at, self.now) => {
+        match self.tools.setup.rules.judge(&view).map(|judgement| judgement.ignored) {
+            Ok(Some(why)) => self.ignored.get_or_insert((why, 0)).1 += 1,
+            Ok(None) if is_near(line.at, self.now) => {
                 let visitor = Visitor::new(&line.address, line.agent.as_deref().unwrap_or_default());
                 self.parts.push(Part::new(key, line.at, 1, visitor));
             }
-            Verdict::Counted { .. } => self.far += 1,
-            Verdict::Refused { .. } => {}
+            Ok(None) => self.far += 1,
+            Err(_) => {}
         }
     }
 

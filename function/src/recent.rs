@@ -10,6 +10,7 @@ use crate::path::Key;
 use crate::visitor::Visitor;
 
 const SLOTS: usize = 1024;
+const NONE: (u64, Moment) = (0, Moment::from_millis(0));
 
 /// The views of the last moments.
 #[derive(Clone, Debug)]
@@ -33,9 +34,9 @@ impl Recent {
             return false;
         }
         if self.slots.is_empty() {
-            self.slots = vec![(0, Moment::from_millis(0)); SLOTS];
+            self.slots = vec![NONE; SLOTS];
         }
-        let hash = self.key.hash_one((visitor.network(), visitor.agent(), page.as_str()));
+        let hash = self.hash(visitor, page);
         #[expect(clippy::cast_possible_truncation, reason = "any of its bits choose a slot")]
         let slot = &mut self.slots[hash as usize % SLOTS];
         if slot.0 == hash && now >= slot.1 && now.millis() - slot.1.millis() < self.window_ms {
@@ -47,11 +48,14 @@ impl Recent {
 
     /// Forgets a look that was not counted after all, so that the page may ask again.
     pub fn forget(&mut self, visitor: &Visitor, page: &Key) {
-        let hash = self.key.hash_one((visitor.network(), visitor.agent(), page.as_str()));
+        let hash = self.hash(visitor, page);
         for slot in self.slots.iter_mut().filter(|slot| slot.0 == hash) {
-            slot.1 = Moment::from_millis(0);
-            slot.0 = 0;
+            *slot = NONE;
         }
+    }
+
+    fn hash(&self, visitor: &Visitor, page: &Key) -> u64 {
+        self.key.hash_one((visitor.network(), visitor.agent(), page.as_str()))
     }
 }
 

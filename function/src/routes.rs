@@ -6,7 +6,6 @@ mod hit;
 mod numbers;
 mod outcome;
 mod params;
-mod pixel;
 mod read;
 mod site;
 
@@ -50,12 +49,8 @@ impl<S: Store> Counter<S> {
         let (methods, route): Route<S> = match request.route.as_str() {
             "/counter" => (READING, Self::counter),
             "/v1/hit" => (&["POST"], Self::hit),
-            "/v1/pixel.svg" => (READING, |counter, request, now| Ok(counter.pixel(request, now))),
             "/v1/count" => (READING, Self::count),
-            "/v1/badge.svg" => (READING, |counter, request, now| Ok(counter.badge(request, now, Form::Svg))),
-            "/v1/badge.json" => {
-                (READING, |counter, request, now| Ok(counter.badge(request, now, Form::Json)))
-            }
+            "/v1/badge.svg" | "/v1/badge.json" | "/v1/pixel.svg" => (READING, Self::picture),
             "/v1/widget.js" => (READING, |counter, _, _| Ok(counter.widget())),
             "/v1/top" | "/api/counters" if stats => (READING, Self::top),
             "/v1/series" if stats => (READING, Self::series),

@@ -43,28 +43,15 @@ pub struct View<'a> {
     pub opted_out: bool,
 }
 
-/// What becomes of a view.
+/// What becomes of a view that is no mistake.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// It counts under this key.
-    Counted {
-        /// The normalised path.
-        key: Key,
-        /// Whether anything may be made of the visitor; if not, only the view counts.
-        followed: bool,
-    },
-    /// It does not count, and the answer says why.
-    Ignored {
-        /// The normalised path.
-        key: Key,
-        /// The reason.
-        why: Ignored,
-    },
-    /// It is a mistake, and the caller is told which.
-    Refused {
-        /// The reason, fit for people and, by [`Refusal::code`], for programs.
-        why: Refusal,
-    },
+pub struct Judgement {
+    /// The normalised path.
+    pub key: Key,
+    /// Whether anything may be made of the visitor; if not, only the view counts.
+    pub followed: bool,
+    /// Why it does not count, if it does not; the answer says so.
+    pub ignored: Option<Ignored>,
 }
 
 /// Why a view does not count. Displays as a lower-case sentence fragment for people.
@@ -160,31 +147,23 @@ impl Rules {
         path::normalise_keeping(path, &self.keep_query)
     }
 
-    /// Judges a view.
-    pub fn judge(&self, view: &View<'_>) -> Verdict {
-        let key = match self.key(view.path) {
-            Ok(key) => key,
-            Err(why) => return Verdict::Refused { why },
-        };
+    /// Judges a view. An error is a mistake of the caller, fit for people and, by [`Refusal::code`], for programs.
+    pub fn judge(&self, view: &View<'_>) -> Result<Judgement, Refusal> {
+        let key = self.key(view.path)?;
         let robot = || {
             let driven = view.automated.then_some(Robot::Driven);
             driven.or_else(|| bots::sign(view.agent).map(Robot::Agent))
         };
-        let why = if !self.origins.may_count(view.origin, view.referer, view.fetch_site) {
+        let ignored = if !self.origins.may_count(view.origin, view.referer, view.fetch_site) {
             Some(Ignored::Origin)
         } else if view.prefetched {
             Some(Ignored::Prefetch)
         } else if let Some(robot) = self.ignore_bots.then(robot).flatten() {
             Some(Ignored::Bot(robot))
-        } else if self.ignore_opted_out && view.opted_out {
-            Some(Ignored::Gpc)
         } else {
-            None
+            (self.ignore_opted_out && view.opted_out).then_some(Ignored::Gpc)
         };
-        match why {
-            Some(why) => Verdict::Ignored { key, why },
-            None => Verdict::Counted { key, followed: !view.opted_out },
-        }
+        Ok(Judgement { key, followed: !view.opted_out, ignored })
     }
 }
 

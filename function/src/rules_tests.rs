@@ -19,11 +19,11 @@ fn view(path: &str) -> View<'_> {
 
 fn why(view: &View<'_>) -> String {
     match rules().judge(view) {
-        Verdict::Counted { key, followed } => {
+        Ok(Judgement { key, followed, ignored: None }) => {
             format!("counted {key}{}", if followed { "" } else { ", not followed" })
         }
-        Verdict::Ignored { key, why } => format!("{} for {key}: {why}", why.code()),
-        Verdict::Refused { why } => format!("{}: {why}", why.code()),
+        Ok(Judgement { key, ignored: Some(why), .. }) => format!("{} for {key}: {why}", why.code()),
+        Err(why) => format!("{}: {why}", why.code()),
     }
 }
 
@@ -42,9 +42,9 @@ fn says_the_key_or_the_reason() {
 fn the_owner_decides() {
     let rules = Rules { ignore_bots: false, ignore_opted_out: true, ..rules() };
     let robot = View { agent: None, automated: true, ..view("/a") };
-    assert!(matches!(rules.judge(&robot), Verdict::Counted { followed: true, .. }));
+    assert!(matches!(rules.judge(&robot), Ok(Judgement { followed: true, ignored: None, .. })));
     let private = View { opted_out: true, ..view("/a") };
-    assert!(matches!(rules.judge(&private), Verdict::Ignored { why: Ignored::Gpc, .. }));
+    assert!(matches!(rules.judge(&private), Ok(Judgement { ignored: Some(Ignored::Gpc), .. })));
 }
 
 #[test]

@@ -113,6 +113,22 @@ pub fn log_level(env: &dyn Fn(&str) -> Option<String>) -> (Level, Option<String>
     }
 }
 
+/// Reads a variable. Where it is not set, or not understood, which is a fault, the default is returned.
+fn read_as<T>(
+    set: &dyn Fn(&str) -> Option<String>,
+    faults: &mut Vec<String>,
+    name: &str,
+    meant: &str,
+    default: T,
+    parse: impl FnOnce(&str) -> Option<T>,
+) -> T {
+    let Some(text) = set(name) else { return default };
+    parse(&text).unwrap_or_else(|| {
+        faults.push(format!("{name} is `{text}`, and {meant} is meant"));
+        default
+    })
+}
+
 /// Returns the endpoint of a service in the region's partition.
 pub(crate) fn aws_endpoint(service: &str, region: &str) -> Result<Endpoint, String> {
     Endpoint::parse(&format!("https://{}", partition(region)?.host(service, region)))

@@ -6,6 +6,7 @@ use std::fmt;
 
 use hitctl_config::contract::{ATTR_BUDGET_NETWORK_PREFIX, ATTR_BUDGET_VISITOR_PREFIX};
 
+use crate::encoding::fnv1a;
 use crate::moment::Day;
 use crate::visitor::Visitor;
 
@@ -86,10 +87,7 @@ fn slot(hash: u64, day: Day) -> usize {
 
 /// FNV-1a over parts that cannot run into each other.
 fn hash(parts: &[&str]) -> u64 {
-    let bytes = parts.iter().flat_map(|part| part.bytes().chain([0xff]));
-    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    })
+    fnv1a(parts.iter().flat_map(|part| part.bytes().chain([0xff])))
 }
 
 #[cfg(test)]

@@ -119,10 +119,8 @@ impl Envelope<'_> {
             Some("aws:sqs") => {
                 let all = records.iter().map(|record| sqs::read(record.get(), sources, now));
                 let all: Result<Vec<Message>, String> = all.collect();
-                Some(
-                    all.map(Event::Batch)
-                        .map_err(|why| failure(&format!("the event is an SQS batch: {why}"))),
-                )
+                let bad = |why| failure(&format!("the event is an SQS batch: {why}"));
+                Some(all.map(Event::Batch).map_err(bad))
             }
             Some("aws:s3") => Some(single(s3::records(records), Reply::Counted)),
             None if record.cf => {

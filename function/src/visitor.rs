@@ -25,10 +25,7 @@ impl Visitor {
     /// The visitor behind `address`, as API Gateway or `CloudFront` writes it; `None` where that is no address.
     pub fn new(address: &str, agent: &str) -> Option<Self> {
         let address = address.parse::<IpAddr>().ok()?.to_canonical();
-        let mut end = agent.len().min(MOST_AGENT_BYTES);
-        while !agent.is_char_boundary(end) {
-            end -= 1;
-        }
+        let end = agent.floor_char_boundary(MOST_AGENT_BYTES);
         Some(Self { address, agent: agent[..end].to_owned() })
     }
 

@@ -1,7 +1,7 @@
 //! `hitctl explain`: the function's own rules, run here.
 
 use hit_counter::http::{FetchSite, Origins};
-use hit_counter::rules::{Rules, Verdict, View};
+use hit_counter::rules::{Judgement, Rules, View};
 use hit_counter::{bots, share};
 use hitctl_config::{App, Bots, Gpc, Paths, Visitors};
 use hitctl_report::{Exit, ExplainView, Failure};
@@ -64,15 +64,17 @@ pub fn run(session: &mut Session, args: &Args) -> Result<Exit, Failure> {
     let words = |code: &str, why: &dyn ToString| (Some(code.to_owned()), Some(why.to_string()));
     let mut explained = ExplainView { path: args.path.clone(), ..ExplainView::default() };
     match rules(&app).judge(&view) {
-        Verdict::Counted { key, followed } => {
-            (explained.counted, explained.key) = (true, Some(key.into_string()));
-            explained.notes = notes(&app, followed, view.agent);
-        }
-        Verdict::Ignored { key, why } => {
+        Ok(Judgement { key, followed, ignored }) => {
             explained.key = Some(key.into_string());
-            (explained.why, explained.message) = words(why.code(), &why);
+            match ignored {
+                Some(why) => (explained.why, explained.message) = words(why.code(), &why),
+                None => {
+                    explained.counted = true;
+                    explained.notes = notes(&app, followed, view.agent);
+                }
+            }
         }
-        Verdict::Refused { why } => (explained.why, explained.message) = words(why.code(), &why),
+        Err(why) => (explained.why, explained.message) = words(why.code(), &why),
     }
     session.console.result(&explained);
     Ok(Exit::Done)

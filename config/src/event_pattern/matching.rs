@@ -95,7 +95,7 @@ pub(super) fn holds(fields: &Combination, leaves: &Leaves<'_>) -> bool {
         let matched = |leaf: &&Leaf<'_>| tests.iter().any(|test| test.takes(leaf.value));
         let mut at: BTreeSet<Elements> =
             leaves.iter().filter(matched).map(|leaf| leaf.within.clone()).collect();
-        if leaves.is_empty() && tests.contains(&Test::Exists(false)) {
+        if leaves.is_empty() && tests.iter().any(|test| matches!(test, Test::Exists(false))) {
             at.insert(Elements::new());
         }
         if at.is_empty() {
@@ -184,7 +184,7 @@ impl Text {
             Self::PrefixIgnoreCase(wanted) => value.to_lowercase().starts_with(wanted.as_str()),
             Self::SuffixIgnoreCase(wanted) => value.to_lowercase().ends_with(wanted.as_str()),
             Self::EqualsIgnoreCase(wanted) => value.to_lowercase() == *wanted,
-            Self::Wildcard(wanted) => wanted.matches(value),
+            Self::Wildcard(wanted) => wanted.is_match(value),
         }
     }
 }

@@ -6,37 +6,18 @@ use std::sync::Arc;
 
 use serde_json::{Map, Number, Value};
 
-use super::wildcard::Wildcard;
+use super::wildcard;
 use super::{Bound, Combination, MAX_COMBINATIONS, Not, Refusal, Step, Test, Text};
 
 /// Numbers are compared between these only (user guide, "Numeric matching").
 const MAX_NUMBER: f64 = 5e9;
 /// Names of operators, which are no names of fields inside `$or` (`Constants` of `event-ruler`).
-const RESERVED: &[&str] = &[
-    "exactly",
-    "equals-ignore-case",
-    "prefix",
-    "suffix",
-    "anything-but",
-    "exists",
-    "wildcard",
-    "numeric",
-    "cidr",
-    "=",
-    "<",
-    "<=",
-    ">",
-    ">=",
-    "regex",
-    "not-wildcard",
-    "not-equals-ignore-case",
-    "date-after",
-    "date-on-or-after",
-    "date-before",
-    "date-on-or-before",
-    "in-date-range",
-    "ip-address-in-range",
-    "ip-address-not-in-range",
+const RESERVED: &[&[&str]] = &[
+    &["exactly", "equals-ignore-case", "prefix", "suffix", "anything-but", "exists", "wildcard", "numeric"],
+    &["cidr", "=", "<", "<=", ">", ">="],
+    &["regex", "not-wildcard", "not-equals-ignore-case"],
+    &["date-after", "date-on-or-after", "date-before", "date-on-or-before", "in-date-range"],
+    &["ip-address-in-range", "ip-address-not-in-range"],
 ];
 const OPERATORS: &str =
     "`prefix`, `suffix`, `equals-ignore-case`, `wildcard`, `anything-but`, `numeric`, `cidr` or `exists`";
@@ -96,7 +77,7 @@ impl Reader {
         if name == "$or" {
             return self.either(value, &so_far);
         }
-        if self.in_or > 0 && RESERVED.contains(&name) {
+        if self.in_or > 0 && RESERVED.iter().any(|names| names.contains(&name)) {
             return self.refuse(format!("inside `$or` no field can be called `{name}`"));
         }
         self.name.push(name.to_owned());
@@ -207,10 +188,7 @@ impl Reader {
             "prefix" => Text::Prefix(wanted),
             "suffix" => Text::Suffix(wanted),
             "equals-ignore-case" => Text::EqualsIgnoreCase(wanted.to_lowercase()),
-            _ => match Wildcard::parse(&wanted) {
-                Ok(wildcard) => Text::Wildcard(wildcard),
-                Err(why) => return self.refuse(why),
-            },
+            _ => return wildcard::parse(&wanted).map(Text::Wildcard).or_else(|why| self.refuse(why)),
         })
     }
 
@@ -301,12 +279,8 @@ impl Reader {
             let bits: u8 = bits.parse().ok()?;
             Some(Test::Cidr { network, bits }).filter(|_| bits <= if network.is_ipv4() { 32 } else { 128 })
         });
-        match parts {
-            Some(cidr) => Ok(cidr),
-            None => {
-                self.refuse("`cidr` takes an address and its bits, such as `10.0.0.0/24` or `2001:db8::/32`")
-            }
-        }
+        let why = "`cidr` takes an address and its bits, such as `10.0.0.0/24` or `2001:db8::/32`";
+        parts.map_or_else(|| self.refuse(why), Ok)
     }
 }
 

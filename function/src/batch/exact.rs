@@ -36,13 +36,9 @@ pub(super) fn count<S: Store>(counting: &mut Counting<'_, S>) -> Vec<Fate> {
     let mut first: HashMap<&str, usize> = HashMap::new();
     let mut twins: HashMap<usize, usize> = HashMap::new();
     for (place, piece) in pieces.iter().enumerate() {
-        if let Some(mark) = &piece.mark
-            && let Some(twin) = first.insert(mark, place)
-        {
-            // The one that came first counts, and what becomes of it is true of both.
-            first.insert(mark, twin);
-            twins.insert(place, twin);
-        }
+        // The one that came first counts, and what becomes of it is true of both.
+        let twin = piece.mark.as_deref().map(|mark| *first.entry(mark).or_insert(place));
+        twins.extend(twin.filter(|twin| *twin != place).map(|twin| (place, twin)));
     }
     let fates = vec![None; pieces.len()];
     let mut run = Run { counting, fates, admitted: HashSet::new() };

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use hitctl_config::contract::{ATTR_HITS, ATTR_UNIQUES};
 
-use super::{Hit, Item};
+use super::Item;
 use crate::moment::{Day, Moment};
 
 /// Hits and visitors of a day.
@@ -66,14 +66,6 @@ impl Sum {
             add(day.month_uniques_attribute(), *uniques);
         }
         numbers
-    }
-}
-
-impl From<&Hit> for Sum {
-    fn from(hit: &Hit) -> Self {
-        let mut sum = Self::new(hit.key.as_str().to_owned());
-        sum.add(hit.at, hit.n, hit.uniques);
-        sum
     }
 }
 

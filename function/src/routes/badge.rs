@@ -106,11 +106,6 @@ impl Form {
         }
     }
 
-    /// The answer without a number.
-    pub(super) fn empty(self) -> Answer {
-        self.answer(&Badge::new("", ""), Cache::Never)
-    }
-
     /// A mistake, with status 200: a broken picture tells nobody anything.
     pub(super) fn error(self, stop: Stop) -> Outcome {
         let Stop { code, trouble, answer, forward } = stop;
@@ -128,19 +123,37 @@ fn picture(svg: String, cache: Cache) -> Answer {
 }
 
 impl<S: Store> Counter<S> {
-    /// `/v1/badge.svg`, a picture, and `/v1/badge.json`, what shields.io draws a picture from.
-    pub(super) fn badge(&mut self, request: &Request, now: Moment, form: Form) -> Outcome {
-        self.try_badge(request, now, form).unwrap_or_else(|stop| form.error(stop))
+    /// `/v1/badge.svg`, a picture; `/v1/badge.json`, what shields.io draws a picture from; and `/v1/pixel.svg`, a picture that counts
+    /// and shows nothing, for pages without scripts.
+    pub(super) fn picture(&mut self, request: &Request, now: Moment) -> Result<Outcome, Stop> {
+        let form = Form::of(&request.route).unwrap_or(Form::Svg);
+        let drawn = match form {
+            Form::Pixel => self.pixel(request, now),
+            Form::Svg | Form::Json => self.badge(request, now, form),
+        };
+        Ok(drawn.unwrap_or_else(|stop| form.error(stop)))
     }
 
-    fn try_badge(&mut self, request: &Request, now: Moment, form: Form) -> Result<Outcome, Stop> {
+    /// Counts the page that `path` names, by the rules of a badge with `hit=1`.
+    fn pixel(&mut self, request: &Request, now: Moment) -> Result<Outcome, Stop> {
+        let query = query(request)?;
+        let path = the_path(&query)?;
+        let answer = Form::Pixel.answer(&Badge::new("", ""), Cache::Never);
+        if request.method == "HEAD" {
+            return Ok(Outcome::about(answer, Some(self.setup.rules.key(path)?)));
+        }
+        let tally = self.tally(request, Asked { path, is_picture: true, ..Asked::default() }, now)?;
+        Ok(tally.outcome(answer, true))
+    }
+
+    fn badge(&mut self, request: &Request, now: Moment, form: Form) -> Result<Outcome, Stop> {
         let query = query(request)?;
         let look = Look::read(&query, request)?;
         if look.show == Show::Unique && !self.setup.visitors {
             return Err(bad_param("visitors are not counted here, so there is no number of them"));
         }
         let path = the_path(&query)?;
-        let Tally { key, counts, ignored, forward } = if look.counts {
+        let tally = if look.counts {
             self.tally(request, Asked { path, is_picture: true, ..Asked::default() }, now)?
         } else {
             let key = self.setup.rules.key(path)?;
@@ -148,9 +161,9 @@ impl<S: Store> Counter<S> {
             Tally::of(key, counts)
         };
         let n = match look.show {
-            Show::Total => counts.hits,
-            Show::Today => counts.today,
-            Show::Unique => counts.uniques,
+            Show::Total => tally.counts.hits,
+            Show::Today => tally.counts.today,
+            Show::Unique => tally.counts.uniques,
         };
         let message = badge::message(n, look.abbreviated);
         let badge = Badge {
@@ -160,8 +173,6 @@ impl<S: Store> Counter<S> {
             ..Badge::new(look.label.as_deref().unwrap_or(look.show.label()), &message)
         };
         let cache = if look.counts { Cache::Never } else { Cache::FiveMinutes };
-        let outcome = Outcome::about(form.answer(&badge, cache), Some(key));
-        let counted = look.counts && ignored.is_none() && forward.is_none();
-        Ok(Outcome { counted, ignored, forward, ..outcome })
+        Ok(tally.outcome(form.answer(&badge, cache), look.counts))
     }
 }

@@ -11,7 +11,7 @@ use crate::http::{Answer, Cache, Request};
 use crate::json::Object;
 use crate::moment::Moment;
 use crate::path::Key;
-use crate::rules::{Ignored, Verdict, View};
+use crate::rules::{Ignored, Judgement, View};
 use crate::sent::Sent;
 use crate::share::Share;
 use crate::store::{Added, Met, Paths, Store, StoreError};
@@ -31,6 +31,13 @@ impl Tally {
     /// The numbers of a page where nothing else is to be told.
     pub(super) fn of(key: Key, counts: Counts) -> Self {
         Self { key, counts, ignored: None, forward: None }
+    }
+
+    /// The result of a request that is answered so.
+    pub(super) fn outcome(self, answer: Answer, was_to_count: bool) -> Outcome {
+        let Self { key, ignored, forward, .. } = self;
+        let counted = was_to_count && ignored.is_none() && forward.is_none();
+        Outcome { counted, ignored, forward, ..Outcome::about(answer, Some(key)) }
     }
 }
 
@@ -76,18 +83,15 @@ impl<S: Store> Counter<S> {
     }
 
     fn answered(&self, tally: Tally, was_to_count: bool) -> Outcome {
-        let Tally { key, counts, ignored, forward } = tally;
-        let counted = was_to_count && ignored.is_none();
-        let object = self.setup.page(Object::new().number("v", 1), &key, counts);
+        let counted = was_to_count && tally.ignored.is_none();
+        let object = self.setup.page(Object::new().number("v", 1), &tally.key, tally.counts);
         let object = object.raw("counted", if counted { "true" } else { "false" });
-        let object = match ignored {
+        let object = match tally.ignored {
             Some(why) => object.text("why", why.code()),
             None => object,
         };
         let cache = if was_to_count { Cache::No } else { Cache::Minute };
-        let answer = Answer::json(200, cache, object.end());
-        let counted = counted && forward.is_none();
-        Outcome { counted, ignored, forward, ..Outcome::about(answer, Some(key)) }
+        tally.outcome(Answer::json(200, cache, object.end()), was_to_count)
     }
 
     /// Counts a view, if the rules let it.
@@ -103,18 +107,16 @@ impl<S: Store> Counter<S> {
             prefetched: headers.prefetched,
             opted_out: headers.opted_out || asked.opted_out,
         };
-        let verdict = self.setup.rules.judge(&view);
+        let judgement = self.setup.rules.judge(&view)?;
         if self.setup.forwards {
-            return self.forward(request, verdict, asked.is_picture, now);
+            return self.forward(request, judgement, asked.is_picture, now);
         }
-        let (key, followed) = match verdict {
-            Verdict::Refused { why } => return Err(why.into()),
-            Verdict::Ignored { why: Ignored::Origin, .. } if !asked.is_picture => {
-                return Err(self.refused_origin(now));
-            }
-            Verdict::Ignored { key, why } => return self.ignored(key, why, now),
-            Verdict::Counted { key, followed } => (key, followed),
-        };
+        let Judgement { key, followed, ignored } = judgement;
+        match ignored {
+            Some(Ignored::Origin) if !asked.is_picture => return Err(self.refused_origin(now)),
+            Some(why) => return self.ignored(key, why, now),
+            None => {}
+        }
         let client = self.visitor(request);
         let share =
             client.as_ref().map(|client| if followed { Share::of(client) } else { Share::unfollowed() });
@@ -145,16 +147,12 @@ impl<S: Store> Counter<S> {
     fn forward(
         &mut self,
         request: &Request,
-        verdict: Verdict,
+        judgement: Judgement,
         is_picture: bool,
         now: Moment,
     ) -> Result<Tally, Stop> {
-        let (key, followed, ignored) = match verdict {
-            Verdict::Refused { why } => return Err(why.into()),
-            Verdict::Ignored { key, why } => (key, false, Some(why)),
-            Verdict::Counted { key, followed } => (key, followed, None),
-        };
-        let visitor = if followed { self.visitor(request) } else { None };
+        let Judgement { key, followed, ignored } = judgement;
+        let visitor = if followed && ignored.is_none() { self.visitor(request) } else { None };
         let repeats = visitor.as_ref().is_some_and(|visitor| self.recent.repeats(visitor, &key, now));
         let forward = Box::new(Forwarded { key: key.clone(), at: now, visitor, ignored });
         let with_it = |stop: Stop| Stop { forward: Some(forward.clone()), ..stop };
@@ -226,10 +224,8 @@ impl<S: Store> Counter<S> {
     /// client says of itself is never asked.
     fn visitor(&self, request: &Request) -> Option<Visitor> {
         let headers = &request.headers;
-        let through = match (&self.setup.origin_secret, headers.origin_secret.get()) {
-            (Some(secret), Some(given)) => is_same(secret, given),
-            _ => false,
-        };
+        let secrets = self.setup.origin_secret.as_deref().zip(headers.origin_secret.get());
+        let through = secrets.is_some_and(|(secret, given)| is_same(secret, given));
         let viewer = headers.viewer_address.get().filter(|_| through).and_then(Visitor::address_of_viewer);
         let address = viewer.or_else(|| request.source_address.get())?;
         Visitor::new(address, headers.user_agent.get().unwrap_or_default())

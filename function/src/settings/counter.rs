@@ -5,6 +5,7 @@ use hitctl_config::contract::{
     ENV_ORIGIN_SECRET, ENV_PATHS, ENV_PUBLIC_STATS, ENV_REPEAT,
 };
 
+use super::read_as;
 use crate::http::{Origins, names};
 use crate::rules::Rules;
 use crate::setup::Setup;
@@ -12,16 +13,12 @@ use crate::store::Paths;
 
 /// Reads it; what is wrong is added to `faults`.
 pub(super) fn read(set: &dyn Fn(&str) -> Option<String>, faults: &mut Vec<String>) -> Setup {
-    let mut fault = |name: &str, value: &str, meant: &str| {
-        faults.push(format!("{name} is `{value}`, and {meant} is meant"));
-    };
-    let mut ignores = |name: &str| match set(name).as_deref() {
-        None | Some("count") => false,
-        Some("ignore") => true,
-        Some(other) => {
-            fault(name, other, "count or ignore");
-            false
-        }
+    let mut ignores = |name| {
+        read_as(set, faults, name, "count or ignore", false, |word| match word {
+            "count" => Some(false),
+            "ignore" => Some(true),
+            _ => None,
+        })
     };
     let rules = Rules {
         keep_query: names(&set(ENV_KEEP_QUERY).unwrap_or_default()),
@@ -29,14 +26,9 @@ pub(super) fn read(set: &dyn Fn(&str) -> Option<String>, faults: &mut Vec<String
         ignore_opted_out: ignores(ENV_GPC),
         origins: Origins::parse(set(ENV_ALLOW_ORIGINS).as_deref()),
     };
-    let paths = set(ENV_PATHS).map_or(Some(Paths::Open), |text| paths(&text)).unwrap_or_else(|| {
-        fault(ENV_PATHS, &set(ENV_PATHS).unwrap_or_default(), "open, strict or budget/NEW_A_DAY/MOST");
-        Paths::Open
-    });
-    let repeat_s = set(ENV_REPEAT).map_or(Some(0), |text| text.parse().ok()).unwrap_or_else(|| {
-        fault(ENV_REPEAT, &set(ENV_REPEAT).unwrap_or_default(), "a number of seconds");
-        0
-    });
+    let meant = "open, strict or budget/NEW_A_DAY/MOST";
+    let paths = read_as(set, faults, ENV_PATHS, meant, Paths::Open, paths);
+    let repeat_s = read_as(set, faults, ENV_REPEAT, "a number of seconds", 0, |text| text.parse().ok());
     Setup {
         rules,
         paths,

@@ -6,6 +6,7 @@ use hitctl_config::contract::{
     ENV_SEEN_TABLE, ENV_SITE_BUCKET, ENV_TABLE,
 };
 
+use super::read_as;
 use crate::net::Endpoint;
 use crate::trigger::Sources;
 
@@ -77,31 +78,25 @@ pub(super) fn read(set: &dyn Fn(&str) -> Option<String>, faults: &mut Vec<String
             "{ENV_SEEN_TABLE} is not set (the DynamoDB table that remembers messages, for {ENV_EXACT})"
         ));
     }
+    let meant = "a JSON pointer such as /detail/n";
     let sources = Sources {
         event_key: set(ENV_EVENT_KEY),
-        event_amount: set(ENV_EVENT_AMOUNT),
+        event_amount: read_as(set, faults, ENV_EVENT_AMOUNT, meant, None, |pointer| {
+            pointer.starts_with('/').then(|| Some(pointer.to_owned()))
+        }),
         site_bucket: set(ENV_SITE_BUCKET),
         log_bucket: set(ENV_LOG_BUCKET),
     };
-    if let Some(pointer) = sources.event_amount.as_ref().filter(|pointer| !pointer.starts_with('/')) {
-        faults.push(format!(
-            "{ENV_EVENT_AMOUNT} is `{pointer}`, and a JSON pointer such as /detail/n is meant"
-        ));
-    }
-    let invalidate = set(ENV_INVALIDATE).and_then(|text| {
-        let read = text.split_once('/').and_then(|(id, window)| Some((id, window.parse().ok()?)));
-        let is_id = |id: &str| !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric());
-        let Some((id, window_s)) = read.filter(|(id, _)| is_id(id)) else {
-            faults.push(format!("{ENV_INVALIDATE} is `{text}`, and DISTRIBUTION/SECONDS is meant"));
-            return None;
-        };
+    let invalidate = read_as(set, faults, ENV_INVALIDATE, "DISTRIBUTION/SECONDS", None, |text| {
+        let (id, window) = text.split_once('/')?;
+        let is_id = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric());
         let paths = set(ENV_INVALIDATE_PATHS).unwrap_or_else(|| "/*".to_owned());
-        Some(Invalidate {
-            distribution: id.to_owned(),
-            window_s,
+        Some(Some(Invalidate {
+            distribution: Some(id).filter(|_| is_id)?.to_owned(),
+            window_s: window.parse().ok()?,
             paths: paths.split_whitespace().map(str::to_owned).collect(),
             name: set("AWS_LAMBDA_FUNCTION_NAME").or_else(|| set(ENV_TABLE)).unwrap_or_default(),
-        })
+        }))
     });
     let counter = set(ENV_COUNTER).and_then(|text| {
         let target = Target::parse(&text);

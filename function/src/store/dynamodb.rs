@@ -8,6 +8,7 @@ use std::time::Duration;
 use hitctl_config::contract::{
     ATTR_BUDGET_PATHS, KEY_BUDGET, KEY_DROPPED_PREFIX, KEY_SHARD_PREFIX, KEY_SITE,
 };
+use serde::de::DeserializeOwned;
 
 mod answer;
 mod client;
@@ -119,25 +120,35 @@ impl DynamoDb {
         self.client.call(operation, &self.table, body, repeat)
     }
 
-    fn parse<'a, T: serde::Deserialize<'a>>(&self, operation: &str, body: &'a [u8]) -> Result<T, StoreError> {
-        self.client.parse(operation, &self.table, body)
+    /// Sends a call, and reads its answer.
+    fn ask<T: DeserializeOwned>(
+        &mut self,
+        operation: &str,
+        body: &str,
+        repeat: Repeat,
+    ) -> Result<T, Refused> {
+        let answer = self.call(operation, body, repeat)?;
+        serde_json::from_slice(&answer).map_err(|error| {
+            let why = format!("the answer is not understood: {error}");
+            self.client.unavailable(operation, &self.table, &why).into()
+        })
     }
 
     /// Sends an update that is no use twice, and trims the item if that is due. Returns the item after the update.
     fn update(&mut self, key: &str, body: &str, today: Day) -> Result<Item, Refused> {
-        let answer = self.call("UpdateItem", body, Repeat::Never)?;
-        let updated: Updated = self.parse("UpdateItem", &answer)?;
+        let updated: Updated = self.ask("UpdateItem", body, Repeat::Never)?;
         let item = updated.attributes.item;
-        let stale = item.stale(today);
-        if !stale.is_empty() {
-            self.trim(key, &stale);
-        }
+        self.trim(key, &item, today);
         Ok(item)
     }
 
-    /// Removes attributes. That it failed is noted and harms nothing: the next hit tries again.
-    fn trim(&mut self, key: &str, stale: &[String]) {
-        let body = wire::trim(&self.table.name, key, stale);
+    /// Removes attributes, if any are due. That it failed is noted and harms nothing: the next hit tries again.
+    fn trim(&mut self, key: &str, item: &Item, today: Day) {
+        let stale = item.stale(today);
+        if stale.is_empty() {
+            return;
+        }
+        let body = wire::trim(&self.table.name, key, &stale);
         if let Err(Refused::Failed(error)) = self.call("UpdateItem", &body, Repeat::Once) {
             self.notes.push(format!("old days of an item were not trimmed: {error}"));
         }
@@ -258,9 +269,7 @@ impl Store for DynamoDb {
     }
 
     fn knows(&mut self, key: &Key) -> Result<bool, StoreError> {
-        let body = wire::exists(&self.table.name, key.as_str());
-        let answer = self.call("GetItem", &body, Repeat::Once)?;
-        let got: Got = self.parse("GetItem", &answer)?;
+        let got: Got = self.ask("GetItem", &wire::exists(&self.table.name, key.as_str()), Repeat::Once)?;
         Ok(got.item.is_some())
     }
 
@@ -271,9 +280,8 @@ impl Store for DynamoDb {
     fn recognise(&mut self, visitor: &Visitor, key: &Key, at: Moment) -> Result<Met, StoreError> {
         let Self { client, visitors: Some(visitors), notes, .. } = self else { return Ok(Met::default()) };
         if client.is_half_over() {
-            return Err(StoreError::Unavailable(
-                "half of the time is spent, and the rest is for hits".to_owned(),
-            ));
+            let why = "half of the time is spent, and the rest is for hits";
+            return Err(StoreError::Unavailable(why.to_owned()));
         }
         client.with_half(|client| visitors.meet(client, visitor, key, at, notes))
     }
@@ -317,8 +325,8 @@ impl Store for DynamoDb {
         if met.site {
             let body = wire::site(&self.table.name, now.day());
             if let Err(error) = self.update(KEY_SITE, &body, now.day()) {
-                self.notes
-                    .push(format!("a visitor of the site was not counted: {}", StoreError::from(error)));
+                let error = StoreError::from(error);
+                self.notes.push(format!("a visitor of the site was not counted: {error}"));
                 met.site = false;
             }
         }
@@ -369,9 +377,8 @@ impl Store for DynamoDb {
         match key {
             Some(key) if self.shards == 1 => return self.read_item(key.as_str(), Wanted::All),
             Some(key) => {
-                self.read_items(&self.keys_of(key), Wanted::All)?
-                    .iter()
-                    .for_each(|found| sum.merge(&found.item));
+                let found = self.read_items(&self.keys_of(key), Wanted::All)?;
+                found.iter().for_each(|found| sum.merge(&found.item));
             }
             None => {
                 let mut site = Item::default();

@@ -8,41 +8,35 @@ use hitctl_config::contract::{MAX_COUNT, MAX_HITS_IN_MESSAGE};
 
 /// Reads a body that was sent at the time `sent`, at the time `now`.
 pub(super) fn read(body: &str, sent: Moment, sources: &Sources, now: Moment) -> Read {
-    let body = body.trim();
+    read_body(body.trim(), sent, sources, now).unwrap_or_else(|why| (None, Err(why)))
+}
+
+fn read_body(body: &str, sent: Moment, sources: &Sources, now: Moment) -> Result<Read, String> {
     if ["/", "http://", "https://"].iter().any(|start| body.starts_with(start)) {
         let said = Said { path: body.to_owned(), at: Some(sent), n: 1, ..Said::default() };
-        return (None, Ok(Content::Hits(vec![said])));
+        return Ok((None, Ok(Content::Hits(vec![said]))));
     }
     if !body.starts_with('{') {
-        return (None, Err("the body is neither a path nor a JSON object".to_owned()));
+        return Err("the body is neither a path nor a JSON object".to_owned());
     }
-    let fields = match object(body, "the body") {
-        Ok(fields) => fields,
-        Err(why) => return (None, Err(why)),
-    };
+    let fields = object(body, "the body")?;
     let is_ours = fields.has("path") || fields.has("hits");
     if fields.has("detail-type") || !is_ours && eventbridge::is_one(&fields) {
-        return eventbridge::read(body, sources, now);
+        return Ok(eventbridge::read(body, sources, now));
     }
     if !is_ours && fields.has("TopicArn") && fields.has("Type") {
-        return (None, Err(sns(&fields)));
+        return Err(sns(&fields));
     }
     if fields.has("cf") {
-        return cloudfront::read(body, sent);
+        return Ok(cloudfront::read(body, sent));
     }
     if fields.has("Records") {
-        return match list(fields.get("Records"), "Records") {
-            Ok(records) => of_records(&records.unwrap_or_default(), sent),
-            Err(why) => (None, Err(why)),
-        };
+        return of_records(&list(fields.get("Records"), "Records")?.unwrap_or_default(), sent);
     }
     if fields.has("Event") && !is_ours {
-        return (None, s3::test(&fields));
+        return Ok((None, s3::test(&fields)));
     }
-    match id(&fields) {
-        Ok(id) => (id, ours(&fields, sent, now)),
-        Err(why) => (None, Err(why)),
-    }
+    Ok((id(&fields)?, ours(&fields, sent, now)))
 }
 
 /// Why an envelope of SNS is refused: what was published is a text within it.
@@ -56,25 +50,21 @@ fn sns(fields: &Fields<'_>) -> String {
 }
 
 /// The records of S3 or of `CloudFront`.
-fn of_records(records: &[&serde_json::value::RawValue], sent: Moment) -> Read {
+fn of_records(records: &[&serde_json::value::RawValue], sent: Moment) -> Result<Read, String> {
     let first = records.first().map_or("{}", |first| first.get());
-    if fields::point(first, "/cf").is_some() {
-        if records.len() > 1 {
-            return (None, Err("there is more than one CloudFront record in it".to_owned()));
-        }
-        return cloudfront::read(first, sent);
+    match fields::point(first, "/cf") {
+        Some(_) if records.len() > 1 => Err("there is more than one CloudFront record in it".to_owned()),
+        Some(_) => Ok(cloudfront::read(first, sent)),
+        None => Ok(s3::records(records)),
     }
-    s3::records(records)
 }
 
 fn id(fields: &Fields<'_>) -> Result<Option<String>, String> {
-    let id = fields.text("id")?;
-    match id {
-        Some(id) if id.is_empty() || id.len() > MOST_ID_BYTES => {
-            Err(format!("`id` is not from 1 to {MOST_ID_BYTES} bytes long"))
-        }
-        id => Ok(id.map(std::borrow::Cow::into_owned)),
+    let id = fields.string("id")?;
+    if id.as_ref().is_some_and(|id| id.is_empty() || id.len() > MOST_ID_BYTES) {
+        return Err(format!("`id` is not from 1 to {MOST_ID_BYTES} bytes long"));
     }
+    Ok(id)
 }
 
 /// A sender's message: a hit, or a list of them.
@@ -99,7 +89,7 @@ fn ours(fields: &Fields<'_>, sent: Moment, now: Moment) -> Result<Content, Strin
 
 fn hit(fields: &Fields<'_>, sent: Moment, now: Moment) -> Result<Said, String> {
     let path = fields
-        .text("path")?
+        .string("path")?
         .ok_or("there is no `path` in it, nor anything of an event of another service")?;
     let at = match fields.text("ts")? {
         Some(ts) => time(&ts, now).map_err(|why| format!("`ts` {why}"))?,
@@ -110,16 +100,10 @@ fn hit(fields: &Fields<'_>, sent: Moment, now: Moment) -> Result<Said, String> {
         Ok(Some(n)) if (1..=MAX_COUNT).contains(&n) => n,
         _ => return Err(format!("expected a whole number from 1 to {MAX_COUNT} in `n`")),
     };
-    let address = fields.text("ip")?;
+    let address = fields.string("ip")?;
     if address.as_ref().is_some_and(|address| address.parse::<std::net::IpAddr>().is_err()) {
         return Err("`ip` is no address".to_owned());
     }
-    Ok(Said {
-        path: path.into_owned(),
-        at: Some(at),
-        n,
-        address: address.map(std::borrow::Cow::into_owned).into(),
-        agent: fields.text("ua")?.map(std::borrow::Cow::into_owned).into(),
-        ..Said::default()
-    })
+    let agent = fields.string("ua")?.into();
+    Ok(Said { path, at: Some(at), n, address: address.into(), agent, ..Said::default() })
 }

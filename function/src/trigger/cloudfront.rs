@@ -5,13 +5,13 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use super::message::{By, Content, Read, Said, usable_id};
-use crate::fields::{object, point, read_text};
+use crate::fields::{object, point, text_at};
 use crate::moment::Moment;
 
 /// Reads a record: `{"cf":{"config":..,"request":..}}`.
 pub(super) fn read(record: &str, at: Moment) -> Read {
-    let id = point(record, "/cf/config/requestId").and_then(read_text);
-    (usable_id(id.map(Cow::into_owned)), content(record, at))
+    let id = text_at(record, "/cf/config/requestId").map(Cow::into_owned);
+    (usable_id(id), content(record, at))
 }
 
 fn content(record: &str, at: Moment) -> Result<Content, String> {
@@ -24,7 +24,7 @@ fn content(record: &str, at: Moment) -> Result<Content, String> {
     let uri = request.text("uri")?.ok_or("`cf.request` does not say its `uri`")?;
     let query = request.text("querystring")?.unwrap_or_default();
     let headers = request.get("headers").map_or("{}", RawValue::get);
-    let header = |name: &str| point(headers, &format!("/{name}/0/value")).and_then(read_text);
+    let header = |name: &str| text_at(headers, &format!("/{name}/0/value"));
     let is = |name: &str| header(name).is_some_and(|value| value.trim() == "1");
     let ahead = ["sec-purpose", "purpose", "x-moz"];
     Ok(Content::Hits(vec![Said {
@@ -32,7 +32,7 @@ fn content(record: &str, at: Moment) -> Result<Content, String> {
         path: if query.is_empty() { uri.into_owned() } else { format!("{uri}?{query}") },
         at: Some(at),
         n: 1,
-        address: request.text("clientIp")?.map(Cow::into_owned).into(),
+        address: request.string("clientIp")?.into(),
         agent: header("user-agent").map(Cow::into_owned).into(),
         opted_out: is("dnt") || is("sec-gpc"),
         prefetched: ahead.iter().any(|name| header(name).is_some_and(|value| super::http::is_ahead(&value))),

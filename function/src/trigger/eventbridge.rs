@@ -1,5 +1,7 @@
 //! Events of EventBridge: the rule's pattern chose them, so what does not say its path is a mistake and told as one.
 
+use std::borrow::Cow;
+
 use hitctl_config::contract::MAX_COUNT;
 
 use super::message::{Content, Read, Said, Sources, time, usable_id};
@@ -28,7 +30,7 @@ pub(super) fn read(json: &str, sources: &Sources, now: Moment) -> Read {
 fn content(json: &str, event: &Fields<'_>, sources: &Sources, now: Moment) -> Result<Content, String> {
     let is = |name: &str, word: &str| event.text(name).map(|text| text.as_deref() == Some(word));
     if is("source", "aws.s3")? && is("detail-type", "Object Created")? {
-        let object = s3::of_event(event.get("detail"))?;
+        let object = s3::detail(event.get("detail"), "detail")?;
         let ours = [&sources.site_bucket, &sources.log_bucket];
         let is_ours = ours.iter().any(|name| name.as_deref() == Some(&object.bucket));
         // The owner may count objects by a key of his own.
@@ -46,10 +48,8 @@ fn content(json: &str, event: &Fields<'_>, sources: &Sources, now: Moment) -> Re
                 .into_owned()
         }
     };
-    let at = event
-        .text("time")?
-        .map(|text| time(&text, now).map_err(|why| format!("`time` {why}")))
-        .transpose()?;
+    let at = |text: Cow<'_, str>| time(&text, now).map_err(|why| format!("`time` {why}"));
+    let at = event.text("time")?.map(at).transpose()?;
     let n = sources.event_amount.as_deref().map_or(Ok(1), |pointer| amount(json, pointer))?;
     Ok(Content::Hits(vec![Said { path, at, n, ..Said::default() }]))
 }

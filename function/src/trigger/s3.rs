@@ -17,12 +17,11 @@ pub(super) fn test(fields: &Fields<'_>) -> Result<Content, String> {
 
 /// The records of a notification.
 pub(super) fn records(records: &[&RawValue]) -> Read {
-    let objects: Result<Vec<Object>, String> = records.iter().map(|raw| record(raw.get())).collect();
-    let content = match objects {
-        Ok(objects) if objects.is_empty() => Err("there are no records in it".to_owned()),
-        objects => objects.map(Content::Objects),
-    };
-    (None, content)
+    if records.is_empty() {
+        return (None, Err("there are no records in it".to_owned()));
+    }
+    let objects: Result<_, String> = records.iter().map(|raw| record(raw.get())).collect();
+    (None, objects.map(Content::Objects))
 }
 
 fn record(json: &str) -> Result<Object, String> {
@@ -38,26 +37,21 @@ fn record(json: &str) -> Result<Object, String> {
     Ok(object)
 }
 
-/// The object of an event of EventBridge.
-pub(super) fn of_event(detail_of_event: Field<'_>) -> Result<Object, String> {
-    detail(detail_of_event, "detail")
-}
-
-fn detail(raw: Field<'_>, name: &str) -> Result<Object, String> {
+/// The object that a field of an event tells of: `s3` of S3's own, `detail` of one of EventBridge.
+pub(super) fn detail(raw: Field<'_>, name: &str) -> Result<Object, String> {
     let detail = object(raw.map_or("", RawValue::get), &format!("`{name}`"))?;
     let bucket = object(detail.get("bucket").map_or("", RawValue::get), "`bucket`")?;
     let made = object(detail.get("object").map_or("", RawValue::get), "`object`")?;
-    let version = match made.text("sequencer")? {
+    let version = match made.string("sequencer")? {
         Some(sequencer) => Some(sequencer),
-        None => made.text(if made.has("eTag") { "eTag" } else { "etag" })?,
+        None => made.string(if made.has("eTag") { "eTag" } else { "etag" })?,
     };
-    let need = |value: Option<std::borrow::Cow<'_, str>>, what: &str| {
-        let value = value.filter(|value| !value.is_empty());
-        value.map(std::borrow::Cow::into_owned).ok_or_else(|| format!("it does not say {what}"))
+    let need = |value: Option<String>, what: &str| {
+        value.filter(|value| !value.is_empty()).ok_or_else(|| format!("it does not say {what}"))
     };
     Ok(Object {
-        bucket: need(bucket.text("name")?, "the bucket's name")?,
-        key: need(made.text("key")?, "the object's key")?,
-        version: version.unwrap_or_default().into_owned(),
+        bucket: need(bucket.string("name")?, "the bucket's name")?,
+        key: need(made.string("key")?, "the object's key")?,
+        version: version.unwrap_or_default(),
     })
 }

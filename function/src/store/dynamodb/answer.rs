@@ -10,6 +10,7 @@ use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::hit::{Item, count_of, text_bytes};
+use crate::store::transaction::Obstacle;
 
 /// What `UpdateItem` answers.
 #[derive(Deserialize)]
@@ -27,22 +28,22 @@ pub(super) struct Got {
 
 /// What `BatchGetItem` answers.
 #[derive(Deserialize)]
-pub(super) struct Batch<'a> {
+pub(super) struct Batch {
     #[serde(rename = "Responses", default)]
     pub(super) responses: HashMap<String, Vec<Attributes>>,
     /// What to ask again, as it was asked.
-    #[serde(rename = "UnprocessedKeys", borrow)]
-    pub(super) unprocessed: Option<&'a RawValue>,
+    #[serde(rename = "UnprocessedKeys")]
+    pub(super) unprocessed: Option<Box<RawValue>>,
 }
 
 /// What `Scan` answers.
 #[derive(Deserialize)]
-pub(super) struct Page<'a> {
+pub(super) struct Page {
     #[serde(rename = "Items", default)]
     pub(super) items: Vec<Attributes>,
     /// Where the next page starts.
-    #[serde(rename = "LastEvaluatedKey", borrow)]
-    pub(super) next: Option<&'a RawValue>,
+    #[serde(rename = "LastEvaluatedKey")]
+    pub(super) next: Option<Box<RawValue>>,
 }
 
 /// An error. Services differ in the case of `message`.
@@ -58,12 +59,30 @@ pub(super) struct Failure {
     pub(super) reasons: Vec<Reason>,
 }
 
+impl Failure {
+    /// The error's name, without the service's.
+    pub(super) fn code(&self) -> &str {
+        self.kind.rsplit('#').next().unwrap_or_default()
+    }
+}
+
 /// Why an action of a transaction was refused, or `None` as a word if it was not.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Reason {
     #[serde(rename = "Code")]
-    pub(super) code: Option<String>,
+    code: Option<String>,
+}
+
+impl Reason {
+    pub(super) fn obstacle(self) -> Obstacle {
+        match self.code.as_deref().unwrap_or("None") {
+            "None" => Obstacle::Nothing,
+            "ConditionalCheckFailed" => Obstacle::Condition,
+            "TransactionConflict" | "ThrottlingError" | "ProvisionedThroughputExceeded" => Obstacle::Again,
+            other => Obstacle::Fault(format!("the table refused it: {other}")),
+        }
+    }
 }
 
 /// An item: its key, and the rest as counting needs it.

@@ -11,10 +11,12 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::time::{Duration, Instant};
 
 use super::answer::{Failure, Reason};
+use crate::aws::sleep_within;
 use crate::moment::Moment;
 use crate::net::{Endpoint, Lost, Peer, Response, Tls};
 use crate::sigv4::Signer;
 use crate::store::error::StoreError;
+use crate::store::transaction::Transacted;
 
 /// Every call of an invocation together must be done by then, if the invocation leaves that long.
 const CALL_LIMIT: Duration = Duration::from_secs(3);
@@ -23,6 +25,8 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(1);
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 /// A page of a Scan is at most 1 MB of items; as JSON it is smaller than this.
 const ANSWER_LIMIT: usize = 8 * 1024 * 1024;
+
+const TRANSACT: &str = "TransactWriteItems";
 
 /// Whether a request may be sent again when its answer was lost.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -72,17 +76,6 @@ pub(super) fn if_condition_holds<T>(result: Result<T, Refused>) -> Result<Option
         Err(Refused::Condition) => Ok(None),
         Err(Refused::Failed(error)) => Err(error),
     }
-}
-
-/// Why a transaction is not written.
-#[derive(Debug)]
-pub(super) enum Undone {
-    /// For these reasons, one an action.
-    Cancelled(Vec<Reason>),
-    /// There is too much to do.
-    Busy(String),
-    /// Anything else; or nobody knows.
-    Failed(StoreError),
 }
 
 /// Whether an error says: later.
@@ -150,19 +143,11 @@ impl Client {
 
     /// Waits before a call that was refused is made again: the longer the more often it was, and never in step with
     /// others. False if there is no time left for that.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the one place where the function waits, and not beyond its time"
-    )]
     pub(super) fn pause(&mut self, tries: u32) -> bool {
         let most = FIRST_PAUSE * 2_u32.pow(tries.min(6));
         let chance = RandomState::new().hash_one(tries) % 1024;
         let pause = most / 2 + most * u32::try_from(chance).unwrap_or_default() / 2048;
-        let fits = Instant::now() + pause < self.deadline;
-        if fits {
-            std::thread::sleep(pause);
-        }
-        fits
+        sleep_within(pause, self.deadline)
     }
 
     /// Returns the body of a call's answer.
@@ -202,20 +187,6 @@ impl Client {
         Ok(response)
     }
 
-    /// Reads the body of a call's answer.
-    pub(super) fn parse<'a, T: serde::Deserialize<'a>>(
-        &self,
-        operation: &str,
-        table: &Table,
-        body: &'a [u8],
-    ) -> Result<T, StoreError> {
-        serde_json::from_slice(body).map_err(|error| {
-            // What the parser says may quote the answer.
-            let detail = if table.private { String::new() } else { format!(": {error}") };
-            self.unavailable(operation, table, &format!("the answer is not understood{detail}"))
-        })
-    }
-
     pub(super) fn unavailable(&self, operation: &str, table: &Table, why: &str) -> StoreError {
         StoreError::Unavailable(self.describe(operation, table, why))
     }
@@ -226,11 +197,10 @@ impl Client {
 
     /// Writes a transaction. A lost answer is asked for again with the same bytes, and with them the same token, so that
     /// it is carried out once.
-    pub(super) fn transact(&mut self, table: &Table, body: &str) -> Result<(), Undone> {
-        const OPERATION: &str = "TransactWriteItems";
+    pub(super) fn transact(&mut self, table: &Table, body: &str) -> Transacted {
         let mut tries = 0;
         loop {
-            let why = match self.send(OPERATION, table, body) {
+            let why = match self.send(TRANSACT, table, body) {
                 Err((error, _)) => error.to_string(),
                 Ok(response) => match self.judge_transaction(table, &response) {
                     Ok(done) => return done,
@@ -239,27 +209,26 @@ impl Client {
             };
             tries += 1;
             if !self.is_time_left() || !self.pause(tries) {
-                return Err(Undone::Failed(StoreError::Unavailable(why)));
+                return Transacted::Failed(StoreError::Unavailable(why));
             }
         }
     }
 
-    /// What came of a transaction; the outer error is that nobody knows yet.
-    fn judge_transaction(&self, table: &Table, response: &Response) -> Result<Result<(), Undone>, String> {
-        let (status, id) = (response.status, response.header("x-amzn-requestid").unwrap_or("unknown"));
-        if status == 200 {
-            return Ok(Ok(()));
+    /// What came of a transaction; the error is that nobody knows yet.
+    fn judge_transaction(&self, table: &Table, response: &Response) -> Result<Transacted, String> {
+        if response.status == 200 {
+            return Ok(Transacted::Done);
         }
-        let failure: Failure = serde_json::from_slice(&response.body).unwrap_or_default();
-        let kind = failure.kind.rsplit('#').next().unwrap_or_default();
-        let why = format!("status {status} {kind} (request {id})");
-        let why = self.describe("TransactWriteItems", table, &why);
-        match kind {
-            "TransactionCanceledException" => Ok(Err(Undone::Cancelled(failure.reasons))),
+        // Its message repeats the reasons.
+        let (failure, why) = self.failure(TRANSACT, table, response, true);
+        match failure.code() {
+            "TransactionCanceledException" => {
+                Ok(Transacted::Cancelled(failure.reasons.into_iter().map(Reason::obstacle).collect()))
+            }
             "TransactionInProgressException" => Err(why),
-            _ if is_throttling(kind) => Ok(Err(Undone::Busy(why))),
-            _ if status >= 500 => Err(why),
-            _ => Ok(Err(Undone::Failed(StoreError::Unavailable(why)))),
+            kind if is_throttling(kind) => Ok(Transacted::Busy(why)),
+            _ if response.status >= 500 => Err(why),
+            _ => Ok(Transacted::Failed(StoreError::Unavailable(why))),
         }
     }
 
@@ -270,17 +239,28 @@ impl Client {
         if response.status == 200 {
             return Ok(response.body);
         }
+        let (failure, why) = self.failure(operation, table, &response, table.private);
+        Err(match failure.code() {
+            "ConditionalCheckFailedException" => Refused::Condition,
+            kind if is_throttling(kind) => StoreError::Busy(why).into(),
+            _ => StoreError::Unavailable(why).into(),
+        })
+    }
+
+    /// An answer that is an error, read, and as a sentence: without its message if that is `private`.
+    fn failure(
+        &self,
+        operation: &str,
+        table: &Table,
+        response: &Response,
+        private: bool,
+    ) -> (Failure, String) {
         let failure: Failure = serde_json::from_slice(&response.body).unwrap_or_default();
-        let kind = failure.kind.rsplit('#').next().unwrap_or_default();
-        if kind == "ConditionalCheckFailedException" {
-            return Err(Refused::Condition);
-        }
         let id = response.header("x-amzn-requestid").unwrap_or("unknown");
-        let message = if table.private { String::new() } else { format!(": {}", failure.message) };
-        let why = format!("status {} {kind}{message} (request {id})", response.status);
+        let message = if private { String::new() } else { format!(": {}", failure.message) };
+        let why = format!("status {} {}{message} (request {id})", response.status, failure.code());
         let why = self.describe(operation, table, &why);
-        let error = if is_throttling(kind) { StoreError::Busy(why) } else { StoreError::Unavailable(why) };
-        Err(error.into())
+        (failure, why)
     }
 
     fn connect_limit(&self) -> Duration {

@@ -6,11 +6,10 @@ use std::hash::{BuildHasher as _, RandomState};
 use hitctl_config::contract::SEEN_MESSAGE_DAYS;
 
 use super::DynamoDb;
-use super::client::Undone;
 use super::wire::{self, Wanted};
 use crate::moment::{Day, Moment};
 use crate::store::error::StoreError;
-use crate::store::transaction::{Obstacle, Transacted, Transaction};
+use crate::store::transaction::{Transacted, Transaction};
 
 const DAY_S: u64 = 86_400;
 /// How many items are remembered as looked through on a day.
@@ -42,19 +41,11 @@ impl DynamoDb {
         };
         let ttl = now.millis() / 1000 + u64::from(SEEN_MESSAGE_DAYS) * DAY_S;
         let body = wire::transaction(&self.table.name, marks, transaction, ttl, &token());
-        match self.client.transact(&self.table, &body) {
-            Ok(()) => {}
-            Err(Undone::Busy(why)) => return Transacted::Busy(why),
-            Err(Undone::Failed(error)) => return Transacted::Failed(error),
-            Err(Undone::Cancelled(reasons)) => {
-                let codes = reasons.iter().map(|reason| reason.code.as_deref().unwrap_or("None"));
-                return Transacted::Cancelled(codes.map(obstacle).collect());
-            }
+        let transacted = self.client.transact(&self.table, &body);
+        if transacted == Transacted::Done {
+            transaction.sums.iter().for_each(|(sum, _)| self.tidy(&sum.key, now.day()));
         }
-        for (sum, _) in &transaction.sums {
-            self.tidy(&sum.key, now.day());
-        }
-        Transacted::Done
+        transacted
     }
 
     /// Removes old days, if that is due and there is time.
@@ -63,23 +54,9 @@ impl DynamoDb {
             return;
         }
         match self.read_item(key, Wanted::All) {
-            Ok(item) => {
-                let stale = item.stale(today);
-                if !stale.is_empty() {
-                    self.trim(key, &stale);
-                }
-            }
+            Ok(item) => self.trim(key, &item, today),
             Err(error) => self.notes.push(format!("old days of an item were not looked for: {error}")),
         }
-    }
-}
-
-fn obstacle(code: &str) -> Obstacle {
-    match code {
-        "None" => Obstacle::Nothing,
-        "ConditionalCheckFailed" => Obstacle::Condition,
-        "TransactionConflict" | "ThrottlingError" | "ProvisionedThroughputExceeded" => Obstacle::Again,
-        other => Obstacle::Fault(format!("the table refused it: {other}")),
     }
 }
 

@@ -29,11 +29,10 @@ impl DynamoDb {
             let mut rounds = 0;
             loop {
                 let body = Object::new().raw("RequestItems", &request).end();
-                let answer = self.call("BatchGetItem", &body, Repeat::Once)?;
-                let batch: Batch<'_> = self.parse("BatchGetItem", &answer)?;
+                let batch: Batch = self.ask("BatchGetItem", &body, Repeat::Once)?;
                 found.extend(batch.responses.into_values().flatten());
-                match batch.unprocessed.map(RawValue::get) {
-                    Some(left) if left.contains("Keys") => left.clone_into(&mut request),
+                match batch.unprocessed {
+                    Some(left) if left.get().contains("Keys") => request = Box::<str>::from(left).into(),
                     _ => break,
                 }
                 rounds += 1;
@@ -48,8 +47,7 @@ impl DynamoDb {
 
     pub(super) fn read_item(&mut self, key: &str, wanted: Wanted) -> Result<Item, StoreError> {
         let body = wire::get(&self.table.name, key, wanted);
-        let answer = self.call("GetItem", &body, Repeat::Once)?;
-        let got: Got = self.parse("GetItem", &answer)?;
+        let got: Got = self.ask("GetItem", &body, Repeat::Once)?;
         Ok(got.item.unwrap_or_default().item)
     }
 
@@ -59,15 +57,14 @@ impl DynamoDb {
         wanted: Wanted,
         each: &mut dyn FnMut(Attributes),
     ) -> Result<(), StoreError> {
-        let mut start: Option<String> = None;
+        let mut start: Option<Box<RawValue>> = None;
         for _ in 0..SCAN_PAGES {
-            let body = wire::scan(&self.table.name, wanted, start.as_deref());
-            let answer = self.call("Scan", &body, Repeat::Once)?;
-            let page: Page<'_> = self.parse("Scan", &answer)?;
+            let body = wire::scan(&self.table.name, wanted, start.as_deref().map(RawValue::get));
+            let page: Page = self.ask("Scan", &body, Repeat::Once)?;
             page.items.into_iter().for_each(&mut *each);
-            match page.next {
-                Some(next) if next.get() != "null" => start = Some(next.get().to_owned()),
-                _ => return Ok(()),
+            start = page.next.filter(|next| next.get() != "null");
+            if start.is_none() {
+                return Ok(());
             }
         }
         let why = "the table is too large to be added up";

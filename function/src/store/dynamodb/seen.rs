@@ -15,7 +15,7 @@ use ring::rand::{SecureRandom as _, SystemRandom};
 
 use super::client::{Client, Repeat, Table, if_condition_holds};
 use super::wire;
-use crate::fields::{point, read_text};
+use crate::fields::text_at;
 use crate::moment::{Day, Moment};
 use crate::path::Key;
 use crate::sigv4::hex;
@@ -116,11 +116,11 @@ impl Visitors {
         let body = wire::salt(&self.table.name, &salt_id(day), &proposed, expiry(day));
         let answer = client.call("UpdateItem", &self.table, &body, Repeat::Once)?;
         let json = std::str::from_utf8(&answer).unwrap_or_default();
-        let stands = point(json, "/Attributes/salt/S")
-            .and_then(read_text)
-            .ok_or_else(|| client.unavailable("UpdateItem", &self.table, "the answer is not understood"))?;
+        let bad = |why| client.unavailable("UpdateItem", &self.table, why);
+        let stands =
+            text_at(json, "/Attributes/salt/S").ok_or_else(|| bad("the answer is not understood"))?;
         if stands.len() != proposed.len() {
-            return Err(client.unavailable("UpdateItem", &self.table, "the day's salt is damaged"));
+            return Err(bad("the day's salt is damaged"));
         }
         self.salt = Some(Salt { day, key: hmac::Key::new(hmac::HMAC_SHA256, stands.as_bytes()) });
         if stands == proposed {

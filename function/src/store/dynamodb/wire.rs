@@ -115,10 +115,8 @@ pub(super) fn budget(
 
 /// The body of an `UpdateItem` that counts a visitor of the site.
 pub(super) fn site(table: &str, today: Day) -> String {
-    let names = Object::new()
-        .text("#u", ATTR_UNIQUES)
-        .text("#v", &today.uniques_attribute())
-        .text("#w", &today.month_uniques_attribute());
+    let (day, month) = (today.uniques_attribute(), today.month_uniques_attribute());
+    let names = Object::new().text("#u", ATTR_UNIQUES).text("#v", &day).text("#w", &month);
     let values = Object::new().raw(":n", &number(1));
     let body = update(change(table, KEY_SITE), "ADD #u :n, #v :n, #w :n", "", names, values);
     body.text("ReturnValues", "ALL_NEW").end()
@@ -143,11 +141,10 @@ pub(super) fn trim(table: &str, key: &str, stale: &[String]) -> String {
         expression.push_str(&alias);
         names = names.text(&alias, name);
     }
-    change(table, key)
+    let body = change(table, key)
         .text("UpdateExpression", &expression)
-        .text("ConditionExpression", "attribute_exists(#p)")
-        .raw("ExpressionAttributeNames", &names.end())
-        .end()
+        .text("ConditionExpression", "attribute_exists(#p)");
+    named(body, names).end()
 }
 
 /// The body of a `GetItem`.
@@ -157,10 +154,8 @@ pub(super) fn get(table: &str, key: &str, wanted: Wanted) -> String {
 
 /// The body of a `GetItem` that tells whether there is an item.
 pub(super) fn exists(table: &str, key: &str) -> String {
-    change(table, key)
-        .text("ProjectionExpression", "#p")
-        .raw("ExpressionAttributeNames", &Object::new().text("#p", ATTR_PATH).end())
-        .end()
+    let body = change(table, key).text("ProjectionExpression", "#p");
+    named(body, Object::new().text("#p", ATTR_PATH)).end()
 }
 
 /// The `RequestItems` of a `BatchGetItem`.
@@ -181,7 +176,7 @@ pub(super) fn scan(table: &str, wanted: Wanted, start: Option<&str>) -> String {
         .raw("ExpressionAttributeValues", &values.end());
     let body = match wanted {
         Wanted::Counts(_) => projected(body, wanted),
-        Wanted::All => body.raw("ExpressionAttributeNames", &Object::new().text("#p", ATTR_PATH).end()),
+        Wanted::All => named(body, Object::new().text("#p", ATTR_PATH)),
     };
     match start {
         Some(start) => body.raw("ExclusiveStartKey", start),
@@ -193,12 +188,9 @@ pub(super) fn scan(table: &str, wanted: Wanted, start: Option<&str>) -> String {
 /// The body of a `PutItem` that remembers `id`, on condition that it is new.
 pub(super) fn remember(table: &str, id: &str, ttl: u64) -> String {
     let item = Object::new().raw(SEEN_ID, &text(id)).raw(SEEN_TTL, &number(ttl));
-    Object::new()
-        .text("TableName", table)
-        .raw("Item", &item.end())
-        .text("ConditionExpression", "attribute_not_exists(#i)")
-        .raw("ExpressionAttributeNames", &Object::new().text("#i", SEEN_ID).end())
-        .end()
+    let body = Object::new().text("TableName", table).raw("Item", &item.end());
+    let body = body.text("ConditionExpression", "attribute_not_exists(#i)");
+    named(body, Object::new().text("#i", SEEN_ID)).end()
 }
 
 /// The body of an `UpdateItem` that makes the salt `id` of what is `proposed`, unless there is one; it answers the one
@@ -241,7 +233,12 @@ pub(super) fn update(
 ) -> Object {
     let body = body.text("UpdateExpression", expression);
     let body = if condition.is_empty() { body } else { body.text("ConditionExpression", condition) };
-    body.raw("ExpressionAttributeNames", &names.end()).raw("ExpressionAttributeValues", &values.end())
+    named(body, names).raw("ExpressionAttributeValues", &values.end())
+}
+
+/// Adds what the aliases of names stand for.
+fn named(body: Object, names: Object) -> Object {
+    body.raw("ExpressionAttributeNames", &names.end())
 }
 
 pub(super) fn change(table: &str, key: &str) -> Object {
@@ -260,7 +257,7 @@ fn projected(body: Object, wanted: Wanted) -> Object {
         .text("#d", &today.attribute())
         .text("#u", ATTR_UNIQUES)
         .text("#v", &today.uniques_attribute());
-    body.text("ProjectionExpression", "#p, #h, #d, #u, #v").raw("ExpressionAttributeNames", &names.end())
+    named(body.text("ProjectionExpression", "#p, #h, #d, #u, #v"), names)
 }
 
 fn key_of(key: &str) -> String {
