@@ -166,8 +166,8 @@ async fn copy(places: &Places, from: &StateDir, to: &Path) -> Result<Option<Stri
         .tempdir_in(places.all())
         .map_err(|error| state::fault("write", &places.all(), &error))?;
     copy_data(from.path(), draft.path()).map_err(|fault| unusable(from.path(), fault))?;
-    let dir =
-        StateDir::prepare_copied(draft.path(), &Marker::of(places.record(), Identity::of(from.path())))?;
+    let marker = Marker::of(places.record(), Identity::of(from.path()));
+    let dir = StateDir::mark(draft.path().to_owned(), &marker)?;
     if !rename(dir.path(), to)? {
         return Ok(None);
     }

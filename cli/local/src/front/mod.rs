@@ -13,10 +13,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use dynoxide::auth_material::{AuthMaterial, validate};
 use futures::future::BoxFuture;
-use http_body_util::{BodyExt as _, Full, Limited};
+use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, DATE, HOST, HeaderMap, ORIGIN};
-use hyper::{Method, Request, Response, StatusCode, Uri};
+use hyper::{Method, Request, StatusCode, Uri};
 use tokio_util::sync::CancellationToken;
 
 use crate::answer::{Answer, JSON, JSON_1_1};
@@ -51,7 +51,7 @@ impl Front {
         let services = Arc::new(services);
         let accept = server.serve(move |request, place| {
             let services = Arc::clone(&services);
-            async move { services.handle(request, &place).await }
+            async move { services.answer(request, &place).await.into_response() }
         });
         let task = tokio::spawn(async move {
             tokio::join!(sweeps, accept);
@@ -138,19 +138,19 @@ impl Services {
     }
 
     /// Answers one request.
-    async fn handle(&self, request: Request<Incoming>, place: &Place) -> Response<Full<Bytes>> {
+    async fn answer(&self, request: Request<Incoming>, place: &Place) -> Answer {
         let (head, body) = request.into_parts();
         let text = |name| head.headers.get(name).and_then(|value| value.to_str().ok());
         if head.headers.contains_key(ORIGIN) || !text(HOST).is_some_and(is_loopback) {
             let message = "the local cloud answers programs, not web pages";
-            return Answer::error(StatusCode::FORBIDDEN, "AccessDeniedException", message).into_response();
+            return Answer::error(StatusCode::FORBIDDEN, "AccessDeniedException", message);
         }
         let target = head.headers.get("x-amz-target").and_then(|value| value.to_str().ok());
         let to = match self.find(head.uri.path(), target) {
             Some(To::Path(service)) => To::Path(service),
             _ if unknown::is_health_check(&head) => {
                 let healthy = "healthy: the services of this machine\n";
-                return Answer::new(StatusCode::OK, "text/plain", healthy).into_response();
+                return Answer::new(StatusCode::OK, "text/plain", healthy);
             }
             found => {
                 let kind = text(CONTENT_TYPE).and_then(|kind| kind.split(';').next()).unwrap_or_default();
@@ -160,9 +160,9 @@ impl Services {
                     // A known target with an unknown content type: DynamoDB answers this, whatever the target.
                     Some(_) => {
                         let unknown = "<UnknownOperationException/>\n";
-                        return Answer::new(StatusCode::NOT_FOUND, "text/xml", unknown).into_response();
+                        return Answer::new(StatusCode::NOT_FOUND, "text/xml", unknown);
                     }
-                    None => return unknown::refusal(&head).into_response(),
+                    None => return unknown::refusal(&head),
                 }
             }
         };
@@ -170,37 +170,30 @@ impl Services {
             return match to {
                 To::Path(_) => Answer::xml_error(StatusCode::FORBIDDEN, "MissingAuthenticationToken"),
                 _ => Answer::new(StatusCode::BAD_REQUEST, JSON, refusal),
-            }
-            .into_response();
+            };
         }
         let collected = tokio::time::timeout(BODY_LIMIT, Limited::new(body, MAX_BODY).collect());
         let Ok(collected) = collected.await else {
             let message = "the request's body did not arrive in time";
-            return Answer::error(StatusCode::REQUEST_TIMEOUT, "RequestTimeoutException", message)
-                .into_response();
+            return Answer::error(StatusCode::REQUEST_TIMEOUT, "RequestTimeoutException", message);
         };
         let _answering = place.answering();
         let Ok(body) = collected else {
-            return Answer::error(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "RequestTooLargeException",
-                "a request has at most 16 MB",
-            )
-            .into_response();
+            let message = "a request has at most 16 MB";
+            return Answer::error(StatusCode::PAYLOAD_TOO_LARGE, "RequestTooLargeException", message);
         };
         let body = body.to_bytes();
         let (service, operation) = match to {
             // A hit's way: no box, no copy.
             To::Tables(operation) => {
-                let answered = self.tables.answer(operation, &body);
-                return answered.unwrap_or_else(Answer::unknown).into_response();
+                return self.tables.answer(operation, &body).unwrap_or_else(Answer::unknown);
             }
             To::Target(service, operation) => (service, operation.to_owned()),
             To::Path(service) => (service, String::new()),
         };
         let service = Arc::clone(service);
         let call = Call { operation, method: head.method, uri: head.uri, headers: head.headers, body };
-        service.answer(call).await.into_response()
+        service.answer(call).await
     }
 
     fn find<'a>(&'a self, path: &str, target: Option<&'a str>) -> Option<To<'a>> {

@@ -41,10 +41,7 @@ pub(super) async fn listen(wanted: Option<u16>) -> Result<(TcpListener, u16), Fa
         format!("no port from {FIRST_PORT} to {} is free on 127.0.0.1", FIRST_PORT + PORTS - 1),
     )
     .hinted("Stop what listens there, and deploy again.");
-    Err(match last {
-        Some(error) => fault.caused_by(error),
-        None => fault,
-    })
+    Err(Fault { cause: last.map(|error| error.to_string()), ..fault })
 }
 
 /// Serves until `stop`; then lets open requests finish, for a while.
