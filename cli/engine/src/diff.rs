@@ -35,7 +35,7 @@ pub struct FieldDiff {
 /// `secret` names the fields (with all below them) whose values are replaced by what `mask` shows of them. A reference to an output
 /// that is left in `want` differs from everything.
 pub fn diff(have: &Json, want: &Json, secret: &[String], mask: &Mask) -> Vec<FieldDiff> {
-    let (want, _) = resolve(want, &|_| None);
+    let want = resolve(want, &|_| None);
     let mut found = Vec::new();
     compare("", have, &want, secret, mask, &mut found);
     found
@@ -67,24 +67,16 @@ fn shown(path: &str, json: &Json, secret: &[String], mask: &Mask) -> Json {
     }
     let hidden = secret.iter().any(|field| path::is_within(path, field));
     match json {
-        Json::Object(map) => Json::Object(
-            map.iter()
-                .map(|(key, value)| (key.clone(), shown(&path::join(path, key), value, secret, mask)))
-                .collect(),
-        ),
-        Json::Array(items) if !hidden => {
-            Json::Array(items.iter().map(|item| shown(path, item, secret, mask)).collect())
+        Json::Object(map) => {
+            let field = |(key, value): (&String, &Json)| {
+                (key.clone(), shown(&path::join(path, key), value, secret, mask))
+            };
+            map.iter().map(field).collect()
         }
-        plain if hidden && !plain.is_null() => Json::from(masked(plain, mask)),
+        Json::Array(items) if !hidden => items.iter().map(|item| shown(path, item, secret, mask)).collect(),
+        Json::String(text) if hidden => mask.of(text).into(),
+        plain if hidden && !plain.is_null() => mask.of(&plain.to_string()).into(),
         plain => plain.clone(),
-    }
-}
-
-/// Returns what is shown in place of a secret: of a text, or of the JSON of anything else.
-fn masked(json: &Json, mask: &Mask) -> String {
-    match json {
-        Json::String(text) => mask.of(text),
-        other => mask.of(&other.to_string()),
     }
 }
 

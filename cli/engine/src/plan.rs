@@ -117,7 +117,7 @@ fn wanted(
     have: Option<Live>,
     mask: &Mask,
 ) -> Result<Change, PlanError> {
-    let (want, _) = resolve(spec, &|of| plan.change(of).and_then(Change::outputs));
+    let want = resolve(spec, &|of| plan.change(of).and_then(Change::outputs));
     let change = |action, why, fields, have| Change { action, why, fields, node: node.clone(), have };
     let Some(have) = have else {
         let fields = diff(&Json::Object(Map::new()), &want, &node.secret, mask);

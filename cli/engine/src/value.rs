@@ -76,37 +76,19 @@ pub type References = BTreeSet<Address>;
 
 /// Replaces the references in `spec` by plain values, asking `outputs` for what other resources have.
 ///
-/// What is not known yet stays a reference, and its source is in the answer: it is `(known after deploy)`.
-pub fn resolve<'a>(spec: &Json, outputs: &dyn Fn(&Address) -> Option<&'a Outputs>) -> (Json, References) {
-    let mut unknown = References::new();
-    let resolved = resolve_into(spec, outputs, &mut unknown);
-    (resolved, unknown)
-}
-
-fn resolve_into<'a>(
-    json: &Json,
-    outputs: &dyn Fn(&Address) -> Option<&'a Outputs>,
-    unknown: &mut References,
-) -> Json {
-    match source(json) {
+/// What is not known yet stays a reference: it is `(known after deploy)`.
+pub fn resolve<'a>(spec: &Json, outputs: &dyn Fn(&Address) -> Option<&'a Outputs>) -> Json {
+    match source(spec) {
         Some(Source::Known { value, .. }) => return value,
         Some(Source::Output { of, output }) => {
-            return if let Some(value) = outputs(&of).and_then(|all| all.get(&output)) {
-                Json::String(value.clone())
-            } else {
-                unknown.insert(of);
-                json.clone()
-            };
+            let value = outputs(&of).and_then(|all| all.get(&output));
+            return value.map_or_else(|| spec.clone(), |value| Json::String(value.clone()));
         }
         None => {}
     }
-    match json {
-        Json::Object(map) => Json::Object(
-            map.iter().map(|(key, value)| (key.clone(), resolve_into(value, outputs, unknown))).collect(),
-        ),
-        Json::Array(items) => {
-            Json::Array(items.iter().map(|item| resolve_into(item, outputs, unknown)).collect())
-        }
+    match spec {
+        Json::Object(map) => map.iter().map(|(key, value)| (key.clone(), resolve(value, outputs))).collect(),
+        Json::Array(items) => items.iter().map(|item| resolve(item, outputs)).collect(),
         plain => plain.clone(),
     }
 }
@@ -179,23 +161,23 @@ mod tests {
 
     #[test]
     fn what_is_known_is_replaced_and_the_rest_is_named() {
-        let (resolved, unknown) = resolve(&spec(), &|_| None);
+        let resolved = resolve(&spec(), &|_| None);
         assert_eq!(resolved["role"], "arn:role");
         assert_eq!(resolved["id"], spec()["id"]);
         assert_eq!(resolved["plain"], spec()["plain"]);
-        assert_eq!(unknown.into_iter().collect::<Vec<_>>(), [api()]);
+        assert_eq!(references(&resolved).into_iter().collect::<Vec<_>>(), [api()]);
 
         let outputs = Outputs::from([("id".to_owned(), "x7".to_owned())]);
-        let (resolved, unknown) = resolve(&spec(), &|of| (*of == api()).then_some(&outputs));
+        let resolved = resolve(&spec(), &|of| (*of == api()).then_some(&outputs));
         assert_eq!(resolved["id"], "x7");
         assert_eq!(resolved["deep"]["list"][1]["id"], "x7");
-        assert!(unknown.is_empty());
+        assert!(references(&resolved).is_empty());
     }
 
     #[test]
     fn an_output_that_the_resource_does_not_have_stays_unknown() {
         let outputs = Outputs::new();
-        let (_, unknown) = resolve(&spec(), &|_| Some(&outputs));
-        assert!(unknown.contains(&api()));
+        let resolved = resolve(&spec(), &|_| Some(&outputs));
+        assert!(references(&resolved).contains(&api()));
     }
 }

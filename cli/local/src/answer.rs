@@ -4,8 +4,10 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
+use quick_xml::escape::escape;
 
 use crate::clock::random;
+use crate::ids::uuid;
 
 /// The content type of AWS's JSON protocol.
 pub(crate) const JSON: &str = "application/x-amz-json-1.0";
@@ -37,9 +39,32 @@ impl Answer {
 
     /// An error of the JSON protocol, of those that every service has.
     pub(crate) fn error(status: StatusCode, kind: &str, message: &str) -> Self {
-        let kind = format!("com.amazon.coral.service#{kind}");
+        Self::json_error(status, JSON, &format!("com.amazon.coral.service#{kind}"), message)
+    }
+
+    /// An error of the JSON protocol with that content type.
+    pub(crate) fn json_error(
+        status: StatusCode,
+        content_type: &'static str,
+        kind: &str,
+        message: &str,
+    ) -> Self {
         let body = serde_json::json!({ "__type": kind, "message": message }).to_string();
-        Self::new(status, JSON, body)
+        Self::new(status, content_type, body)
+    }
+
+    /// An XML document.
+    pub(crate) fn xml(status: StatusCode, body: &str) -> Self {
+        Self::new(status, "text/xml", format!("<?xml version=\"1.0\"?>\n{body}"))
+    }
+
+    /// An error of the protocols in XML. `namespace` is the attribute of the root element, with the space before it.
+    pub(crate) fn error_response(status: StatusCode, namespace: &str, code: &str, message: &str) -> Self {
+        let who = if status.is_server_error() { "Receiver" } else { "Sender" };
+        let (message, id) = (escape(message), uuid());
+        let error = format!("<Type>{who}</Type><Code>{code}</Code><Message>{message}</Message>");
+        let id = format!("<RequestId>{id}</RequestId>");
+        Self::xml(status, &format!("<ErrorResponse{namespace}><Error>{error}</Error>{id}</ErrorResponse>"))
     }
 
     /// What is said to an operation that there is none of.

@@ -4,29 +4,27 @@
 //! written, the world is put back. So whatever was acknowledged comes back after a SIGKILL, and what was not is either
 //! done or not, which the next put settles: every put may be made again.
 
-mod events;
-mod queues;
-
 use std::sync::{Arc, Mutex};
 
 use hitctl_engine::{Fault, Outputs};
 use hitctl_resources::{
     EventInvokeConfigSpec, EventRuleSpec, EventSourceMappingSpec, FunctionSpec, FunctionUrlSpec, HttpApiSpec,
-    KINDS, LogGroupSpec, PermissionSpec, QueueSpec, RoleSpec, Spec, TableSpec,
+    KINDS, LogGroupSpec, OLDEST_MS, PermissionSpec, QueueSpec, RoleSpec, Spec, TableSpec,
 };
 use serde_json::Value as Json;
 
 use crate::blocking::blocking;
 use crate::bus::Bus;
+use crate::clock::now_ms;
 use crate::cloudfront::CloudFront;
 use crate::code::{self, CodeStore};
-use crate::constants::{ACCOUNT, REGION};
+use crate::constants::{ACCOUNT, EVENTS_PRINCIPAL, REGION};
 use crate::fault::in_full;
 use crate::gateway::{Door, Gateway};
-use crate::ids::letters;
+use crate::ids::{letters, uuid};
 use crate::lambda::Runner;
 use crate::lock::lock;
-use crate::logs::Logs;
+use crate::logs::{Logs, Query};
 use crate::mapping::Mappings;
 use crate::queue::Queues;
 use crate::registry::{Entry, Registry};
@@ -168,13 +166,15 @@ impl Cloud {
             }
             FunctionUrlSpec::KIND => {
                 let spec: FunctionUrlSpec = parse(kind, name, &spec)?;
-                let at = self.bring_door(kind, name, &url_id(name), Door::Url(&spec), old).await?;
+                // What it is called in its host name: the same as long as the function has its name.
+                let id = format!("url-{name}");
+                let at = self.bring_door(kind, name, &id, Door::Url(&spec), old).await?;
                 port = Some(at);
                 outputs(&[("url", format!("http://127.0.0.1:{at}"))])
             }
             QueueSpec::KIND => self.bring_queue(name, &parse(kind, name, &spec)?).await?,
             EventSourceMappingSpec::KIND => self.bring_mapping(name, &parse(kind, name, &spec)?, old).await?,
-            EventRuleSpec::KIND => self.bring_rule(name, parse(kind, name, &spec)?)?,
+            EventRuleSpec::KIND => arn_and_name(self.bus.put_rule(name, parse(kind, name, &spec)?)?, name),
             EventInvokeConfigSpec::KIND => self.bring_invoke_config(name, &parse(kind, name, &spec)?)?,
             PermissionSpec::KIND => self.bring_permission(name, &parse(kind, name, &spec)?, old)?,
             _ => return Err(unknown(kind)),
@@ -191,13 +191,13 @@ impl Cloud {
         let old: Option<TableSpec> = old.and_then(|old| serde_json::from_value(old.spec.clone()).ok());
         let owned = name.to_owned();
         self.on_disk(move |cloud| cloud.tables.put(&owned, &spec, old.as_ref())).await?;
-        Ok(outputs(&[("arn", arn("dynamodb", &format!("table/{name}"))), ("name", name.to_owned())]))
+        Ok(arn_and_name(arn("dynamodb", &format!("table/{name}")), name))
     }
 
     async fn bring_log_group(self: &Arc<Self>, name: &str, spec: &LogGroupSpec) -> Outputs {
         let (this, owned, days) = (Arc::clone(self), name.to_owned(), spec.retention_days);
         drop(tokio::task::spawn_blocking(move || this.logs.keep(&owned, days)).await);
-        outputs(&[("arn", arn("logs", &format!("log-group:{name}"))), ("name", name.to_owned())])
+        arn_and_name(arn("logs", &format!("log-group:{name}")), name)
     }
 
     async fn bring_function(self: &Arc<Self>, name: &str, spec: &FunctionSpec) -> Result<Outputs, Fault> {
@@ -208,7 +208,7 @@ impl Cloud {
                 .hinted("run `hitctl deploy --env local`, which uploads it")
         })?;
         self.runner.put(name, spec).await?;
-        Ok(outputs(&[("arn", arn("lambda", &format!("function:{name}"))), ("name", name.to_owned())]))
+        Ok(arn_and_name(arn("lambda", &format!("function:{name}")), name))
     }
 
     async fn bring_http_api(
@@ -244,6 +244,103 @@ impl Cloud {
         match self.gateway.put(&key, id, door, Some(first)).await {
             Ok(port) => Ok(port),
             Err(_) => self.gateway.put(&key, id, door, ports::free(first)).await,
+        }
+    }
+
+    async fn bring_queue(&self, name: &str, spec: &QueueSpec) -> Result<Outputs, Fault> {
+        let queue = self.queues.put(name, arn("sqs", name), spec).await?;
+        let url = self.queues.url(name);
+        Ok(outputs(&[("arn", queue.arn.clone()), ("name", name.to_owned()), ("url", url)]))
+    }
+
+    async fn bring_mapping(
+        &self,
+        name: &str,
+        spec: &EventSourceMappingSpec,
+        old: Option<&Entry>,
+    ) -> Result<Outputs, Fault> {
+        let kind = EventSourceMappingSpec::KIND;
+        let (Some(queue), Some(_)) = (spec.queue_arn.get(), spec.function_arn.get()) else {
+            return Err(invalid(kind, name, "its queue_arn and function_arn are not known yet"));
+        };
+        if self.queues.by_arn(queue).is_none() {
+            return Err(invalid(kind, name, &format!("there is no queue {queue}")));
+        }
+        if spec.batch_size == 0 {
+            return Err(invalid(kind, name, "a batch has at least one message"));
+        }
+        self.mappings.put(name, spec).await;
+        let uuid = old.and_then(|old| old.outputs.get("uuid").cloned()).unwrap_or_else(uuid);
+        let state = if spec.enabled { "Enabled" } else { "Disabled" };
+        Ok(outputs(&[("uuid", uuid), ("state", state.to_owned())]))
+    }
+
+    /// Reads the outputs of a resource that change by themselves: how much a queue holds, and how old the lines of a
+    /// log group are.
+    pub(crate) async fn live(&self, kind: &str, name: &str) -> Outputs {
+        let mut live = Outputs::new();
+        if kind == LogGroupSpec::KIND {
+            let (logs, group) = (self.logs.clone(), name.to_owned());
+            let first = Query { after: None, since_ms: 0, limit: 1 };
+            let page = tokio::task::spawn_blocking(move || logs.read(&group, &first)).await;
+            if let Ok(Ok(page)) = page {
+                let oldest_ms = page.events.first().map_or_else(now_ms, |event| event.timestamp);
+                live.insert(OLDEST_MS.to_owned(), oldest_ms.to_string());
+            }
+        }
+        if kind == QueueSpec::KIND
+            && let Some(queue) = self.queues.get(name)
+            && let Ok(depth) = self.queues.depth(&queue).await
+        {
+            let held = match depth.all() {
+                0 => None,
+                1 => Some("1 message".to_owned()),
+                many => Some(format!("{many} messages")),
+            };
+            live.extend(held.map(|held| ("held".to_owned(), held)));
+            let oldest = depth.oldest_ms.map(|age| (age / 1_000).to_string());
+            live.extend(oldest.map(|age| ("oldest_s".to_owned(), age)));
+        }
+        live
+    }
+
+    fn bring_invoke_config(&self, name: &str, spec: &EventInvokeConfigSpec) -> Result<Outputs, Fault> {
+        if spec.function_name.get().is_none() || spec.on_failure_arn.get().is_none() {
+            let why = "its function_name and on_failure_arn are not known yet";
+            return Err(invalid(EventInvokeConfigSpec::KIND, name, why));
+        }
+        self.bus.put_invoke_config(name, spec);
+        Ok(Outputs::new())
+    }
+
+    fn bring_permission(
+        &self,
+        name: &str,
+        spec: &PermissionSpec,
+        old: Option<&Entry>,
+    ) -> Result<Outputs, Fault> {
+        if let Some(old) = old.filter(|old| parse(PermissionSpec::KIND, name, &old.spec).as_ref() != Ok(spec))
+        {
+            self.end_permission(name, old);
+        }
+        let (Some(source), Some(function)) = (spec.source_arn.get(), spec.function_name.get()) else {
+            let why = "its source_arn and function_name are not known yet";
+            return Err(invalid(PermissionSpec::KIND, name, why));
+        };
+        if spec.principal == EVENTS_PRINCIPAL {
+            self.bus.permit(name, spec);
+        } else if let Some(api) = api_of(source) {
+            self.gateway.permit(api, function);
+        }
+        Ok(outputs(&[("statement_id", name.to_owned())]))
+    }
+
+    fn end_permission(&self, name: &str, old: &Entry) {
+        self.bus.forbid(name);
+        let Ok(old) = parse::<PermissionSpec>(PermissionSpec::KIND, name, &old.spec) else { return };
+        let api = old.source_arn.get().and_then(|source| api_of(source));
+        if let (Some(api), Some(function)) = (api, old.function_name.get()) {
+            self.gateway.forbid(api, function);
         }
     }
 
@@ -302,7 +399,7 @@ fn bring_role(name: &str, spec: &RoleSpec) -> Result<Outputs, Fault> {
     {
         return Err(invalid("role", name, "a statement needs actions and resources"));
     }
-    Ok(outputs(&[("arn", format!("arn:aws:iam::{ACCOUNT}:role/{name}")), ("name", name.to_owned())]))
+    Ok(arn_and_name(format!("arn:aws:iam::{ACCOUNT}:role/{name}"), name))
 }
 
 fn parse<S: Spec>(kind: &str, name: &str, spec: &Json) -> Result<S, Fault> {
@@ -348,11 +445,10 @@ fn api_of(source_arn: &str) -> Option<&str> {
     (service == "execute-api").then(|| resource.split('/').next()).flatten()
 }
 
-fn outputs(pairs: &[(&str, String)]) -> Outputs {
-    pairs.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect()
+fn arn_and_name(arn: String, name: &str) -> Outputs {
+    outputs(&[("arn", arn), ("name", name.to_owned())])
 }
 
-/// What a function URL is called in its host name: the same as long as the function has its name.
-fn url_id(name: &str) -> String {
-    format!("url-{name}")
+fn outputs(pairs: &[(&str, String)]) -> Outputs {
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect()
 }

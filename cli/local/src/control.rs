@@ -15,9 +15,7 @@ use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use bytes::Bytes;
 use hitctl_engine::Fault;
-use hyper::server::conn::http1;
 use hyper::service::Service as _;
-use hyper_util::rt::TokioTimer;
 use hyper_util::service::TowerToHyperService;
 use serde::Deserialize;
 use tokio::net::TcpListener;
@@ -25,10 +23,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::blocking::{blocking, detached};
 use crate::cloud::Cloud;
-use crate::connections::{Connections, Place};
+use crate::connections::Place;
 use crate::disk;
 use crate::host::is_loopback;
-use crate::lambda::InvokeError;
+use crate::lambda::{Invocation, InvokeError};
 use crate::lock::lock;
 use crate::logs;
 use crate::protocol::{Hold, Invalidation, Invoked, LogPage, Put, Resources, Status, Stored, bearer};
@@ -56,11 +54,7 @@ type Answer<T> = Result<Json<T>, Refusal>;
 
 /// Serves until `stop`, then lets open requests come to their end.
 pub(crate) async fn serve(listener: TcpListener, control: Arc<Control>, stop: CancellationToken) {
-    let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(HEAD_LIMIT);
-    let (connections, close) = (Connections::new(), stop.clone());
     let calls = TowerToHyperService::new(router(control));
-    let server = Server { listener, connections, http, stop, close };
     let handle = move |request, place: Arc<Place>| {
         let (answering, answer) = (place.answering(), calls.call(request));
         async move {
@@ -69,7 +63,7 @@ pub(crate) async fn serve(listener: TcpListener, control: Arc<Control>, stop: Ca
             answer.unwrap_or_else(|never| match never {})
         }
     };
-    server.serve(handle).await;
+    Server::new(listener, HEAD_LIMIT, stop).serve(handle).await;
 }
 
 /// The routes.
@@ -231,28 +225,14 @@ async fn upload(
 
 async fn invoke(State(control): Shared, Path(name): Path<String>, event: Bytes) -> Answer<Invoked> {
     let done = control.cloud.runner.invoke(&name, event).await.map_err(|error| refused(&name, &error))?;
-    let payload = serde_json::from_slice(&done.payload)
-        .unwrap_or_else(|_| String::from_utf8_lossy(&done.payload).into_owned().into());
-    Ok(Json(Invoked {
-        request_id: done.request_id,
-        payload,
-        function_error: done.function_error,
-        duration_ms: done.duration_ms,
-        init_ms: done.init_ms,
-        max_memory_mb: done.max_memory_mb,
-        log_tail: done.log_tail,
-    }))
+    let payload = done.json_payload();
+    let Invocation { request_id, function_error, duration_ms, init_ms, max_memory_mb, log_tail, .. } = done;
+    Ok(Json(Invoked { request_id, payload, function_error, duration_ms, init_ms, max_memory_mb, log_tail }))
 }
 
 /// Why an invocation did not take place, in Lambda's codes where it has one.
 fn refused(name: &str, error: &InvokeError) -> Fault {
-    let code = match error {
-        InvokeError::NoSuchFunction => "ResourceNotFoundException",
-        InvokeError::TooManyRequests { .. } => "TooManyRequestsException",
-        InvokeError::PayloadTooLarge => "RequestTooLargeException",
-        InvokeError::Stopping => "local_stopping",
-        InvokeError::NeverStarted => "ServiceException",
-    };
+    let code = if *error == InvokeError::Stopping { "local_stopping" } else { error.code() };
     let fault =
         Fault::fatal(code, format!("could not invoke the function {name}")).caused_by(error.to_string());
     match error {

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard};
 
 use crate::clock::now_ms;
 use crate::lock::lock;
@@ -24,13 +24,9 @@ struct Failure {
 static ANY: AtomicBool = AtomicBool::new(false);
 static FAILED: Mutex<BTreeMap<PathBuf, Failure>> = Mutex::new(BTreeMap::new());
 
-fn locked() -> MutexGuard<'static, BTreeMap<PathBuf, Failure>> {
-    lock(&FAILED)
-}
-
 /// Notes that a file could not be written.
 pub(crate) fn failed(path: &Path, cause: &str) {
-    let mut all = locked();
+    let mut all = lock(&FAILED);
     let before = all.get(path).map_or(0, |failure| failure.failures);
     let failure = Failure { cause: cause.to_owned(), at_ms: now_ms(), failures: before + 1 };
     all.insert(path.to_owned(), failure);
@@ -40,7 +36,7 @@ pub(crate) fn failed(path: &Path, cause: &str) {
 /// Notes that a file was written.
 pub(crate) fn written(path: &Path) {
     if ANY.load(Ordering::Relaxed) {
-        let mut all = locked();
+        let mut all = lock(&FAILED);
         all.remove(path);
         ANY.store(!all.is_empty(), Ordering::Relaxed);
     }
@@ -48,7 +44,7 @@ pub(crate) fn written(path: &Path) {
 
 /// Returns what the user should know of the disk that `dir` is on: failed writes, and whether the disk is full now.
 pub(crate) fn notices(dir: &Path) -> Vec<String> {
-    let mut notices: Vec<String> = locked()
+    let mut notices: Vec<String> = lock(&FAILED)
         .iter()
         .filter(|(path, _)| path.starts_with(dir))
         .map(|(path, failure)| {

@@ -72,17 +72,13 @@ impl Invocations {
 
     async fn run(&self, name: &str, event: Bytes) -> Result<Answer, Refused> {
         let invocation = self.runner.invoke(name, event).await.map_err(|error| {
-            let (status, kind) = match error {
-                InvokeError::NoSuchFunction => (StatusCode::NOT_FOUND, "ResourceNotFoundException"),
-                InvokeError::TooManyRequests { .. } => {
-                    (StatusCode::TOO_MANY_REQUESTS, "TooManyRequestsException")
-                }
-                InvokeError::PayloadTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "RequestTooLargeException"),
-                InvokeError::Stopping | InvokeError::NeverStarted => {
-                    (StatusCode::INTERNAL_SERVER_ERROR, "ServiceException")
-                }
+            let status = match error {
+                InvokeError::NoSuchFunction => StatusCode::NOT_FOUND,
+                InvokeError::TooManyRequests { .. } => StatusCode::TOO_MANY_REQUESTS,
+                InvokeError::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+                InvokeError::Stopping | InvokeError::NeverStarted => StatusCode::INTERNAL_SERVER_ERROR,
             };
-            (status, kind, error.to_string())
+            (status, error.code(), error.to_string())
         })?;
         let answer = Answer::new(StatusCode::OK, JSON, invocation.payload);
         Ok(match invocation.function_error {

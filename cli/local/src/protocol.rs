@@ -9,6 +9,7 @@ use hitctl_engine::Outputs;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
+use crate::lambda::Invocation;
 pub use crate::logs::{LogEvent, Page as LogPage};
 
 /// `GET /v1/status`.
@@ -51,24 +52,8 @@ pub struct Put {
     pub spec: Json,
 }
 
-/// `POST /v1/functions/NAME/invocations`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Invoked {
-    /// The id of the invocation, as in the log.
-    pub request_id: String,
-    /// What the function answered: JSON, or its text when it is none.
-    pub payload: Json,
-    /// Set when the function failed: `Handled` or `Unhandled`.
-    pub function_error: Option<String>,
-    /// How long it ran, in milliseconds.
-    pub duration_ms: f64,
-    /// How long the process took to start, in milliseconds, when this call started one.
-    pub init_ms: Option<f64>,
-    /// The most memory it used, in MB.
-    pub max_memory_mb: u32,
-    /// The last lines of its log.
-    pub log_tail: String,
-}
+/// `POST /v1/functions/NAME/invocations`; the payload is JSON, or the text that the function answered.
+pub type Invoked = Invocation<Json>;
 
 /// One of `GET /v1/invalidations`: what the recorder of `CloudFront` was asked, the oldest first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -56,7 +56,7 @@ impl QueueSender for Queues {
             let attributes =
                 attributes.into_iter().map(|(name, value)| (name, Attribute::text(&value))).collect();
             let message = Outgoing { body, attributes, ..Outgoing::default() };
-            check::message(&message).map_err(|refusal| SendError::Refused(refusal.message))?;
+            check::message(&message).map_err(|refusal| SendError::Refused(refusal.to_string()))?;
             let sent = self.send(&queue, vec![message]).await;
             let sent = sent.map_err(|broken| SendError::Failed(broken.to_string()))?.pop();
             sent.ok_or_else(|| SendError::Failed("the queue did not say what it took".to_owned()))

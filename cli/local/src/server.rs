@@ -3,13 +3,14 @@
 use std::convert::Infallible;
 use std::error::Error;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::FutureExt as _;
 use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -29,6 +30,14 @@ pub(crate) struct Server {
 }
 
 impl Server {
+    /// Serves `listener` until `stop`, with the usual limits on connections. A client may take `head_limit` to send the head of a
+    /// request, and a connection may be idle for as long between two.
+    pub(crate) fn new(listener: TcpListener, head_limit: Duration, stop: CancellationToken) -> Self {
+        let mut http = http1::Builder::new();
+        http.timer(TokioTimer::new()).header_read_timeout(head_limit);
+        Self { listener, connections: Connections::new(), http, close: stop.clone(), stop }
+    }
+
     /// Serves until it is stopped and every connection has ended. Dropping this cuts off what is left.
     pub(crate) async fn serve<H, A, B>(self, handle: H)
     where

@@ -141,15 +141,12 @@ impl StateDir {
         if !is_empty(&path)? {
             return Err(foreign(&path));
         }
-        let dir = Self { path };
-        dir.guard_permissions()?;
-        dir.write_marker(&Marker::of(None, None))?;
-        Ok(dir)
+        Self::mark(path, &Marker::of(None, None))
     }
 
-    /// Makes a directory with the copied files of another one ours.
-    pub(crate) fn prepare_copied(path: &Path, marker: &Marker) -> Result<Self, Fault> {
-        let dir = Self { path: path.to_owned() };
+    /// Makes a directory ours, which may hold the copied files of another one.
+    pub(crate) fn mark(path: PathBuf, marker: &Marker) -> Result<Self, Fault> {
+        let dir = Self { path };
         dir.guard_permissions()?;
         dir.write_marker(marker)?;
         Ok(dir)

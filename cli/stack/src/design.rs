@@ -67,7 +67,7 @@ pub fn release(counter: &FunctionSpec, reader: Option<&FunctionSpec>) -> String 
         // The alias compares it by itself: a design does not know it before the role is there.
         versioned.environment.remove(contract::ENV_ROLE_ID);
         let spec = serde_json::to_value(versioned).unwrap_or(Json::Null);
-        hash.update(hitctl_engine::resolve(&spec, &|_| None).0.to_string());
+        hash.update(hitctl_engine::resolve(&spec, &|_| None).to_string());
     }
     hex::encode(&hash.finalize()[..8])
 }

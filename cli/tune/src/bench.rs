@@ -157,7 +157,7 @@ fn measured(born: Instant, times: &Times) -> Option<Start> {
 
 /// A wanted spec, with what is known of it.
 fn spec<S: DeserializeOwned>(json: &Json) -> Option<S> {
-    serde_json::from_value(resolve(json, &|_| None).0).ok()
+    serde_json::from_value(resolve(json, &|_| None)).ok()
 }
 
 /// A process, which is no more when this is dropped: only then can its group be removed.

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::order::{Half, Step, steps};
-use super::outcome::{Done, Failure, Outcome, Skipped};
+use super::{Done, Failure, Outcome, Skipped};
 use crate::address::Address;
 use crate::call::{bounded, millis};
 use crate::change::{Action, Change, Why};
@@ -191,7 +191,7 @@ impl<'a> Run<'a> {
             return Err(fault.caused_by(owner.as_str()));
         }
         let spec = change.node.spec().unwrap_or(&Json::Null);
-        let (want, _) = resolve(spec, &|of| self.outcome.outputs.get(of));
+        let want = resolve(spec, &|of| self.outcome.outputs.get(of));
         match sources(&want).into_iter().next() {
             Some((_, Source::Output { of, output })) => {
                 let tried = format!("failed to {} {} {}", change.action, change.kind(), change.name());

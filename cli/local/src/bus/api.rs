@@ -39,10 +39,7 @@ impl Service for Bus {
             };
             match answered {
                 Ok(body) => Answer::new(StatusCode::OK, JSON_1_1, body.to_string()),
-                Err((status, kind, message)) => {
-                    let body = json!({ "__type": kind, "message": message }).to_string();
-                    Answer::new(status, JSON_1_1, body)
-                }
+                Err((status, kind, message)) => Answer::json_error(status, JSON_1_1, kind, &message),
             }
         }
         .boxed()

@@ -5,7 +5,6 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
-use serde_json::Value as Json;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::job::{Handed, Holder, Job, Next, Ran, Settings};
@@ -154,11 +153,11 @@ async fn invoke(inner: &Inner, job: &Job, settings: &Settings, event: &str) -> O
     match inner.runner.invoke(name, Bytes::copy_from_slice(event.as_bytes())).await {
         Ok(done) => Some(match done.function_error {
             None => Ran::Done,
-            Some(error) => {
-                let payload = serde_json::from_slice(&done.payload)
-                    .unwrap_or_else(|_| Json::String(String::from_utf8_lossy(&done.payload).into_owned()));
-                Ran::Failed { request_id: done.request_id, error, payload }
-            }
+            Some(ref error) => Ran::Failed {
+                payload: done.json_payload(),
+                error: error.clone(),
+                request_id: done.request_id,
+            },
         }),
         Err(InvokeError::Stopping) => None,
         Err(_) => Some(Ran::NotYet),

@@ -166,14 +166,11 @@ impl Client {
 
     /// Where the holder of the lock says it is reached; `None` when it does not say so, or let go of the lock.
     async fn holder(dir: &StateDir) -> Result<Option<Endpoint>, Fault> {
-        let since = Instant::now();
-        loop {
-            let endpoint = dir.endpoint()?;
-            if endpoint.is_some() || since.elapsed() > FINDABLE || dir.try_lock()?.is_some() {
-                return Ok(endpoint);
-            }
-            pause(LOOK).await;
-        }
+        let found = poll(LOOK, FINDABLE, || match dir.endpoint()? {
+            None if dir.try_lock()?.is_none() => Ok(None),
+            endpoint => Ok(Some(endpoint)),
+        });
+        Ok(found.await?.flatten())
     }
 
     pub(super) async fn stop_and_lock(dir: &StateDir, within: Duration) -> Result<(Stopped, Lock), Fault> {
@@ -190,7 +187,7 @@ impl Client {
                 within = within.min(DEAF);
             }
         }
-        if let Some(lock) = wait_for_lock(dir, within).await? {
+        if let Some(lock) = poll(STEP, within, || dir.try_lock()).await? {
             return Ok((Stopped::Gracefully, lock));
         }
         // The holder of the lock wrote the endpoint; it has been the same all this time, so its pid is the holder's.
@@ -198,7 +195,7 @@ impl Client {
         let pid = holder.and_then(|endpoint| i32::try_from(endpoint.pid).ok()).and_then(Pid::from_raw);
         if let Some(pid) = pid {
             let _ = kill_process(pid, Signal::KILL);
-            if let Some(lock) = wait_for_lock(dir, KILL).await? {
+            if let Some(lock) = poll(STEP, KILL, || dir.try_lock()).await? {
                 dir.remove_endpoint(&lock);
                 return Ok((Stopped::Killed, lock));
             }
@@ -220,16 +217,19 @@ fn last_words(log: &str, pid: Option<u32>) -> (Option<&str>, Option<&str>) {
     (said("error"), said("hint"))
 }
 
-async fn wait_for_lock(dir: &StateDir, within: Duration) -> Result<Option<Lock>, Fault> {
+/// Looks until something is found; gives up after `within`.
+async fn poll<T>(
+    step: Duration,
+    within: Duration,
+    look: impl Fn() -> Result<Option<T>, Fault>,
+) -> Result<Option<T>, Fault> {
     let since = Instant::now();
     loop {
-        if let Some(lock) = dir.try_lock()? {
-            return Ok(Some(lock));
+        let found = look()?;
+        if found.is_some() || since.elapsed() > within {
+            return Ok(found);
         }
-        if since.elapsed() > within {
-            return Ok(None);
-        }
-        pause(STEP).await;
+        pause(step).await;
     }
 }
 

@@ -148,20 +148,13 @@ fn unusable(from: &Path, fault: Fault) -> Fault {
 async fn take_over(places: &Places, from: &StateDir, to: &Path) -> Result<Option<String>, Fault> {
     let (_, lock) = Client::stop_and_lock(from, STOP).await?;
     make_parent(to)?;
-    match fs::rename(from.path(), to) {
-        Ok(()) => {}
-        // Another command was quicker.
-        Err(_) if StateDir::existing(to)?.is_some() => return Ok(None),
-        Err(error) => return Err(state::fault("move the state to", to, &error)),
+    if !rename(from.path(), to)? {
+        return Ok(None);
     }
     drop(lock);
     let dir = StateDir::prepare(to)?;
     dir.write_marker(&Marker::of(places.record(), None))?;
-    Ok(Some(format!(
-        "moved the local state of this project from {} to {}; its counts and its URL stay",
-        from.path().display(),
-        to.display()
-    )))
+    Ok(Some(moved(from, to)))
 }
 
 /// Copies the data of a directory in the project, and removes that directory.
@@ -173,24 +166,35 @@ async fn copy(places: &Places, from: &StateDir, to: &Path) -> Result<Option<Stri
         .tempdir_in(places.all())
         .map_err(|error| state::fault("write", &places.all(), &error))?;
     copy_data(from.path(), draft.path()).map_err(|fault| unusable(from.path(), fault))?;
-    let dir =
-        StateDir::prepare_copied(draft.path(), &Marker::of(places.record(), Identity::of(from.path())))?;
-    match fs::rename(dir.path(), to) {
-        // Moved: there is nothing left to remove.
-        Ok(()) => drop(draft.keep()),
-        Err(_) if StateDir::existing(to)?.is_some() => return Ok(None),
-        Err(error) => return Err(state::fault("move the state to", to, &error)),
+    let marker = Marker::of(places.record(), Identity::of(from.path()));
+    let dir = StateDir::mark(draft.path().to_owned(), &marker)?;
+    if !rename(dir.path(), to)? {
+        return Ok(None);
     }
+    // Moved: there is nothing left to remove.
+    drop(draft.keep());
     remove(places, from, lock)?;
     if let Some(dir) = StateDir::existing(to)? {
         dir.write_marker(&Marker::of(places.record(), None))?;
     }
     Ok(Some(format!(
-        "moved the local state of this project from {} to {}; its counts and its URL stay. Code is not moved, since a clone \
-         could bring it: `hitctl deploy --env local` builds the function again",
-        from.path().display(),
-        to.display()
+        "{}. Code is not moved, since a clone could bring it: `hitctl deploy --env local` builds the function again",
+        moved(from, to)
     )))
+}
+
+/// Moves a directory to its place. False if another command was quicker.
+fn rename(from: &Path, to: &Path) -> Result<bool, Fault> {
+    match fs::rename(from, to) {
+        Ok(()) => Ok(true),
+        Err(_) if StateDir::existing(to)?.is_some() => Ok(false),
+        Err(error) => Err(state::fault("move the state to", to, &error)),
+    }
+}
+
+fn moved(from: &StateDir, to: &Path) -> String {
+    let (from, to) = (from.path().display(), to.display());
+    format!("moved the local state of this project from {from} to {to}; its counts and its URL stay")
 }
 
 /// Removes what a run that was killed has copied and left.

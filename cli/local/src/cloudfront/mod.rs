@@ -65,17 +65,16 @@ pub(crate) struct CloudFront {
 }
 
 /// Why nothing was invalidated.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 enum NotAsked {
+    #[error("Cannot process this invalidation: its caller reference was used for other paths.")]
     AlreadyExists,
+    #[error(
+        "Processing your request will cause you to exceed the maximum number of in-progress invalidations."
+    )]
     TooMany,
-    Broken(Fault),
-}
-
-impl From<Fault> for NotAsked {
-    fn from(fault: Fault) -> Self {
-        Self::Broken(fault)
-    }
+    #[error(transparent)]
+    Broken(#[from] Fault),
 }
 
 impl CloudFront {

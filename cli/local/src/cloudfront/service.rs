@@ -11,7 +11,6 @@ use crate::answer::Answer;
 use crate::blocking::blocking;
 use crate::clock::{now_ms, timestamp};
 use crate::front::{Call, Service};
-use crate::ids::uuid;
 
 /// What the paths of this version of the API begin with.
 pub(crate) const PREFIX: &str = "/2020-05-31/";
@@ -66,18 +65,14 @@ fn create(cloudfront: &CloudFront, distribution: &str, body: &[u8]) -> Answer {
                 "https://cloudfront.amazonaws.com{PREFIX}distribution/{distribution}/invalidation/{}",
                 asked.id
             );
-            xml(StatusCode::CREATED, &invalidation(&asked)).header("location", &location)
+            Answer::xml(StatusCode::CREATED, &invalidation(&asked)).header("location", &location)
         }
-        Err(NotAsked::AlreadyExists) => error(
-            StatusCode::BAD_REQUEST,
-            "InvalidationBatchAlreadyExists",
-            "Cannot process this invalidation: its caller reference was used for other paths.",
-        ),
-        Err(NotAsked::TooMany) => error(
-            StatusCode::BAD_REQUEST,
-            "TooManyInvalidationsInProgress",
-            "Processing your request will cause you to exceed the maximum number of in-progress invalidations.",
-        ),
+        Err(why @ NotAsked::AlreadyExists) => {
+            error(StatusCode::BAD_REQUEST, "InvalidationBatchAlreadyExists", &why.to_string())
+        }
+        Err(why @ NotAsked::TooMany) => {
+            error(StatusCode::BAD_REQUEST, "TooManyInvalidationsInProgress", &why.to_string())
+        }
         Err(NotAsked::Broken(fault)) => broken(&fault.message),
     }
 }
@@ -87,7 +82,7 @@ fn get(cloudfront: &CloudFront, distribution: &str, id: &str) -> Answer {
         data.asked.iter().find(|asked| asked.distribution == distribution && asked.id == id).cloned()
     });
     match found {
-        Some(asked) => xml(StatusCode::OK, &invalidation(&asked)),
+        Some(asked) => Answer::xml(StatusCode::OK, &invalidation(&asked)),
         None => not_found("NoSuchInvalidation", "The specified invalidation does not exist."),
     }
 }
@@ -129,7 +124,7 @@ fn list(cloudfront: &CloudFront, distribution: &str, query: &str) -> Answer {
         items.len(),
         summaries.concat()
     );
-    xml(StatusCode::OK, &body)
+    Answer::xml(StatusCode::OK, &body)
 }
 
 fn invalidation(asked: &Asked) -> String {
@@ -160,16 +155,5 @@ fn broken(why: &str) -> Answer {
 }
 
 fn error(status: StatusCode, code: &str, message: &str) -> Answer {
-    let who = if status.is_server_error() { "Receiver" } else { "Sender" };
-    let body = format!(
-        "<ErrorResponse xmlns=\"{NAMESPACE}\"><Error><Type>{who}</Type><Code>{code}</Code><Message>{}</Message></Error>\
-         <RequestId>{}</RequestId></ErrorResponse>",
-        escape(message),
-        uuid()
-    );
-    xml(status, &body)
-}
-
-fn xml(status: StatusCode, body: &str) -> Answer {
-    Answer::new(status, "text/xml", format!("<?xml version=\"1.0\"?>\n{body}"))
+    Answer::error_response(status, &format!(" xmlns=\"{NAMESPACE}\""), code, message)
 }

@@ -40,20 +40,22 @@ pub(super) fn refusal(head: &Parts) -> Answer {
     match protocol(head) {
         Protocol::Json => {
             let kind = if is_of(&head.headers, JSON_1_1) { JSON_1_1 } else { JSON };
-            let body = serde_json::json!({ "__type": format!("com.amazon.coral.service#{CODE}"), "message": MESSAGE });
-            Answer::new(StatusCode::BAD_REQUEST, kind, body.to_string())
+            let error = format!("com.amazon.coral.service#{CODE}");
+            Answer::json_error(StatusCode::BAD_REQUEST, kind, &error, MESSAGE)
         }
         Protocol::RestJson => {
             let body = serde_json::json!({ "message": MESSAGE }).to_string();
             Answer::new(StatusCode::NOT_FOUND, "application/json", body).header("x-amzn-errortype", CODE)
         }
-        Protocol::RestXml(namespace) => error_response(StatusCode::NOT_FOUND, namespace, CODE),
-        Protocol::S3 => xml(
+        Protocol::RestXml(namespace) => {
+            Answer::error_response(StatusCode::NOT_FOUND, namespace, CODE, MESSAGE)
+        }
+        Protocol::S3 => Answer::xml(
             StatusCode::NOT_IMPLEMENTED,
             &format!("<Error>{}{}</Error>", error("NotImplemented"), id("RequestId")),
         ),
-        Protocol::Query => error_response(StatusCode::BAD_REQUEST, "", "InvalidAction"),
-        Protocol::Ec2 => xml(
+        Protocol::Query => Answer::error_response(StatusCode::BAD_REQUEST, "", "InvalidAction", MESSAGE),
+        Protocol::Ec2 => Answer::xml(
             StatusCode::BAD_REQUEST,
             &format!(
                 "<Response><Errors><Error>{}</Error></Errors>{}</Response>",
@@ -66,22 +68,12 @@ pub(super) fn refusal(head: &Parts) -> Answer {
     }
 }
 
-fn error_response(status: StatusCode, namespace: &str, code: &str) -> Answer {
-    let (error, id) = (error(code), id("RequestId"));
-    let error = format!("<Error><Type>Sender</Type>{error}</Error>");
-    xml(status, &format!("<ErrorResponse{namespace}>{error}{id}</ErrorResponse>"))
-}
-
 fn error(code: &str) -> String {
     format!("<Code>{code}</Code><Message>{MESSAGE}</Message>")
 }
 
 fn id(name: &str) -> String {
     format!("<{name}>{}</{name}>", crate::ids::uuid())
-}
-
-fn xml(status: StatusCode, body: &str) -> Answer {
-    Answer::new(status, "text/xml", format!("<?xml version=\"1.0\"?>\n{body}"))
 }
 
 fn protocol(head: &Parts) -> Protocol {

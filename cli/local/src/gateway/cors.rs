@@ -11,7 +11,7 @@ use hitctl_resources::Cors;
 use hyper::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, HeaderMap,
-    HeaderValue, ORIGIN, VARY,
+    HeaderName, HeaderValue, ORIGIN, VARY,
 };
 use hyper::{Method, Request};
 
@@ -19,20 +19,22 @@ use hyper::{Method, Request};
 #[derive(Debug)]
 pub(super) struct Rules {
     origins: BTreeSet<String>,
-    methods: Option<HeaderValue>,
-    headers: Option<HeaderValue>,
-    expose: Option<HeaderValue>,
-    max_age: HeaderValue,
+    /// The header of every answer.
+    expose: Option<(HeaderName, HeaderValue)>,
+    /// The further headers of an answer to a preflight.
+    preflight: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl Rules {
     pub(super) fn new(cors: &Cors) -> Self {
         Self {
             origins: cors.allow_origins.clone(),
-            methods: list(&cors.allow_methods),
-            headers: list(&cors.allow_headers),
-            expose: list(&cors.expose_headers),
-            max_age: HeaderValue::from(cors.max_age_s),
+            expose: list(ACCESS_CONTROL_EXPOSE_HEADERS, &cors.expose_headers),
+            preflight: list(ACCESS_CONTROL_ALLOW_METHODS, &cors.allow_methods)
+                .into_iter()
+                .chain(list(ACCESS_CONTROL_ALLOW_HEADERS, &cors.allow_headers))
+                .chain([(ACCESS_CONTROL_MAX_AGE, HeaderValue::from(cors.max_age_s))])
+                .collect(),
         }
     }
 
@@ -72,24 +74,16 @@ impl Rules {
         }
         let Some(allowed) = allowed else { return };
         answer.insert(ACCESS_CONTROL_ALLOW_ORIGIN, allowed);
-        if let Some(expose) = &self.expose {
-            answer.insert(ACCESS_CONTROL_EXPOSE_HEADERS, expose.clone());
-        }
+        answer.extend(self.expose.clone());
         if preflight {
-            if let Some(methods) = &self.methods {
-                answer.insert(ACCESS_CONTROL_ALLOW_METHODS, methods.clone());
-            }
-            if let Some(headers) = &self.headers {
-                answer.insert(ACCESS_CONTROL_ALLOW_HEADERS, headers.clone());
-            }
-            answer.insert(ACCESS_CONTROL_MAX_AGE, self.max_age.clone());
+            answer.extend(self.preflight.iter().cloned());
         }
     }
 }
 
-fn list(names: &BTreeSet<String>) -> Option<HeaderValue> {
+fn list(header: HeaderName, names: &BTreeSet<String>) -> Option<(HeaderName, HeaderValue)> {
     let joined = names.iter().map(String::as_str).collect::<Vec<_>>().join(",");
-    HeaderValue::try_from(joined).ok().filter(|value| !value.is_empty())
+    Some((header, HeaderValue::try_from(joined).ok().filter(|value| !value.is_empty())?))
 }
 
 fn strip(answer: &mut HeaderMap) {

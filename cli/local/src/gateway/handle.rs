@@ -15,8 +15,7 @@ use hyper::{Request, Response, StatusCode};
 
 use super::answer;
 use super::event::{Context, event};
-use super::front::Front;
-use super::settings::Settings;
+use super::settings::{Front, Settings};
 use crate::body::{self, BodyError};
 use crate::clock::now_ms;
 use crate::connections::Place;

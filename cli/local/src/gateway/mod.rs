@@ -18,7 +18,6 @@
 mod answer;
 mod cors;
 mod event;
-mod front;
 mod handle;
 mod ingest;
 mod routes;
@@ -38,10 +37,9 @@ use tokio_util::sync::CancellationToken;
 use crate::lambda::Runner;
 use crate::lock::write;
 use crate::queue_sender::QueueSender;
-use front::{Front, Shared};
 pub use server::FIRST_PORT;
 pub use settings::Door;
-use settings::Settings;
+use settings::{Front, Settings, Shared};
 
 /// The HTTP APIs of this machine. Clones are the same gateway.
 #[derive(Clone)]

@@ -4,15 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hitctl_engine::Fault;
-use hyper::server::conn::http1;
-use hyper_util::rt::TokioTimer;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::front::Front;
 use super::handle;
+use super::settings::Front;
 use crate::clock::pause;
-use crate::connections::{Connections, Place};
+use crate::connections::Place;
 use crate::server::Server;
 
 /// The first port that is tried.
@@ -43,18 +41,13 @@ pub(super) async fn listen(wanted: Option<u16>) -> Result<(TcpListener, u16), Fa
         format!("no port from {FIRST_PORT} to {} is free on 127.0.0.1", FIRST_PORT + PORTS - 1),
     )
     .hinted("Stop what listens there, and deploy again.");
-    Err(match last {
-        Some(error) => fault.caused_by(error),
-        None => fault,
-    })
+    Err(Fault { cause: last.map(hitctl_engine::Cause::new), ..fault })
 }
 
 /// Serves until `stop`; then lets open requests finish, for a while.
 pub(super) async fn serve(listener: TcpListener, front: Arc<Front>, stop: CancellationToken) {
-    let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(HEAD_LIMIT).max_buf_size(HEAD_BUFFER).max_headers(512);
-    let (connections, close) = (Connections::new(), stop.clone());
-    let server = Server { listener, connections, http, stop: stop.clone(), close };
+    let mut server = Server::new(listener, HEAD_LIMIT, stop.clone());
+    server.http.max_buf_size(HEAD_BUFFER).max_headers(512);
     let handle = move |request, place: Arc<Place>| {
         let front = Arc::clone(&front);
         async move { handle::handle(request, &front, &place).await }

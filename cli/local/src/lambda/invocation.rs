@@ -1,6 +1,8 @@
 //! The result of an invocation, or the reason for not starting it.
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
 
 /// The largest payload of a synchronous invocation: 6 MB.
 pub(super) const MAX_REQUEST_BYTES: usize = 6 * 1024 * 1024;
@@ -8,12 +10,12 @@ pub(super) const MAX_REQUEST_BYTES: usize = 6 * 1024 * 1024;
 pub(super) const MAX_RESPONSE_BYTES: usize = MAX_REQUEST_BYTES + 100;
 
 /// The result of an invocation: the function's result or its failure.
-#[derive(Clone, Debug)]
-pub struct Invocation {
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Invocation<P = Bytes> {
     /// Lambda's id of the invocation.
     pub request_id: String,
     /// The result, or the error as JSON when `function_error` is set.
-    pub payload: Bytes,
+    pub payload: P,
     /// `Unhandled` when the function failed.
     pub function_error: Option<String>,
     /// The duration without init, in milliseconds.
@@ -24,6 +26,14 @@ pub struct Invocation {
     pub max_memory_mb: u32,
     /// The last 4 KB of the invocation's log.
     pub log_tail: String,
+}
+
+impl Invocation {
+    /// Returns the payload as JSON: as a text where it is none.
+    pub(crate) fn json_payload(&self) -> Json {
+        serde_json::from_slice(&self.payload)
+            .unwrap_or_else(|_| String::from_utf8_lossy(&self.payload).into_owned().into())
+    }
 }
 
 /// The reason for not starting an invocation.
@@ -47,4 +57,16 @@ pub enum InvokeError {
     /// Process after process went away before it took the event.
     #[error("the function's processes end before they take an event")]
     NeverStarted,
+}
+
+impl InvokeError {
+    /// Returns Lambda's name of the error.
+    pub(crate) fn code(&self) -> &'static str {
+        match self {
+            Self::NoSuchFunction => "ResourceNotFoundException",
+            Self::TooManyRequests { .. } => "TooManyRequestsException",
+            Self::PayloadTooLarge => "RequestTooLargeException",
+            Self::Stopping | Self::NeverStarted => "ServiceException",
+        }
+    }
 }

@@ -77,34 +77,22 @@ pub(super) fn generations(dir: &Path, stem: &str) -> io::Result<Vec<u64>> {
     Ok(found)
 }
 
-/// A place in the events of a group.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Cursor {
-    generation: u64,
-    offset: u64,
-}
-
-impl Cursor {
-    fn parse(text: &str) -> Option<Self> {
-        let (generation, offset) = text.split_once('-')?;
-        Some(Self { generation: generation.parse().ok()?, offset: offset.parse().ok()? })
-    }
-
-    fn text(self) -> String {
-        format!("{}-{}", self.generation, self.offset)
-    }
+/// Reads a cursor: a generation, and an offset in its file.
+fn parse_cursor(text: &str) -> Option<(u64, u64)> {
+    let (generation, offset) = text.split_once('-')?;
+    Some((generation.parse().ok()?, offset.parse().ok()?))
 }
 
 /// Reads one page. A cursor that means nothing (any more) starts at the oldest event.
 pub(super) fn read(dir: &Path, group: &str, query: &Query) -> io::Result<Page> {
     let stem = stem(group);
-    let start = query.after.as_deref().and_then(Cursor::parse).unwrap_or(Cursor { generation: 0, offset: 0 });
+    let start = query.after.as_deref().and_then(parse_cursor).unwrap_or_default();
     let limit = if query.limit == 0 { 1_000 } else { query.limit.min(PAGE_EVENTS) };
     let mut page = Page { events: Vec::new(), next: String::new() };
     let mut at = start;
     let mut bytes = 0;
     for generation in generations(dir, &stem)? {
-        if generation < start.generation {
+        if generation < start.0 {
             continue;
         }
         let file = match File::open(path(dir, &stem, generation)) {
@@ -113,9 +101,9 @@ pub(super) fn read(dir: &Path, group: &str, query: &Query) -> io::Result<Page> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             Err(error) => return Err(error),
         };
-        at = Cursor { generation, offset: if generation == start.generation { start.offset } else { 0 } };
+        at = (generation, if generation == start.0 { start.1 } else { 0 });
         let mut lines = BufReader::with_capacity(64 * 1024, file);
-        lines.seek(SeekFrom::Start(at.offset))?;
+        lines.seek(SeekFrom::Start(at.1))?;
         let mut line = Vec::new();
         loop {
             line.clear();
@@ -124,7 +112,7 @@ pub(super) fn read(dir: &Path, group: &str, query: &Query) -> io::Result<Page> {
             if size == 0 || line.last() != Some(&b'\n') {
                 break;
             }
-            at.offset += size as u64;
+            at.1 += size as u64;
             let Ok(event) = serde_json::from_slice::<Line<'_>>(&line) else { continue };
             if event.t < query.since_ms {
                 continue;
@@ -132,11 +120,11 @@ pub(super) fn read(dir: &Path, group: &str, query: &Query) -> io::Result<Page> {
             bytes += size;
             page.events.push(LogEvent { timestamp: event.t, message: event.m.into_owned() });
             if page.events.len() >= limit || bytes >= PAGE_BYTES {
-                page.next = at.text();
+                page.next = format!("{}-{}", at.0, at.1);
                 return Ok(page);
             }
         }
     }
-    page.next = at.text();
+    page.next = format!("{}-{}", at.0, at.1);
     Ok(page)
 }

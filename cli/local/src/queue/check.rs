@@ -45,21 +45,21 @@ pub(super) fn is_plain(name: &str) -> bool {
 /// Whether this can be sent.
 pub(crate) fn message(message: &Outgoing) -> Result<(), Refusal> {
     if message.body.is_empty() {
-        return Err(Refusal::missing("MessageBody"));
+        return Err(Refusal::Missing("MessageBody".to_owned()));
     }
     if !is_xml(&message.body) {
-        return Err(Refusal::contents());
+        return Err(Refusal::Contents);
     }
     let count = message.attributes.len();
     if count > MAX_ATTRIBUTES {
-        return Err(Refusal::invalid(format!(
+        return Err(Refusal::Invalid(format!(
             "Number of message attributes [{count}] exceeds the allowed maximum [{MAX_ATTRIBUTES}]."
         )));
     }
     message.attributes.iter().try_for_each(|(name, value)| attribute(name, value))?;
     delay(i64::from(message.delay_s))?;
     if size(message) > MAX_BYTES {
-        return Err(Refusal::invalid(format!(
+        return Err(Refusal::Invalid(format!(
             "One or more parameters are invalid. Reason: Message must be shorter than {MAX_BYTES} bytes."
         )));
     }
@@ -71,7 +71,7 @@ pub(super) fn delay(seconds: i64) -> Result<(), Refusal> {
     if (0..=MAX_DELAY_S).contains(&seconds) {
         return Ok(());
     }
-    Err(Refusal::invalid(format!(
+    Err(Refusal::Invalid(format!(
         "Value {seconds} for parameter DelaySeconds is invalid. Reason: DelaySeconds must be >= 0 and <= {MAX_DELAY_S}."
     )))
 }
@@ -96,7 +96,7 @@ fn attribute(name: &str, value: &Attribute) -> Result<(), Refusal> {
         || lower.starts_with("aws.")
         || lower.starts_with("amazon.")
     {
-        return Err(Refusal::invalid(format!(
+        return Err(Refusal::Invalid(format!(
             "The message attribute name '{name}' is invalid. Attribute name can contain A-Z, a-z, 0-9, underscore (_), hyphen \
              (-), and period (.) characters."
         )));
@@ -106,7 +106,7 @@ fn attribute(name: &str, value: &Attribute) -> Result<(), Refusal> {
         "String" | "Number" => value.string_value.is_some() && value.binary_value.is_none(),
         "Binary" => value.binary_value.is_some() && value.string_value.is_none(),
         _ => {
-            return Err(Refusal::invalid(format!(
+            return Err(Refusal::Invalid(format!(
                 "The type of message attribute '{name}' is invalid. You must use only the following supported type prefixes: \
                  Binary, Number, String."
             )));
@@ -114,18 +114,18 @@ fn attribute(name: &str, value: &Attribute) -> Result<(), Refusal> {
     };
     let bytes = value.bytes().filter(|bytes| fits && !bytes.is_empty());
     let Some(bytes) = bytes else {
-        return Err(Refusal::invalid(format!(
+        return Err(Refusal::Invalid(format!(
             "Message (user) attribute '{name}' must contain a non-empty message attribute value of its type '{kind}'."
         )));
     };
     let text = String::from_utf8_lossy(&bytes);
     if kind == "Number" && text.trim().parse::<f64>().is_err() {
-        return Err(Refusal::invalid(format!(
+        return Err(Refusal::Invalid(format!(
             "Can't cast the value of message (user) attribute '{name}' to a number."
         )));
     }
     if kind != "Binary" && !is_xml(&text) {
-        return Err(Refusal::contents());
+        return Err(Refusal::Contents);
     }
     Ok(())
 }
@@ -150,16 +150,19 @@ mod tests {
             message(&text(body)).unwrap();
         }
         for body in ["a\0", "\u{1f}", "\u{b}", "\u{ffff}", "\u{fffe}"] {
-            assert_eq!(message(&text(body)).unwrap_err(), Refusal::contents(), "{body:?}");
+            assert_eq!(message(&text(body)).unwrap_err(), Refusal::Contents, "{body:?}");
         }
-        assert_eq!(message(&text("")).unwrap_err().code, "MissingParameter");
+        assert_eq!(message(&text("")).unwrap_err().name_and_code().1, "MissingParameter");
     }
 
     #[test]
     fn one_mebibyte_is_the_limit_with_everything() {
         message(&text(&"x".repeat(MAX_BYTES))).unwrap();
         assert!(
-            message(&text(&"x".repeat(MAX_BYTES + 1))).unwrap_err().message.contains("shorter than 1048576")
+            message(&text(&"x".repeat(MAX_BYTES + 1)))
+                .unwrap_err()
+                .to_string()
+                .contains("shorter than 1048576")
         );
         let mut with = text(&"x".repeat(MAX_BYTES - 10));
         with.attributes.insert("ab".to_owned(), Attribute::text("cd"));

@@ -42,7 +42,7 @@ const SCHEMA: &str = "
 ";
 
 /// Why a piece of work was not done.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{text}")]
 pub(crate) struct Broken {
     text: String,

@@ -91,20 +91,16 @@ impl Tables {
                 .caused_by(format!("its partition key is {key}, wanted is {}", spec.partition_key))
                 .hinted("delete the table first, or keep its key"));
         }
-        self.db
-            .update_table(UpdateTableRequest {
-                table_name: name.to_owned(),
-                deletion_protection_enabled: Some(spec.deletion_protection),
-                ..UpdateTableRequest::default()
-            })
-            .and_then(|_| {
-                self.db.update_table(UpdateTableRequest {
-                    table_name: name.to_owned(),
-                    on_demand_throughput: Some(ceiling(spec)),
-                    ..UpdateTableRequest::default()
-                })
-            })
-            .map_err(|error| self.fault("update", name, &error))?;
+        let protection = UpdateTableRequest {
+            deletion_protection_enabled: Some(spec.deletion_protection),
+            ..UpdateTableRequest::default()
+        };
+        let limit =
+            UpdateTableRequest { on_demand_throughput: Some(ceiling(spec)), ..UpdateTableRequest::default() };
+        for change in [protection, limit] {
+            let request = UpdateTableRequest { table_name: name.to_owned(), ..change };
+            self.db.update_table(request).map_err(|error| self.fault("update", name, &error))?;
+        }
         self.retag(name, &spec.tags, old).map_err(|error| self.fault("tag", name, &error))?;
         self.expire(name, spec)
     }

@@ -51,7 +51,7 @@ impl<R: Resource> Driver for Typed<R> {
         async move {
             let want: Option<R::Spec> = match &node.want {
                 // A reference to what is not live yet is fine here: whoever reads asks for what is known.
-                Want::Present(spec) => serde_json::from_value(resolve(spec, &|_| None).0).ok(),
+                Want::Present(spec) => serde_json::from_value(resolve(spec, &|_| None)).ok(),
                 Want::Absent => None,
             };
             let cx = CallContext::of::<R>(cx, &node.name);

@@ -201,7 +201,8 @@ impl World {
         let outputs: BTreeMap<&Address, Outputs> =
             live.iter().filter_map(|(of, found)| Some((of, found?.outputs.clone()))).collect();
         let spec = graph.node(address).and_then(Node::spec).expect("it is wanted");
-        let (spec, unknown) = hitctl_engine::resolve(spec, &|of| outputs.get(of));
+        let spec = hitctl_engine::resolve(spec, &|of| outputs.get(of));
+        let unknown = hitctl_engine::references(&spec);
         assert!(unknown.is_empty(), "{unknown:?} are not there");
         spec
     }

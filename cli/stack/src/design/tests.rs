@@ -18,7 +18,7 @@ fn design_of(settings: &str) -> Graph {
 fn spec(graph: &Graph, address: &str) -> Option<Json> {
     let node = graph.nodes().iter().find(|node| node.address.as_str() == address);
     let node = node.unwrap_or_else(|| panic!("{address} is not in the graph"));
-    Some(resolve(node.spec()?, &|_| None).0)
+    Some(resolve(node.spec()?, &|_| None))
 }
 
 /// All that the graph wants, live and ours.
@@ -33,7 +33,7 @@ fn live(graph: &Graph) -> Snapshot {
                 ("id", "AROAEXAMPLE"),
             ];
             let outputs = picked.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-            spec = resolve(&spec, &|_| Some(&outputs)).0;
+            spec = resolve(&spec, &|_| Some(&outputs));
             Live { spec, outputs, owner: Owner::Ours }
         });
         live.insert(node.address.clone(), found);
@@ -446,7 +446,7 @@ fn a_role_of_another_id_is_another_version_and_no_other_release() {
         let outputs = [("id".to_owned(), id.to_owned())].into();
         let function = |address: &str| -> FunctionSpec {
             let node = graph.nodes().iter().find(|node| node.address.as_str() == address).unwrap();
-            let function = resolve(node.spec().unwrap(), &|_| Some(&outputs)).0;
+            let function = resolve(node.spec().unwrap(), &|_| Some(&outputs));
             assert_eq!(function["environment"]["HITCTL_ROLE_ID"], id);
             serde_json::from_value(function).unwrap()
         };
