@@ -26,7 +26,7 @@ use crate::cloud::Cloud;
 use crate::connections::Place;
 use crate::disk;
 use crate::host::is_loopback;
-use crate::lambda::{Invocation, InvokeError};
+use crate::invocation::{Invocation, InvokeError};
 use crate::lock::lock;
 use crate::logs;
 use crate::protocol::{Hold, Invalidation, Invoked, LogPage, Put, Resources, Status, Stored, bearer};

@@ -25,6 +25,7 @@ pub mod gateway;
 mod host;
 mod ids;
 mod inventory;
+mod invocation;
 mod invoke;
 mod journal;
 pub mod lambda;

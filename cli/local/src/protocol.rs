@@ -9,7 +9,7 @@ use hitctl_engine::Outputs;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use crate::lambda::Invocation;
+use crate::invocation::Invocation;
 pub use crate::logs::{LogEvent, Page as LogPage};
 
 /// `GET /v1/status`.

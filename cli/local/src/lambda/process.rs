@@ -13,7 +13,6 @@ use tokio::sync::{Notify, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::function::Function;
-use super::invocation::{Invocation, MAX_RESPONSE_BYTES};
 use super::limits::Permit;
 use super::memory::Memory;
 use super::output::Output;
@@ -21,6 +20,7 @@ use super::pool::Pool;
 use super::report::{self, Report};
 use crate::clock::{now_ms, timestamp};
 use crate::ids;
+use crate::invocation::{Invocation, MAX_RESPONSE_BYTES};
 use crate::lock::lock;
 
 /// How long the start of a process may take.

@@ -16,12 +16,12 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::access::RuntimeApiSecret;
-use super::invocation::MAX_RESPONSE_BYTES;
 use super::process::{Answer, Event, Process};
 use crate::body::{self, BodyError};
 use crate::clock::now_ms;
 use crate::connections::{Connections, Place};
 use crate::ids;
+use crate::invocation::MAX_RESPONSE_BYTES;
 use crate::response;
 use crate::server::Server;
 

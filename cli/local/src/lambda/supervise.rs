@@ -15,13 +15,13 @@ use tokio_util::sync::CancellationToken;
 use super::access::RuntimeApiSecret;
 use super::code::BOOTSTRAP;
 use super::function::Function;
-use super::invocation::Invocation;
 use super::memory::Memory;
 use super::output::Output;
 use super::process::{Job, Process, Version};
 use super::shared::Registration;
 use super::{report, runtime_api};
 use crate::fault::in_full;
+use crate::invocation::Invocation;
 use crate::{clock, ids};
 
 /// How long what a process said last may take to be read once it has exited.

@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 /// The largest payload of a synchronous invocation: 6 MB.
-pub(super) const MAX_REQUEST_BYTES: usize = 6 * 1024 * 1024;
+pub(crate) const MAX_REQUEST_BYTES: usize = 6 * 1024 * 1024;
 /// The largest answer: Lambda leaves a hundred bytes for the envelope.
-pub(super) const MAX_RESPONSE_BYTES: usize = MAX_REQUEST_BYTES + 100;
+pub(crate) const MAX_RESPONSE_BYTES: usize = MAX_REQUEST_BYTES + 100;
 
 /// The result of an invocation: the function's result or its failure.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -45,7 +45,7 @@ pub enum InvokeError {
     /// A concurrency limit is reached.
     #[error("too many requests: {reason}")]
     TooManyRequests {
-        /// Lambda's own word for which limit: [`RESERVED_LIMIT`](super::RESERVED_LIMIT) or [`ACCOUNT_LIMIT`](super::ACCOUNT_LIMIT).
+        /// Lambda's own word for which limit: [`RESERVED_LIMIT`](crate::lambda::RESERVED_LIMIT) or [`ACCOUNT_LIMIT`](crate::lambda::ACCOUNT_LIMIT).
         reason: &'static str,
     },
     /// The payload is over 6 MB.
