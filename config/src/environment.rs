@@ -107,12 +107,12 @@ fn check_name(name: &str) -> Result<(), Problem> {
     Err(Problem::new("reserved_variable", format!("hitctl sets `{name}` itself")).help(set))
 }
 
-/// Checks the size of all variables of an env together: the user's and, by name, the function's own. The second of the
-/// answer is the key that takes the most room.
+/// Checks the size of all variables of an env together: the user's and, by name, the function's own. Returns the problem, if they are
+/// too large, and the key that takes the most room.
 pub(crate) fn check_size<'a>(
     users: impl Iterator<Item = (&'a str, &'a str)>,
     own: &BTreeMap<&'static str, String>,
-) -> Result<(), (Problem, &'static str)> {
+) -> Option<(Problem, &'static str)> {
     let size = |name: &str, value: &str| json!({ name: value }).to_string().len() - 1;
     let users: usize = users.map(|(name, value)| size(name, value)).sum();
     let of_own = |(name, value): (&&'static str, &String)| size(name, value);
@@ -120,13 +120,13 @@ pub(crate) fn check_size<'a>(
     let role = size(contract::ENV_ROLE_ID, &"0".repeat(ROLE_ID_CHARS));
     let all = own.iter().map(of_own).sum::<usize>() + build + role + users + 1;
     if all <= MAX_BYTES {
-        return Ok(());
+        return None;
     }
     let origins = own.get_key_value(contract::ENV_ALLOW_ORIGINS).map_or(0, of_own);
     let (taken, most) = (grouped(all), grouped(MAX_BYTES));
     let message = format!("the function's variables take {taken} bytes, and Lambda takes {most}");
     let problem = Problem::new("out_of_range", message);
-    Err(if origins > users {
+    Some(if origins > users {
         let help = "the function checks the origins and so has to be told them all: list fewer, or `*`";
         let help = format!("{} bytes are `allow_origins`; {help}", grouped(origins));
         (problem.help(help), "http.allow_origins")

@@ -180,7 +180,7 @@ pub fn load(
     for (resolved, _) in all.iter().filter(|(one, declared)| *declared || one.name != TEST || chosen == TEST)
     {
         let of_chosen = if resolved.name == chosen { rules::local_errors(resolved) } else { Vec::new() };
-        rules::errors(resolved).into_iter().chain(of_chosen).for_each(|problem| gathered.push(problem));
+        gathered.extend(rules::errors(resolved).into_iter().chain(of_chosen));
     }
     gathered.into_result(&source)?;
     finish(path, (&chosen, choice), &all, &source)

@@ -166,6 +166,13 @@ impl Gathered {
         }
     }
 
+    /// Adds problems.
+    pub(crate) fn extend(&mut self, problems: impl IntoIterator<Item = Problem>) {
+        for problem in problems {
+            self.push(problem);
+        }
+    }
+
     /// Counts a problem that there is no room for.
     pub(crate) fn count(&mut self) {
         self.more += 1;

@@ -111,7 +111,7 @@ pub(crate) fn errors(env: &Resolved) -> Vec<Problem> {
     }
     // What has a bad value has none here, and is told on its own.
     let own = env.app().map(|app| function_variables(&app, &env.name)).unwrap_or_default();
-    if let Err((problem, key)) = environment::check_size(env.variables(), &own) {
+    if let Some((problem, key)) = environment::check_size(env.variables(), &own) {
         let first =
             || env.variables().find_map(|(name, _)| env.span(&format!("{}.{name}", environment::KEY)));
         all.found.push(problem.of(env.span(key).or_else(first)));

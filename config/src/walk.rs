@@ -174,7 +174,7 @@ impl Walker<'_, '_> {
             }
             Err(wrong) => {
                 self.layer.bad.insert(path);
-                wrong.into_iter().for_each(|problem| self.gathered.push(problem));
+                self.gathered.extend(wrong);
             }
         }
     }
@@ -183,7 +183,7 @@ impl Walker<'_, '_> {
         let (good, wrong) = environment::read(key.name, written);
         let named = good.into_iter().map(|(name, entry)| (format!("{}.{name}", key.path()), entry));
         self.layer.entries.extend(named);
-        wrong.into_iter().for_each(|problem| self.gathered.push(problem));
+        self.gathered.extend(wrong);
     }
 
     /// A name that is no key here: what was meant, or where it belongs.

@@ -50,7 +50,9 @@ impl<S: Store> Counter<S> {
             "/counter" => (READING, Self::counter),
             "/v1/hit" => (&["POST"], Self::hit),
             "/v1/count" => (READING, Self::count),
-            "/v1/badge.svg" | "/v1/badge.json" | "/v1/pixel.svg" => (READING, Self::picture),
+            "/v1/badge.svg" | "/v1/badge.json" | "/v1/pixel.svg" => {
+                (READING, |counter, request, now| Ok(counter.picture(request, now)))
+            }
             "/v1/widget.js" => (READING, |counter, _, _| Ok(counter.widget())),
             "/v1/top" | "/api/counters" if stats => (READING, Self::top),
             "/v1/series" if stats => (READING, Self::series),

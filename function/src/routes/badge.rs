@@ -125,13 +125,13 @@ fn picture(svg: String, cache: Cache) -> Answer {
 impl<S: Store> Counter<S> {
     /// `/v1/badge.svg`, a picture; `/v1/badge.json`, what shields.io draws a picture from; and `/v1/pixel.svg`, a picture that counts
     /// and shows nothing, for pages without scripts.
-    pub(super) fn picture(&mut self, request: &Request, now: Moment) -> Result<Outcome, Stop> {
+    pub(super) fn picture(&mut self, request: &Request, now: Moment) -> Outcome {
         let form = Form::of(&request.route).unwrap_or(Form::Svg);
         let drawn = match form {
             Form::Pixel => self.pixel(request, now),
             Form::Svg | Form::Json => self.badge(request, now, form),
         };
-        Ok(drawn.unwrap_or_else(|stop| form.error(stop)))
+        drawn.unwrap_or_else(|stop| form.error(stop))
     }
 
     /// Counts the page that `path` names, by the rules of a badge with `hit=1`.

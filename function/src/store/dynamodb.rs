@@ -377,8 +377,9 @@ impl Store for DynamoDb {
         match key {
             Some(key) if self.shards == 1 => return self.read_item(key.as_str(), Wanted::All),
             Some(key) => {
-                let found = self.read_items(&self.keys_of(key), Wanted::All)?;
-                found.iter().for_each(|found| sum.merge(&found.item));
+                for found in self.read_items(&self.keys_of(key), Wanted::All)? {
+                    sum.merge(&found.item);
+                }
             }
             None => {
                 let mut site = Item::default();

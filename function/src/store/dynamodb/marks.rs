@@ -43,7 +43,9 @@ impl DynamoDb {
         let body = wire::transaction(&self.table.name, marks, transaction, ttl, &token());
         let transacted = self.client.transact(&self.table, &body);
         if transacted == Transacted::Done {
-            transaction.sums.iter().for_each(|(sum, _)| self.tidy(&sum.key, now.day()));
+            for (sum, _) in &transaction.sums {
+                self.tidy(&sum.key, now.day());
+            }
         }
         transacted
     }
