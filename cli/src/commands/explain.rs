@@ -66,12 +66,11 @@ pub fn run(session: &mut Session, args: &Args) -> Result<Exit, Failure> {
     match rules(&app).judge(&view) {
         Ok(Judgement { key, followed, ignored }) => {
             explained.key = Some(key.into_string());
-            match ignored {
-                Some(why) => (explained.why, explained.message) = words(why.code(), &why),
-                None => {
-                    explained.counted = true;
-                    explained.notes = notes(&app, followed, view.agent);
-                }
+            if let Some(why) = ignored {
+                (explained.why, explained.message) = words(why.code(), &why);
+            } else {
+                explained.counted = true;
+                explained.notes = notes(&app, followed, view.agent);
             }
         }
         Err(why) => (explained.why, explained.message) = words(why.code(), &why),

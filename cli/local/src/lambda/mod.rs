@@ -87,7 +87,7 @@ impl Runner {
         let dir = self.shared.unpack(&spec.code_sha256).await?;
         let version = || {
             let function = Function::new(name, spec, dir, &self.shared);
-            Arc::new(Version { function, pool: Pool::default() })
+            Arc::new(Version { function, pool: Pool::new() })
         };
         let mut functions = write(&self.functions);
         let retired = if let Some(entry) = functions.get_mut(name) {

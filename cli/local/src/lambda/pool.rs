@@ -3,7 +3,6 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use super::process::Process;
 use crate::lock::lock;
 
 /// The time that the last process of a function is kept for the next invocation.
@@ -11,25 +10,36 @@ const KEEP_LAST: Duration = Duration::from_mins(5);
 /// The time that the others are kept after a burst.
 const KEEP_OTHERS: Duration = Duration::from_secs(30);
 
-/// Idle processes.
-#[derive(Default)]
-pub(super) struct Pool(Mutex<State>);
+/// An item of a pool. The trait keeps the pool from importing what it holds, which has the pool.
+pub(super) trait Idle {
+    /// Since when it has been idle.
+    fn idle_since(&self) -> Instant;
 
-#[derive(Default)]
-struct State {
-    retired: bool,
-    /// The one used last is at the end.
-    idle: Vec<Arc<Process>>,
+    /// Ends it.
+    fn retire(&self);
 }
 
-impl Pool {
+/// Idle processes.
+pub(super) struct Pool<T>(Mutex<State<T>>);
+
+struct State<T> {
+    retired: bool,
+    /// The one used last is at the end.
+    idle: Vec<Arc<T>>,
+}
+
+impl<T: Idle> Pool<T> {
+    pub(super) fn new() -> Self {
+        Self(Mutex::new(State { retired: false, idle: Vec::new() }))
+    }
+
     /// Takes the process that was used last.
-    pub(super) fn take(&self) -> Option<Arc<Process>> {
+    pub(super) fn take(&self) -> Option<Arc<T>> {
         lock(&self.0).idle.pop()
     }
 
     /// Takes back a process that has answered.
-    pub(super) fn release(&self, process: &Arc<Process>) {
+    pub(super) fn release(&self, process: &Arc<T>) {
         let mut pool = lock(&self.0);
         if pool.retired {
             drop(pool);
@@ -40,7 +50,7 @@ impl Pool {
     }
 
     /// Forgets a process that is no more.
-    pub(super) fn forget(&self, process: &Arc<Process>) {
+    pub(super) fn forget(&self, process: &Arc<T>) {
         lock(&self.0).idle.retain(|idle| !Arc::ptr_eq(idle, process));
     }
 
@@ -58,10 +68,10 @@ impl Pool {
 
     /// Ends the processes that have been idle for too long.
     pub(super) fn trim(&self, now: Instant) {
-        let old: Vec<Arc<Process>> = {
+        let old: Vec<Arc<T>> = {
             let mut pool = lock(&self.0);
             let mut left = pool.idle.len();
-            let is_old = |process: &mut Arc<Process>| {
+            let is_old = |process: &mut Arc<T>| {
                 left -= 1;
                 let keep = if left == 0 { KEEP_LAST } else { KEEP_OTHERS };
                 now.saturating_duration_since(process.idle_since()) >= keep

@@ -16,7 +16,7 @@ use super::function::Function;
 use super::limits::Permit;
 use super::memory::Memory;
 use super::output::Output;
-use super::pool::Pool;
+use super::pool::{Idle, Pool};
 use super::report::{self, Report};
 use crate::clock::{now_ms, timestamp};
 use crate::ids;
@@ -104,7 +104,7 @@ struct State {
 /// A version of a function, and its idle processes.
 pub(super) struct Version {
     pub(super) function: Function,
-    pub(super) pool: Pool,
+    pub(super) pool: Pool<Process>,
 }
 
 /// A living (or just dead) process.
@@ -386,14 +386,14 @@ impl Process {
         drop(running.permit);
         drop(running.reply.send(Reply::Done(Box::new(invocation))));
     }
+}
 
-    /// Since when it has been idle.
-    pub(super) fn idle_since(&self) -> Instant {
+impl Idle for Process {
+    fn idle_since(&self) -> Instant {
         lock(&self.state).last_used
     }
 
-    /// Ends it.
-    pub(super) fn retire(&self) {
+    fn retire(&self) {
         lock(&self.state).fate.get_or_insert(Fate::Retired);
         self.kill.cancel();
     }

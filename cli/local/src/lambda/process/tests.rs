@@ -35,7 +35,7 @@ impl Place {
             environment: Vec::new(),
             shared,
         };
-        let version = Arc::new(Version { function, pool: Pool::default() });
+        let version = Arc::new(Version { function, pool: Pool::new() });
         Self { _dir: dir, version, load: Arc::new(limits::Load::new(Some(1))) }
     }
 
