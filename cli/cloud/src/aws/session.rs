@@ -19,6 +19,7 @@ use hitctl_config::partitions::Partition;
 use hitctl_engine::{Fault, FaultKind};
 use hitctl_resources::Place;
 use hitctl_resources::aws::error_in_words;
+use hitctl_resources::aws::fault::{ErrorClass, classify};
 
 use super::connector::CallPolicy;
 use super::credentials::{self, Profiles};
@@ -162,23 +163,24 @@ impl UnverifiedSession {
         let told = service.err();
         let code = told.code().unwrap_or("unknown");
         let skew = service.raw().headers().get("date").and_then(|date| skew(date, jiff::Timestamp::now()));
-        let failure = match code {
-            "ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired" => {
+        let message = told.message().unwrap_or("it did not say why");
+        let failure = match classify(code, message) {
+            Some(ErrorClass::Expired) => {
                 Fault::fatal(code.to_owned(), "the AWS credentials have expired")
                     .hinted(credentials::renewal(&self.env, &self.profiles))
             }
-            "RequestTimeTooSkewed" | "RequestExpired" | "SignatureDoesNotMatch" | "InvalidSignatureException"
-                if code.starts_with("Request") || skew.is_some() =>
+            Some(class @ (ErrorClass::Clock | ErrorClass::WrongSecret))
+                if class == ErrorClass::Clock || skew.is_some() =>
             {
                 let apart = skew.map_or_else(|| "wrong".to_owned(), spell_skew);
                 Fault::fatal("clock_skew", format!("this machine's clock is {apart}"))
                     .hinted("set the clock, such as by `sudo timedatectl set-ntp true`, and run the command again")
             }
-            "SignatureDoesNotMatch" | "InvalidSignatureException" => {
+            Some(ErrorClass::WrongSecret) => {
                 Fault::fatal(code.to_owned(), "the secret key does not belong to the access key")
                     .hinted("copy AWS_SECRET_ACCESS_KEY, or `aws_secret_access_key` of the profile, anew and whole")
             }
-            "InvalidClientTokenId" | "UnrecognizedClientException" | "InvalidAccessKeyId" => {
+            Some(ErrorClass::UnknownKey) => {
                 Fault::fatal(code.to_owned(), "AWS does not know these credentials").hinted(format!(
                     "`aws sts get-caller-identity` should work first; a region that the account has not enabled says so \
                      too, and {} is asked here",
@@ -188,7 +190,6 @@ impl UnverifiedSession {
             _ => Fault::fatal(code.to_owned(), "AWS refuses to say who is asking").hinted(self.where_from()),
         };
         let mut failure = failure.of_kind(FaultKind::Credentials);
-        let message = told.message().unwrap_or("it did not say why");
         failure.cause = Some(format!("{code} (sts:GetCallerIdentity): {message}").into());
         failure.request_id = told.request_id().map(str::to_owned);
         failure

@@ -5,7 +5,13 @@
 pub enum ErrorClass {
     /// A retry helps, after a while.
     Retryable,
-    /// The credentials are missing, expired or wrong.
+    /// The session has expired.
+    Expired,
+    /// AWS does not know the access key.
+    UnknownKey,
+    /// The secret key does not belong to the access key.
+    WrongSecret,
+    /// Something else is wrong with the credentials or the account.
     Credentials,
     /// The clock of this machine is wrong.
     Clock,

@@ -10,18 +10,20 @@ use super::hint::{IAM_PROPAGATION, SQS_PROPAGATION};
 use super::response::ErrorResponse;
 use super::rule::{ErrorClass, ErrorRule, rule};
 
-use ErrorClass::{Clock, Credentials, Denied, Final, NotFound, Quota, Retryable};
+use ErrorClass::{
+    Clock, Credentials, Denied, Expired, Final, NotFound, Quota, Retryable, UnknownKey, WrongSecret,
+};
 
 /// The rules common to all services, and those that several kinds share.
 pub(super) const RULES: &[ErrorRule] = &[
     // Who we are.
-    rule("ExpiredToken", "", Credentials, "the session has expired", RENEW),
-    rule("ExpiredTokenException", "", Credentials, "the session has expired", RENEW),
-    rule("TokenRefreshRequired", "", Credentials, "the session has expired", RENEW),
-    rule("InvalidClientTokenId", "", Credentials, "AWS does not know the access key", KEYS),
-    rule("UnrecognizedClientException", "", Credentials, "AWS does not know the access key", KEYS),
-    rule("InvalidAccessKeyId", "", Credentials, "AWS does not know the access key", KEYS),
-    rule("AuthFailure", "", Credentials, "AWS does not know the access key", KEYS),
+    rule("ExpiredToken", "", Expired, "the session has expired", RENEW),
+    rule("ExpiredTokenException", "", Expired, "the session has expired", RENEW),
+    rule("TokenRefreshRequired", "", Expired, "the session has expired", RENEW),
+    rule("InvalidClientTokenId", "", UnknownKey, "AWS does not know the access key", KEYS),
+    rule("UnrecognizedClientException", "", UnknownKey, "AWS does not know the access key", KEYS),
+    rule("InvalidAccessKeyId", "", UnknownKey, "AWS does not know the access key", KEYS),
+    rule("AuthFailure", "", UnknownKey, "AWS does not know the access key", KEYS),
     rule("OptInRequired", "", Credentials, "the account is not subscribed to this service", ACCOUNT),
     rule("RequestExpired", "", Clock, "the clock of this machine is off", CLOCK),
     rule("RequestTimeTooSkewed", "", Clock, "the clock of this machine is off", CLOCK),
@@ -29,11 +31,11 @@ pub(super) const RULES: &[ErrorRule] = &[
     rule("SignatureDoesNotMatch", "not yet current", Clock, "the clock of this machine is off", CLOCK),
     rule("InvalidSignatureException", "expired", Clock, "the clock of this machine is off", CLOCK),
     rule("InvalidSignatureException", "not yet current", Clock, "the clock of this machine is off", CLOCK),
-    rule("SignatureDoesNotMatch", "", Credentials, "the secret key does not belong to the access key", KEYS),
+    rule("SignatureDoesNotMatch", "", WrongSecret, "the secret key does not belong to the access key", KEYS),
     rule(
         "InvalidSignatureException",
         "",
-        Credentials,
+        WrongSecret,
         "the secret key does not belong to the access key",
         KEYS,
     ),
@@ -129,13 +131,22 @@ const CODE: &str =
     "delete functions or old versions that are not used, or ask for more in the Service Quotas console";
 const NETWORK: &str = "look at the network, the proxy settings and --endpoint-url, then run the same command";
 
+/// Returns the meaning of an error that all services share.
+pub fn classify(code: &str, message: &str) -> Option<ErrorClass> {
+    find(&[], code, message).map(|rule| rule.class)
+}
+
+fn find<'a>(rules: &'a [ErrorRule], code: &str, message: &str) -> Option<&'a ErrorRule> {
+    let message = message.to_ascii_lowercase();
+    let matches = |rule: &&ErrorRule| rule.code == code && message.contains(&rule.text.to_ascii_lowercase());
+    rules.iter().chain(RULES).find(matches)
+}
+
 /// What an answer of the service means. Its message is what is wrong, in our words; empty where only the service knows.
 pub(super) fn answered(operation: &str, rules: &[ErrorRule], said: &ErrorResponse, now: SystemTime) -> Fault {
     let code = said.code.as_deref().unwrap_or_default();
-    let message = said.message.as_deref().unwrap_or_default().to_ascii_lowercase();
-    let matches = |rule: &&ErrorRule| rule.code == code && message.contains(&rule.text.to_ascii_lowercase());
-    let Some(&ErrorRule { code, class, message: why, hint, .. }) = rules.iter().chain(RULES).find(matches)
-    else {
+    let message = said.message.as_deref().unwrap_or_default();
+    let Some(&ErrorRule { code, class, message: why, hint, .. }) = find(rules, code, message) else {
         let known = if code.is_empty() { "http" } else { code }.to_owned();
         return match said.status {
             Some(500..=599 | 429) => Fault::transient(known, "AWS has a problem"),
@@ -144,7 +155,9 @@ pub(super) fn answered(operation: &str, rules: &[ErrorRule], said: &ErrorRespons
     };
     let mut fault = match class {
         Retryable => Fault::transient(code, why),
-        Credentials | Clock => Fault::fatal(code, why).of_kind(FaultKind::Credentials),
+        Credentials | Expired | UnknownKey | WrongSecret | Clock => {
+            Fault::fatal(code, why).of_kind(FaultKind::Credentials)
+        }
         NotFound => Fault::fatal(code, why).of_kind(FaultKind::NotFound),
         Denied | Quota | Final => Fault::fatal(code, why),
     };
