@@ -6,13 +6,14 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use hitctl_engine::{Event, Fault, Phase, Sink};
+use hitctl_engine::{Event, Fault, Sink};
 use serde_json::Value as Json;
 use tokio_util::sync::CancellationToken;
 
 use super::compiler_output::Complaints;
 use super::process::{Command, Line, Stopped, run};
 use super::recipe::{Facts, Recipe};
+use super::request::BUILD;
 use super::source_files::PACKAGE;
 
 /// The profile of the top-level `Cargo.toml`: small first, then fast.
@@ -143,7 +144,7 @@ impl Job<'_> {
         let ended = run(&self.command(), limit, stop, |line| match line {
             Line::Out(message) => binary = executable(&message).or(binary.take()),
             Line::Err(line) => match note(&line) {
-                Some(note) => sink.send(Event::PhaseNote { phase: Phase::Build, note }),
+                Some(note) => sink.send(Event::PhaseNote { phase: BUILD, note }),
                 None => complaints.add(line),
             },
         })

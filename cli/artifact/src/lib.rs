@@ -30,7 +30,7 @@ mod toolchain;
 use std::path::Path;
 
 pub use hitctl_config::Arch;
-use hitctl_engine::{Event, Fault, Phase, Sink};
+use hitctl_engine::{Event, Fault, Sink};
 use tokio_util::sync::CancellationToken;
 
 pub use recipe::{Facts, Tool};
@@ -40,6 +40,7 @@ pub use toolchain::toolchain_facts;
 
 use build_cache::Record;
 use inspect::Place;
+use request::BUILD;
 
 /// How the function would be compiled here: in words, or what is missing for it.
 pub fn how(facts: &Facts, target: Target, source: &Source) -> Result<String, Fault> {
@@ -52,7 +53,7 @@ pub async fn build(request: &BuildRequest, sink: &Sink, stop: &CancellationToken
         Target::Lambda(arch) => Place::Lambda(arch),
         Target::Host => Place::Here(this_machine()?),
     };
-    sink.phase(Phase::Build, detail(request), async {
+    sink.phase(BUILD, detail(request), async {
         match request.given.clone() {
             Some(path) => {
                 let out_dir = request.out_dir.clone();
@@ -110,7 +111,7 @@ async fn from_source(
     };
     let binary = job.run(request.limit, sink, stop).await?;
     request.source.check_versions()?;
-    sink.send(Event::PhaseNote { phase: Phase::Build, note: "checking and packing".to_owned() });
+    sink.send(Event::PhaseNote { phase: BUILD, note: "checking and packing".to_owned() });
     blocking(move || finish(&binary, place, &record)).await
 }
 

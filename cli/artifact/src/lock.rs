@@ -4,11 +4,12 @@ use std::fs::{self, File, TryLockError};
 use std::path::Path;
 use std::time::Duration;
 
-use hitctl_engine::{Event, Fault, Phase, Sink};
+use hitctl_engine::{Event, Fault, Sink};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use super::cargo::interrupted;
+use super::request::BUILD;
 use super::store::{make_dir, refused};
 
 /// How often a taken lock is tried again.
@@ -38,7 +39,7 @@ pub(super) async fn take(
         }
         if told.is_none_or(|told| told.elapsed() >= REMIND) {
             let note = "another build is running: waiting for it".to_owned();
-            sink.send(Event::PhaseNote { phase: Phase::Build, note });
+            sink.send(Event::PhaseNote { phase: BUILD, note });
             told = Some(Instant::now());
         }
         if Instant::now() >= deadline {
@@ -78,7 +79,7 @@ mod tests {
         };
         take(&path, Duration::from_mins(1), &sink, &stop).await.unwrap();
         let note = "another build is running: waiting for it".to_owned();
-        assert_eq!(*notes.lock().unwrap(), [Event::PhaseNote { phase: Phase::Build, note }]);
+        assert_eq!(*notes.lock().unwrap(), [Event::PhaseNote { phase: BUILD, note }]);
     }
 
     #[tokio::test]

@@ -5,10 +5,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use hitctl_config::Arch;
-use hitctl_engine::Fault;
+use hitctl_engine::{Fault, Phase};
 
 use crate::source::Source;
 use crate::store;
+
+/// The part of a run that builds.
+pub(crate) const BUILD: Phase = Phase::new("build");
 
 /// The machine that the function is built for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

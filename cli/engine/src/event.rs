@@ -1,5 +1,6 @@
 //! What happens during a run, as data. The report draws it; tests record and replay it.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -10,30 +11,21 @@ use crate::call::millis;
 use crate::change::Action;
 use crate::fault::Fault;
 
-/// The long parts of a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Phase {
-    /// Starting the cloud on this machine.
-    Start,
-    /// Compiling and packing the function.
-    Build,
-    /// Reading what is live.
-    Survey,
-    /// Changing it.
-    Apply,
-    /// Asking the live URL.
-    Smoke,
-    /// Waiting until nobody else changes the same resources.
-    Lease,
-    /// Writing counts from a file.
-    Import,
-    /// Making the pages of a site known.
-    Paths,
-    /// Measuring the function.
-    Measure,
-    /// Sending hits or events.
-    Send,
+/// The name of a long part of a run, in `snake_case`. What the parts are, those who run them know.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Phase(Cow<'static, str>);
+
+impl Phase {
+    /// A part of that name.
+    pub const fn new(name: &'static str) -> Self {
+        Self(Cow::Borrowed(name))
+    }
+
+    /// The name.
+    pub fn name(&self) -> &str {
+        &self.0
+    }
 }
 
 /// One thing that happened. Times are milliseconds that the thing took.
@@ -143,7 +135,7 @@ impl Sink {
         work: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
         let started = Instant::now();
-        self.send(Event::PhaseStarted { phase, detail: detail.into() });
+        self.send(Event::PhaseStarted { phase: phase.clone(), detail: detail.into() });
         let result = work.await;
         self.send(Event::PhaseEnded { phase, ok: result.is_ok(), took_ms: millis(started.elapsed()) });
         result

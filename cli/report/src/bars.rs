@@ -8,6 +8,7 @@ use std::time::Duration;
 use hitctl_engine::{Action, Address, Event, Phase};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
 
+use super::phases;
 use super::progress::{Consumer, TICK};
 use super::progress_text::{self, Line};
 use super::style::{Style, Tone};
@@ -148,21 +149,23 @@ impl<T: TermLike + Clone + Send + 'static> Bars<T> {
         let row = self.rows.iter().position(|row| row.subject == *subject).map(|at| self.rows.remove(at));
         let (what, name) = match (&row, subject) {
             (Some(row), _) => (row.what.clone(), row.name.clone()),
-            (None, Subject::Phase(phase)) => (progress_text::phase_subject(*phase, ""), String::new()),
+            (None, Subject::Phase(phase)) => (progress_text::phase_subject(phase, ""), String::new()),
             (None, Subject::Resource(address)) => (address.to_string(), String::new()),
         };
         let line = Line { verb, tone: Some(tone), subject: &what, name: &name, note, took_ms };
         self.leave(line.render("  ", self.style));
     }
 
-    fn end_phase(&mut self, phase: Phase, ok: bool, took_ms: u64) {
-        let subject = Subject::Phase(phase);
-        let (_, done, _) = progress_text::phase(phase);
-        match (phase, ok) {
+    fn end_phase(&mut self, phase: &Phase, ok: bool, took_ms: u64) {
+        let subject = Subject::Phase(phase.clone());
+        let [_, done, _] = phases::words(phase);
+        if *phase == phases::APPLY {
             // Its resources have said all there is.
-            (Phase::Apply, _) => self.rows.retain(|row| row.subject != subject),
-            (_, true) => self.end(&subject, done, Tone::Good, "", Some(took_ms)),
-            (_, false) => self.end(&subject, progress_text::not_done(phase), Tone::Bad, "", Some(took_ms)),
+            self.rows.retain(|row| row.subject != subject);
+        } else if ok {
+            self.end(&subject, done, Tone::Good, "", Some(took_ms));
+        } else {
+            self.end(&subject, progress_text::not_done(phase), Tone::Bad, "", Some(took_ms));
         }
     }
 }
@@ -172,23 +175,22 @@ impl<T: TermLike + Clone + Send + 'static> Consumer for Bars<T> {
         let resource = |address: &Address| Subject::Resource(address.clone());
         match event {
             // The resources of an apply have lines of their own; what is kept needs none.
-            Event::PhaseStarted { phase: Phase::Apply, .. }
-            | Event::Started { action: Action::Keep, .. }
-            | Event::Finished { action: Action::Keep, .. } => {}
+            Event::PhaseStarted { phase, .. } if *phase == phases::APPLY => {}
+            Event::Started { action: Action::Keep, .. } | Event::Finished { action: Action::Keep, .. } => {}
             Event::PhaseStarted { phase, detail } => {
-                let (doing, ..) = progress_text::phase(*phase);
+                let [doing, ..] = phases::words(phase);
                 self.begin(
-                    Subject::Phase(*phase),
+                    Subject::Phase(phase.clone()),
                     doing,
-                    progress_text::phase_subject(*phase, detail),
+                    progress_text::phase_subject(phase, detail),
                     "",
                     at,
                 );
             }
             Event::PhaseNote { phase, note } => {
-                self.note(&Subject::Phase(*phase), text::clean(note).into_owned());
+                self.note(&Subject::Phase(phase.clone()), text::clean(note).into_owned());
             }
-            Event::PhaseEnded { phase, ok, took_ms } => self.end_phase(*phase, *ok, *took_ms),
+            Event::PhaseEnded { phase, ok, took_ms } => self.end_phase(phase, *ok, *took_ms),
             Event::Started { address, name, action } => {
                 self.begin(resource(address), action.doing(), address.to_string(), name, at);
             }

@@ -2,7 +2,7 @@
 
 use std::io::Cursor;
 
-use hitctl_engine::{Event, Phase};
+use hitctl_engine::Event;
 
 use super::super::term::tests::Captured;
 use super::*;
@@ -87,7 +87,7 @@ fn every_line_of_json_v_on_stderr_is_an_object() {
     let s = setup(Given { json: true, verbose: 1, ..PIPE });
     let progress = s.console.progress();
     s.console.talk("to this machine");
-    progress.sink().send(Event::PhaseEnded { phase: Phase::Smoke, ok: true, took_ms: 3 });
+    progress.sink().send(Event::PhaseEnded { phase: crate::phases::SMOKE, ok: true, took_ms: 3 });
     s.console.warn("careful");
     s.console.result(&build());
     s.console.failure(&Failure::new("x", "went wrong"));
@@ -102,7 +102,7 @@ fn every_line_of_json_v_on_stderr_is_an_object() {
 fn quiet_leaves_results_and_errors() {
     let s = setup(Given { quiet: true, ..PIPE });
     let progress = s.console.progress();
-    progress.sink().send(Event::PhaseEnded { phase: Phase::Smoke, ok: true, took_ms: 3 });
+    progress.sink().send(Event::PhaseEnded { phase: crate::phases::SMOKE, ok: true, took_ms: 3 });
     s.console.talk("hello");
     s.console.warn("careful");
     progress.finish();
@@ -117,7 +117,7 @@ fn a_pipe_and_ci_get_plain_lines_and_a_terminal_gets_bars() {
     let show = |given: Given| {
         let s = setup(given);
         let progress = s.console.progress();
-        progress.sink().send(Event::PhaseEnded { phase: Phase::Smoke, ok: true, took_ms: 3 });
+        progress.sink().send(Event::PhaseEnded { phase: crate::phases::SMOKE, ok: true, took_ms: 3 });
         progress.finish();
         s.stderr.text()
     };

@@ -13,6 +13,7 @@ mod format;
 mod input;
 mod json_lines;
 mod notifier;
+pub mod phases;
 mod plain;
 mod progress;
 mod progress_text;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use hitctl_engine::{Action, Address, Event, Phase};
 
+use super::phases;
 use super::progress::Consumer;
 use super::progress_text::{self, Line};
 use super::style::Style;
@@ -47,8 +48,8 @@ impl Plain {
         }
     }
 
-    fn subject(&self, phase: Phase) -> String {
-        let known = self.phases.iter().rev().find(|(known, _)| *known == phase);
+    fn subject(&self, phase: &Phase) -> String {
+        let known = self.phases.iter().rev().find(|(known, _)| known == phase);
         known.map_or_else(|| progress_text::phase_subject(phase, ""), |(_, subject)| subject.clone())
     }
 
@@ -56,13 +57,13 @@ impl Plain {
         self.names.get(address).map_or("", String::as_str)
     }
 
-    fn phase(&mut self, phase: Phase, event: &Event, at: Duration) {
-        let (doing, done, _) = progress_text::phase(phase);
+    fn phase(&mut self, phase: &Phase, event: &Event, at: Duration) {
+        let [doing, done, _] = phases::words(phase);
         let subject = self.subject(phase);
         match event {
             // The build is the one part that takes long before anything else is said.
             Event::PhaseStarted { .. }
-                if phase == Phase::Build || (self.verbose && phase != Phase::Apply) =>
+                if *phase == phases::BUILD || (self.verbose && *phase != phases::APPLY) =>
             {
                 self.noted = at;
                 self.line(at, doing, &subject, "", "", None);
@@ -73,7 +74,7 @@ impl Plain {
             }
             // The resources of an apply say all there is, and reading is nothing to speak of unless it fails.
             Event::PhaseEnded { ok, took_ms, .. }
-                if phase != Phase::Apply && (phase != Phase::Survey || !ok || self.verbose) =>
+                if *phase != phases::APPLY && (*phase != phases::SURVEY || !ok || self.verbose) =>
             {
                 let word = if *ok { done } else { progress_text::not_done(phase) };
                 self.line(at, word, &subject, "", "", Some(*took_ms));
@@ -99,10 +100,10 @@ impl Consumer for Plain {
     fn event(&mut self, event: &Event, at: Duration) {
         match event {
             Event::PhaseStarted { phase, detail } => {
-                self.phases.push((*phase, progress_text::phase_subject(*phase, detail)));
-                self.phase(*phase, event, at);
+                self.phases.push((phase.clone(), progress_text::phase_subject(phase, detail)));
+                self.phase(phase, event, at);
             }
-            Event::PhaseNote { phase, .. } | Event::PhaseEnded { phase, .. } => self.phase(*phase, event, at),
+            Event::PhaseNote { phase, .. } | Event::PhaseEnded { phase, .. } => self.phase(phase, event, at),
             Event::Started { address, name, action } => {
                 self.names.insert(address.clone(), text::clean(name).into_owned());
                 if self.verbose && *action != Action::Keep {

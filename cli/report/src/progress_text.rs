@@ -3,6 +3,7 @@
 use hitctl_engine::{Action, Address, Phase};
 
 use super::format;
+use super::phases;
 use super::style::{Style, Tone};
 use super::text;
 
@@ -23,30 +24,14 @@ pub(crate) fn sign(action: Action, style: Style) -> char {
 }
 
 /// The word for a phase that did not come to its end. What was sent on the way is sent.
-pub(crate) fn not_done(phase: Phase) -> &'static str {
-    if phase == Phase::Send { "stopped" } else { "failed" }
-}
-
-/// What a part of the run is doing, has done, and on what when it does not say.
-pub(crate) fn phase(phase: Phase) -> (&'static str, &'static str, &'static str) {
-    match phase {
-        Phase::Start => ("starting", "started", "the local cloud"),
-        Phase::Build => ("building", "built", "the function"),
-        Phase::Survey => ("reading", "read", "what is deployed"),
-        Phase::Apply => ("applying", "applied", "the plan"),
-        Phase::Smoke => ("checking", "checked", "the live URL"),
-        Phase::Lease => ("waiting", "waited", "for the lease"),
-        Phase::Import => ("importing", "imported", "the counts"),
-        Phase::Paths => ("comparing", "compared", "the pages"),
-        Phase::Measure => ("measuring", "measured", "the function"),
-        Phase::Send => ("sending", "sent", "the hits"),
-    }
+pub(crate) fn not_done(phase: &Phase) -> &'static str {
+    if *phase == phases::SEND { "stopped" } else { "failed" }
 }
 
 /// What a part of the run works on: its own words, without the "reading" or "asking" they may begin with, since a verb
 /// stands before them anyway.
-pub(crate) fn phase_subject(of: Phase, detail: &str) -> String {
-    let (.., default) = phase(of);
+pub(crate) fn phase_subject(of: &Phase, detail: &str) -> String {
+    let [.., default] = phases::words(of);
     let detail = match detail.trim().split_once(' ') {
         Some((verb, rest)) if verb.ends_with("ing") => rest,
         _ => detail.trim(),

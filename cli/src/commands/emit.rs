@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use hitctl_cloud::BusEvent;
-use hitctl_engine::{Event, Phase};
-use hitctl_report::{EmitView, Exit, FailedEvent, Failure, plural};
+use hitctl_engine::Event;
+use hitctl_report::{EmitView, Exit, FailedEvent, Failure, phases, plural};
 use hitctl_stack::address;
 use serde_json::Value as Json;
 
@@ -92,7 +92,7 @@ async fn put(run: RunContext<'_>, events: &[BusEvent]) -> Result<EmitView, Failu
     let bus = cloud.bus(name)?;
     let mut view = EmitView { env: loaded.env.clone(), bus: name.clone(), ..EmitView::default() };
     let detail = format!("sending {}", plural(events.len() as u64, "event"));
-    sink.send(Event::PhaseStarted { phase: Phase::Send, detail });
+    sink.send(Event::PhaseStarted { phase: phases::SEND, detail });
     let mut index = 0;
     let mut fault = None;
     for batch in BusEvent::batches(events) {
@@ -118,11 +118,11 @@ async fn put(run: RunContext<'_>, events: &[BusEvent]) -> Result<EmitView, Failu
         if all_failed {
             break;
         }
-        run.note(Phase::Send, format!("{} of {} events", view.events, events.len()));
+        run.note(phases::SEND, format!("{} of {} events", view.events, events.len()));
     }
     let ok = index == events.len() && view.failed.is_empty();
     view.took_ms = millis(started);
-    sink.send(Event::PhaseEnded { phase: Phase::Send, ok, took_ms: view.took_ms });
+    sink.send(Event::PhaseEnded { phase: phases::SEND, ok, took_ms: view.took_ms });
     let rest = format!("{} of {} events were taken, the first ones", view.events, events.len());
     if index < events.len() && session.stop.is_cancelled() {
         return Err(Failure::interrupted("interrupted; the rest was not sent").hinted(rest));

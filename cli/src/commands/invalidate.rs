@@ -4,8 +4,7 @@ use std::time::{Duration, Instant};
 
 use hitctl_cloud::{Access, Distribution, MAX_INVALIDATION_PATHS, unique};
 use hitctl_config::{check_invalidation_path, names};
-use hitctl_engine::Phase;
-use hitctl_report::{Exit, Failure, InvalidateView, plural};
+use hitctl_report::{Exit, Failure, InvalidateView, phases, plural};
 
 use crate::deployment::context::{RunContext, with_progress};
 use crate::elapsed::millis;
@@ -83,7 +82,7 @@ async fn invalidate(
             None => Ok(made),
         }
     };
-    let made = run.sink.phase(Phase::Send, detail, asked).await?;
+    let made = run.sink.phase(phases::SEND, detail, asked).await?;
     Ok(InvalidateView {
         env: loaded.env.clone(),
         distribution: id.to_owned(),

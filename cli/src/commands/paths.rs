@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::{StreamExt as _, TryStreamExt as _};
 use hitctl_cloud::{Access, CountEdit, Counts};
 use hitctl_counts::pages::Pages;
-use hitctl_engine::{Fault, Phase, Sink};
-use hitctl_report::{Exit, Failure, PathListView, PathsView, Stray, plural};
+use hitctl_engine::{Fault, Sink};
+use hitctl_report::{Exit, Failure, PathListView, PathsView, Stray, phases, plural};
 
 use crate::deployment::context::{RunContext, with_progress};
 use crate::deployment::counts;
@@ -76,7 +76,7 @@ pub async fn run(session: &mut Session, command: Command) -> Result<Exit, Failur
     let counts = counts::of(&*cloud, &loaded, &session.stop)?;
     let detail = format!("comparing {}", plural(pages.keys.len() as u64, "page"));
     let syncing = async |run: RunContext<'_>| {
-        run.sink.phase(Phase::Paths, detail, sync(run, &counts, pages, &args)).await
+        run.sink.phase(phases::PATHS, detail, sync(run, &counts, pages, &args)).await
     };
     session.console.result(&with_progress(session, &loaded, syncing).await?);
     Ok(Exit::Done)
@@ -143,7 +143,7 @@ async fn each(
         done += 1;
         changed.extend(path);
         if done.is_multiple_of(NOTE_EVERY) {
-            run.note(Phase::Paths, format!("{done} of {all} {what} paths"));
+            run.note(phases::PATHS, format!("{done} of {all} {what} paths"));
         }
     }
     if stop.is_cancelled() {

@@ -11,8 +11,8 @@ use hitctl_cloud::{Entry, Queue, unique};
 use hitctl_config::contract::MAX_COUNT;
 use hitctl_config::names;
 use hitctl_counts::fields;
-use hitctl_engine::{Event, Fault, Phase};
-use hitctl_report::{Exit, Failure, RefusedLine, SendView, plural};
+use hitctl_engine::{Event, Fault};
+use hitctl_report::{Exit, Failure, RefusedLine, SendView, phases, plural};
 use hitctl_stack::address;
 use jiff::Timestamp;
 
@@ -138,10 +138,10 @@ async fn send(run: RunContext<'_>, hits: &[Hit], view: &mut SendView) -> Result<
     let entries: Vec<Entry> = hits.iter().map(|hit| Entry { body: hit.body(), ..Entry::default() }).collect();
     let started = Instant::now();
     let detail = format!("sending {}", plural(entries.len() as u64, "message"));
-    sink.send(Event::PhaseStarted { phase: Phase::Send, detail });
+    sink.send(Event::PhaseStarted { phase: phases::SEND, detail });
     let fault = batches(run, &queue, &entries, hits, view).await;
     let ok = fault.is_none() && !session.stop.is_cancelled();
-    sink.send(Event::PhaseEnded { phase: Phase::Send, ok, took_ms: millis(started) });
+    sink.send(Event::PhaseEnded { phase: phases::SEND, ok, took_ms: millis(started) });
     let again = format!(
         "{} of {} messages are on the queue; send the same with `--id-prefix {}` again: with `counter.exact = true` none counts twice",
         view.messages,
@@ -200,7 +200,7 @@ async fn batches(
         }
         if view.messages / NOTE_EVERY > told {
             told = view.messages / NOTE_EVERY;
-            run.note(Phase::Send, format!("{} of {} messages", view.messages, entries.len()));
+            run.note(phases::SEND, format!("{} of {} messages", view.messages, entries.len()));
         }
     }
     whole

@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
-use hitctl_engine::{Change, Event, Finding, Graph, NOT_OURS, Outcome, Phase, Plan, Severity, Snapshot};
-use hitctl_report::{Failure, Loss};
+use hitctl_engine::{Change, Event, Finding, Graph, NOT_OURS, Outcome, Plan, Severity, Snapshot};
+use hitctl_report::{Failure, Loss, phases};
 use hitctl_stack::Code;
 use tokio_util::sync::CancellationToken;
 
@@ -86,7 +86,7 @@ pub(crate) async fn look(context: &DeployContext<'_>) -> Result<(Graph, Snapshot
 pub(crate) async fn survey(context: &DeployContext<'_>, graph: &Graph) -> Result<Snapshot, Failure> {
     let DeployContext { session, drivers, sink, .. } = context;
     let reading = hitctl_engine::survey(graph, drivers, sink, &session.stop);
-    let live = sink.phase(Phase::Survey, "reading what is deployed", reading).await;
+    let live = sink.phase(phases::SURVEY, "reading what is deployed", reading).await;
     live.map_err(|error| Failure::unread(&error))
 }
 
@@ -96,11 +96,11 @@ pub(crate) async fn apply(context: &DeployContext<'_>, plan: &Plan, stop: &Cance
     let started = Instant::now();
     let idle = plan.is_empty();
     if !idle {
-        sink.send(Event::PhaseStarted { phase: Phase::Apply, detail: "applying the plan".to_owned() });
+        sink.send(Event::PhaseStarted { phase: phases::APPLY, detail: "applying the plan".to_owned() });
     }
     let outcome = hitctl_engine::apply(plan, drivers, sink, stop).await;
     if !idle {
-        sink.send(Event::PhaseEnded { phase: Phase::Apply, ok: outcome.is_ok(), took_ms: millis(started) });
+        sink.send(Event::PhaseEnded { phase: phases::APPLY, ok: outcome.is_ok(), took_ms: millis(started) });
     }
     outcome
 }

@@ -8,8 +8,7 @@ use std::time::Duration;
 use hitctl_cloud::{Cloud, Web, is_loopback};
 use hitctl_config::contract::HEADER_BUILD;
 use hitctl_config::names;
-use hitctl_engine::Phase;
-use hitctl_report::{Exit, Failure};
+use hitctl_report::{Exit, Failure, phases};
 use hitctl_resources::Place;
 
 use self::diagnosis::Unexpected;
@@ -55,7 +54,7 @@ pub(crate) async fn look(
         (None, None) => format!("calling function {function}"),
     };
     let target = Target { cloud: *cloud, function: &function, url, build };
-    sink.phase(Phase::Smoke, detail, check(session, target)).await
+    sink.phase(phases::SMOKE, detail, check(session, target)).await
 }
 
 /// The deployment to check.

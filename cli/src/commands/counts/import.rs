@@ -7,8 +7,7 @@ use hitctl_cloud::Counts;
 use hitctl_config::{Bots, Loaded};
 use hitctl_counts::import::{Chunk, Format, ImportOptions, Mode, Reading, id_of};
 use hitctl_counts::{CountRow, Numbers, fields};
-use hitctl_engine::Phase;
-use hitctl_report::{Exit, Failure, ImportView, imported_lines, plural};
+use hitctl_report::{Exit, Failure, ImportView, imported_lines, phases, plural};
 
 use crate::deployment::context::{RunContext, with_progress};
 use crate::deployment::counts::key;
@@ -119,7 +118,7 @@ pub(super) async fn run(
     }
     let detail = format!("importing {}", plural(numbers.counts.len() as u64, "path"));
     let importing = async |run: RunContext<'_>| {
-        run.sink.phase(Phase::Import, detail, import(run, counts, view, &numbers, mode)).await
+        run.sink.phase(phases::IMPORT, detail, import(run, counts, view, &numbers, mode)).await
     };
     let imported = with_progress(session, loaded, importing).await;
     let imported = imported.map_err(|failure| match args.start_at {
@@ -204,7 +203,7 @@ async fn import(
         let counted =
             counts.import(&view.id, &chunk, mode).await.map_err(|fault| left(Failure::from(fault)))?;
         *(if counted { &mut view.counted } else { &mut view.already }) += chunk.paths();
-        run.note(Phase::Import, format!("{} of {paths} paths", view.counted + view.already));
+        run.note(phases::IMPORT, format!("{} of {paths} paths", view.counted + view.already));
     }
     Ok(view)
 }

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use hitctl_cloud::{Cloud, Entry, Message, Queue};
 use hitctl_config::{Loaded, names};
-use hitctl_engine::{Event, Fault, Phase};
-use hitctl_report::{Exit, Failure, RedriveView, Stuck, plural};
+use hitctl_engine::{Event, Fault};
+use hitctl_report::{Exit, Failure, RedriveView, Stuck, phases, plural};
 use hitctl_stack::address;
 use serde_json::Value as Json;
 
@@ -82,7 +82,7 @@ async fn redrive(run: RunContext<'_>, args: Redrive) -> Result<RedriveView, Fail
     let function = names::function(app, env);
     let way = Way { run, cloud: &*cloud, dead: &dead, hits, function, hide_s };
     let detail = format!("redriving the letters of {}", dead.name());
-    sink.send(Event::PhaseStarted { phase: Phase::Send, detail });
+    sink.send(Event::PhaseStarted { phase: phases::SEND, detail });
     let mut view = RedriveView { env: env.clone(), queue: dead.name().to_owned(), ..RedriveView::default() };
     let mut held = Vec::new();
     let done = way.all(args.ids.into_iter().collect(), &mut view, &mut held).await;
@@ -90,7 +90,7 @@ async fn redrive(run: RunContext<'_>, args: Redrive) -> Result<RedriveView, Fail
     let released = dead.release(&held).await;
     view.took_ms = millis(started);
     let ok = done.is_ok() && view.exit() == Exit::Done;
-    sink.send(Event::PhaseEnded { phase: Phase::Send, ok, took_ms: view.took_ms });
+    sink.send(Event::PhaseEnded { phase: phases::SEND, ok, took_ms: view.took_ms });
     let moved = view.to_queue + view.to_function;
     let hint = format!("{moved} went round again; run the command again for the rest");
     let partly = |failure: Failure| {
@@ -134,7 +134,7 @@ impl Way<'_> {
                 fresh.into_iter().partition(|message| !picks || wanted.remove(&message.id));
             held.extend(left);
             self.some(taken, view, held).await?;
-            self.run.note(Phase::Send, plural(view.to_queue + view.to_function, "letter"));
+            self.run.note(phases::SEND, plural(view.to_queue + view.to_function, "letter"));
         }
         view.missing = wanted.into_iter().collect();
         Ok(())

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use hitctl_cloud::{Access, Cloud, DriverOptions};
 use hitctl_config::{Loaded, names};
-use hitctl_engine::{Fault, Phase};
-use hitctl_report::{Exit, Failure};
+use hitctl_engine::Fault;
+use hitctl_report::{Exit, Failure, phases};
 use hitctl_resources::FunctionSpec;
 use hitctl_stack::cost;
 use hitctl_stack::memory::Figures;
@@ -45,7 +45,7 @@ pub(super) async fn measure(
         let lock = DeployLock::hold(&run.in_cloud(&*cloud), "tune", args.lock).await?;
         let copies = Measuring { run, cloud: &*cloud, of: &of, starts, hits: args.hits };
         let measuring = Box::pin(copies.measure(sizes, lock.stop()));
-        let rows = run.sink.phase(Phase::Measure, "measuring a copy of the function", measuring).await;
+        let rows = run.sink.phase(phases::MEASURE, "measuring a copy of the function", measuring).await;
         let lost = lock.end(None).await;
         match (rows, lost) {
             (Ok(rows), None) => Ok(rows),
@@ -150,7 +150,7 @@ impl Measuring<'_> {
         for size in sizes {
             let mut seen = Vec::new();
             for start in 1..=self.starts {
-                self.run.note(Phase::Measure, format!("{size} MB, start {start} of {}", self.starts));
+                self.run.note(phases::MEASURE, format!("{size} MB, start {start} of {}", self.starts));
                 going(stop)?;
                 copy.renew(self.of, *size).await?;
                 going(stop)?;

@@ -1,8 +1,7 @@
 //! On this machine: fresh processes of the function, under the CPU share of each size.
 
 use hitctl_config::Loaded;
-use hitctl_engine::Phase;
-use hitctl_report::Failure;
+use hitctl_report::{Failure, phases};
 use hitctl_stack::Code;
 use hitctl_stack::memory::Figures;
 use hitctl_tune::{Asks, Bench, Shares, WARM_CALLS, vcpus};
@@ -70,7 +69,7 @@ async fn under(run: RunContext<'_>, args: Args, sizes: &[u32]) -> Result<Measure
                 })?;
                 let mut seen = Vec::new();
                 for start in 1..=starts {
-                    run.note(Phase::Measure, format!("{size} MB, start {start} of {starts}"));
+                    run.note(phases::MEASURE, format!("{size} MB, start {start} of {starts}"));
                     seen.push(bench.start(*size, Some(&share), WARM_CALLS).await?);
                 }
                 rows.push(Figures::of(Some(*size), &seen, &loaded.app, args.hits));
@@ -83,7 +82,7 @@ async fn under(run: RunContext<'_>, args: Args, sizes: &[u32]) -> Result<Measure
         } else {
             let mut seen = Vec::new();
             for start in 1..=starts {
-                run.note(Phase::Measure, format!("without a limit, start {start} of {starts}"));
+                run.note(phases::MEASURE, format!("without a limit, start {start} of {starts}"));
                 seen.push(bench.start(loaded.app.function.memory_mb, None, WARM_CALLS).await?);
             }
             rows.push(Figures::of(None, &seen, &loaded.app, args.hits));
@@ -95,7 +94,7 @@ async fn under(run: RunContext<'_>, args: Args, sizes: &[u32]) -> Result<Measure
         }
         Ok(Measured { asks: Asks::Counting, rows, notes })
     };
-    sink.phase(Phase::Measure, "measuring the function on this machine", measured).await
+    sink.phase(phases::MEASURE, "measuring the function on this machine", measured).await
 }
 
 #[cfg(test)]
