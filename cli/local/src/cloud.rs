@@ -4,27 +4,29 @@
 //! written, the world is put back. So whatever was acknowledged comes back after a SIGKILL, and what was not is either
 //! done or not, which the next put settles: every put may be made again.
 
+mod events;
+mod queues;
+
 use std::sync::{Arc, Mutex};
 
 use hitctl_engine::{Fault, Outputs};
 use hitctl_resources::{
     EventInvokeConfigSpec, EventRuleSpec, EventSourceMappingSpec, FunctionSpec, FunctionUrlSpec, HttpApiSpec,
-    KINDS, LogGroupSpec, OLDEST_MS, PermissionSpec, QueueSpec, RoleSpec, Spec, TableSpec,
+    KINDS, LogGroupSpec, PermissionSpec, QueueSpec, RoleSpec, Spec, TableSpec,
 };
 use serde_json::Value as Json;
 
 use crate::blocking::blocking;
 use crate::bus::Bus;
-use crate::clock::now_ms;
 use crate::cloudfront::CloudFront;
 use crate::code::{self, CodeStore};
-use crate::constants::{ACCOUNT, EVENTS_PRINCIPAL, REGION};
+use crate::constants::{ACCOUNT, REGION};
 use crate::fault::in_full;
 use crate::gateway::{Door, Gateway};
-use crate::ids::{letters, uuid};
+use crate::ids::letters;
 use crate::lambda::Runner;
 use crate::lock::lock;
-use crate::logs::{Logs, Query};
+use crate::logs::Logs;
 use crate::mapping::Mappings;
 use crate::queue::Queues;
 use crate::registry::{Entry, Registry};
@@ -244,103 +246,6 @@ impl Cloud {
         match self.gateway.put(&key, id, door, Some(first)).await {
             Ok(port) => Ok(port),
             Err(_) => self.gateway.put(&key, id, door, ports::free(first)).await,
-        }
-    }
-
-    async fn bring_queue(&self, name: &str, spec: &QueueSpec) -> Result<Outputs, Fault> {
-        let queue = self.queues.put(name, arn("sqs", name), spec).await?;
-        let url = self.queues.url(name);
-        Ok(outputs(&[("arn", queue.arn.clone()), ("name", name.to_owned()), ("url", url)]))
-    }
-
-    async fn bring_mapping(
-        &self,
-        name: &str,
-        spec: &EventSourceMappingSpec,
-        old: Option<&Entry>,
-    ) -> Result<Outputs, Fault> {
-        let kind = EventSourceMappingSpec::KIND;
-        let (Some(queue), Some(_)) = (spec.queue_arn.get(), spec.function_arn.get()) else {
-            return Err(invalid(kind, name, "its queue_arn and function_arn are not known yet"));
-        };
-        if self.queues.by_arn(queue).is_none() {
-            return Err(invalid(kind, name, &format!("there is no queue {queue}")));
-        }
-        if spec.batch_size == 0 {
-            return Err(invalid(kind, name, "a batch has at least one message"));
-        }
-        self.mappings.put(name, spec).await;
-        let uuid = old.and_then(|old| old.outputs.get("uuid").cloned()).unwrap_or_else(uuid);
-        let state = if spec.enabled { "Enabled" } else { "Disabled" };
-        Ok(outputs(&[("uuid", uuid), ("state", state.to_owned())]))
-    }
-
-    /// Reads the outputs of a resource that change by themselves: how much a queue holds, and how old the lines of a
-    /// log group are.
-    pub(crate) async fn live(&self, kind: &str, name: &str) -> Outputs {
-        let mut live = Outputs::new();
-        if kind == LogGroupSpec::KIND {
-            let (logs, group) = (self.logs.clone(), name.to_owned());
-            let first = Query { after: None, since_ms: 0, limit: 1 };
-            let page = tokio::task::spawn_blocking(move || logs.read(&group, &first)).await;
-            if let Ok(Ok(page)) = page {
-                let oldest_ms = page.events.first().map_or_else(now_ms, |event| event.timestamp);
-                live.insert(OLDEST_MS.to_owned(), oldest_ms.to_string());
-            }
-        }
-        if kind == QueueSpec::KIND
-            && let Some(queue) = self.queues.get(name)
-            && let Ok(depth) = self.queues.depth(&queue).await
-        {
-            let held = match depth.all() {
-                0 => None,
-                1 => Some("1 message".to_owned()),
-                many => Some(format!("{many} messages")),
-            };
-            live.extend(held.map(|held| ("held".to_owned(), held)));
-            let oldest = depth.oldest_ms.map(|age| (age / 1_000).to_string());
-            live.extend(oldest.map(|age| ("oldest_s".to_owned(), age)));
-        }
-        live
-    }
-
-    fn bring_invoke_config(&self, name: &str, spec: &EventInvokeConfigSpec) -> Result<Outputs, Fault> {
-        if spec.function_name.get().is_none() || spec.on_failure_arn.get().is_none() {
-            let why = "its function_name and on_failure_arn are not known yet";
-            return Err(invalid(EventInvokeConfigSpec::KIND, name, why));
-        }
-        self.bus.put_invoke_config(name, spec);
-        Ok(Outputs::new())
-    }
-
-    fn bring_permission(
-        &self,
-        name: &str,
-        spec: &PermissionSpec,
-        old: Option<&Entry>,
-    ) -> Result<Outputs, Fault> {
-        if let Some(old) = old.filter(|old| parse(PermissionSpec::KIND, name, &old.spec).as_ref() != Ok(spec))
-        {
-            self.end_permission(name, old);
-        }
-        let (Some(source), Some(function)) = (spec.source_arn.get(), spec.function_name.get()) else {
-            let why = "its source_arn and function_name are not known yet";
-            return Err(invalid(PermissionSpec::KIND, name, why));
-        };
-        if spec.principal == EVENTS_PRINCIPAL {
-            self.bus.permit(name, spec);
-        } else if let Some(api) = api_of(source) {
-            self.gateway.permit(api, function);
-        }
-        Ok(outputs(&[("statement_id", name.to_owned())]))
-    }
-
-    fn end_permission(&self, name: &str, old: &Entry) {
-        self.bus.forbid(name);
-        let Ok(old) = parse::<PermissionSpec>(PermissionSpec::KIND, name, &old.spec) else { return };
-        let api = old.source_arn.get().and_then(|source| api_of(source));
-        if let (Some(api), Some(function)) = (api, old.function_name.get()) {
-            self.gateway.forbid(api, function);
         }
     }
 

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::order::{Half, Step, steps};
-use super::{Done, Failure, Outcome, Skipped};
+use super::outcome::{Done, Failure, Outcome, Skipped};
 use crate::address::Address;
 use crate::call::{bounded, millis};
 use crate::change::{Action, Change, Why};

@@ -15,7 +15,8 @@ use hyper::{Request, Response, StatusCode};
 
 use super::answer;
 use super::event::{Context, event};
-use super::settings::{Front, Settings};
+use super::front::Front;
+use super::settings::Settings;
 use crate::body::{self, BodyError};
 use crate::clock::now_ms;
 use crate::connections::Place;

@@ -18,6 +18,7 @@
 mod answer;
 mod cors;
 mod event;
+mod front;
 mod handle;
 mod ingest;
 mod routes;
@@ -37,9 +38,10 @@ use tokio_util::sync::CancellationToken;
 use crate::lambda::Runner;
 use crate::lock::write;
 use crate::queue_sender::QueueSender;
+use front::{Front, Shared};
 pub use server::FIRST_PORT;
 pub use settings::Door;
-use settings::{Front, Settings, Shared};
+use settings::Settings;
 
 /// The HTTP APIs of this machine. Clones are the same gateway.
 #[derive(Clone)]

@@ -7,8 +7,8 @@ use hitctl_engine::Fault;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use super::front::Front;
 use super::handle;
-use super::settings::Front;
 use crate::clock::pause;
 use crate::connections::Place;
 use crate::server::Server;

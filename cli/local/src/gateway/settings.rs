@@ -1,7 +1,6 @@
-//! The settings of one API, made from its spec and ready to be served, and the state that its requests are answered from.
+//! The settings of one API, made from its spec and ready to be served.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
-use std::sync::{Arc, OnceLock, RwLock};
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use hitctl_engine::{Fault, Value};
@@ -11,9 +10,6 @@ use super::cors::Rules;
 use super::ingest::Ingest;
 use super::routes::Routes;
 use super::throttle::Bucket;
-use crate::lambda::Runner;
-use crate::lock::read;
-use crate::queue_sender::QueueSender;
 
 /// The front end of a function.
 #[derive(Clone, Copy, Debug)]
@@ -88,35 +84,4 @@ fn name_in(function_arn: &str) -> Option<&str> {
 
 fn no_function() -> Fault {
     Fault::fatal("bad_integration", "the HTTP API names no function")
-}
-
-/// State that all APIs of a gateway share.
-pub(super) struct Shared {
-    pub(super) runner: Runner,
-    pub(super) region: String,
-    pub(super) account: String,
-    /// The functions that an API may call, by the API's id.
-    pub(super) permits: RwLock<HashMap<String, HashSet<String>>>,
-    /// The queues, for what goes to them without a function.
-    pub(super) post: OnceLock<Arc<dyn QueueSender>>,
-}
-
-impl Shared {
-    /// Whether an API may call a function.
-    pub(super) fn permitted(&self, api_id: &str, function: &str) -> bool {
-        read(&self.permits).get(api_id).is_some_and(|functions| functions.contains(function))
-    }
-}
-
-/// State that all connections of one API share.
-pub(super) struct Front {
-    pub(super) gateway: Arc<Shared>,
-    pub(super) port: u16,
-    pub(super) settings: RwLock<Arc<Settings>>,
-}
-
-impl Front {
-    pub(super) fn settings(&self) -> Arc<Settings> {
-        Arc::clone(&read(&self.settings))
-    }
 }

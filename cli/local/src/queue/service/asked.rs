@@ -1,4 +1,4 @@
-//! The requests, field by field as in the service model, without the queue's URL. Names that are not here are not looked at.
+//! The requests, field by field as in the service model. Names that are not here are not looked at.
 
 use std::collections::BTreeMap;
 
@@ -6,14 +6,14 @@ use serde::Deserialize;
 
 use crate::queue::{Attribute, Attributes};
 
-/// The queue of a call.
+/// What most calls say.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct OfQueue {
     pub(super) queue_url: String,
 }
 
-/// `SendMessage`.
+/// What is sent.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Content {
@@ -25,10 +25,20 @@ pub(super) struct Content {
     pub(super) message_system_attributes: BTreeMap<String, Attribute>,
 }
 
+/// `SendMessage`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Sent {
+    pub(super) queue_url: String,
+    #[serde(flatten)]
+    pub(super) content: Content,
+}
+
 /// `ReceiveMessage`. `AttributeNames` is the older name of `MessageSystemAttributeNames`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Received {
+    pub(super) queue_url: String,
     pub(super) max_number_of_messages: Option<i64>,
     pub(super) visibility_timeout: Option<i64>,
     pub(super) wait_time_seconds: Option<i64>,
@@ -43,16 +53,18 @@ pub(super) struct Received {
 /// `DeleteMessage`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct Delete {
+pub(super) struct Deleted {
+    pub(super) queue_url: String,
     pub(super) receipt_handle: String,
 }
 
-/// `ChangeMessageVisibility`; in a batch the timeout may be missing.
+/// `ChangeMessageVisibility`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct Hide {
+pub(super) struct Hidden {
+    pub(super) queue_url: String,
     pub(super) receipt_handle: String,
-    pub(super) visibility_timeout: Option<i64>,
+    pub(super) visibility_timeout: i64,
 }
 
 /// One of a batch.
@@ -68,8 +80,25 @@ pub(super) struct Entry<T> {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Batch<T> {
+    pub(super) queue_url: String,
     #[serde(default = "Vec::new")]
     pub(super) entries: Vec<Entry<T>>,
+}
+
+/// An entry of `DeleteMessageBatch`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Delete {
+    pub(super) receipt_handle: String,
+}
+
+/// An entry of `ChangeMessageVisibilityBatch`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Hide {
+    pub(super) receipt_handle: String,
+    #[serde(default)]
+    pub(super) visibility_timeout: i64,
 }
 
 /// `GetQueueUrl`.
@@ -85,6 +114,7 @@ pub(super) struct Url {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Described {
+    pub(super) queue_url: String,
     #[serde(default)]
     pub(super) attribute_names: Vec<String>,
 }

@@ -4,10 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use serde_json::{Value as Json, json};
 
-use super::{asked, hidden, outcome, outgoing, parsed, receipt};
+use super::{asked, hidden, outcome, outgoing, receipt};
 use crate::queue::error::{MAX_BYTES, Refusal};
 use crate::queue::message::md5_of_attributes;
 use crate::queue::{Attribute, Queue, Queues, Sent, check};
@@ -48,31 +47,31 @@ pub(super) fn sent(sent: &Sent, trace: Option<&str>, id: Option<&str>) -> Json {
     shown
 }
 
-/// Reads a batch that SQS would take: up to ten entries, each with an id of its own.
-fn entries<T: DeserializeOwned>(body: &[u8]) -> Result<Vec<asked::Entry<T>>, Refusal> {
-    let asked::Batch { entries } = parsed(body)?;
-    let mut seen = BTreeSet::new();
-    match entries.len() {
-        0 => return Err(Refusal::EmptyBatch),
-        many if many > MAX_ENTRIES => return Err(Refusal::TooMany(many)),
-        _ => {}
-    }
-    for asked::Entry { id, .. } in &entries {
-        if !check::is_plain(id) {
-            return Err(Refusal::BatchId);
-        }
-        if !seen.insert(id) {
-            return Err(Refusal::Twice(id.clone()));
-        }
-    }
-    Ok(entries)
-}
-
 impl Queues {
-    pub(super) async fn send_batch(&self, queue: &Arc<Queue>, body: &[u8]) -> Result<Outcome, Refusal> {
+    fn batch<T>(&self, batch: &asked::Batch<T>) -> Result<Arc<Queue>, Refusal> {
+        let queue = self.found(&batch.queue_url)?;
+        let mut seen = BTreeSet::new();
+        match batch.entries.len() {
+            0 => return Err(Refusal::EmptyBatch),
+            many if many > MAX_ENTRIES => return Err(Refusal::TooMany(many)),
+            _ => {}
+        }
+        for asked::Entry { id, .. } in &batch.entries {
+            if !check::is_plain(id) {
+                return Err(Refusal::BatchId);
+            }
+            if !seen.insert(id) {
+                return Err(Refusal::Twice(id.clone()));
+            }
+        }
+        Ok(queue)
+    }
+
+    pub(super) async fn send_batch(&self, batch: asked::Batch<asked::Content>) -> Result<Outcome, Refusal> {
+        let queue = self.batch(&batch)?;
         let mut outcome = Outcome::default();
         let (mut ids, mut messages, mut bytes) = (Vec::new(), Vec::new(), 0);
-        for asked::Entry { id, what } in entries(body)? {
+        for asked::Entry { id, what } in batch.entries {
             let judged = outgoing(what).and_then(|message| {
                 bytes += check::size(&message);
                 check::message(&message)?;
@@ -90,7 +89,7 @@ impl Queues {
             return Err(Refusal::BatchTooLong(bytes));
         }
         if !messages.is_empty() {
-            let all = self.send(queue, messages).await?;
+            let all = self.send(&queue, messages).await?;
             outcome.successful = ids
                 .iter()
                 .zip(&all)
@@ -100,10 +99,11 @@ impl Queues {
         Ok(outcome)
     }
 
-    pub(super) async fn delete_batch(&self, body: &[u8]) -> Result<Outcome, Refusal> {
+    pub(super) async fn delete_batch(&self, batch: asked::Batch<asked::Delete>) -> Result<Outcome, Refusal> {
+        self.batch(&batch)?;
         let (mut outcome, mut receipts) = (Outcome::default(), Vec::new());
-        for asked::Entry { id, what: asked::Delete { receipt_handle } } in entries(body)? {
-            match receipt(&receipt_handle) {
+        for asked::Entry { id, what } in batch.entries {
+            match receipt(&what.receipt_handle) {
                 Ok(receipt) => {
                     receipts.push(receipt);
                     outcome.successful.push(json!({ "Id": id }));
@@ -115,19 +115,21 @@ impl Queues {
         Ok(outcome)
     }
 
-    pub(super) async fn hide_batch(&self, queue: &Arc<Queue>, body: &[u8]) -> Result<Outcome, Refusal> {
+    pub(super) async fn hide_batch(&self, batch: asked::Batch<asked::Hide>) -> Result<Outcome, Refusal> {
+        let queue = self.batch(&batch)?;
         let (mut answer, mut wishes, mut ids) = (Outcome::default(), Vec::new(), Vec::new());
-        for asked::Entry { id, what: asked::Hide { receipt_handle, visibility_timeout } } in entries(body)? {
-            let seconds = visibility_timeout.unwrap_or_default();
-            match receipt(&receipt_handle).and_then(|it| Ok((it, hidden(seconds)?))) {
+        for asked::Entry { id, what } in batch.entries {
+            let wish =
+                receipt(&what.receipt_handle).and_then(|it| Ok((it, hidden(what.visibility_timeout)?)));
+            match wish {
                 Ok(wish) => {
                     wishes.push(wish);
-                    ids.push((id, receipt_handle));
+                    ids.push((id, what.receipt_handle));
                 }
                 Err(refusal) => answer.fail(&id, &refusal),
             }
         }
-        for ((id, handle), change) in ids.iter().zip(self.hide(queue, wishes).await?) {
+        for ((id, handle), change) in ids.iter().zip(self.hide(&queue, wishes).await?) {
             match outcome(change, handle) {
                 Ok(()) => answer.successful.push(json!({ "Id": id })),
                 Err(refusal) => answer.fail(id, &refusal),

@@ -5,6 +5,7 @@
 
 mod asked;
 mod batch;
+mod describe;
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
@@ -17,7 +18,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::error::{MAX_BYTES, Refusal};
+use super::error::Refusal;
 use super::{Attributes, Change, Message, Outgoing, Queue, Queues, Receipt, Wish, check, md5_of_attributes};
 use crate::answer::{Answer, JSON};
 use crate::front::{Call, Service};
@@ -61,8 +62,34 @@ fn refused(refusal: &Refusal) -> Answer {
 impl Queues {
     async fn call(&self, operation: &str, body: &[u8]) -> Result<Vec<u8>, Refusal> {
         match operation {
+            "SendMessage" => written(&self.send_one(parsed(body)?).await?),
+            "SendMessageBatch" => written(&self.send_batch(parsed(body)?).await?),
+            "ReceiveMessage" => written(&self.receive_messages(parsed(body)?).await?),
+            "DeleteMessage" => {
+                let asked: asked::Deleted = parsed(body)?;
+                self.found(&asked.queue_url)?;
+                self.remove(vec![receipt(&asked.receipt_handle)?]).await?;
+                Ok(Vec::new())
+            }
+            "DeleteMessageBatch" => written(&self.delete_batch(parsed(body)?).await?),
+            "ChangeMessageVisibility" => {
+                self.hide_one(parsed(body)?).await?;
+                Ok(Vec::new())
+            }
+            "ChangeMessageVisibilityBatch" => written(&self.hide_batch(parsed(body)?).await?),
             "GetQueueUrl" => written(&self.queue_url(&parsed(body)?)?),
+            "GetQueueAttributes" => written(&self.queue_attributes(parsed(body)?).await?),
             "ListQueues" => written(&self.list(&parsed(body)?)),
+            "ListDeadLetterSourceQueues" => written(&self.sources(&parsed(body)?)?),
+            "ListQueueTags" => {
+                let asked: asked::OfQueue = parsed(body)?;
+                written(&json!({ "Tags": self.found(&asked.queue_url)?.spec().tags }))
+            }
+            "PurgeQueue" => {
+                let asked: asked::OfQueue = parsed(body)?;
+                self.purge(&self.found(&asked.queue_url)?).await?;
+                Ok(Vec::new())
+            }
             "CreateQueue" | "DeleteQueue" | "SetQueueAttributes" | "TagQueue" | "UntagQueue"
             | "AddPermission" | "RemovePermission" => Err(Refusal::Unsupported(format!(
                 "{operation} is not supported here: queues of the local cloud are made and changed by `hitctl deploy --env local`."
@@ -72,65 +99,36 @@ impl Queues {
                     "{operation} is not supported here: `hitctl dlq redrive --env local` moves dead letters back."
                 )))
             }
-            _ => self.call_of_queue(operation, body).await,
-        }
-    }
-
-    /// Answers a call that names a queue.
-    async fn call_of_queue(&self, operation: &str, body: &[u8]) -> Result<Vec<u8>, Refusal> {
-        let queue = || -> Result<Arc<Queue>, Refusal> {
-            let asked::OfQueue { queue_url } = parsed(body)?;
-            self.by_url(&queue_url).ok_or(Refusal::NoQueue)
-        };
-        match operation {
-            "SendMessage" => written(&self.send_one(&queue()?, parsed(body)?).await?),
-            "SendMessageBatch" => written(&self.send_batch(&queue()?, body).await?),
-            "ReceiveMessage" => written(&self.receive_messages(&queue()?, parsed(body)?).await?),
-            "DeleteMessage" => {
-                queue()?;
-                let asked: asked::Delete = parsed(body)?;
-                self.remove(vec![receipt(&asked.receipt_handle)?]).await?;
-                Ok(Vec::new())
-            }
-            "DeleteMessageBatch" => {
-                queue()?;
-                written(&self.delete_batch(body).await?)
-            }
-            "ChangeMessageVisibility" => {
-                self.hide_one(&queue()?, parsed(body)?).await?;
-                Ok(Vec::new())
-            }
-            "ChangeMessageVisibilityBatch" => written(&self.hide_batch(&queue()?, body).await?),
-            "GetQueueAttributes" => written(&self.queue_attributes(&queue()?, parsed(body)?).await?),
-            "ListDeadLetterSourceQueues" => written(&self.sources(&queue()?)),
-            "ListQueueTags" => written(&json!({ "Tags": queue()?.spec().tags })),
-            "PurgeQueue" => {
-                self.purge(&queue()?).await?;
-                Ok(Vec::new())
-            }
             _ => Err(Refusal::UnknownOperation(operation.to_owned())),
         }
     }
 
-    async fn send_one(&self, queue: &Arc<Queue>, asked: asked::Content) -> Result<Json, Refusal> {
-        let message = outgoing(asked)?;
+    fn found(&self, url: &str) -> Result<Arc<Queue>, Refusal> {
+        self.by_url(url).ok_or(Refusal::NoQueue)
+    }
+
+    async fn send_one(&self, asked: asked::Sent) -> Result<Json, Refusal> {
+        let queue = self.found(&asked.queue_url)?;
+        let message = outgoing(asked.content)?;
         check::message(&message)?;
         let trace = message.trace.clone();
-        let sent = self.send(queue, vec![message]).await?.pop();
+        let sent = self.send(&queue, vec![message]).await?.pop();
         let sent = sent.ok_or_else(|| Refusal::Invalid("nothing was sent".to_owned()))?;
         Ok(batch::sent(&sent, trace.as_deref(), None))
     }
 
-    async fn receive_messages(&self, queue: &Arc<Queue>, asked: asked::Received) -> Result<Json, Refusal> {
+    async fn receive_messages(&self, asked: asked::Received) -> Result<Json, Refusal> {
+        let queue = self.found(&asked.queue_url)?;
         let max = within(asked.max_number_of_messages.unwrap_or(1), "MaxNumberOfMessages", 1, MAX_MESSAGES)?;
         let wait = within(asked.wait_time_seconds.unwrap_or(0), "WaitTimeSeconds", 0, MAX_WAIT_S)?;
+        let hidden_s = asked.visibility_timeout.map(hidden).transpose()?;
         let wish = Wish {
             max: usize::try_from(max).unwrap_or(1),
-            hidden_s: asked.visibility_timeout.map(hidden).transpose()?,
+            hidden_s,
             wait: Duration::from_secs(u64::from(wait)),
         };
         let system = [asked.attribute_names, asked.message_system_attribute_names].concat();
-        let messages = self.receive(queue, wish).await?.take();
+        let messages = self.receive(&queue, wish).await?.take();
         if messages.is_empty() {
             return Ok(json!({}));
         }
@@ -138,54 +136,11 @@ impl Queues {
         Ok(json!({ "Messages": messages.iter().map(shown).collect::<Vec<_>>() }))
     }
 
-    async fn hide_one(&self, queue: &Arc<Queue>, asked: asked::Hide) -> Result<(), Refusal> {
-        let timeout = asked.visibility_timeout;
-        let seconds = timeout.ok_or_else(|| Refusal::Missing("VisibilityTimeout".to_owned()))?;
-        let wish = (receipt(&asked.receipt_handle)?, hidden(seconds)?);
-        let changed = self.hide(queue, vec![wish]).await?;
+    async fn hide_one(&self, asked: asked::Hidden) -> Result<(), Refusal> {
+        let queue = self.found(&asked.queue_url)?;
+        let (receipt, seconds) = (receipt(&asked.receipt_handle)?, hidden(asked.visibility_timeout)?);
+        let changed = self.hide(&queue, vec![(receipt, seconds)]).await?;
         changed.first().map_or(Ok(()), |change| outcome(*change, &asked.receipt_handle))
-    }
-
-    fn queue_url(&self, asked: &asked::Url) -> Result<Json, Refusal> {
-        let ours = asked.owner.as_deref().is_none_or(|owner| owner == crate::constants::ACCOUNT);
-        let found = self.get(&asked.queue_name).filter(|_| ours).ok_or(Refusal::NoQueue)?;
-        Ok(json!({ "QueueUrl": self.url(&found.name) }))
-    }
-
-    fn list(&self, asked: &asked::Listed) -> Json {
-        let all = self.all().into_iter();
-        let ours = all.filter(|queue| queue.name.starts_with(&asked.queue_name_prefix));
-        let urls: Vec<String> = ours.map(|queue| self.url(&queue.name)).collect();
-        if urls.is_empty() { json!({}) } else { json!({ "QueueUrls": urls }) }
-    }
-
-    /// The queues whose dead letters come here.
-    fn sources(&self, dead: &Arc<Queue>) -> Json {
-        let all = self.all().into_iter();
-        let sources = all.filter(|queue| self.dead_letters(queue).is_some_and(|other| other.arn == dead.arn));
-        let urls: Vec<String> = sources.map(|queue| self.url(&queue.name)).collect();
-        json!({ "queueUrls": urls })
-    }
-
-    async fn queue_attributes(&self, queue: &Arc<Queue>, asked: asked::Described) -> Result<Json, Refusal> {
-        let depth = self.depth(queue).await?;
-        let mut all = settings(queue);
-        all.extend([
-            ("ApproximateNumberOfMessages", depth.visible.to_string()),
-            ("ApproximateNumberOfMessagesNotVisible", depth.in_flight.to_string()),
-            ("ApproximateNumberOfMessagesDelayed", depth.delayed.to_string()),
-        ]);
-        let mut shown = BTreeMap::new();
-        for name in &asked.attribute_names {
-            if name == "All" {
-                shown.append(&mut all.clone());
-            } else if let Some((name, value)) = all.get_key_value(name.as_str()) {
-                shown.insert(name, value.clone());
-            } else if !OTHERS.contains(&name.as_str()) {
-                return Err(Refusal::AttributeName(name.clone()));
-            }
-        }
-        Ok(if shown.is_empty() { json!({}) } else { json!({ "Attributes": shown }) })
     }
 }
 
@@ -277,54 +232,4 @@ fn is_wanted(name: &str, wanted: &str) -> bool {
     wanted == "All"
         || wanted == name
         || wanted.strip_suffix(".*").is_some_and(|prefix| name.starts_with(prefix))
-}
-
-/// Attributes that SQS knows, and that a standard queue may lack.
-const OTHERS: &[&str] = &[
-    "RedrivePolicy",
-    "RedriveAllowPolicy",
-    "Policy",
-    "FifoQueue",
-    "ContentBasedDeduplication",
-    "KmsMasterKeyId",
-    "KmsDataKeyReusePeriodSeconds",
-    "DeduplicationScope",
-    "FifoThroughputLimit",
-];
-
-fn settings(queue: &Queue) -> BTreeMap<&'static str, String> {
-    let spec = queue.spec();
-    let created = (queue.created_ms / 1000).to_string();
-    let mut all = BTreeMap::from([
-        ("QueueArn", queue.arn.clone()),
-        ("CreatedTimestamp", created.clone()),
-        ("LastModifiedTimestamp", created),
-        ("VisibilityTimeout", spec.visibility_timeout_s.to_string()),
-        ("MessageRetentionPeriod", spec.retention_s.to_string()),
-        ("MaximumMessageSize", MAX_BYTES.to_string()),
-        ("DelaySeconds", "0".to_owned()),
-        ("ReceiveMessageWaitTimeSeconds", "0".to_owned()),
-        ("SqsManagedSseEnabled", spec.managed_encryption.to_string()),
-    ]);
-    if let Some(redrive) = &spec.redrive {
-        let policy = json!({
-            "deadLetterTargetArn": redrive.dead_letter_arn.get(),
-            "maxReceiveCount": redrive.max_receive_count,
-        });
-        all.insert("RedrivePolicy", policy.to_string());
-    }
-    if !spec.senders.is_empty() {
-        let statement = |sender: &hitctl_resources::Sender| {
-            json!({
-                "Effect": "Allow",
-                "Principal": { "Service": sender.service },
-                "Action": "sqs:SendMessage",
-                "Resource": queue.arn,
-                "Condition": { "ArnEquals": { "aws:SourceArn": sender.source_arn } },
-            })
-        };
-        let statements: Vec<Json> = spec.senders.iter().map(statement).collect();
-        all.insert("Policy", json!({ "Version": "2012-10-17", "Statement": statements }).to_string());
-    }
-    all
 }
