@@ -9,7 +9,7 @@ use hitctl_resources::aws::fault::{Doing, ToFault as _};
 use hitctl_stack::address;
 use tokio_util::sync::CancellationToken;
 
-use super::batch::{self, Results, settled};
+use super::batch::{self, CallResults, Sending, settled};
 
 /// The most bytes in one call, by EventBridge's own count: <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevents.html>.
 /// Its reference says "less than 1MB".
@@ -68,16 +68,20 @@ impl Bus {
     /// Puts events on it, at most ten, and says of each which id it got, or why it was not taken. What
     /// EventBridge did not take just now is sent again for a while.
     pub async fn put(&self, events: &[BusEvent], stop: &CancellationToken) -> Vec<Result<String, Fault>> {
-        let message = "EventBridge did not say what became of some events";
-        let unknown = ("the event was not sent", Fault::fatal("unanswered", message));
-        let to = (address::event_rule(), stop);
-        batch::send_all(events.len(), to, "putting events", unknown, |left| async move {
+        let sending = Sending {
+            address: address::event_rule(),
+            stop,
+            doing: "putting events",
+            unanswered: Fault::fatal("unanswered", "EventBridge did not say what became of some events"),
+            unsent: "the event was not sent",
+        };
+        let send = |left: Vec<usize>| async move {
             let entries = left.iter().map(|n| self.entry(&events[*n])).collect();
             let answer = self.client.put_events().set_entries(Some(entries)).send().await;
             let doing = Doing::new("put events on", format!("the bus {}", self.name), "events:PutEvents");
             // The SDK has sent it again already.
             let answer = answer.map_err(|error| settled(error.fault(&doing)))?;
-            let mut results = Results { settled: Vec::new(), busy: None };
+            let mut results = CallResults { settled: Vec::new(), busy: None };
             // Results come in the order of the entries.
             for (n, result) in left.into_iter().zip(answer.entries()) {
                 let Some(code) = result.error_code() else {
@@ -93,8 +97,8 @@ impl Bus {
                 }
             }
             Ok(results)
-        })
-        .await
+        };
+        sending.send_all(events.len(), send).await
     }
 
     fn entry(&self, event: &BusEvent) -> PutEventsRequestEntry {

@@ -36,21 +36,21 @@ pub trait Cloud: Send + Sync {
         None
     }
 
-    /// The AWS account that it is; `None` for the local cloud, which has no quotas, no versions and nobody else's access.
+    /// Returns the AWS account; `None` for the local cloud, which has no quotas, no versions and no access of others.
     fn account(&self) -> Option<&Aws> {
         None
     }
 
-    /// What SDK clients of its services are made of.
+    /// Returns the configuration for SDK clients of the cloud's services.
     fn sdk(&self) -> Result<SdkConfig, Fault>;
 
-    /// How often its logs may be asked for more. `FilterLogEvents` is bounded to a few calls a second, for the whole account.
+    /// Returns the shortest pause between two requests for log lines. `FilterLogEvents` is bounded to a few calls a second, for the whole account.
     fn logs_every(&self) -> Duration {
         if self.account().is_some() { Duration::from_secs(1) } else { Duration::from_millis(200) }
     }
 
-    /// How many invocations may run at once in the account, where that is bounded and known. Who may not ask, or asks an
-    /// emulator that does not know the call, goes on: the call that reserves says the rest.
+    /// How many invocations may run at once in the account, where that is bounded and known. `None` also where the caller may
+    /// not ask, or an emulator does not know the call: the call that reserves reports the rest.
     fn concurrency(&self) -> BoxFuture<'_, Option<Quota>> {
         async move {
             let quota = aws::concurrency_quota(&self.account()?.config).await;

@@ -337,7 +337,7 @@ impl Counts {
         Write::of_same(Some(item)).delete(&self.table, key(item))
     }
 
-    /// Adds the ends of some items to the actions, and what they have to the sum.
+    /// Adds the removal of some items to the actions, and their counts to the sum.
     fn take<'a>(
         &self,
         items: impl IntoIterator<Item = &'a Item>,
@@ -352,7 +352,7 @@ impl Counts {
         Ok(())
     }
 
-    /// Does all of it or nothing; `None` where something else came before.
+    /// Carries out all actions or none; `None` if another write came before.
     async fn done(&self, actions: Vec<TransactWriteItem>) -> Result<Option<()>, Fault> {
         Ok((self.table.transact(actions).await? == Written::Done).then_some(()))
     }

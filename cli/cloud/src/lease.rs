@@ -211,10 +211,22 @@ async fn beat(
         }
         let begun = Instant::now();
         let left = (alive + gives_up_after(taking.lasts)).saturating_duration_since(begun);
-        let expires = number((taking.clock)().saturating_add(taking.lasts.as_secs()));
-        let alive_again =
-            taking.table.set(KEY, (ATTR_OWNER, owner), (ATTR_BEAT, number(beat)), (ATTR_EXPIRES, expires));
-        let why = match timeout(left, alive_again).await {
+        let update = taking
+            .table
+            .updating(KEY)
+            .update_expression("SET #b = :b, #e = :e")
+            .condition_expression("#o = :o")
+            .expression_attribute_names("#b", ATTR_BEAT)
+            .expression_attribute_names("#e", ATTR_EXPIRES)
+            .expression_attribute_names("#o", ATTR_OWNER)
+            .expression_attribute_values(":b", number(beat))
+            .expression_attribute_values(
+                ":e",
+                number((taking.clock)().saturating_add(taking.lasts.as_secs())),
+            )
+            .expression_attribute_values(":o", text(owner));
+        let Ok(update) = update.build() else { return };
+        let why = match timeout(left, taking.table.update(update)).await {
             Ok(Ok(true)) => {
                 (alive, pause) = (begun, beats_every(taking.lasts));
                 continue;

@@ -35,7 +35,7 @@ const START: Phase = Phase::new("start");
 pub(crate) struct Local {
     place: Place,
     tags: Tags,
-    /// It, while it runs, or what is deployed to it.
+    /// The client of the running cloud, or the recorded resources of a stopped one.
     cloud: Result<Client, Arc<Offline>>,
     /// Reports that the local cloud has not answered yet.
     slow_calls: SlowCalls,

@@ -16,7 +16,7 @@ use hitctl_stack::address;
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
-use super::batch::{self, MOST_ENTRIES, Results, settled};
+use super::batch::{self, CallResults, MOST_ENTRIES, Sending, settled};
 
 /// The most bytes in one call: what queues take that were made before August 2025, and all others.
 const MOST_BYTES: usize = 256 * 1024;
@@ -148,10 +148,14 @@ impl Queue {
     /// Sends messages, at most ten, and says of each what became of it. What SQS did not take just now is sent
     /// again for a while.
     pub async fn send(&self, entries: &[Entry], stop: &CancellationToken) -> Vec<Result<(), Fault>> {
-        let message = "SQS did not say what became of some messages";
-        let unknown = ("the message was not sent", Fault::transient("unanswered", message));
-        let to = (address::queue(), stop);
-        batch::send_all(entries.len(), to, "sending messages", unknown, |left| async move {
+        let sending = Sending {
+            address: address::queue(),
+            stop,
+            doing: "sending messages",
+            unanswered: Fault::transient("unanswered", "SQS did not say what became of some messages"),
+            unsent: "the message was not sent",
+        };
+        let send = |left: Vec<usize>| async move {
             let built = left.iter().map(|n| {
                 let attributes = &entries[*n].attributes.0;
                 SendMessageBatchRequestEntry::builder()
@@ -166,7 +170,7 @@ impl Queue {
             let sent = call.set_entries(Some(built)).send().await;
             let sent = sent.map_err(|error| settled(self.fault("send to", "sqs:SendMessage", &error)))?;
             let taken = sent.successful.iter().filter_map(|taken| Some((taken.id.parse().ok()?, Ok(()))));
-            let mut results = Results { settled: taken.collect(), busy: None };
+            let mut results = CallResults { settled: taken.collect(), busy: None };
             for refused in &sent.failed {
                 let why =
                     format!("SQS did not take a message: {}", refused.message().unwrap_or(&refused.code));
@@ -178,8 +182,8 @@ impl Queue {
                 }
             }
             Ok(results)
-        })
-        .await
+        };
+        sending.send_all(entries.len(), send).await
     }
 
     /// Receives at most ten of what waits, and hides them from others for that many seconds. Nothing is there

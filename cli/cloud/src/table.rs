@@ -10,7 +10,7 @@ use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{
-    AttributeValue, KeysAndAttributes, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
+    AttributeValue, KeysAndAttributes, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
 };
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
@@ -163,24 +163,17 @@ impl Table {
         }
     }
 
-    /// Sets two attributes of an item that has `value` in `attribute`; `false` when it does not.
-    pub(super) async fn set(
-        &self,
-        key: &str,
-        (attribute, value): (&str, &str),
-        (first, first_value): (&str, AttributeValue),
-        (second, second_value): (&str, AttributeValue),
-    ) -> Result<bool, Fault> {
-        let call = self.client.update_item().table_name(&self.name).key(contract::ATTR_PATH, text(key));
-        let sent = call
-            .update_expression("SET #b = :b, #e = :e")
-            .condition_expression("#o = :o")
-            .expression_attribute_names("#b", first)
-            .expression_attribute_names("#e", second)
-            .expression_attribute_names("#o", attribute)
-            .expression_attribute_values(":b", first_value)
-            .expression_attribute_values(":e", second_value)
-            .expression_attribute_values(":o", text(value))
+    /// Changes an item; `false` when the condition does not hold.
+    pub(super) async fn update(&self, update: Update) -> Result<bool, Fault> {
+        let sent = self
+            .client
+            .update_item()
+            .table_name(&self.name)
+            .set_key(Some(update.key))
+            .update_expression(update.update_expression)
+            .set_condition_expression(update.condition_expression)
+            .set_expression_attribute_names(update.expression_attribute_names)
+            .set_expression_attribute_values(update.expression_attribute_values)
             .send()
             .await;
         match sent {
@@ -235,6 +228,11 @@ impl Table {
         let passes = codes.iter().any(|code| passing.contains(code));
         let kind = if passes { FaultKind::Transient } else { FaultKind::Fatal };
         Err(Fault { kind, ..fault })
+    }
+
+    /// An update of one of its items, to be completed.
+    pub(super) fn updating(&self, key: &str) -> aws_sdk_dynamodb::types::builders::UpdateBuilder {
+        Update::builder().table_name(&self.name).key(contract::ATTR_PATH, text(key))
     }
 
     fn fault<E>(&self, verb: &'static str, operation: &'static str, error: &SdkError<E>) -> Fault

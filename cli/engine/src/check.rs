@@ -41,7 +41,7 @@ pub const LEFT_ALONE: Code = Code::new("left_alone");
 /// The code of a change that loses data.
 pub const DATA_LOSS: Code = Code::new("data_loss");
 
-/// What there is to say about a plan, in its order. Hints are left to the caller, who knows the commands.
+/// Checks a plan, and returns the findings in the order of its changes. They have no hints: only the caller knows the commands.
 pub fn check(plan: &Plan) -> Vec<Finding> {
     let about = |change| ownership(change).or_else(|| data_loss(change)).or_else(|| under_kept(plan, change));
     plan.changes.iter().filter_map(about).collect()

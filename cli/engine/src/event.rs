@@ -11,7 +11,7 @@ use crate::call::millis;
 use crate::change::Action;
 use crate::fault::Fault;
 
-/// The name of a long part of a run, in `snake_case`. What the parts are, those who run them know.
+/// The name of a long part of a run, in `snake_case`. The crates that run the parts name them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Phase(Cow<'static, str>);
@@ -20,11 +20,6 @@ impl Phase {
     /// A part of that name.
     pub const fn new(name: &'static str) -> Self {
         Self(Cow::Borrowed(name))
-    }
-
-    /// The name.
-    pub fn name(&self) -> &str {
-        &self.0
     }
 }
 

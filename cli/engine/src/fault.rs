@@ -22,7 +22,7 @@ pub struct Fault {
     pub code: Code,
     /// What failed: a lower-case fragment fit for "error: {message}".
     pub message: String,
-    /// What the service said, with its operation, or the error below.
+    /// The cause: the message of the service with the operation, or the error of a library.
     #[source]
     pub cause: Option<Cause>,
     /// What to do next.
@@ -39,7 +39,7 @@ pub enum FaultKind {
     Transient,
     /// Who we are could not be established.
     Credentials,
-    /// The resource does not exist, though an earlier call has found it: somebody has deleted it since.
+    /// The resource does not exist. Where an earlier call has found it, somebody has deleted it since.
     NotFound,
     /// A resource of that name is there, and is not ours.
     NotOurs,
@@ -86,7 +86,7 @@ impl Fault {
         self
     }
 
-    /// Adds the error below, or what the service said.
+    /// Adds the cause: an error, or the message of a service.
     #[must_use]
     pub fn caused_by(mut self, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.cause = Some(Cause::new(cause));
@@ -107,7 +107,7 @@ mod tests {
 
     use super::*;
 
-    /// An error on another one.
+    /// An error with a source.
     #[derive(Debug, thiserror::Error)]
     #[error("failed to connect")]
     struct Connect(#[source] io::Error);

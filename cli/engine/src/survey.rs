@@ -68,11 +68,10 @@ impl SurveyError {
     }
 }
 
-/// How often a resource is read that is deleted while it is read.
+/// The most reads of a resource that is deleted, and perhaps created again, while it is read.
 const READS: usize = 3;
 
-/// Reads one resource. It takes several calls, between which somebody else may delete it: then it is read again, and found to be
-/// absent.
+/// Reads one resource. A read takes several calls. If somebody deletes the resource in between, a second read finds it absent.
 async fn read(driver: &dyn Driver, cx: &Cx, node: &Node) -> Result<Option<Live>, Fault> {
     for _ in 1..READS {
         match driver.read(cx, node).await {

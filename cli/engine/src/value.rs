@@ -76,7 +76,7 @@ pub type References = BTreeSet<Address>;
 
 /// Replaces the references in `spec` by plain values, asking `outputs` for what other resources have.
 ///
-/// What is not known yet stays a reference: it is `(known after deploy)`.
+/// References to outputs that are not known yet stay, and are shown as `(known after deploy)`.
 pub fn resolve<'a>(spec: &Json, outputs: &dyn Fn(&Address) -> Option<&'a Outputs>) -> Json {
     match source(spec) {
         Some(Source::Known { value, .. }) => return value,

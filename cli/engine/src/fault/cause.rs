@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-/// The error below a fault, with those below it. In JSON it is its text alone; two are equal when their texts are.
+/// The error that led to a fault, with its own sources. JSON has its text alone, and two causes are equal when their texts are.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 pub struct Cause {
@@ -16,7 +16,7 @@ pub struct Cause {
 }
 
 impl Cause {
-    /// A cause: an error, or the words of a service.
+    /// A cause: an error, or the message of a service.
     pub fn new(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         let error = error.into();
         Self { text: error.to_string().into(), error: error.into() }

@@ -6,18 +6,18 @@ use std::ops::Deref;
 
 use serde::{Deserialize, Serialize};
 
-/// A code: a stable word for scripts. It is one of ours, in `snake_case`, or that of a service, as the service writes it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+/// The code of a fault, a stable word for scripts: one of hitctl's, in `snake_case`, or one of a service, as the service writes it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Code(Cow<'static, str>);
 
 impl Code {
-    /// A code of ours. One that is compared anywhere is a constant.
+    /// A code of hitctl. A code that is compared somewhere is a constant.
     pub const fn new(code: &'static str) -> Self {
         Self(Cow::Borrowed(code))
     }
 
-    /// The word.
+    /// The code as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
