@@ -35,10 +35,10 @@ impl Resource for Alias {
     async fn read(&self, cx: &CallContext<'_>, _want: Option<&AliasSpec>) -> Read<AliasSpec> {
         let (function, alias) = parts(cx.name);
         let request = self.client.get_function_configuration().function_name(function).qualifier(alias);
-        let call = cx.call("read", "lambda:GetFunctionConfiguration").waiting(&READ, "reading the alias");
+        let call = cx.call("read", "lambda:GetFunctionConfiguration").retrying(&READ, "reading the alias");
         let version = call.find(|| request.clone().send());
         let request = self.client.get_alias().function_name(function).name(alias);
-        let call = cx.call("read", "lambda:GetAlias").waiting(&READ, "reading the alias");
+        let call = cx.call("read", "lambda:GetAlias").retrying(&READ, "reading the alias");
         let routing = call.find(|| request.clone().send());
         let (version, routing) = tokio::try_join!(version, routing)?;
         let weights = routing.and_then(|routing| weights(routing.routing_config()));
@@ -57,7 +57,7 @@ impl Resource for Alias {
         let (function, _) = parts(cx.name);
         // Visitors get it with the switch: it is ready before that.
         let number = self.publish(cx, &want.release, false).await?;
-        let call = pointing(cx, function).waiting(&WRITE, "switching the alias");
+        let call = pointing(cx, function).retrying(&WRITE, "switching the alias");
         if !point(call, &self.client, function, number, &want.release).await? {
             self.make(cx, number, &want.release).await?;
         }
@@ -72,7 +72,7 @@ impl Resource for Alias {
             return Ok(());
         }
         let request = self.client.delete_alias().function_name(function).name(alias);
-        let call = cx.call("delete", "lambda:DeleteAlias").waiting(&WRITE, "deleting the alias");
+        let call = cx.call("delete", "lambda:DeleteAlias").retrying(&WRITE, "deleting the alias");
         call.find(|| request.clone().send()).await.map(drop)
     }
 }
@@ -116,7 +116,7 @@ impl Alias {
         let attempt = || async move {
             let publish =
                 || cx.call_on("publish", format!("function {function}"), "lambda:PublishVersion").once();
-            if let Some(made) = publish().absent_on(&[CONFLICT]).find(|| request.clone().send()).await? {
+            if let Some(made) = publish().none_on(&[CONFLICT]).find(|| request.clone().send()).await? {
                 return Ok(made);
             }
             // Just made, and not ready yet; or never to be, which asking again would not find out.
@@ -152,7 +152,7 @@ impl Alias {
             self.client.update_function_configuration().function_name(function).description(release);
         let answer = cx
             .call_on("describe", format!("function {function}"), "lambda:UpdateFunctionConfiguration")
-            .waiting(&WRITE, "describing the release")
+            .retrying(&WRITE, "describing the release")
             .send(|| request.clone().send())
             .await?;
         let until = Until::Updated(answer.last_modified().map(str::to_owned));
@@ -165,7 +165,7 @@ impl Alias {
         let request = self.client.create_alias().function_name(function).name(alias);
         let request = &request.function_version(number.to_string()).description(release);
         let attempt = || async move {
-            let call = cx.call("create", "lambda:CreateAlias").once().absent_if("", "already exist");
+            let call = cx.call("create", "lambda:CreateAlias").once().none_on_message("", "already exist");
             if call.find(|| request.clone().send()).await?.is_some() {
                 return Ok(());
             }
@@ -216,7 +216,7 @@ impl Alias {
         let request =
             self.client.list_tags().resource(self.aws.arn("lambda", &format!("function:{function}")));
         let call = cx.call_on("read the tags of", format!("function {function}"), "lambda:ListTags");
-        let call = call.waiting(&READ, "reading the function's tags");
+        let call = call.retrying(&READ, "reading the function's tags");
         let Some(found) = call.find(|| request.clone().send()).await? else { return Ok(false) };
         let tags = found.tags.unwrap_or_default().into_iter().collect();
         Ok(is_ours(&self.aws, Some(&tags)))

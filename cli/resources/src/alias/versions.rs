@@ -52,10 +52,10 @@ pub async fn switch(aws: &Aws, cx: &Cx, to: &Version) -> Result<(), Fault> {
     let (client, name, reader) = (Client::new(&aws.config), aws.base(), aws.reader());
     let of_reader = published(cx, &client, &reader).await?;
     if let Some(same) = of_reader.iter().find(|version| version.release == to.release) {
-        let call = pointing(cx, &reader).waiting(&SWITCH, "switching the reader's alias");
+        let call = pointing(cx, &reader).retrying(&SWITCH, "switching the reader's alias");
         point(call, &client, &reader, same.number, &same.release).await?;
     }
-    let call = pointing(cx, &name).waiting(&SWITCH, "switching the alias");
+    let call = pointing(cx, &name).retrying(&SWITCH, "switching the alias");
     if point(call, &client, &name, to.number, &to.release).await? {
         return Ok(());
     }

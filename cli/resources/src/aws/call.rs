@@ -8,23 +8,13 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use hitctl_engine::{Cx, Fault, FaultKind, Wait};
 
-use crate::aws::fault::{Doing, ErrorRule, ToFault};
+use crate::aws::fault::{Doing, ErrorRule, NOT_FOUND, ToFault};
 use crate::aws::resource::Resource;
 
 /// How long throttles, conflicts and lost answers are borne when nothing else is said.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// The codes of what does not exist. Each service has one or two of them.
-pub(crate) const NOT_FOUND: &[&str] = &[
-    "ResourceNotFoundException",
-    "NotFoundException",
-    "NoSuchEntity",
-    "TableNotFoundException",
-    "QueueDoesNotExist",
-    "AWS.SimpleQueueService.NonExistentQueue",
-];
-
-/// A resource by its name, with the surroundings of the calls on it.
+/// A resource, for the calls of its driver: its name, and how errors name it and are classified.
 pub struct CallContext<'a> {
     cx: &'a Cx,
     /// The name of the resource.
@@ -34,17 +24,17 @@ pub struct CallContext<'a> {
 }
 
 impl<'a> CallContext<'a> {
-    /// The context of calls on the resource of that kind and name.
+    /// A context for the resource of that kind and name.
     pub fn of<R: Resource>(cx: &'a Cx, name: &'a str) -> Self {
         Self { cx, name, what: format!("{} {name}", R::NOUN), rules: R::RULES }
     }
 
-    /// A call on the resource, for that purpose.
+    /// A call on the resource. Errors say "failed to VERB NOUN NAME".
     pub fn call(&self, verb: &'static str, operation: &'static str) -> Call<'a> {
         self.call_on(verb, &self.what, operation)
     }
 
-    /// A call on something else that belongs to the resource.
+    /// A call on something that belongs to the resource, called `what` in errors.
     pub fn call_on(&self, verb: &'static str, what: impl Into<String>, operation: &'static str) -> Call<'a> {
         Call::new(self.cx, Doing::new(verb, what, operation).with_rules(self.rules))
     }
@@ -58,70 +48,78 @@ impl Deref for CallContext<'_> {
     }
 }
 
-/// A call to be made, and what its errors mean here. What the [table of faults](super::fault) calls transient is tried
-/// again until the patience is spent.
+/// A call with its retries. Errors that the [table of errors](super::fault) classifies as transient are retried, for a minute unless
+/// something else is set.
 #[derive(Clone)]
 pub struct Call<'a> {
-    /// `None` for one attempt, which the caller repeats.
+    /// `None` for a single attempt.
     cx: Option<&'a Cx>,
     doing: Doing,
     policy: Wait,
-    waiting: Option<&'a str>,
-    absent: &'a [&'a str],
-    exists: Option<(&'a str, &'a str)>,
-    again: &'a [&'a str],
+    progress: Option<&'a str>,
+    none_on: &'a [&'a str],
+    none_on_message: Option<(&'a str, &'a str)>,
+    retry_on: &'a [&'a str],
 }
 
 impl<'a> Call<'a> {
-    /// A call for that purpose.
+    /// A call that is retried for a minute. [`Call::find`] returns `None` if the resource does not exist.
     pub fn new(cx: &'a Cx, doing: Doing) -> Self {
         let policy = Wait::up_to(PATIENCE);
-        Self { cx: Some(cx), doing, policy, waiting: None, absent: NOT_FOUND, exists: None, again: &[] }
+        Self {
+            cx: Some(cx),
+            doing,
+            policy,
+            progress: None,
+            none_on: NOT_FOUND,
+            none_on_message: None,
+            retry_on: &[],
+        }
     }
 
-    /// Makes it once, inside of something that is tried again as a whole.
+    /// Makes one attempt, for a caller that retries several calls together.
     #[must_use]
     pub fn once(self) -> Self {
         Self { cx: None, ..self }
     }
 
-    /// What the call is for.
+    /// Returns what errors of the call say.
     pub fn doing(&self) -> &Doing {
         &self.doing
     }
 
-    /// Bears it for that long.
+    /// Retries for at most that long.
     #[must_use]
-    pub fn patient(self, patience: Duration) -> Self {
-        Self { policy: Wait::up_to(patience), ..self }
+    pub fn for_at_most(self, limit: Duration) -> Self {
+        Self { policy: Wait::up_to(limit), ..self }
     }
 
-    /// Tries again by that policy. `waiting` says what is going on meanwhile.
+    /// Retries by that policy, with that progress text.
     #[must_use]
-    pub fn waiting(self, policy: &Wait, waiting: &'a str) -> Self {
-        Self { policy: *policy, waiting: Some(waiting), ..self }
+    pub fn retrying(self, policy: &Wait, progress: &'a str) -> Self {
+        Self { policy: *policy, progress: Some(progress), ..self }
     }
 
-    /// The error codes that are an answer too, in place of those of what does not exist: [`Call::find`] gives `None`.
+    /// Sets the error codes on which [`Call::find`] returns `None`, in place of [`NOT_FOUND`].
     #[must_use]
-    pub fn absent_on(self, absent: &'a [&'a str]) -> Self {
-        Self { absent, ..self }
+    pub fn none_on(self, codes: &'a [&'a str]) -> Self {
+        Self { none_on: codes, ..self }
     }
 
-    /// The error of what exists already is an answer too, and no other one: [`Call::find`] gives `None`. It is told by its
-    /// code, unless that is empty, and by a text in its message.
+    /// Makes [`Call::find`] return `None` only on the error with that code whose message has that text, such as "already exist". Any code
+    /// matches an empty one.
     #[must_use]
-    pub fn absent_if(self, code: &'a str, text: &'a str) -> Self {
-        Self { absent: &[], exists: Some((code, text)), ..self }
+    pub fn none_on_message(self, code: &'a str, text: &'a str) -> Self {
+        Self { none_on: &[], none_on_message: Some((code, text)), ..self }
     }
 
-    /// Error codes that pass here, though they do not elsewhere.
+    /// Adds error codes that are retried in this call.
     #[must_use]
-    pub fn again_on(self, again: &'a [&'a str]) -> Self {
-        Self { again, ..self }
+    pub fn retry_on(self, codes: &'a [&'a str]) -> Self {
+        Self { retry_on: codes, ..self }
     }
 
-    /// Makes the call until `accept` takes the answer; each of the [codes that are an answer](Self::absent_on) is `None`.
+    /// Makes the call until `accept` returns something else than a transient fault. It gets the response, or `None` as [`Call::find`].
     pub async fn until<T, U, E, F, Fut>(
         self,
         send: F,
@@ -133,32 +131,32 @@ impl<'a> Call<'a> {
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
         let Doing { verb, what, .. } = &self.doing;
-        let attempt = || async { accept(self.answer(send().await)?) };
+        let attempt = || async { accept(self.response(send().await)?) };
         let Some(cx) = self.cx else { return Box::pin(attempt()).await };
-        let waiting = self.waiting.map_or_else(|| format!("waiting to {verb} {what}"), str::to_owned);
-        Box::pin(cx.wait(&self.policy, &waiting, attempt)).await
+        let progress = self.progress.map_or_else(|| format!("waiting to {verb} {what}"), str::to_owned);
+        Box::pin(cx.wait(&self.policy, &progress, attempt)).await
     }
 
-    fn answer<T, E>(&self, answer: Result<T, SdkError<E, HttpResponse>>) -> Result<Option<T>, Fault>
+    fn response<T, E>(&self, sent: Result<T, SdkError<E, HttpResponse>>) -> Result<Option<T>, Fault>
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
-        let error = match answer {
-            Ok(answer) => return Ok(Some(answer)),
+        let error = match sent {
+            Ok(response) => return Ok(Some(response)),
             Err(error) => error,
         };
         let is_one_of = |codes: &[&str]| codes.iter().any(|code| error.is(code));
-        let exists = |(code, text): (&str, &str)| (code.is_empty() || error.is(code)) && error.says(text);
-        if is_one_of(self.again) {
+        let is_message = |(code, text): (&str, &str)| (code.is_empty() || error.is(code)) && error.says(text);
+        if is_one_of(self.retry_on) {
             return Err(Fault { kind: FaultKind::Transient, ..error.fault(&self.doing) });
         }
-        if is_one_of(self.absent) || self.exists.is_some_and(exists) {
+        if is_one_of(self.none_on) || self.none_on_message.is_some_and(is_message) {
             return Ok(None);
         }
         Err(error.fault(&self.doing))
     }
 
-    /// Makes the call; each of the [codes that are an answer](Self::absent_on) is `None`.
+    /// Makes the call. Returns `None` on [not found](NOT_FOUND), or on the errors that were set in its place.
     pub async fn find<T, E, F, Fut>(self, send: F) -> Result<Option<T>, Fault>
     where
         F: Fn() -> Fut + Send + Sync,
@@ -176,12 +174,12 @@ impl<'a> Call<'a> {
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
         let message = format!("failed to {} {}", self.doing.verb, self.doing.what);
-        let found = self.absent_on(&[]).find(send).await?;
+        let found = self.none_on(&[]).find(send).await?;
         found.ok_or_else(|| Fault::fatal("no_answer", message))
     }
 
-    /// Makes the call for every page of a list that the SDK has no paginator for; `items` takes the items and the token of the
-    /// next page out of a page. `None` as in [`Call::find`].
+    /// Makes the call for every page of a list that the SDK has no paginator for. `items` returns the items of a page and the token of the
+    /// next one. Returns `None` as [`Call::find`].
     pub async fn pages<T, I, E, F, Fut>(
         self,
         send: F,

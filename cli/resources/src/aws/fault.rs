@@ -21,6 +21,7 @@ use hitctl_engine::{Fault, FaultKind};
 pub(crate) use hint::{IAM_PROPAGATION, SQS_PROPAGATION};
 pub use response::ErrorResponse;
 pub use rule::{ErrorClass, ErrorRule, rule};
+pub(crate) use table::NOT_FOUND;
 pub use table::classify;
 
 /// What a call was for: "failed to VERB WHAT", and the operation as IAM and AWS's documentation name it.

@@ -9,7 +9,8 @@ use hitctl_engine::{Fault, Outputs, Value};
 
 use crate::alias::places::places;
 use crate::aws::account::Aws;
-use crate::aws::call::{CallContext, NOT_FOUND};
+use crate::aws::call::CallContext;
+use crate::aws::fault::NOT_FOUND;
 use crate::aws::lambda::wait::WRITE;
 use crate::aws::number;
 use crate::aws::resource::{Found, Read, Resource, Written};
@@ -66,8 +67,8 @@ impl Resource for EventInvokeConfigs {
             .maximum_event_age_in_seconds(number(want.max_age_s))
             .destination_config(DestinationConfig::builder().on_failure(on_failure).build());
         // A function, an alias or a queue that was made just now may not be visible everywhere.
-        let call = cx.call("write", "lambda:PutFunctionEventInvokeConfig").patient(WRITE.budget);
-        call.again_on(NOT_FOUND).send(|| request.clone().send()).await?;
+        let call = cx.call("write", "lambda:PutFunctionEventInvokeConfig").for_at_most(WRITE.budget);
+        call.retry_on(NOT_FOUND).send(|| request.clone().send()).await?;
         Ok(Outputs::new())
     }
 

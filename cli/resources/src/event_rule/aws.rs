@@ -14,8 +14,8 @@ use futures::future::try_join;
 use hitctl_engine::{Cx, Fault, Outputs, Wait};
 
 use crate::aws::account::Aws;
-use crate::aws::call::{Call, CallContext, NOT_FOUND};
-use crate::aws::fault::{Doing, ErrorRule};
+use crate::aws::call::{Call, CallContext};
+use crate::aws::fault::{Doing, ErrorRule, NOT_FOUND};
 use crate::aws::owner::{check_ours, is_ours};
 use crate::aws::resource::{Found, Read, Resource, Written};
 use crate::aws::single_flight::SingleFlight;
@@ -90,7 +90,7 @@ impl Rules {
             async move {
                 let call = Call::new(&cx, Doing::new("list", "the event buses", "events:ListEventBuses"));
                 let request = client.list_event_buses();
-                let found = call.absent_on(&[]).pages(
+                let found = call.none_on(&[]).pages(
                     |next| request.clone().set_next_token(next).send(),
                     |page| (page.event_buses, page.next_token),
                 );
@@ -128,7 +128,7 @@ impl Rules {
         let call = cx.call("set the target of", "events:PutTargets");
         let doing = call.doing().clone();
         // A rule that was made just now may not be visible everywhere.
-        let said = call.again_on(NOT_FOUND).send(|| request.clone().send()).await?;
+        let said = call.retry_on(NOT_FOUND).send(|| request.clone().send()).await?;
         parts::all_done(
             &doing,
             said.failed_entries().iter().map(|it| (it.target_id(), it.error_code(), it.error_message())),

@@ -13,7 +13,8 @@ use aws_sdk_lambda::types::{
 use hitctl_engine::{Fault, FaultKind, Wait};
 
 use crate::aws::account::Aws;
-use crate::aws::call::{CallContext, NOT_FOUND};
+use crate::aws::call::CallContext;
+use crate::aws::fault::NOT_FOUND;
 use crate::aws::lambda::wait::{CONFLICT, READ};
 use crate::aws::number;
 use crate::aws::owner::check_ours;
@@ -111,7 +112,7 @@ impl Mappings {
             .set_function_response_types(want.reports_failures.then(responses))
             .set_tags(Some(want.tags.clone().into_iter().collect()));
         // Function and alias were made just now, and may not be visible everywhere.
-        let call = cx.call("create", "lambda:CreateEventSourceMapping").once().again_on(NOT_FOUND);
+        let call = cx.call("create", "lambda:CreateEventSourceMapping").once().retry_on(NOT_FOUND);
         let fault = match call.send(|| request.clone().send()).await {
             Ok(made) => return Ok(made.into()),
             Err(fault) => fault,
@@ -146,7 +147,7 @@ impl Mappings {
             .scaling_config(scaling(want.max_concurrency))
             .filter_criteria(FilterCriteria::builder().build())
             .set_function_response_types(Some(if want.reports_failures { responses() } else { Vec::new() }));
-        let call = cx.call("change", "lambda:UpdateEventSourceMapping").once().again_on(NOT_FOUND);
+        let call = cx.call("change", "lambda:UpdateEventSourceMapping").once().retry_on(NOT_FOUND);
         call.send(|| request.clone().send()).await.map(drop)
     }
 

@@ -50,7 +50,7 @@ impl Resource for Function {
     }
 
     async fn read(&self, cx: &CallContext<'_>, want: Option<&FunctionSpec>) -> Read<FunctionSpec> {
-        let call = cx.call("read", "lambda:GetFunction").waiting(&READ, "reading the function");
+        let call = cx.call("read", "lambda:GetFunction").retrying(&READ, "reading the function");
         self.get(call, cx.name, want).await
     }
 
@@ -99,7 +99,7 @@ impl Resource for Function {
         if !tags.is_empty() {
             let arn = self.aws.arn("lambda", &format!("function:{}", cx.name));
             let request = self.client.tag_resource().resource(arn).set_tags(Some(tags.into_iter().collect()));
-            let call = cx.call("tag", "lambda:TagResource").waiting(&WRITE, "setting the tags");
+            let call = cx.call("tag", "lambda:TagResource").retrying(&WRITE, "setting the tags");
             call.send(|| request.clone().send()).await?;
         }
         if configuration(have) != configuration(want) {
@@ -120,11 +120,11 @@ impl Resource for Function {
     /// Versions, aliases and the function's policy go with it.
     async fn delete(&self, cx: &CallContext<'_>, _have: &Found<FunctionSpec>) -> Result<(), Fault> {
         let request = self.client.delete_function().function_name(cx.name);
-        let call = cx.call("delete", "lambda:DeleteFunction").waiting(&WRITE, "deleting the function");
+        let call = cx.call("delete", "lambda:DeleteFunction").retrying(&WRITE, "deleting the function");
         call.find(|| request.clone().send()).await?;
         let request = self.client.get_function_configuration().function_name(cx.name);
         cx.call("read", "lambda:GetFunctionConfiguration")
-            .waiting(&SETTLING, "waiting for Lambda to delete it")
+            .retrying(&SETTLING, "waiting for Lambda to delete it")
             .until(
                 || request.clone().send(),
                 |found| match found {
@@ -183,7 +183,8 @@ impl Function {
             .logging_config(logging(want))
             .set_tags(Some(want.tags.clone().into_iter().collect()))
             .code(FunctionCode::builder().zip_file(code.clone()).build());
-        let call = cx.call("create", "lambda:CreateFunction").once().absent_if(CONFLICT, "already exist");
+        let call =
+            cx.call("create", "lambda:CreateFunction").once().none_on_message(CONFLICT, "already exist");
         if call.find(|| request.clone().send()).await?.is_some() {
             return Ok(None);
         }
@@ -214,7 +215,7 @@ impl Function {
             let request = self.client.update_function_configuration().function_name(cx.name);
             let request = request.role(stand_in.arn());
             let call = cx.call("renew the KMS grant of", "lambda:UpdateFunctionConfiguration");
-            let call = call.waiting(&WRITE, "renewing the KMS grant");
+            let call = call.retrying(&WRITE, "renewing the KMS grant");
             self.configured(cx, &call.send(|| request.clone().send()).await?).await?;
         } else if text(have.role_arn.get()) != stand_in.arn() {
             return Ok(());
@@ -239,7 +240,7 @@ impl Function {
         };
         let request = self.client.get_function_configuration().function_name(cx.name);
         let call = cx.call("read", "lambda:GetFunctionConfiguration");
-        let modified = call.waiting(&READ, "reading the function").send(|| request.clone().send()).await?;
+        let modified = call.retrying(&READ, "reading the function").send(|| request.clone().send()).await?;
         Ok(is_before(modified.last_modified().unwrap_or_default(), &created))
     }
 
@@ -257,7 +258,7 @@ impl Function {
             .environment(environment(want))
             .logging_config(logging(want));
         let call = cx.call("configure", "lambda:UpdateFunctionConfiguration");
-        let call = call.waiting(&WRITE, "changing the configuration");
+        let call = call.retrying(&WRITE, "changing the configuration");
         self.configured(cx, &call.send(|| request.clone().send()).await?).await
     }
 
@@ -266,7 +267,7 @@ impl Function {
         let request = self.client.update_function_code().function_name(cx.name);
         let request = request.architectures(architecture(want.arch)).zip_file(code.clone());
         let call = cx.call("upload the code of", "lambda:UpdateFunctionCode");
-        let answer = call.waiting(&WRITE, "uploading the code").send(|| request.clone().send()).await?;
+        let answer = call.retrying(&WRITE, "uploading the code").send(|| request.clone().send()).await?;
         self.updated(cx, answer.last_update_status(), answer.last_modified()).await
     }
 
@@ -299,7 +300,7 @@ impl Function {
         let unseen = || Fault::transient("not_visible", "the function is not visible yet");
         let call = cx.call("reserve concurrency for", "lambda:PutFunctionConcurrency");
         let reserved = call
-            .waiting(&WRITE, "reserving concurrency")
+            .retrying(&WRITE, "reserving concurrency")
             .until(|| request.clone().send(), |found| found.map(drop).ok_or_else(unseen));
         let is_quota =
             |fault: &Fault| fault.cause.as_ref().is_some_and(|cause| cause.contains(errors::QUOTA));
@@ -313,7 +314,7 @@ impl Function {
     async fn release(&self, cx: &CallContext<'_>) -> Result<(), Fault> {
         let request = self.client.delete_function_concurrency().function_name(cx.name);
         let call = cx.call("free the concurrency of", "lambda:DeleteFunctionConcurrency");
-        call.waiting(&WRITE, "freeing concurrency").send(|| request.clone().send()).await.map(drop)
+        call.retrying(&WRITE, "freeing concurrency").send(|| request.clone().send()).await.map(drop)
     }
 }
 

@@ -9,8 +9,9 @@ use hitctl_engine::{Fault, FaultKind, Outputs};
 
 use crate::alias::places::places;
 use crate::aws::account::Aws;
-use crate::aws::call::{Call, CallContext, NOT_FOUND};
+use crate::aws::call::{Call, CallContext};
 use crate::aws::cors::{CorsSettings, list};
+use crate::aws::fault::NOT_FOUND;
 use crate::aws::lambda::Qualified;
 use crate::aws::lambda::policy::{Grant, Policy, Statement};
 use crate::aws::lambda::wait::{CONFLICT, READ, WRITE};
@@ -70,7 +71,7 @@ impl FunctionUrls {
         let request = self.client.get_function_url_config().function_name(of.function);
         let request = request.set_qualifier(of.qualifier());
         let call = call(cx, "read", of, "lambda:GetFunctionUrlConfig");
-        let call = call.waiting(&READ, "reading the function URL");
+        let call = call.retrying(&READ, "reading the function URL");
         let Some(url) = call.find(|| request.clone().send()).await? else { return Ok(None) };
         let statements = self.policy(of).read(cx).await?;
         let spec = FunctionUrlSpec {
@@ -129,7 +130,7 @@ impl FunctionUrls {
             .invoke_mode(InvokeMode::Buffered)
             .cors(cors_for(&want.cors));
         let call = call(cx, "create", of(want), "lambda:CreateFunctionUrlConfig").once();
-        match call.again_on(NOT_FOUND).send(|| request.clone().send()).await {
+        match call.retry_on(NOT_FOUND).send(|| request.clone().send()).await {
             Ok(made) => Ok(made.function_url),
             // An answer that was lost: it is there, and is changed, since made anew it would get another address.
             Err(fault) if fault.code == CONFLICT => {
@@ -266,6 +267,6 @@ impl Resource for FunctionUrls {
         let request = self.client.delete_function_url_config().function_name(of.function);
         let request = request.set_qualifier(of.qualifier());
         let call = call(cx, "delete", of, "lambda:DeleteFunctionUrlConfig");
-        call.waiting(&WRITE, "deleting the function URL").find(|| request.clone().send()).await.map(drop)
+        call.retrying(&WRITE, "deleting the function URL").find(|| request.clone().send()).await.map(drop)
     }
 }

@@ -98,6 +98,6 @@ impl Resource for HttpApis {
         };
         let request = self.client.delete_api().api_id(id);
         let call = cx.call_on("delete", format!("HTTP API {id}"), "apigateway:DeleteApi");
-        call.waiting(&WRITE, "deleting the HTTP API").find(|| request.clone().send()).await.map(drop)
+        call.retrying(&WRITE, "deleting the HTTP API").find(|| request.clone().send()).await.map(drop)
     }
 }

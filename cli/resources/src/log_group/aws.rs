@@ -103,7 +103,7 @@ impl Resource for LogGroup {
     async fn create(&self, cx: &CallContext<'_>, want: &LogGroupSpec) -> Written {
         let tags = want.tags.clone().into_iter().collect();
         let request = self.client.create_log_group().log_group_name(cx.name).set_tags(Some(tags));
-        let call = cx.call("create", "logs:CreateLogGroup").absent_on(&["ResourceAlreadyExistsException"]);
+        let call = cx.call("create", "logs:CreateLogGroup").none_on(&["ResourceAlreadyExistsException"]);
         if call.find(|| request.clone().send()).await?.is_some() {
             self.retain(cx, want.retention_days).await?;
             return Ok(self.outputs(cx.name));

@@ -175,7 +175,7 @@ impl Resource for Queues {
             .set_tags(Some(want.tags.clone().into_iter().collect()));
         let begun = Instant::now();
         let attempt = || async move {
-            let call = cx.call("create", "sqs:CreateQueue").once().absent_on(EXISTS);
+            let call = cx.call("create", "sqs:CreateQueue").once().none_on(EXISTS);
             call.find(|| request.clone().send()).await.map_err(|fault| {
                 if RECENTLY_DELETED.contains(&fault.code.as_str()) {
                     Fault { cause: fault.cause, ..name_cooldown_error(cx.name, begun.elapsed()) }

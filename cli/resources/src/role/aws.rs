@@ -7,8 +7,8 @@ use aws_sdk_iam::types::Role as Description;
 use hitctl_engine::{Fault, Outputs};
 
 use crate::aws::account::Aws;
-use crate::aws::call::{CallContext, NOT_FOUND};
-use crate::aws::fault::ErrorRule;
+use crate::aws::call::CallContext;
+use crate::aws::fault::{ErrorRule, NOT_FOUND};
 use crate::aws::owner::check_ours;
 use crate::aws::resource::{Found, Read, Resource, Written};
 use crate::aws::tags::{iam_tags, managed_tags, tags_to_apply};
@@ -49,7 +49,7 @@ impl Role {
     async fn put_policy(&self, cx: &CallContext<'_>, want: &RoleSpec) -> Result<(), Fault> {
         let request = self.client.put_role_policy().role_name(cx.name).policy_name(POLICY);
         let request = request.policy_document(policy::document(&want.statements));
-        let call = cx.call("set the policy of", "iam:PutRolePolicy").again_on(NOT_FOUND);
+        let call = cx.call("set the policy of", "iam:PutRolePolicy").retry_on(NOT_FOUND);
         call.send(|| request.clone().send()).await.map(drop)
     }
 
@@ -111,7 +111,7 @@ impl Resource for Role {
             .role_name(cx.name)
             .assume_role_policy_document(policy::trust(&want.trusted_service))
             .set_tags(Some(iam_tags(&want.tags)));
-        let call = cx.call("create", "iam:CreateRole").absent_on(&["EntityAlreadyExists"]);
+        let call = cx.call("create", "iam:CreateRole").none_on(&["EntityAlreadyExists"]);
         if let Some(made) = call.find(|| request.clone().send()).await? {
             self.put_policy(cx, want).await?;
             return Ok(self.outputs(cx.name, made.role.as_ref().map_or("", |role| role.role_id())));
@@ -122,7 +122,7 @@ impl Resource for Role {
             // Not to be seen yet, so it has just been made: by us, in a call whose answer was lost, or by another deploy.
             // Whose it is has to be known before anything of it is changed.
             let request = self.client.get_role().role_name(cx.name);
-            cx.call("read", "iam:GetRole").again_on(NOT_FOUND).send(|| request.clone().send()).await?;
+            cx.call("read", "iam:GetRole").retry_on(NOT_FOUND).send(|| request.clone().send()).await?;
             let unseen = || Fault::transient("not_visible", format!("role {} is not visible yet", cx.name));
             self.read(cx, Some(want)).await?.ok_or_else(unseen)?
         };
@@ -134,7 +134,7 @@ impl Resource for Role {
         if have.spec.trusted_service != want.trusted_service {
             let trust = policy::trust(&want.trusted_service);
             let request = self.client.update_assume_role_policy().role_name(cx.name).policy_document(trust);
-            let call = cx.call("set who may assume", "iam:UpdateAssumeRolePolicy").again_on(NOT_FOUND);
+            let call = cx.call("set who may assume", "iam:UpdateAssumeRolePolicy").retry_on(NOT_FOUND);
             call.send(|| request.clone().send()).await?;
         }
         if have.spec.statements != want.statements {
@@ -143,7 +143,7 @@ impl Resource for Role {
         let tags = tags_to_apply(&have.spec.tags, &want.tags);
         if !tags.is_empty() {
             let request = self.client.tag_role().role_name(cx.name).set_tags(Some(iam_tags(&tags)));
-            cx.call("tag", "iam:TagRole").again_on(NOT_FOUND).send(|| request.clone().send()).await?;
+            cx.call("tag", "iam:TagRole").retry_on(NOT_FOUND).send(|| request.clone().send()).await?;
         }
         Ok(have.outputs.clone())
     }
@@ -155,7 +155,7 @@ impl Resource for Role {
             self.empty(cx).await?;
             // In all rounds but the last, what is still on it is taken off again.
             let codes = if round == ROUNDS { NOT_FOUND } else { &gone_or_held };
-            let call = cx.call("delete", "iam:DeleteRole").absent_on(codes);
+            let call = cx.call("delete", "iam:DeleteRole").none_on(codes);
             if call.find(|| request.clone().send()).await?.is_some() || self.get(cx).await?.is_none() {
                 return Ok(());
             }

@@ -14,8 +14,8 @@ use aws_sdk_dynamodb::types::{
 use hitctl_engine::{Fault, Outputs, Wait};
 
 use crate::aws::account::Aws;
-use crate::aws::call::{CallContext, NOT_FOUND};
-use crate::aws::fault::ErrorRule;
+use crate::aws::call::CallContext;
+use crate::aws::fault::{ErrorRule, NOT_FOUND};
 use crate::aws::owner::check_ours;
 use crate::aws::resource::{Found, Read, Resource, Written};
 use crate::aws::tags::{sdk_tags, tags_to_apply};
@@ -102,7 +102,7 @@ impl Table {
                 update.billing_mode(BillingMode::PayPerRequest).on_demand_throughput(on_demand(units))
             }
         };
-        let call = cx.call("update", "dynamodb:UpdateTable").absent_on(IN_USE);
+        let call = cx.call("update", "dynamodb:UpdateTable").none_on(IN_USE);
         let changed = call.find(|| request.clone().send()).await?;
         changed.map(drop).ok_or_else(|| unsettled(cx.name, &table))
     }
@@ -116,7 +116,7 @@ impl Table {
         let request = request.point_in_time_recovery_specification(backups);
         // "Backups are being enabled", for a while after a table is made.
         let call = cx.call("set the backups of", "dynamodb:UpdateContinuousBackups");
-        call.patient(PATIENCE).again_on(NOT_FOUND).send(|| request.clone().send()).await.map(drop)
+        call.for_at_most(PATIENCE).retry_on(NOT_FOUND).send(|| request.clone().send()).await.map(drop)
     }
 
     /// Makes the table; `None` where it is there already. One that is just being deleted is waited for.
@@ -136,7 +136,7 @@ impl Table {
             .deletion_protection_enabled(want.deletion_protection)
             .set_tags(Some(table_tags(&want.tags)));
         let attempt = move || async move {
-            let call = cx.call("create", "dynamodb:CreateTable").absent_on(IN_USE);
+            let call = cx.call("create", "dynamodb:CreateTable").none_on(IN_USE);
             if let Some(made) = call.find(|| request.clone().send()).await? {
                 return Ok(made.table_description);
             }
@@ -201,7 +201,7 @@ impl Resource for Table {
         if !tags.is_empty() {
             let tags = table_tags(&tags);
             let request = self.client.tag_resource().resource_arn(self.arn(name)).set_tags(Some(tags));
-            let call = cx.call("tag", "dynamodb:TagResource").again_on(NOT_FOUND);
+            let call = cx.call("tag", "dynamodb:TagResource").retry_on(NOT_FOUND);
             call.send(|| request.clone().send()).await?;
         }
         // Last: it may be refused for an hour.
@@ -217,7 +217,7 @@ impl Resource for Table {
             }
             // In use while it is changing: that passes.
             let request = self.client.delete_table().table_name(cx.name);
-            let call = cx.call("delete", "dynamodb:DeleteTable").patient(PATIENCE);
+            let call = cx.call("delete", "dynamodb:DeleteTable").for_at_most(PATIENCE);
             call.find(|| request.clone().send()).await?;
         }
         let look = move || async move {

@@ -17,8 +17,6 @@ pub enum ErrorClass {
     Clock,
     /// An action is missing from the caller's policy.
     Denied,
-    /// The resource does not exist.
-    NotFound,
     /// A quota of the account is reached.
     Quota,
     /// A retry gives the same error.

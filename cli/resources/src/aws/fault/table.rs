@@ -10,9 +10,17 @@ use super::hint::{IAM_PROPAGATION, SQS_PROPAGATION};
 use super::response::ErrorResponse;
 use super::rule::{ErrorClass, ErrorRule, rule};
 
-use ErrorClass::{
-    Clock, Credentials, Denied, Expired, Final, NotFound, Quota, Retryable, UnknownKey, WrongSecret,
-};
+use ErrorClass::{Clock, Credentials, Denied, Expired, Final, Quota, Retryable, UnknownKey, WrongSecret};
+
+/// The codes of a resource that does not exist. Each service has one or two of them.
+pub(crate) const NOT_FOUND: &[&str] = &[
+    "ResourceNotFoundException",
+    "NotFoundException",
+    "NoSuchEntity",
+    "TableNotFoundException",
+    "QueueDoesNotExist",
+    "AWS.SimpleQueueService.NonExistentQueue",
+];
 
 /// The rules common to all services, and those that several kinds share.
 pub(super) const RULES: &[ErrorRule] = &[
@@ -66,12 +74,6 @@ pub(super) const RULES: &[ErrorRule] = &[
         "SQS has not spread the queue yet",
         SQS_PROPAGATION,
     ),
-    // Deleted, and by somebody else: who asks has seen it before.
-    rule("NoSuchEntity", "", NotFound, "", ""),
-    rule("NotFoundException", "", NotFound, "", ""),
-    rule("ResourceNotFoundException", "", NotFound, "", ""),
-    rule("AWS.SimpleQueueService.NonExistentQueue", "", NotFound, "", ""),
-    rule("QueueDoesNotExist", "", NotFound, "", ""),
     // Limits: on operations at the same time, and those that no retry can fix.
     rule("LimitExceeded", "", Quota, "a limit of the account is reached", QUOTA),
     rule("LimitExceededException", "", Quota, "a limit of the account is reached", QUOTA),
@@ -150,6 +152,7 @@ pub(super) fn answered(operation: &str, rules: &[ErrorRule], said: &ErrorRespons
         let known = if code.is_empty() { "http" } else { code }.to_owned();
         return match said.status {
             Some(500..=599 | 429) => Fault::transient(known, "AWS has a problem"),
+            _ if NOT_FOUND.contains(&code) => Fault::fatal(known, "").of_kind(FaultKind::NotFound),
             _ => Fault::fatal(known, ""),
         };
     };
@@ -158,7 +161,6 @@ pub(super) fn answered(operation: &str, rules: &[ErrorRule], said: &ErrorRespons
         Credentials | Expired | UnknownKey | WrongSecret | Clock => {
             Fault::fatal(code, why).of_kind(FaultKind::Credentials)
         }
-        NotFound => Fault::fatal(code, why).of_kind(FaultKind::NotFound),
         Denied | Quota | Final => Fault::fatal(code, why),
     };
     if matches!(class, Clock)

@@ -10,8 +10,8 @@ use aws_sdk_lambda::types::FunctionUrlAuthType;
 use hitctl_engine::{Cx, Fault};
 use tokio::sync::Mutex;
 
-use crate::aws::call::{Call, NOT_FOUND};
-use crate::aws::fault::Doing;
+use crate::aws::call::Call;
+use crate::aws::fault::{Doing, NOT_FOUND};
 use crate::aws::lambda::Qualified;
 use crate::aws::lambda::wait::{CONFLICT, READ, WRITE};
 pub(crate) use statement::{Grant, Statement, sole_text};
@@ -39,7 +39,7 @@ impl Policy<'_> {
     /// Its statements; none where there is no policy, or no function.
     pub(crate) async fn read(&self, cx: &Cx) -> Result<Vec<Statement>, Fault> {
         let call = self.call(cx, "read", "lambda:GetPolicy");
-        self.statements(call.waiting(&READ, "reading the function's policy")).await
+        self.statements(call.retrying(&READ, "reading the function's policy")).await
     }
 
     async fn get(&self, cx: &Cx) -> Result<Vec<Statement>, Fault> {
@@ -150,7 +150,7 @@ impl Policy<'_> {
             .set_invoked_via_function_url(grant.via_url.then_some(true));
         // Whether what is there already is as wanted is looked at afterwards.
         let call = self.call(cx, "add to", "lambda:AddPermission").once();
-        let call = call.again_on(NOT_FOUND).absent_if(CONFLICT, "already exist");
+        let call = call.retry_on(NOT_FOUND).none_on_message(CONFLICT, "already exist");
         call.find(|| request.clone().send()).await.map(drop)
     }
 

@@ -112,7 +112,7 @@ pub(crate) async fn wait_until_ready(
     // Reads may lag behind the creation.
     let unseen = || Fault::transient("not_visible", "it is not visible yet");
     Call::new(cx, doing)
-        .waiting(&SETTLING, waiting)
+        .retrying(&SETTLING, waiting)
         .until(
             || request.clone().send(),
             |found| found.map_or_else(|| Err(unseen()), |found| verdict(&what, &found.into(), until)),

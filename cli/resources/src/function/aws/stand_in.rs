@@ -10,8 +10,8 @@ use hitctl_config::names;
 use hitctl_engine::{Cx, Fault, FaultKind, Owner};
 
 use crate::aws::account::Aws;
-use crate::aws::call::{Call, NOT_FOUND};
-use crate::aws::fault::Doing;
+use crate::aws::call::Call;
+use crate::aws::fault::{Doing, NOT_FOUND};
 use crate::aws::owner::owner_of;
 use crate::aws::tags::iam_tags;
 use crate::role::{errors, policy};
@@ -46,12 +46,12 @@ impl<'a> StandIn<'a> {
             .role_name(&self.name)
             .assume_role_policy_document(policy::trust("lambda.amazonaws.com"))
             .set_tags(Some(iam_tags(tags)));
-        let call = self.call(cx, "create", "iam:CreateRole").absent_on(EXISTS);
+        let call = self.call(cx, "create", "iam:CreateRole").none_on(EXISTS);
         if call.find(|| request.clone().send()).await?.is_some() {
             return Ok(());
         }
         let request = self.client.get_role().role_name(&self.name);
-        let call = self.call(cx, "read", "iam:GetRole").again_on(NOT_FOUND);
+        let call = self.call(cx, "read", "iam:GetRole").retry_on(NOT_FOUND);
         let answer = call.send(|| request.clone().send()).await?;
         let there = answer.role.map(|role| role.tags.unwrap_or_default()).unwrap_or_default();
         let there = there.iter().map(|tag| (tag.key().to_owned(), tag.value().to_owned())).collect();

@@ -7,7 +7,8 @@ use aws_sdk_apigatewayv2::Client;
 use hitctl_engine::Wait;
 
 use crate::aws::account::Aws;
-use crate::aws::call::{Call, CallContext, NOT_FOUND};
+use crate::aws::call::{Call, CallContext};
+use crate::aws::fault::NOT_FOUND;
 
 /// The stage that has no name in URLs.
 pub(super) const STAGE: &str = "$default";
@@ -50,6 +51,6 @@ impl<'a> ApiCalls<'a> {
 
     /// The same of an API that was found: what does not exist in it is not visible everywhere yet, or is being deleted.
     pub(super) fn call_in(&self, verb: &'static str, part: &str, operation: &'static str) -> Call<'a> {
-        self.call(verb, part, operation).again_on(NOT_FOUND)
+        self.call(verb, part, operation).retry_on(NOT_FOUND)
     }
 }

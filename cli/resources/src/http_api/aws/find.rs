@@ -88,7 +88,7 @@ impl HttpApis {
     /// Every HTTP API of that name.
     async fn namesakes(&self, cx: &CallContext<'_>) -> Result<Vec<Api>, Fault> {
         let request = self.reader.get_apis().max_results(PAGE);
-        let call = cx.call("look for", "apigateway:GetApis").once().absent_on(&[]);
+        let call = cx.call("look for", "apigateway:GetApis").once().none_on(&[]);
         let all = call
             .pages(|next| request.clone().set_next_token(next).send(), |page| (page.items, page.next_token))
             .await?;

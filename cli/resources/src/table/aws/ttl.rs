@@ -9,7 +9,8 @@ use aws_sdk_dynamodb::types::{TimeToLiveDescription, TimeToLiveSpecification, Ti
 use hitctl_engine::{Fault, FaultKind, Wait};
 
 use super::{IN_USE, PATIENCE, POLLS, Table};
-use crate::aws::call::{CallContext, NOT_FOUND};
+use crate::aws::call::CallContext;
+use crate::aws::fault::NOT_FOUND;
 use crate::table::spec::TableSpec;
 
 /// What is said of a change that is not taken: also of one that is made already, by a call whose answer was lost.
@@ -40,8 +41,8 @@ impl Table {
         let request =
             self.client.update_time_to_live().table_name(cx.name).time_to_live_specification(change);
         let gone_or_busy = [NOT_FOUND, IN_USE].concat();
-        let call = cx.call("set the time to live of", "dynamodb:UpdateTimeToLive").patient(PATIENCE);
-        match call.again_on(&gone_or_busy).send(|| request.clone().send()).await {
+        let call = cx.call("set the time to live of", "dynamodb:UpdateTimeToLive").for_at_most(PATIENCE);
+        match call.retry_on(&gone_or_busy).send(|| request.clone().send()).await {
             Err(fault) if fault.code == REFUSED => {
                 self.was_set(cx, enabled.then_some(attribute), &fault).await
             }
