@@ -8,6 +8,13 @@ use std::fmt;
 
 use hitctl_engine::Value;
 
+/// The function that a spec names, perhaps with a qualifier. Both may be references that are not resolved yet.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FunctionRef<'a> {
+    pub(crate) function: &'a Value<String>,
+    pub(crate) qualifier: Option<&'a Value<String>>,
+}
+
 /// A function, or a version or an alias of it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Qualified<'a> {
@@ -17,9 +24,9 @@ pub(crate) struct Qualified<'a> {
 
 impl<'a> Qualified<'a> {
     /// The one that a spec names.
-    pub(crate) fn of(function: &'a Value<String>, qualifier: Option<&'a Value<String>>) -> Self {
-        let qualifier = qualifier.and_then(Value::get).map(String::as_str);
-        Self { function: function.get().map_or("", String::as_str), qualifier }
+    pub(crate) fn of(spec: FunctionRef<'a>) -> Self {
+        let qualifier = spec.qualifier.and_then(Value::get).map(String::as_str);
+        Self { function: spec.function.get().map_or("", String::as_str), qualifier }
     }
 
     /// The qualifier as the SDK takes it.

@@ -11,6 +11,7 @@ use crate::alias::places::places;
 use crate::aws::account::Aws;
 use crate::aws::call::CallContext;
 use crate::aws::fault::NOT_FOUND;
+use crate::aws::lambda::FunctionRef;
 use crate::aws::lambda::wait::WRITE;
 use crate::aws::number;
 use crate::aws::resource::{Found, Read, Resource, Written};
@@ -28,6 +29,11 @@ pub(crate) struct EventInvokeConfigs {
     client: Client,
 }
 
+/// The function that the spec names.
+fn function(spec: &EventInvokeConfigSpec) -> FunctionRef<'_> {
+    FunctionRef { function: &spec.function_name, qualifier: spec.qualifier.as_ref() }
+}
+
 impl Resource for EventInvokeConfigs {
     type Spec = EventInvokeConfigSpec;
 
@@ -42,8 +48,7 @@ impl Resource for EventInvokeConfigs {
         cx: &CallContext<'_>,
         want: Option<&EventInvokeConfigSpec>,
     ) -> Read<EventInvokeConfigSpec> {
-        let wanted = want.map(|want| (&want.function_name, want.qualifier.as_ref()));
-        for of in places(wanted, &self.aws.base()) {
+        for of in places(want.map(function), &self.aws.base()) {
             let request = self.client.get_function_event_invoke_config().function_name(of.function);
             let request = request.set_qualifier(of.qualifier());
             let call = cx.call("read", "lambda:GetFunctionEventInvokeConfig");

@@ -23,6 +23,7 @@ use crate::aws::tags::{managed_tags, sdk_tags, tags_to_apply};
 use crate::event_rule::errors;
 use crate::event_rule::spec::EventRuleSpec;
 use crate::tags::Tags;
+use parts::FailedEntry;
 
 /// The bus that every account has.
 const DEFAULT_BUS: &str = "default";
@@ -129,10 +130,12 @@ impl Rules {
         let doing = call.doing().clone();
         // A rule that was made just now may not be visible everywhere.
         let said = call.retry_on(NOT_FOUND).send(|| request.clone().send()).await?;
-        parts::all_done(
-            &doing,
-            said.failed_entries().iter().map(|it| (it.target_id(), it.error_code(), it.error_message())),
-        )
+        let failed = said.failed_entries().iter().map(|entry| FailedEntry {
+            target: entry.target_id(),
+            code: entry.error_code(),
+            message: entry.error_message(),
+        });
+        parts::all_done(&doing, failed)
     }
 
     async fn remove_target(&self, cx: &CallContext<'_>, bus: &str) -> Result<(), Fault> {
@@ -141,8 +144,12 @@ impl Rules {
         let call = cx.call("remove the target of", "events:RemoveTargets");
         let doing = call.doing().clone();
         let said = call.find(|| request.clone().send()).await?;
-        let undone = said.iter().flat_map(RemoveTargetsOutput::failed_entries);
-        parts::all_done(&doing, undone.map(|it| (it.target_id(), it.error_code(), it.error_message())))
+        let failed = said.iter().flat_map(RemoveTargetsOutput::failed_entries).map(|entry| FailedEntry {
+            target: entry.target_id(),
+            code: entry.error_code(),
+            message: entry.error_message(),
+        });
+        parts::all_done(&doing, failed)
     }
 
     /// Brings what is there of it to what is wanted.

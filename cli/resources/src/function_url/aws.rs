@@ -12,9 +12,9 @@ use crate::aws::account::Aws;
 use crate::aws::call::{Call, CallContext};
 use crate::aws::cors::{CorsSettings, list};
 use crate::aws::fault::NOT_FOUND;
-use crate::aws::lambda::Qualified;
 use crate::aws::lambda::policy::{Grant, Policy, Statement};
 use crate::aws::lambda::wait::{CONFLICT, READ, WRITE};
+use crate::aws::lambda::{FunctionRef, Qualified};
 use crate::aws::number;
 use crate::aws::resource::{Found, Read, Resource, Written};
 use crate::cors::Cors;
@@ -37,7 +37,7 @@ pub(crate) struct FunctionUrls {
 }
 
 fn of(spec: &FunctionUrlSpec) -> Qualified<'_> {
-    Qualified::of(&spec.function_name, spec.qualifier.as_ref())
+    Qualified::of(function(spec))
 }
 
 fn call<'a>(
@@ -216,6 +216,11 @@ fn cors_for(cors: &Cors) -> types::Cors {
         .build()
 }
 
+/// The function that the spec names.
+fn function(spec: &FunctionUrlSpec) -> FunctionRef<'_> {
+    FunctionRef { function: &spec.function_name, qualifier: spec.qualifier.as_ref() }
+}
+
 impl Resource for FunctionUrls {
     type Spec = FunctionUrlSpec;
 
@@ -225,7 +230,7 @@ impl Resource for FunctionUrls {
 
     async fn read(&self, cx: &CallContext<'_>, want: Option<&FunctionUrlSpec>) -> Read<FunctionUrlSpec> {
         let base = self.aws.base();
-        let places = places(want.map(|want| (&want.function_name, want.qualifier.as_ref())), &base);
+        let places = places(want.map(function), &base);
         if want.is_none() && self.has_none(cx, places[0]).await {
             return Ok(None);
         }

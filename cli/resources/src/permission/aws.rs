@@ -9,8 +9,8 @@ use hitctl_engine::{Cx, Fault, Outputs};
 use crate::alias::places::places;
 use crate::aws::account::Aws;
 use crate::aws::call::CallContext;
-use crate::aws::lambda::Qualified;
 use crate::aws::lambda::policy::{self, Grant, Policy, Statement};
+use crate::aws::lambda::{FunctionRef, Qualified};
 use crate::aws::resource::{Found, Read, Resource, Written};
 use crate::aws::single_flight::SingleFlight;
 use crate::permission::spec::PermissionSpec;
@@ -31,7 +31,7 @@ pub(crate) struct Permissions {
 
 impl Permissions {
     fn policy<'a>(&'a self, spec: &'a PermissionSpec) -> Policy<'a> {
-        Policy { client: &self.client, of: Qualified::of(&spec.function_name, spec.qualifier.as_ref()) }
+        Policy { client: &self.client, of: Qualified::of(function(spec)) }
     }
 
     /// What the policy says, which is asked once by all who look at the same time.
@@ -75,6 +75,11 @@ impl Permissions {
     }
 }
 
+/// The function that the spec names.
+fn function(spec: &PermissionSpec) -> FunctionRef<'_> {
+    FunctionRef { function: &spec.function_name, qualifier: spec.qualifier.as_ref() }
+}
+
 impl Resource for Permissions {
     type Spec = PermissionSpec;
 
@@ -83,8 +88,7 @@ impl Resource for Permissions {
     }
 
     async fn read(&self, cx: &CallContext<'_>, want: Option<&PermissionSpec>) -> Read<PermissionSpec> {
-        let wanted = want.map(|want| (&want.function_name, want.qualifier.as_ref()));
-        for of in places(wanted, &self.aws.base()) {
+        for of in places(want.map(function), &self.aws.base()) {
             let there = self.statements(cx, of).await?;
             let ids = policy::ids(cx.name);
             let ours = there.iter().filter(|statement| ids.contains(&statement.grant.sid));

@@ -15,12 +15,19 @@ const RETRIES: u32 = 185;
 /// for so many seconds.
 const AGE_S: u32 = 86_400;
 
-/// Part of a call that was not done: the target, the code and the message.
-pub(super) type Undone<'a> = (Option<&'a str>, Option<&'a str>, Option<&'a str>);
+/// An entry that a call has not carried out.
+pub(super) struct FailedEntry<'a> {
+    pub(super) target: Option<&'a str>,
+    pub(super) code: Option<&'a str>,
+    pub(super) message: Option<&'a str>,
+}
 
-/// Whether all of a call was done: its answer says so in what it lists, and not by a code.
-pub(super) fn all_done<'a>(doing: &Doing, mut undone: impl Iterator<Item = Undone<'a>>) -> Result<(), Fault> {
-    let Some((target, code, message)) = undone.next() else { return Ok(()) };
+/// Checks the failed entries of a call: its response lists them, and has no error code of its own.
+pub(super) fn all_done<'a>(
+    doing: &Doing,
+    mut failed: impl Iterator<Item = FailedEntry<'a>>,
+) -> Result<(), Fault> {
+    let Some(FailedEntry { target, code, message }) = failed.next() else { return Ok(()) };
     let target = target.unwrap_or_default();
     let said = crate::aws::fault::ErrorResponse {
         code: Some(code.unwrap_or_default().to_owned()),

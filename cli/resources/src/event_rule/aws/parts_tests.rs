@@ -67,8 +67,12 @@ fn what_was_not_done_is_told_by_its_target_and_tried_again_where_that_helps() {
         let entry =
             PutTargetsResultEntry::builder().target_id("hitctl").error_code(code).error_message("No.");
         let entry = entry.build();
-        let undone = (entry.target_id(), entry.error_code(), entry.error_message());
-        all_done(&doing, [undone].into_iter())
+        let failed = FailedEntry {
+            target: entry.target_id(),
+            code: entry.error_code(),
+            message: entry.error_message(),
+        };
+        all_done(&doing, [failed].into_iter())
     };
     assert_eq!(all_done(&doing, std::iter::empty()), Ok(()));
     let fault = of("AccessDeniedException").unwrap_err();

@@ -72,7 +72,7 @@ impl ApiCalls<'_> {
     pub(super) async fn reconcile(&self, api: &Api, parts: &Parts, want: &HttpApiSpec) -> Result<(), Fault> {
         self.reconcile_api(api, want).await?;
         let wanted = want.function_arn.get().map(String::as_str).unwrap_or_default();
-        let target = self.reconcile_integration(parts.integration(Some(wanted)), (wanted, None)).await?;
+        let target = self.reconcile_integration(parts.integration(Some(wanted)), wanted, None).await?;
         let keys: BTreeSet<&str> = want.routes.iter().map(String::as_str).collect();
         let of_reader = want.reader.iter().flat_map(|reader| &reader.routes).map(String::as_str);
         let of_queue = want.ingest.iter().map(|ingest| ingest.route.as_str());
@@ -80,7 +80,7 @@ impl ApiCalls<'_> {
         let spared: Vec<&str> = keys.iter().copied().chain(of_reader).chain(of_queue).collect();
         if let Some(reader) = &want.reader {
             let wanted = reader.function_arn.get().map(String::as_str).unwrap_or_default();
-            let target = self.reconcile_integration(parts.reader(), (wanted, Some(READER))).await?;
+            let target = self.reconcile_integration(parts.reader(), wanted, Some(READER)).await?;
             let keys = reader.routes.iter().map(String::as_str).collect();
             self.reconcile_routes(&changes(&keys, &spared, &parts.routes, &target), &target).await?;
         }
@@ -140,7 +140,8 @@ impl ApiCalls<'_> {
     async fn reconcile_integration(
         &self,
         there: Option<&Integration>,
-        (wanted, description): (&str, Option<&str>),
+        wanted: &str,
+        description: Option<&str>,
     ) -> Result<String, Fault> {
         let part = "the integration";
         let Some(there) = there else {
