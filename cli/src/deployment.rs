@@ -13,3 +13,15 @@ pub(crate) mod plan;
 pub(crate) mod quota;
 pub(crate) mod smoke;
 pub(crate) mod view;
+
+#[cfg(test)]
+mod tests {
+    use hitctl_report::phases::{BUILD, LEASE, START};
+
+    #[test]
+    fn phases_of_the_crates_below_have_words() {
+        assert_eq!(hitctl_artifact::BUILD_PHASE, BUILD);
+        assert_eq!(hitctl_cloud::LEASE_PHASE, LEASE);
+        assert_eq!(hitctl_cloud::START_PHASE, START);
+    }
+}

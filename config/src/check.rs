@@ -121,7 +121,7 @@ fn out_of_range(kind: Kind, name: &str, found: &DeValue<'_>) -> Problem {
 
 fn unknown_word(name: &str, word: &str, words: &[&str]) -> Problem {
     let meant = nearest(word, words.iter().copied()).map(|near| format!("; did you mean \"{near}\"?"));
-    let message = format!("`{name}` has no \"{}\"{}", tame(word), meant.unwrap_or_default());
+    let message = format!("`{name}` has no \"{}\"{}", sanitize(word), meant.unwrap_or_default());
     Problem::new("unknown_value", message).help(format!("one of {}", quoted(words)))
 }
 
@@ -136,7 +136,7 @@ pub(crate) fn text_of(shape: &Shape, name: &str, text: &str) -> Result<String, P
         return Ok(text.to_owned());
     }
     let meant = shape.suggest(text).map(|guess| format!("did you mean \"{guess}\"?"));
-    Err(Problem::new("bad_value", format!("`{name}`: expected {}, found \"{}\"", shape.what, tame(text)))
+    Err(Problem::new("bad_value", format!("`{name}`: expected {}, found \"{}\"", shape.what, sanitize(text)))
         .maybe_help(meant))
 }
 
@@ -193,7 +193,7 @@ pub(crate) fn grouped(number: impl Display + Copy) -> String {
 }
 
 /// A user's text, fit to be shown: short, and without control, reordering and invisible characters.
-pub(crate) fn tame(text: &str) -> String {
+pub(crate) fn sanitize(text: &str) -> String {
     const MOST: usize = 60;
     let mut shown: String =
         text.chars().take(MOST).map(|c| if is_unsafe_to_show(c) { '\u{fffd}' } else { c }).collect();

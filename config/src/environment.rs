@@ -9,7 +9,7 @@ use sha2::Sha256;
 use toml::Value;
 use toml::de::DeValue;
 
-use crate::check::{Written, grouped, tame, text_of, type_of, wrong_type};
+use crate::check::{Written, grouped, sanitize, text_of, type_of, wrong_type};
 use crate::contract;
 use crate::keys::Kind;
 use crate::problem::Problem;
@@ -61,7 +61,7 @@ pub(crate) fn read(name: &str, written: &Written<'_>) -> (Vec<(String, Entry)>, 
         if let Err(problem) = check_name(variable.get_ref()) {
             wrong.push(problem.of(variable.span()));
         }
-        let shown = tame(variable.get_ref());
+        let shown = sanitize(variable.get_ref());
         match value.get_ref() {
             DeValue::String(text) if text.contains('\0') => {
                 let message = format!("`{shown}` holds a NUL character");
@@ -83,7 +83,10 @@ pub(crate) fn read(name: &str, written: &Written<'_>) -> (Vec<(String, Entry)>, 
 
 fn check_name(name: &str) -> Result<(), Problem> {
     if RESERVED.contains(&name) || name.starts_with(RESERVED_PREFIX) {
-        return Err(Problem::new("reserved_variable", format!("Lambda keeps `{}` for itself", tame(name))));
+        return Err(Problem::new(
+            "reserved_variable",
+            format!("Lambda keeps `{}` for itself", sanitize(name)),
+        ));
     }
     let set = match name {
         contract::ENV_TABLE | contract::ENV_SEEN_TABLE => {
@@ -95,7 +98,7 @@ fn check_name(name: &str) -> Result<(), Problem> {
         contract::ENV_ALLOW_ORIGINS => "set `allow_origins` in `[http]`",
         contract::ENV_ORIGIN_SECRET => return Ok(()),
         name if name.starts_with(OWN_PREFIX) => {
-            let message = format!("hitctl keeps `{}` for itself", tame(name));
+            let message = format!("hitctl keeps `{}` for itself", sanitize(name));
             let help = format!(
                 "what counts is set in `[counter]`; of these names only `{}` is for here",
                 contract::ENV_ORIGIN_SECRET

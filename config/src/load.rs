@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use toml::de::DeTable;
 
 use crate::check;
-use crate::problem::{Errors, Gathered, Lint, Problem, Source};
+use crate::problem::{Diagnostics, Errors, Lint, Problem, Source};
 use crate::resolve::{Origin, Resolved, resolve};
 use crate::rules;
 use crate::schema::App;
@@ -164,10 +164,10 @@ pub fn load(
     // What a broken file says about its keys would mislead, so that its syntax comes first.
     check_syntax(&syntax, &source, text.len())?;
 
-    let mut gathered = Gathered::default();
-    let layers = walk::walk(root.get_ref(), &mut gathered);
-    check_region(overrides, &mut gathered);
-    let (chosen, choice) = choose(env, &layers, &mut gathered);
+    let mut diagnostics = Diagnostics::default();
+    let layers = walk::walk(root.get_ref(), &mut diagnostics);
+    check_region(overrides, &mut diagnostics);
+    let (chosen, choice) = choose(env, &layers, &mut diagnostics);
 
     let resolved = |name: &str| resolve(name, &layers, overrides, &source);
     let mut all: Vec<(Resolved, bool)> = layers.envs.iter().map(|(name, _)| (resolved(name), true)).collect();
@@ -180,24 +180,25 @@ pub fn load(
     for (resolved, _) in all.iter().filter(|(one, declared)| *declared || one.name != TEST || chosen == TEST)
     {
         let of_chosen = if resolved.name == chosen { rules::local_errors(resolved) } else { Vec::new() };
-        gathered.extend(rules::errors(resolved).into_iter().chain(of_chosen));
+        diagnostics.extend(rules::errors(resolved).into_iter().chain(of_chosen));
     }
-    gathered.into_result(&source)?;
-    finish(path, (&chosen, choice), &all, &source)
+    diagnostics.into_result(&source)?;
+    finish(path, &chosen, choice, &all, &source)
 }
 
 fn check_syntax(found: &[toml::de::Error], source: &Source<'_>, end: usize) -> Result<(), Errors> {
-    let mut gathered = Gathered::default();
+    let mut diagnostics = Diagnostics::default();
     for error in found {
         let problem = Problem::new("syntax", error.message().trim().replace('\n', "; "));
-        gathered.push(problem.of(error.span().unwrap_or(end..end)));
+        diagnostics.push(problem.of(error.span().unwrap_or(end..end)));
     }
-    gathered.into_result(source)
+    diagnostics.into_result(source)
 }
 
 fn finish(
     path: Option<PathBuf>,
-    (chosen, choice): (&str, Choice),
+    chosen: &str,
+    choice: Choice,
     all: &[(Resolved, bool)],
     source: &Source<'_>,
 ) -> Result<Loaded, Errors> {
@@ -235,7 +236,7 @@ fn finish(
 
 /// Decides which env is meant. `local` and `test` are always there; any other has to be declared, so that a slip of the
 /// finger never becomes a stack of its own.
-fn choose(env: Option<&str>, layers: &Layers, gathered: &mut Gathered) -> (String, Choice) {
+fn choose(env: Option<&str>, layers: &Layers, diagnostics: &mut Diagnostics) -> (String, Choice) {
     let default = layers.top.entries.get("default_env");
     let (name, choice, span) = match (env, default, layers.envs.as_slice()) {
         (Some(name), ..) => (name, Choice::Named, None),
@@ -252,7 +253,7 @@ fn choose(env: Option<&str>, layers: &Layers, gathered: &mut Gathered) -> (Strin
         Ok(()) if layers.env(name).is_some() => return (name.to_owned(), choice),
         Ok(()) => unknown_env(name, layers),
     };
-    gathered.push(problem.of(span.cloned()));
+    diagnostics.push(problem.of(span.cloned()));
     (LOCAL.to_owned(), choice)
 }
 
@@ -271,12 +272,12 @@ fn unknown_env(name: &str, layers: &Layers) -> Problem {
     ))
 }
 
-fn check_region(overrides: &Overrides, gathered: &mut Gathered) {
+fn check_region(overrides: &Overrides, diagnostics: &mut Diagnostics) {
     let flag = overrides.region.as_ref().map(|region| ("--region", region));
     let ambient = overrides.ambient_region.as_ref().map(|(value, name)| (name.as_str(), value));
     if let Some((name, region)) = flag.or(ambient)
         && let Err(problem) = check::text_of(&shape::REGION, name, region)
     {
-        gathered.push(problem);
+        diagnostics.push(problem);
     }
 }

@@ -9,22 +9,56 @@ use crate::contract::{ENV_AWS_ENDPOINT, ENV_DYNAMODB_ENDPOINT};
 
 /// Variables that make a program, the loader, the C library, a shell or a language runtime load or run other code, or read
 /// other files in place of those of the system.
-const CODE: &[&[&str]] = &[
+const CODE: &[&str] = &[
     // The shells, and how programs are found.
-    &["BASHOPTS", "BASH_ENV", "CDPATH", "ENV", "GLOBIGNORE", "IFS", "PATH", "PS4", "SHELLOPTS", "ZDOTDIR"],
+    "BASHOPTS",
+    "BASH_ENV",
+    "CDPATH",
+    "ENV",
+    "GLOBIGNORE",
+    "IFS",
+    "PATH",
+    "PS4",
+    "SHELLOPTS",
+    "ZDOTDIR",
     // The C library: what it takes from no program that runs with other rights than its caller's.
-    &["GCONV_PATH", "GETCONF_DIR", "GLIBC_TUNABLES", "LOCPATH", "NIS_PATH", "NLSPATH", "TZDIR"],
-    &["HOSTALIASES", "LOCALDOMAIN", "RESOLV_HOST_CONF", "RES_OPTIONS"],
+    "GCONV_PATH",
+    "GETCONF_DIR",
+    "GLIBC_TUNABLES",
+    "HOSTALIASES",
+    "LOCALDOMAIN",
+    "LOCPATH",
+    "NIS_PATH",
+    "NLSPATH",
+    "RESOLV_HOST_CONF",
+    "RES_OPTIONS",
+    "TZDIR",
     // Libraries.
-    &["OPENSSL_CONF", "OPENSSL_ENGINES", "OPENSSL_MODULES", "_RJEM_MALLOC_CONF"],
+    "OPENSSL_CONF",
+    "OPENSSL_ENGINES",
+    "OPENSSL_MODULES",
+    "_RJEM_MALLOC_CONF",
     // A profile of the AWS SDKs can name a program that they run for credentials.
-    &["AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"],
+    "AWS_CONFIG_FILE",
+    "AWS_SHARED_CREDENTIALS_FILE",
     // Language runtimes.
-    &["CLASSPATH", "JAVA_OPTIONS", "JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS"],
-    &["NODE_OPTIONS", "NODE_PATH"],
-    &["PERL5DB", "PERL5LIB", "PERL5OPT", "PERLLIB"],
-    &["PHPRC", "PHP_INI_SCAN_DIR"],
-    &["GEM_HOME", "GEM_PATH", "RUBYLIB", "RUBYOPT"],
+    "CLASSPATH",
+    "GEM_HOME",
+    "GEM_PATH",
+    "JAVA_OPTIONS",
+    "JAVA_TOOL_OPTIONS",
+    "JDK_JAVA_OPTIONS",
+    "NODE_OPTIONS",
+    "NODE_PATH",
+    "PERL5DB",
+    "PERL5LIB",
+    "PERL5OPT",
+    "PERLLIB",
+    "PHPRC",
+    "PHP_INI_SCAN_DIR",
+    "RUBYLIB",
+    "RUBYOPT",
+    "_JAVA_OPTIONS",
 ];
 
 /// Prefixes of further variables of that kind.
@@ -46,9 +80,7 @@ pub enum LocalVariableError {
 
 /// Checks a variable of a function that runs on this machine. Names are case-sensitive, as they are to programs.
 pub fn check_local_variable(name: &str, value: &str) -> Result<(), LocalVariableError> {
-    if CODE.iter().any(|names| names.contains(&name))
-        || CODE_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
-    {
+    if CODE.contains(&name) || CODE_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) {
         return Err(LocalVariableError::LoadsCode);
     }
     let is_of_service = name.strip_prefix(ENV_AWS_ENDPOINT).is_some_and(|rest| rest.starts_with('_'));

@@ -6,7 +6,7 @@ use std::ops::Range;
 use toml::Value;
 use toml::de::{DeTable, DeValue};
 
-use crate::check::{Written, integer, tame, type_of, wrong_type};
+use crate::check::{Written, integer, sanitize, type_of, wrong_type};
 use crate::event_pattern::{Pattern, Refusal, Step};
 use crate::keys::Kind;
 use crate::problem::Problem;
@@ -55,7 +55,7 @@ fn empty(shown: &str) -> Problem {
 fn fields(table: &DeTable<'_>, wrong: &mut Vec<Problem>) -> toml::Table {
     let mut read = toml::Table::new();
     for (field, written) in table {
-        let shown = tame(field.get_ref());
+        let shown = sanitize(field.get_ref());
         let value = match written.get_ref() {
             DeValue::Table(inner) if !inner.is_empty() => Value::Table(fields(inner, wrong)),
             DeValue::Array(items) if !items.is_empty() => {
@@ -68,7 +68,7 @@ fn fields(table: &DeTable<'_>, wrong: &mut Vec<Problem>) -> toml::Table {
             found => {
                 let message =
                     format!("`{shown}`: expected a list of what may match, found {}", type_of(found));
-                let help = |text| format!("write it in brackets: `[{}]`", Value::String(tame(text)));
+                let help = |text| format!("write it in brackets: `[{}]`", Value::String(sanitize(text)));
                 let problem = Problem::new("wrong_type", message).maybe_help(found.as_str().map(help));
                 wrong.push(problem.of(written.span()));
                 continue;

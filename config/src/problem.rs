@@ -142,13 +142,13 @@ impl fmt::Display for Lint {
 
 /// Gathers problems. Bounded, so that a file of nothing but mistakes is still answered at once.
 #[derive(Debug, Default)]
-pub(crate) struct Gathered {
+pub(crate) struct Diagnostics {
     problems: Vec<Problem>,
     seen: BTreeSet<(Option<usize>, String)>,
     more: usize,
 }
 
-impl Gathered {
+impl Diagnostics {
     const MOST: usize = 50;
 
     /// Whether another problem would be kept; worth asking before a long search for words.

@@ -1,7 +1,7 @@
 //! What no key can decide alone: impossible combinations, which are errors, and odd ones, which are warnings. Each says
 //! why. Judges one env, resolved.
 
-use crate::check::tame;
+use crate::check::sanitize;
 use crate::environment;
 use crate::local_environment::{LocalVariableError, check_local_variable};
 use crate::names::{self, MAX_BASE};
@@ -126,7 +126,7 @@ pub(crate) fn local_errors(env: &Resolved) -> Vec<Problem> {
         return Vec::new();
     }
     let refused = env.variables().filter_map(|(name, value)| {
-        let shown = tame(name);
+        let shown = sanitize(name);
         let (message, help) = match check_local_variable(name, value).err()? {
             LocalVariableError::LoadsCode => (
                 format!(

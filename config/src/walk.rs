@@ -10,7 +10,7 @@ use toml::{Spanned, Value};
 use crate::check::{self, Written};
 use crate::keys::{Key, Kind, Scope};
 use crate::names::SUFFIXES;
-use crate::problem::{Gathered, Problem};
+use crate::problem::{Diagnostics, Problem};
 use crate::schema::{KEYS, SECTIONS};
 use crate::suggest::nearest;
 use crate::{environment, pattern, shape};
@@ -65,36 +65,40 @@ pub(crate) fn is_called(declared: &str, name: &str) -> bool {
 const MOST_ENVS: usize = 100;
 
 /// Reads the whole file.
-pub(crate) fn walk(root: &DeTable<'_>, gathered: &mut Gathered) -> Layers {
+pub(crate) fn walk(root: &DeTable<'_>, diagnostics: &mut Diagnostics) -> Layers {
     let mut layers = Layers::default();
-    Walker { gathered, layer: &mut layers.top, env: None }.table("", root, Some("env"));
+    Walker { diagnostics, layer: &mut layers.top, env: None }.table("", root, Some("env"));
     let Some((key, written)) = root.iter().find(|(key, _)| *key.get_ref() == "env") else {
         return layers;
     };
     let DeValue::Table(envs) = written.get_ref() else {
         let problem = check::wrong_type(Kind::Pattern, "env", written.get_ref()).help("write `[env.NAME]`");
-        gathered.push(problem.of(written.span()));
+        diagnostics.push(problem.of(written.span()));
         return layers;
     };
     if envs.len() > MOST_ENVS {
         let problem = Problem::new("out_of_range", format!("there are more than {MOST_ENVS} envs"));
-        gathered.push(problem.of(key.span()));
+        diagnostics.push(problem.of(key.span()));
         return layers;
     }
     for (name, written) in envs {
-        let layer = overlay(name, written, gathered);
+        let layer = overlay(name, written, diagnostics);
         layers.envs.extend(layer.map(|layer| (name.get_ref().to_string(), layer)));
     }
     layers
 }
 
 /// Reads `[env.NAME]`.
-fn overlay(key: &Spanned<DeString<'_>>, written: &Written<'_>, gathered: &mut Gathered) -> Option<Layer> {
+fn overlay(
+    key: &Spanned<DeString<'_>>,
+    written: &Written<'_>,
+    diagnostics: &mut Diagnostics,
+) -> Option<Layer> {
     let name: &str = key.get_ref();
     let DeValue::Table(table) = written.get_ref() else {
-        let path = format!("env.{}", check::tame(name));
+        let path = format!("env.{}", check::sanitize(name));
         let problem = check::wrong_type(Kind::Pattern, &path, written.get_ref()).of(written.span());
-        gathered.push(problem.help("an env is a table: `[env.NAME]`"));
+        diagnostics.push(problem.help("an env is a table: `[env.NAME]`"));
         return None;
     };
     let named = if is_pattern(name) {
@@ -102,9 +106,9 @@ fn overlay(key: &Spanned<DeString<'_>>, written: &Written<'_>, gathered: &mut Ga
     } else {
         env_name(name)
     };
-    let fits = named.map_err(|problem| gathered.push(problem.of(key.span())));
+    let fits = named.map_err(|problem| diagnostics.push(problem.of(key.span())));
     let mut layer = Layer::default();
-    Walker { gathered, layer: &mut layer, env: Some(name) }.table("", table, None);
+    Walker { diagnostics, layer: &mut layer, env: Some(name) }.table("", table, None);
     fits.ok().map(|()| layer)
 }
 
@@ -120,7 +124,7 @@ pub(crate) fn env_name(name: &str) -> Result<(), Problem> {
 }
 
 struct Walker<'a, 't> {
-    gathered: &'a mut Gathered,
+    diagnostics: &'a mut Diagnostics,
     layer: &'a mut Layer,
     env: Option<&'t str>,
 }
@@ -137,17 +141,19 @@ impl Walker<'_, '_> {
             let is_section = section.is_empty()
                 && SECTIONS.iter().any(|(section, _)| !text.is_empty() && *section == text);
             match (known, written.get_ref()) {
-                (Some(key), _) if !self.may_stand(key) => self.gathered.push(misplaced(key).of(name.span())),
+                (Some(key), _) if !self.may_stand(key) => {
+                    self.diagnostics.push(misplaced(key).of(name.span()));
+                }
                 (Some(key), _) => self.key(key, written),
                 (None, DeValue::Table(inner)) if is_section => self.table(text, inner, None),
                 (None, found) if is_section => {
                     let problem = check::wrong_type(Kind::Pattern, text, found);
-                    self.gathered.push(problem.help(format!("write `[{text}]`")).of(written.span()));
+                    self.diagnostics.push(problem.help(format!("write `[{text}]`")).of(written.span()));
                 }
-                (None, _) if !self.gathered.has_room() => self.gathered.count(),
+                (None, _) if !self.diagnostics.has_room() => self.diagnostics.count(),
                 (None, _) => {
                     let problem = self.unknown(section, text);
-                    self.gathered.push(problem.of(name.span()));
+                    self.diagnostics.push(problem.of(name.span()));
                 }
             }
         }
@@ -174,7 +180,7 @@ impl Walker<'_, '_> {
             }
             Err(wrong) => {
                 self.layer.bad.insert(path);
-                self.gathered.extend(wrong);
+                self.diagnostics.extend(wrong);
             }
         }
     }
@@ -183,15 +189,15 @@ impl Walker<'_, '_> {
         let (good, wrong) = environment::read(key.name, written);
         let named = good.into_iter().map(|(name, entry)| (format!("{}.{name}", key.path()), entry));
         self.layer.entries.extend(named);
-        self.gathered.extend(wrong);
+        self.diagnostics.extend(wrong);
     }
 
     /// A name that is no key here: what was meant, or where it belongs.
     fn unknown(&self, section: &str, name: &str) -> Problem {
-        let unknown = format!("unknown key `{}`{}", check::tame(name), within(section));
+        let unknown = format!("unknown key `{}`{}", check::sanitize(name), within(section));
         let problem = |rest: String| Problem::new("unknown_key", format!("{unknown}{rest}"));
         if let Some(key) = KEYS.iter().find(|key| key.name == name) {
-            let env = || self.env.map(|env| format!("env.{}.", check::tame(env))).unwrap_or_default();
+            let env = || self.env.map(|env| format!("env.{}.", check::sanitize(env))).unwrap_or_default();
             return problem(match key.section {
                 "" => "; it belongs at the top, above the first `[table]`".to_owned(),
                 home => format!("; it belongs in `[{}{home}]`", env()),

@@ -130,15 +130,15 @@ async fn a_build_goes_from_the_carried_sources_to_a_zip_and_tells_of_it() {
     if let Some(Event::PhaseEnded { took_ms, .. }) = events.last_mut() {
         *took_ms = 0;
     }
-    let note = |note: &str| Event::PhaseNote { phase: BUILD, note: note.to_owned() };
+    let note = |note: &str| Event::PhaseNote { phase: BUILD_PHASE, note: note.to_owned() };
     let detail = "release build for Lambda on x86_64".to_owned();
     assert_eq!(
         events,
         [
-            Event::PhaseStarted { phase: BUILD, detail },
+            Event::PhaseStarted { phase: BUILD_PHASE, detail },
             note("compiling hit-counter v0.1.0"),
             note("checking and packing"),
-            Event::PhaseEnded { phase: BUILD, ok: true, took_ms: 0 },
+            Event::PhaseEnded { phase: BUILD_PHASE, ok: true, took_ms: 0 },
         ]
     );
 }

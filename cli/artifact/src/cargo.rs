@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::compiler_output::Complaints;
 use super::process::{Command, Line, Stopped, run};
 use super::recipe::{Facts, Recipe};
-use super::request::BUILD;
+use super::request::BUILD_PHASE;
 use super::source_files::PACKAGE;
 
 /// The profile of the top-level `Cargo.toml`: small first, then fast.
@@ -144,7 +144,7 @@ impl Job<'_> {
         let ended = run(&self.command(), limit, stop, |line| match line {
             Line::Out(message) => binary = executable(&message).or(binary.take()),
             Line::Err(line) => match note(&line) {
-                Some(note) => sink.send(Event::PhaseNote { phase: BUILD, note }),
+                Some(note) => sink.send(Event::PhaseNote { phase: BUILD_PHASE, note }),
                 None => complaints.add(line),
             },
         })

@@ -34,13 +34,12 @@ use hitctl_engine::{Event, Fault, Sink};
 use tokio_util::sync::CancellationToken;
 
 pub use recipe::{Facts, Tool};
-pub use request::{Artifact, BuildRequest, Target};
+pub use request::{Artifact, BUILD_PHASE, BuildRequest, Target};
 pub use source::{Source, cache_dir};
 pub use toolchain::toolchain_facts;
 
 use build_cache::Record;
 use inspect::Place;
-use request::BUILD;
 
 /// How the function would be compiled here: in words, or what is missing for it.
 pub fn how(facts: &Facts, target: Target, source: &Source) -> Result<String, Fault> {
@@ -53,7 +52,7 @@ pub async fn build(request: &BuildRequest, sink: &Sink, stop: &CancellationToken
         Target::Lambda(arch) => Place::Lambda(arch),
         Target::Host => Place::Here(this_machine()?),
     };
-    sink.phase(BUILD, detail(request), async {
+    sink.phase(BUILD_PHASE, detail(request), async {
         match request.given.clone() {
             Some(path) => {
                 let out_dir = request.out_dir.clone();
@@ -111,7 +110,7 @@ async fn from_source(
     };
     let binary = job.run(request.limit, sink, stop).await?;
     request.source.check_versions()?;
-    sink.send(Event::PhaseNote { phase: BUILD, note: "checking and packing".to_owned() });
+    sink.send(Event::PhaseNote { phase: BUILD_PHASE, note: "checking and packing".to_owned() });
     blocking(move || finish(&binary, place, &record)).await
 }
 

@@ -9,7 +9,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use super::cargo::interrupted;
-use super::request::BUILD;
+use super::request::BUILD_PHASE;
 use super::store::{make_dir, refused};
 
 /// How often a taken lock is tried again.
@@ -39,7 +39,7 @@ pub(super) async fn take(
         }
         if told.is_none_or(|told| told.elapsed() >= REMIND) {
             let note = "another build is running: waiting for it".to_owned();
-            sink.send(Event::PhaseNote { phase: BUILD, note });
+            sink.send(Event::PhaseNote { phase: BUILD_PHASE, note });
             told = Some(Instant::now());
         }
         if Instant::now() >= deadline {
@@ -79,7 +79,7 @@ mod tests {
         };
         take(&path, Duration::from_mins(1), &sink, &stop).await.unwrap();
         let note = "another build is running: waiting for it".to_owned();
-        assert_eq!(*notes.lock().unwrap(), [Event::PhaseNote { phase: BUILD, note }]);
+        assert_eq!(*notes.lock().unwrap(), [Event::PhaseNote { phase: BUILD_PHASE, note }]);
     }
 
     #[tokio::test]

@@ -11,7 +11,7 @@ use crate::source::Source;
 use crate::store;
 
 /// The part of a run that builds.
-pub(crate) const BUILD: Phase = Phase::new("build");
+pub const BUILD_PHASE: Phase = Phase::new("build");
 
 /// The machine that the function is built for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

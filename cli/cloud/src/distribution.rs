@@ -19,6 +19,8 @@ use super::batch::settled;
 pub const MAX_INVALIDATION_PATHS: usize = 3_000;
 /// The fault code for a distribution that the account does not have.
 pub const NO_DISTRIBUTION: &str = "no_distribution";
+/// The code of a partition without CloudFront.
+pub const NO_CLOUDFRONT: &str = "no_cloudfront";
 
 /// How long CloudFront is asked for the state of a distribution. A network that reaches only the services of one region does not
 /// reach CloudFront, and a deploy must not hang on that.

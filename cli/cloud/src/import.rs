@@ -17,6 +17,9 @@ use super::counts::{Counts, out_of_range};
 use super::table::{Item, Written, number_of, text, text_of};
 use super::write::{Write, item_of, onto};
 
+/// The code of an import whose id belongs to another file.
+pub const IMPORT_DIFFERS: &str = "import_differs";
+
 /// The marker's checksum of its chunk.
 const ATTR_SUM: &str = "sum";
 
@@ -91,7 +94,7 @@ impl Counts {
         if there.as_ref().and_then(|item| text_of(item, ATTR_SUM)) == Some(sum) {
             return Ok(());
         }
-        Err(Fault::fatal("import_differs", format!("another file was imported under the id {id:?}"))
+        Err(Fault::fatal(IMPORT_DIFFERS, format!("another file was imported under the id {id:?}"))
             .hinted("choose another id, or leave `--id` away: then the id is made of the file's content"))
     }
 }

@@ -21,7 +21,7 @@ use self::watch::{ATTR_BEAT, ATTR_EXPIRES, ATTR_OWNER, KEY, Seen, Watch, beats_e
 use crate::table::{GONE, Put, Table, number, text};
 
 /// The part of a run that waits for the lease.
-const LEASE: Phase = Phase::new("lease");
+pub const LEASE_PHASE: Phase = Phase::new("lease");
 
 /// The code of the fault that another run holds the lease.
 const HELD: &str = "lease_held";
@@ -85,7 +85,7 @@ impl Lease {
             let Some(seen) = held else { return Ok(()) };
             if told.1.is_none() {
                 let detail = format!("waiting for the lease, held by {}", whose(&seen));
-                taking.sink.send(Event::PhaseStarted { phase: LEASE, detail });
+                taking.sink.send(Event::PhaseStarted { phase: LEASE_PHASE, detail });
             }
             told.1 = Some(seen);
             Err(Fault::transient(HELD, "another deploy holds the lease"))
@@ -94,7 +94,7 @@ impl Lease {
         let (_, held, last) = told.into_inner().unwrap_or_else(PoisonError::into_inner);
         if held.is_some() {
             let took_ms = hitctl_engine::millis(begun.elapsed());
-            taking.sink.send(Event::PhaseEnded { phase: LEASE, ok: taken.is_ok(), took_ms });
+            taking.sink.send(Event::PhaseEnded { phase: LEASE_PHASE, ok: taken.is_ok(), took_ms });
         }
         match (taken, &held) {
             (Ok(()), _) => Ok((Self::begin(taking, last), held.is_some())),

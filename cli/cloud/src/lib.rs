@@ -26,12 +26,14 @@ pub use bus::{Bus, BusEvent, MOST_EVENT_BYTES};
 pub use cloud::{Access, Answer, Cloud, DriverOptions, LogPage};
 pub use counts::{CountEdit, Counts, MOST_MERGED};
 pub use distribution::{
-    Distribution, DistributionState, Invalidation, MAX_INVALIDATION_PATHS, NO_DISTRIBUTION,
+    Distribution, DistributionState, Invalidation, MAX_INVALIDATION_PATHS, NO_CLOUDFRONT, NO_DISTRIBUTION,
 };
+pub use import::IMPORT_DIFFERS;
 pub use lease::gate::Gate;
 pub use lease::holder::{Holder, unique};
 pub use lease::watch::LASTS as LEASE_LASTS;
-pub use lease::{Lease, LeaseRequest};
+pub use lease::{LEASE_PHASE, Lease, LeaseRequest};
+pub use local::START_PHASE;
 pub use queue::{Attributes, Depth, Entry, Message, Queue};
 pub use request::{LocalOptions, Request};
 pub use slow_calls::SlowCalls;

@@ -29,7 +29,7 @@ use crate::slow_calls::SlowCalls;
 use crate::table::Table;
 
 /// The part of a run that starts the local cloud.
-const START: Phase = Phase::new("start");
+pub const START_PHASE: Phase = Phase::new("start");
 
 /// The cloud on this machine.
 pub(crate) struct Local {
@@ -113,7 +113,7 @@ async fn start(local: &LocalOptions<'_>, state_dir: &Path, sink: &Sink) -> Resul
         return Ok(client);
     }
     let starting = Client::ensure(state_dir, local.exe, build_id);
-    Ok(sink.phase(START, "starting the local cloud", starting).await?.0)
+    Ok(sink.phase(START_PHASE, "starting the local cloud", starting).await?.0)
 }
 
 impl Cloud for Local {

@@ -248,8 +248,13 @@ impl Table {
         let disk = ["disk I/O error", "disk is full"].iter().any(|words| error.says(words));
         if self.is_local && disk {
             let message = format!("failed to {verb} the table {}: its disk takes no more", self.name);
-            return Fault { kind: FaultKind::Fatal, code: "local_disk_full".into(), message, ..fault }
-                .hinted("free some space on that disk, then run the command again");
+            return Fault {
+                kind: FaultKind::Fatal,
+                code: hitctl_local::codes::DISK_FULL.into(),
+                message,
+                ..fault
+            }
+            .hinted("free some space on that disk, then run the command again");
         }
         if self.is_local && !matches!(error, SdkError::ServiceError(_)) {
             return fault.hinted("run the command again; it continues where it stopped");

@@ -50,7 +50,7 @@ impl CountRow {
         Self { path: path.to_owned(), ..Self::default() }
     }
 
-    /// What was counted at one time, such as `2026-09-20T10:00:00Z`.
+    /// The row of views that were counted at one time, such as `2026-09-20T10:00:00Z`.
     pub(crate) fn at(path: &str, time: &str, tally: Tally) -> Self {
         let (day, month) = (time[..10].to_owned(), time[..7].to_owned());
         Self {

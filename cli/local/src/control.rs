@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::blocking::{blocking, detached};
 use crate::cloud::Cloud;
+use crate::codes;
 use crate::connections::Place;
 use crate::disk;
 use crate::host::is_loopback;
@@ -77,7 +78,7 @@ fn router(control: Arc<Control>) -> Router {
         .route("/v1/functions/{name}/invocations", post(invoke).layer(DefaultBodyLimit::max(MAX_EVENT)))
         .route("/v1/logs", get(read_logs))
         .route("/v1/invalidations", get(invalidations).put(hold_invalidations))
-        .fallback(|| async { Refusal(Fault::fatal("not_found", "the local cloud has no such call")) })
+        .fallback(|| async { Refusal(Fault::fatal(codes::NOT_FOUND, "the local cloud has no such call")) })
         .layer(DefaultBodyLimit::max(MAX_SPEC))
         .layer(middleware::from_fn_with_state(Arc::clone(&control), guard))
         .with_state(control)
@@ -97,12 +98,12 @@ impl IntoResponse for Refusal {
         let status = match self.0.code.as_str() {
             "unauthorized" => StatusCode::UNAUTHORIZED,
             "forbidden_host" => StatusCode::FORBIDDEN,
-            "not_found" | "unknown_kind" | "ResourceNotFoundException" => StatusCode::NOT_FOUND,
+            codes::NOT_FOUND | "unknown_kind" | "ResourceNotFoundException" => StatusCode::NOT_FOUND,
             "code_missing" => StatusCode::CONFLICT,
             "code_too_large" | "RequestTooLargeException" => StatusCode::PAYLOAD_TOO_LARGE,
             "TooManyRequestsException" => StatusCode::TOO_MANY_REQUESTS,
-            "local_stopping" => StatusCode::SERVICE_UNAVAILABLE,
-            "local_disk_full" => StatusCode::INSUFFICIENT_STORAGE,
+            codes::STOPPING => StatusCode::SERVICE_UNAVAILABLE,
+            codes::DISK_FULL => StatusCode::INSUFFICIENT_STORAGE,
             "InvalidEventPatternException"
             | "invalid_request"
             | "code_mismatch"
@@ -182,7 +183,7 @@ async fn read(State(control): Shared, Path((kind, name)): Path<(String, String)>
             let spec = control.cloud.reported(&kind, &name, spec).await;
             Ok(Json(Stored { spec, outputs }))
         }
-        None => Err(Refusal(Fault::fatal("not_found", format!("there is no {kind} {name}")))),
+        None => Err(Refusal(Fault::fatal(codes::NOT_FOUND, format!("there is no {kind} {name}")))),
     }
 }
 
@@ -232,7 +233,7 @@ async fn invoke(State(control): Shared, Path(name): Path<String>, event: Bytes) 
 
 /// Why an invocation did not take place, in Lambda's codes where it has one.
 fn refused(name: &str, error: &InvokeError) -> Fault {
-    let code = if *error == InvokeError::Stopping { "local_stopping" } else { error.code() };
+    let code = if *error == InvokeError::Stopping { codes::STOPPING } else { error.code() };
     let fault =
         Fault::fatal(code, format!("could not invoke the function {name}")).caused_by(error.to_string());
     match error {

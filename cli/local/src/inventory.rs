@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use hitctl_engine::Fault;
 use hitctl_resources::{EventRuleSpec, QueueSpec, Spec as _, TableSpec};
 
+use crate::codes;
 use crate::registry::Registry;
 use crate::state::{self, StateDir};
 
@@ -88,7 +89,7 @@ impl Store {
 }
 
 fn incomplete(path: &Path, wrong: &str, named: &str) -> Fault {
-    Fault::fatal("local_state_corrupt", format!("{} is {wrong}", path.display())).caused_by(named).hinted(
+    Fault::fatal(codes::STATE_CORRUPT, format!("{} is {wrong}", path.display())).caused_by(named).hinted(
         "restore the file from a backup, or run `hitctl local reset` to start again, which loses the local counts",
     )
 }

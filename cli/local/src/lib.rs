@@ -13,6 +13,7 @@ mod clock;
 mod cloud;
 mod cloudfront;
 mod code;
+pub mod codes;
 mod connections;
 mod constants;
 mod control;

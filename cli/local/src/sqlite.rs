@@ -10,6 +10,7 @@ use std::path::Path;
 use hitctl_engine::Fault;
 use rusqlite::{Connection, ErrorCode};
 
+use crate::codes;
 use crate::state;
 
 /// Pages of 4 KB that a database keeps in memory: 8 MB, given in KB and negative, as `SQLite` has it.
@@ -31,7 +32,7 @@ pub(crate) fn open(path: &Path, what: &str, schema: &str, hint: &str) -> Result<
         if is_unwritten(&error) {
             return state::fault("open", path, &ErrorKind::StorageFull.into()).caused_by(error);
         }
-        Fault::fatal("local_state_corrupt", format!("could not open the {what} in {}", path.display()))
+        Fault::fatal(codes::STATE_CORRUPT, format!("could not open the {what} in {}", path.display()))
             .caused_by(error)
             .hinted(hint)
     })

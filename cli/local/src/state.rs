@@ -20,6 +20,7 @@ use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 
 use self::project::{Identity, Project};
+use crate::codes;
 use crate::disk;
 pub use version::STATE_VERSION;
 
@@ -412,7 +413,7 @@ pub(crate) fn fault(doing: &str, path: &Path, error: &io::Error) -> Fault {
     let message = format!("could not {doing} {shown}");
     let (code, hint) = match error.kind() {
         Kind::StorageFull | Kind::QuotaExceeded | Kind::FileTooLarge => {
-            ("local_disk_full", "free some space on that disk, then run the command again".to_owned())
+            (codes::DISK_FULL, "free some space on that disk, then run the command again".to_owned())
         }
         Kind::PermissionDenied | Kind::ReadOnlyFilesystem => (
             "local_state_read_only",

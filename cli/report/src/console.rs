@@ -349,7 +349,7 @@ enum Line {
     CannotAsk,
 }
 
-/// What a question came to; `hint` says how it can be answered beforehand.
+/// Returns the failure of a question that was not agreed to. `hint` says how to agree without a question.
 fn decided(answer: Answer, asked: &str, hint: &str) -> Result<(), Failure> {
     Err(match answer {
         Answer::Yes => return Ok(()),

@@ -143,7 +143,7 @@ impl Failure {
             .unwrap_or_else(|| Self::new("plan", "the plan must not be applied"))
     }
 
-    /// Everything that could not be read of what is deployed.
+    /// The resources that could not be read.
     pub fn unread(error: &SurveyError) -> Self {
         let failure = Self::several(error.faults.values().map(Self::from));
         match (failure, error.interrupted) {
@@ -197,7 +197,7 @@ impl Failure {
         self
     }
 
-    /// The same; an error becomes a part of the work where another part of it is done.
+    /// Ends the program as partly applied in place of with an error, if something was done.
     #[must_use]
     pub fn partial_if(mut self, has_done: bool) -> Self {
         if has_done && self.exit == Exit::Error {

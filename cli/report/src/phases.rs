@@ -2,6 +2,9 @@
 
 use hitctl_engine::Phase;
 
+// The crates that start the local cloud, build and wait for the lease have constants of their own with these names, since they are
+// below this one. A test in `hitctl` compares them.
+
 /// Starting the local cloud.
 pub const START: Phase = Phase::new("start");
 /// Compiling and packing the function.
@@ -23,7 +26,7 @@ pub const MEASURE: Phase = Phase::new("measure");
 /// Sending hits or events.
 pub const SEND: Phase = Phase::new("send");
 
-/// What each part is doing, has done, and on what when it does not say.
+/// The words for each part: in progress, done, and its subject if the event has none.
 static WORDS: [(Phase, [&str; 3]); 10] = [
     (START, ["starting", "started", "the local cloud"]),
     (BUILD, ["building", "built", "the function"]),
@@ -37,7 +40,7 @@ static WORDS: [(Phase, [&str; 3]); 10] = [
     (SEND, ["sending", "sent", "the hits"]),
 ];
 
-/// Returns the words for a part: what it is doing, what it has done, and on what.
+/// Returns the words for a part: in progress, done, and its subject.
 pub(crate) fn words(of: &Phase) -> [&'static str; 3] {
     let known = WORDS.iter().find(|(phase, _)| phase == of);
     known.map_or(["working", "done", "on the next part"], |(_, words)| *words)

@@ -19,7 +19,7 @@ pub(crate) struct RunContext<'a> {
     pub(crate) sink: &'a Sink,
 }
 
-/// Does a part of a command while its progress is shown.
+/// Runs a part of a command and shows its progress.
 pub(crate) async fn with_progress<T>(
     session: &Session,
     config: &Loaded,
@@ -38,7 +38,7 @@ impl<'a> RunContext<'a> {
         self.session.cloud(self.config, access, self.sink).await
     }
 
-    /// Opens the cloud of the env for what writes, and says, before the first write, where that will go.
+    /// Opens the cloud of the env, and shows its account or machine before the first write.
     pub(crate) async fn open(self, access: Access) -> Result<Box<dyn Cloud>, Failure> {
         let (app, env) = (&self.config.app.app, &self.config.env);
         let say = |place: &str| self.session.console.talk(&format!("app {app}, env {env}, {place}"));
@@ -54,18 +54,18 @@ impl<'a> RunContext<'a> {
         Ok(cloud)
     }
 
-    /// The same in its cloud, with drivers that deploy no code.
+    /// Adds the cloud, with drivers that deploy no code.
     pub(crate) fn in_cloud(self, cloud: &'a dyn Cloud) -> DeployContext<'a> {
         let Self { session, config, sink } = self;
         DeployContext { session, config, cloud, drivers: cloud.drivers(DriverOptions::default()), sink }
     }
 
-    /// What a call on one resource needs.
+    /// The context of calls on one resource.
     pub(crate) fn cx(self, address: Address) -> Cx {
         Cx::new(address, self.sink.clone(), self.session.stop.clone())
     }
 
-    /// Tells how far a part of the run is.
+    /// Reports the progress of a part of the run.
     pub(crate) fn note(self, phase: Phase, note: String) {
         self.sink.send(Event::PhaseNote { phase, note });
     }

@@ -1,6 +1,6 @@
 //! Compares the configured CloudFront distribution with what CloudFront says of it. Only reads.
 
-use hitctl_cloud::{Cloud, Distribution, DistributionState, NO_DISTRIBUTION};
+use hitctl_cloud::{Cloud, Distribution, DistributionState, NO_CLOUDFRONT, NO_DISTRIBUTION};
 use hitctl_config::{Expose, Loaded};
 use hitctl_engine::{Cause, Fault, FaultKind, Finding, Severity};
 use hitctl_report::{DistributionRow, Failure};
@@ -106,7 +106,7 @@ fn unread(fault: Fault, account: &str) -> Problem {
         let message = message.replace("this account", &format!("account {account}"));
         return Problem { code: NO_DISTRIBUTION, is_error, message, cause, hint };
     }
-    let code = if code == "no_cloudfront" { "no_cloudfront" } else { UNREAD };
+    let code = if code == NO_CLOUDFRONT { NO_CLOUDFRONT } else { UNREAD };
     Problem { code, is_error, message: format!("the distribution was not checked: {message}"), cause, hint }
 }
 

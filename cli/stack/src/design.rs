@@ -155,7 +155,7 @@ impl Parts<'_> {
     fn function(&self) -> FunctionSpec {
         FunctionSpec {
             reserved_concurrency: self.app.function.reserved_concurrency,
-            ..self.function_with(function_variables(self.app, self.env), ("function", &self.name))
+            ..self.function_with(function_variables(self.app, self.env), "function", &self.name)
         }
     }
 
@@ -163,7 +163,8 @@ impl Parts<'_> {
     fn function_with(
         &self,
         variables: BTreeMap<&'static str, String>,
-        (role, role_name): (&str, &str),
+        role: &str,
+        role_name: &str,
     ) -> FunctionSpec {
         let function = &self.app.function;
         let told = variables.into_iter().map(|(name, value)| {

@@ -12,12 +12,31 @@ use super::{Bound, Combination, MAX_COMBINATIONS, Not, Refusal, Step, Test, Text
 /// Numbers are compared between these only (user guide, "Numeric matching").
 const MAX_NUMBER: f64 = 5e9;
 /// Names of operators, which are no names of fields inside `$or` (`Constants` of `event-ruler`).
-const RESERVED: &[&[&str]] = &[
-    &["exactly", "equals-ignore-case", "prefix", "suffix", "anything-but", "exists", "wildcard", "numeric"],
-    &["cidr", "=", "<", "<=", ">", ">="],
-    &["regex", "not-wildcard", "not-equals-ignore-case"],
-    &["date-after", "date-on-or-after", "date-before", "date-on-or-before", "in-date-range"],
-    &["ip-address-in-range", "ip-address-not-in-range"],
+const RESERVED: &[&str] = &[
+    "exactly",
+    "equals-ignore-case",
+    "prefix",
+    "suffix",
+    "anything-but",
+    "exists",
+    "wildcard",
+    "numeric",
+    "cidr",
+    "=",
+    "<",
+    "<=",
+    ">",
+    ">=",
+    "regex",
+    "not-wildcard",
+    "not-equals-ignore-case",
+    "date-after",
+    "date-on-or-after",
+    "date-before",
+    "date-on-or-before",
+    "in-date-range",
+    "ip-address-in-range",
+    "ip-address-not-in-range",
 ];
 const OPERATORS: &str =
     "`prefix`, `suffix`, `equals-ignore-case`, `wildcard`, `anything-but`, `numeric`, `cidr` or `exists`";
@@ -77,7 +96,7 @@ impl Reader {
         if name == "$or" {
             return self.either(value, &so_far);
         }
-        if self.in_or > 0 && RESERVED.iter().any(|names| names.contains(&name)) {
+        if self.in_or > 0 && RESERVED.contains(&name) {
             return self.refuse(format!("inside `$or` no field can be called `{name}`"));
         }
         self.name.push(name.to_owned());

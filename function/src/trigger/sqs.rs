@@ -32,7 +32,7 @@ pub(super) fn read(record: &str, sources: &Sources, now: Moment) -> Result<Messa
         Ok(Some(body)) => {
             let (ip, ua, origin) = (attribute(MESSAGE_IP), attribute(MESSAGE_UA), attribute(MESSAGE_ORIGIN));
             if ip.is_some() || ua.is_some() || origin.is_some() {
-                (None, Ok(of_page(&body, sent, (ip, ua, origin))))
+                (None, Ok(of_page(&body, sent, ip, ua, origin)))
             } else {
                 body::read(&body, sent, sources, now)
             }
@@ -45,7 +45,9 @@ pub(super) fn read(record: &str, sources: &Sources, now: Moment) -> Result<Messa
 fn of_page(
     body: &str,
     sent: Moment,
-    (ip, ua, origin): (Option<String>, Option<String>, Option<String>),
+    ip: Option<String>,
+    ua: Option<String>,
+    origin: Option<String>,
 ) -> Content {
     match Sent::read(body.as_bytes()) {
         // Its words may repeat what was sent.

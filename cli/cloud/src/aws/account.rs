@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::session::AwsSession;
 use super::{invoke, logs};
 use crate::cloud::{Answer, Cloud, DriverOptions, LogPage};
-use crate::distribution::Distribution;
+use crate::distribution::{Distribution, NO_CLOUDFRONT};
 use crate::request::Request;
 use crate::table::Table;
 
@@ -128,7 +128,7 @@ impl Cloud for AwsCloud {
         let Place { partition, .. } = &self.session.place;
         let service = Partition::named(partition).and_then(|partition| partition.cloudfront);
         let region = service.map(|service| service.region).ok_or_else(|| {
-            Fault::fatal("no_cloudfront", format!("the partition {partition} has no CloudFront"))
+            Fault::fatal(NO_CLOUDFRONT, format!("the partition {partition} has no CloudFront"))
                 .hinted("remove `distribution_id` from [cloudfront]")
         })?;
         Ok(Distribution::new(&self.session.config, region, id))

@@ -9,6 +9,7 @@ use hitctl_engine::Fault;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::job::Job;
+use crate::codes;
 use crate::lock::lock;
 use crate::{disk, sqlite};
 
@@ -99,7 +100,7 @@ impl Store {
             if full {
                 disk::failed(&self.path, &error.to_string());
             }
-            let code = if full { "local_disk_full" } else { "local_state_io" };
+            let code = if full { codes::DISK_FULL } else { "local_state_io" };
             Fault::fatal(code, format!("could not {doing} {}", self.path.display())).caused_by(error)
         })
     }

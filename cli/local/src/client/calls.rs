@@ -16,6 +16,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
+use crate::codes;
 use crate::logs::Query;
 use crate::protocol::{Hold, Invalidation, Invoked, LogPage, Put, Resources, Status, Stored, bearer};
 use crate::state::{Endpoint, StateDir};
@@ -69,7 +70,7 @@ impl Client {
     pub async fn resource(&self, kind: &str, name: &str) -> Result<Option<Stored>, Fault> {
         match self.json(Method::GET, &resource_path(kind, name), Bytes::new(), CALL).await {
             Ok(stored) => Ok(Some(stored)),
-            Err(fault) if fault.code == "not_found" => Ok(None),
+            Err(fault) if fault.code == codes::NOT_FOUND => Ok(None),
             Err(fault) => Err(fault),
         }
     }
@@ -209,7 +210,7 @@ impl Client {
     fn unresponsive(&self, within: Duration) -> Fault {
         let pid = self.endpoint.pid;
         Fault::fatal(
-            "local_unresponsive",
+            codes::UNRESPONSIVE,
             format!("the local cloud (pid {pid}) did not answer within {} s", within.as_secs()),
         )
         .hinted("run `hitctl local stop`, then the command again")

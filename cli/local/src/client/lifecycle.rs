@@ -15,6 +15,7 @@ use tokio::process::{Child, Command};
 
 use super::calls::{Client, PROBE};
 use crate::clock::pause;
+use crate::codes;
 use crate::journal;
 use crate::protocol::Status;
 use crate::state::{Endpoint, Lock, StateDir};
@@ -126,7 +127,7 @@ impl Client {
         match client.json::<Status>(Method::GET, "/v1/status", Bytes::new(), PROBE).await {
             Ok(status) if status.pid == client.endpoint.pid => Ok(Some((client, status))),
             // A stopped or hanging daemon still holds its lock; another program that has its port now does not.
-            Err(fault) if fault.code == "local_unresponsive" && dir.try_lock()?.is_none() => Err(fault),
+            Err(fault) if fault.code == codes::UNRESPONSIVE && dir.try_lock()?.is_none() => Err(fault),
             _ => {
                 // While a daemon starts or ends, it holds the lock and sees to the file itself. A directory that we
                 // cannot write to has no running daemon either.
@@ -183,7 +184,7 @@ impl Client {
         if let Some(endpoint) = endpoint.clone() {
             let client = Self::new(dir.clone(), endpoint);
             let told = client.call(Method::POST, "/v1/stop", Bytes::new(), PROBE.min(within)).await;
-            if told.is_err_and(|fault| fault.code == "local_unresponsive") {
+            if told.is_err_and(|fault| fault.code == codes::UNRESPONSIVE) {
                 within = within.min(DEAF);
             }
         }

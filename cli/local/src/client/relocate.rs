@@ -12,6 +12,7 @@ use std::time::Duration;
 use hitctl_engine::Fault;
 
 use super::calls::Client;
+use crate::codes;
 use crate::state::project::{Identity, Places};
 use crate::state::{self, Lock, Marker, StateDir, version};
 use crate::{registry, sqlite};
@@ -136,7 +137,7 @@ fn refused(path: &Path, why: &str) -> String {
 
 /// Adds a hint that works to a fault about state in a project that cannot be moved.
 fn unusable(from: &Path, fault: Fault) -> Fault {
-    if fault.code == "local_state_corrupt" {
+    if fault.code == codes::STATE_CORRUPT {
         let from = from.display();
         fault.hinted(format!("remove it with `rm -r {from}` to start again, which loses its local counts"))
     } else {

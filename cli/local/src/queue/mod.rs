@@ -31,6 +31,7 @@ pub(crate) use store::Broken;
 use store::Store;
 
 use crate::blocking::blocking;
+use crate::codes;
 use crate::lock::{read, write};
 use crate::sqlite;
 
@@ -171,7 +172,7 @@ impl Queues {
     pub(crate) async fn stored(&self) -> Result<BTreeSet<String>, Fault> {
         let path = self.inner.path.clone();
         self.inner.store.run(rows::names).await.map_err(|error| {
-            Fault::fatal("local_state_corrupt", format!("failed to read the queues in {}", path.display()))
+            Fault::fatal(codes::STATE_CORRUPT, format!("failed to read the queues in {}", path.display()))
                 .caused_by(error)
         })
     }

@@ -11,6 +11,7 @@ use rusqlite::Connection;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
+use crate::codes;
 use crate::lock::lock;
 use crate::{disk, sqlite};
 
@@ -65,7 +66,7 @@ impl Broken {
         let fault = Fault::fatal("local_queue", format!("could not {doing} the queue {name}"))
             .caused_by(self.text.as_str());
         if self.full {
-            return Fault { code: "local_disk_full".into(), ..fault }
+            return Fault { code: codes::DISK_FULL.into(), ..fault }
                 .hinted("free some space on that disk, then run the command again");
         }
         fault

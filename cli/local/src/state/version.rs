@@ -2,6 +2,7 @@
 //!
 //! A file of a newer layout may look like one of ours and mean something else, so its version is read before the rest.
 
+use crate::codes;
 use std::path::Path;
 
 use hitctl_engine::Fault;
@@ -29,7 +30,7 @@ pub(crate) fn parse<T: DeserializeOwned>(path: &Path, text: &[u8]) -> Result<T, 
 
 /// A file that is not what we wrote.
 pub(crate) fn corrupt(path: &Path, error: &dyn std::fmt::Display) -> Fault {
-    Fault::fatal("local_state_corrupt", format!("{} is damaged; it was left as it is", path.display()))
+    Fault::fatal(codes::STATE_CORRUPT, format!("{} is damaged; it was left as it is", path.display()))
         .caused_by(error.to_string())
         .hinted("restore the file from a backup, or run `hitctl local reset` to begin anew; that loses the local counts")
 }

@@ -30,6 +30,7 @@ use hyper::StatusCode;
 use tokio_util::sync::CancellationToken;
 
 use crate::answer::{Answer, JSON};
+use crate::codes;
 use crate::{disk, sqlite};
 
 /// The operations that prove that the file can be written.
@@ -161,7 +162,7 @@ impl Tables {
             .caused_by(format!("{code}: {error}"));
         match error {
             DynoxideError::SqliteError(_) if is_full(error) => Fault {
-                code: "local_disk_full".into(),
+                code: codes::DISK_FULL.into(),
                 hint: Some("free some space on that disk, then run the command again".to_owned()),
                 ..fault
             },
@@ -197,7 +198,7 @@ fn open_fault(path: &Path, error: &DynoxideError) -> Fault {
     // The engine's own words for this are about its encryption.
     let strange = error.to_string().contains("not a valid SQLite database");
     let cause = if strange { "it is damaged, or no file of tables".to_owned() } else { error.to_string() };
-    Fault::fatal("local_state_corrupt", format!("could not open the tables in {}", path.display()))
+    Fault::fatal(codes::STATE_CORRUPT, format!("could not open the tables in {}", path.display()))
         .caused_by(cause)
         .hinted("restore the file from a backup, or run `hitctl local reset` to begin anew; that loses the local counts")
 }

@@ -18,7 +18,7 @@ pub struct DeployView {
     plan: PlanView,
     #[serde(flatten)]
     applied: Applied,
-    /// The command that the user is told to run next.
+    /// The command to run next.
     pub next: String,
 }
 
@@ -30,7 +30,7 @@ pub struct DestroyView {
     #[serde(flatten)]
     applied: Applied,
     left: Vec<Left>,
-    /// The command that the user is told to run next.
+    /// The command to run next.
     pub next: Option<String>,
 }
 

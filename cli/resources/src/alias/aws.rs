@@ -12,7 +12,7 @@ use crate::alias::spec::AliasSpec;
 use crate::alias::versions::{Version, point, pointed_at, pointing, published, role_id};
 use crate::aws::account::Aws;
 use crate::aws::call::CallContext;
-use crate::aws::lambda::state::{Until, wait_until_ready};
+use crate::aws::lambda::state::{FUNCTION_FAILED, Until, wait_until_ready};
 use crate::aws::lambda::wait::{CONFLICT, READ, WRITE};
 use crate::aws::owner::is_ours;
 use crate::aws::resource::{Found, Read, Resource, Written};
@@ -132,7 +132,7 @@ impl Alias {
         };
         if let Err(fault) = ready {
             // One that failed for good would be answered again and again: without it, the next run publishes another.
-            if fault.code == "function_failed" {
+            if fault.code == FUNCTION_FAILED {
                 self.forget(cx, function, number).await?;
             }
             return Err(fault);

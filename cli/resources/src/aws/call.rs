@@ -100,7 +100,7 @@ impl<'a> Call<'a> {
         Self { policy: *policy, progress: Some(progress), ..self }
     }
 
-    /// Sets the error codes on which [`Call::find`] returns `None`, in place of [`NOT_FOUND`].
+    /// Sets the error codes on which [`Call::find`] returns `None`, in place of those that mean "not found".
     #[must_use]
     pub fn none_on(self, codes: &'a [&'a str]) -> Self {
         Self { none_on: codes, ..self }
@@ -156,7 +156,7 @@ impl<'a> Call<'a> {
         Err(error.fault(&self.doing))
     }
 
-    /// Makes the call. Returns `None` on [not found](NOT_FOUND), or on the errors that were set in its place.
+    /// Makes the call. Returns `None` if the resource does not exist, or on the errors that were set in its place.
     pub async fn find<T, E, F, Fut>(self, send: F) -> Result<Option<T>, Fault>
     where
         F: Fn() -> Fut + Send + Sync,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use hitctl_cloud::Counts;
+use hitctl_cloud::{Counts, IMPORT_DIFFERS};
 use hitctl_config::{Bots, Loaded};
 use hitctl_counts::import::{Chunk, Format, ImportOptions, Mode, Reading, id_of};
 use hitctl_counts::{CountRow, Numbers, fields};
@@ -122,7 +122,7 @@ pub(super) async fn run(
     };
     let imported = with_progress(session, loaded, importing).await;
     let imported = imported.map_err(|failure| match args.start_at {
-        Some(_) if failure.code == "import_differs" => already_begun(args.path.as_deref()),
+        Some(_) if failure.code == IMPORT_DIFFERS => already_begun(args.path.as_deref()),
         _ => failure,
     });
     session.console.result(&imported?);

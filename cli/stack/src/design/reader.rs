@@ -30,7 +30,7 @@ impl Parts<'_> {
 
     pub(super) fn reader(&self) -> FunctionSpec {
         let variables = reader_variables(self.app, self.env);
-        let mut reader = self.function_with(variables, ("reader", &self.reader_name()));
+        let mut reader = self.function_with(variables, "reader", &self.reader_name());
         // The counter is there before the reader is told of it.
         let counter = if self.publishes() {
             let qualified = format!("{}:{}", self.name, AliasSpec::NAME);

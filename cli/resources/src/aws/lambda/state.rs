@@ -10,6 +10,9 @@ use hitctl_engine::{Cx, Fault, Wait};
 use crate::aws::call::Call;
 use crate::aws::fault::Doing;
 
+/// The code of a function or version that Lambda could not make ready.
+pub(crate) const FUNCTION_FAILED: &str = "function_failed";
+
 /// For a function, an update or a version to be ready: at once for small code, as long as Lambda's own waiters at most.
 pub(crate) const SETTLING: Wait = Wait::up_to(Duration::from_mins(5)).every(Duration::from_millis(150));
 
@@ -54,7 +57,7 @@ pub(crate) fn verdict(what: &str, seen: &Seen, until: &Until) -> Result<(), Faul
         }
     };
     if seen.state == Some(State::Failed) {
-        return Err(failed("function_failed", "could not be made ready", seen.state_reason.as_ref()));
+        return Err(failed(FUNCTION_FAILED, "could not be made ready", seen.state_reason.as_ref()));
     }
     match until {
         Until::Active => match &seen.state {

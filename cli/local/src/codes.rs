@@ -1,0 +1,12 @@
+//! The codes of faults that are compared somewhere.
+
+/// The disk with the state takes no more.
+pub const DISK_FULL: &str = "local_disk_full";
+/// A file of the state is damaged.
+pub(crate) const STATE_CORRUPT: &str = "local_state_corrupt";
+/// The local cloud does not answer in time.
+pub(crate) const UNRESPONSIVE: &str = "local_unresponsive";
+/// The control API has no such call or resource.
+pub(crate) const NOT_FOUND: &str = "not_found";
+/// The local cloud is stopping.
+pub(crate) const STOPPING: &str = "local_stopping";
